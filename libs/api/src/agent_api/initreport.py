@@ -63,9 +63,7 @@ class InitReport(Report):
     seconds: float
     size_bytes: int = 0
     steps: tuple[StepReport, ...] = ()
-    versions: dict[str, str] = Field(
-        default_factory=dict, description="Version of each package installed, by name."
-    )
+    versions: dict[str, str] = Field(default_factory=dict, description="Version of each package installed, by name.")
     error: InitError | None = None
     truncated: bool = Field(default=False, description="True when parts were left out to fit the size limit.")
 
@@ -92,8 +90,6 @@ def _fit(report: InitReport) -> InitReport:
         steps = tuple(step.model_copy(update={"detail": step.detail[:60]}) for step in report.steps)
         report = report.model_copy(update={"steps": steps})
     if report.error is not None and _size(report) > TERMINATION_LOG_BYTES:
-        error = report.error.model_copy(
-            update={"cause": report.error.cause[:400], "cure": report.error.cure[:400]}
-        )
+        error = report.error.model_copy(update={"cause": report.error.cause[:400], "cure": report.error.cure[:400]})
         report = report.model_copy(update={"error": error})
     return report

@@ -1,0 +1,44 @@
+"""The AgentType API, `agents.example.com/v1`. `docs/spec/agenttype.md` is its page."""
+
+from agent_api.agenttype.agent import Agent, Port
+from agent_api.agenttype.environment import Environment, File, Sdk, Setup, Variable
+from agent_api.agenttype.rule import ApiModel, ListMap, OpenModel, Rule
+from agent_api.agenttype.services import CustomTool, Llm, Memory, Provider, Tools
+from agent_api.agenttype.source import Code, Source
+from agent_api.agenttype.spec import AgentType, Metadata, Monitoring, Security, Spec
+from agent_api.agenttype.status import Condition, ConditionType, Phase, Reason, Status
+from agent_api.agenttype.workload import ResourcePlan, Scaling, Workload
+
+__all__ = [
+    "Agent",
+    "AgentType",
+    "ApiModel",
+    "Code",
+    "Condition",
+    "ConditionType",
+    "CustomTool",
+    "Environment",
+    "File",
+    "ListMap",
+    "Llm",
+    "Memory",
+    "Metadata",
+    "Monitoring",
+    "OpenModel",
+    "Phase",
+    "Port",
+    "Provider",
+    "Reason",
+    "ResourcePlan",
+    "Rule",
+    "Scaling",
+    "Sdk",
+    "Security",
+    "Setup",
+    "Source",
+    "Spec",
+    "Status",
+    "Tools",
+    "Variable",
+    "Workload",
+]

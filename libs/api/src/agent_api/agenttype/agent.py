@@ -1,0 +1,165 @@
+"""`spec.agent`: the container or the code that is the agent, and what is prepared for it."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from agent_api import layout
+from agent_api.agenttype.environment import Environment, Sdk
+from agent_api.agenttype.kubernetes import Probes, SecurityContext
+from agent_api.agenttype.rule import ApiModel, ListMap, Matches, Rule, cel_list
+from agent_api.agenttype.scalars import Arguments, DnsLabel, Image
+from agent_api.agenttype.source import Code
+
+PLATFORM_PORTS = (
+    layout.LLMGATEWAY_PORT,
+    layout.TOOLPROXY_PORT,
+    layout.LLMGATEWAY_OPS_PORT,
+    layout.TOOLPROXY_OPS_PORT,
+)
+PLATFORM_CONTAINERS = (layout.INITENV, layout.TOOLPROXY, layout.LLMGATEWAY, layout.MEMORY)
+
+WritablePath = Annotated[
+    str,
+    StringConstraints(max_length=512),
+    Matches(r"/[^:]+", "must be an absolute path other than /"),
+]
+
+
+class Port(ApiModel):
+    """A port of the agent container; any port makes a Service of the AgentType's name."""
+
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=15),
+        Matches(
+            r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+            "must be a port name: lower-case letters, digits and '-', at most 15",
+        ),
+    ]
+    container_port: Annotated[int, Field(ge=1, le=65535)]
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+
+    rules: ClassVar = (
+        Rule(
+            message=f"ports {', '.join(map(str, PLATFORM_PORTS))} belong to the platform: choose another",
+            cel=f"!(self.containerPort in {cel_list(PLATFORM_PORTS)})",
+            holds=lambda p: p.container_port not in PLATFORM_PORTS,
+            field="containerPort",
+        ),
+    )
+
+
+class Container(ApiModel):
+    """The agent's own image."""
+
+    image: Image | None = Field(
+        default=None, description="With type code: used instead of the platform's runtime image."
+    )
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        default=None, description="Default: Kubernetes' own, Always for :latest."
+    )
+    security_context: SecurityContext | None = None
+    writable_paths: Annotated[tuple[WritablePath, ...], Field(max_length=16)] = Field(
+        default=(),
+        description="Folders that get an emptyDir, for images that write to their own root file system.",
+    )
+
+    rules: ClassVar = (
+        Rule(
+            message="/shared, /tools, /workspace, /tmp and /etc/agentberth are mounted by the platform",
+            cel="!has(self.writablePaths) || self.writablePaths.all(p, "
+            "!p.matches('^/(shared|tools|workspace|tmp|etc/agentberth)(/.*)?$'))",
+            holds=lambda c: not any(_is_platform_path(p) for p in c.writable_paths),
+            field="writablePaths",
+        ),
+    )
+
+
+def _is_platform_path(path: str) -> bool:
+    owned = (layout.SHARED, layout.TOOLS, layout.WORKSPACE, layout.TMP, layout.CONFIG)
+    return any(path == folder or path.startswith(f"{folder}/") for folder in owned)
+
+
+class Agent(ApiModel):
+    """The agent itself."""
+
+    type: Literal["container", "code"] = "container"
+    image: Image | None = Field(default=None, description="Shorthand for container.image.")
+    name: DnsLabel = Field(default="agent", description="Name of the main container.")
+    command: Arguments = Field(default=(), description="Default: the image's, or the runtime with the entrypoint.")
+    args: Arguments = ()
+    ports: Annotated[tuple[Port, ...], Field(max_length=16), ListMap("name")] = ()
+    probes: Probes | None = None
+    container: Container | None = None
+    code: Code | None = None
+    environment: Environment | None = None
+
+    rules: ClassVar = (
+        Rule(
+            message="an image is needed: set agent.image or agent.container.image, or use type: code with agent.code",
+            cel="self.type != 'container' || has(self.image) || (has(self.container) && has(self.container.image))",
+            holds=lambda a: a.type != "container" or a.own_image is not None,
+        ),
+        Rule(
+            message="agent.image and agent.container.image differ: keep one of them",
+            cel="!has(self.image) || !has(self.container) || !has(self.container.image) "
+            "|| self.image == self.container.image",
+            holds=lambda a: (
+                a.image is None or a.container is None or a.container.image is None or a.image == a.container.image
+            ),
+            field="image",
+        ),
+        Rule(
+            message="type: code needs agent.code with source and runtime",
+            cel="self.type != 'code' || has(self.code)",
+            holds=lambda a: a.type != "code" or a.code is not None,
+        ),
+        Rule(
+            message="agent.code is set but the type is container: set type: code",
+            cel="self.type != 'container' || !has(self.code)",
+            holds=lambda a: a.type != "container" or a.code is None,
+            field="code",
+        ),
+        Rule(
+            message=f"the names {', '.join(PLATFORM_CONTAINERS)} belong to the platform's containers",
+            cel=f"!(self.name in {cel_list(PLATFORM_CONTAINERS)})",
+            holds=lambda a: a.name not in PLATFORM_CONTAINERS,
+            field="name",
+        ),
+        Rule(
+            message="environment.sdk needs a runtime: python or nodejs",
+            cel="!has(self.environment) || !has(self.environment.sdk) || has(self.environment.sdk.runtime) "
+            "|| has(self.code)",
+            holds=lambda a: a.sdk is None or a.sdk.runtime is not None or a.code is not None,
+            field="environment",
+        ),
+        Rule(
+            message="environment.sdk and code disagree about the runtime or its version: leave them out of sdk",
+            cel="!has(self.code) || !has(self.environment) || !has(self.environment.sdk) || ("
+            "(!has(self.environment.sdk.runtime) || self.environment.sdk.runtime == self.code.runtime) && "
+            "(!has(self.environment.sdk.version) || !has(self.code.version) "
+            "|| self.environment.sdk.version == self.code.version))",
+            holds=lambda a: a.runtimes_agree,
+            field="environment",
+        ),
+    )
+
+    @property
+    def own_image(self) -> str | None:
+        """The image the manifest names, in either form."""
+        return self.image or (self.container.image if self.container else None)
+
+    @property
+    def sdk(self) -> Sdk | None:
+        """`environment.sdk`, or None."""
+        return self.environment.sdk if self.environment else None
+
+    @property
+    def runtimes_agree(self) -> bool:
+        """False when `environment.sdk` asks for another runtime or version than `code`."""
+        code, sdk = self.code, self.sdk
+        if code is None or sdk is None:
+            return True
+        same_runtime = sdk.runtime in {None, code.runtime}
+        return same_runtime and (sdk.version is None or code.version is None or sdk.version == code.version)

@@ -1,0 +1,182 @@
+"""`spec.agent.environment`: variables, packages, files and steps that are ready before the agent starts."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from agent_api.agenttype.rule import ApiModel, ListMap, Matches, Rule, cel_list
+from agent_api.agenttype.scalars import (
+    Arguments,
+    DataKey,
+    DnsLabel,
+    Image,
+    ObjectName,
+    RelativePath,
+    Runtime,
+    RuntimeVersion,
+    SharedPath,
+    Size,
+    VariableName,
+)
+
+PLATFORM_VARIABLES = (
+    "AGENT_NAME",
+    "AGENT_NAMESPACE",
+    "AGENT_WORKSPACE",
+    "AGENT_MEMORY_URL",
+    "LLM_GATEWAY_URL",
+    "MCP_SERVER_URL",
+    "TOOL_PROXY_URL",
+)
+JOINED_VARIABLES = ("PATH", "PYTHONPATH", "NODE_PATH", "NODE_OPTIONS")
+OWNED_FOLDERS = ("code", "sdk", "glue", ".agentberth")
+
+
+class KeyReference(ApiModel):
+    """A key of a Secret or ConfigMap in the agent's namespace."""
+
+    name: ObjectName
+    key: DataKey
+    optional: bool | None = Field(default=None, description="true: the variable is left out when it is missing.")
+
+
+class FieldReference(ApiModel):
+    """A field of the Pod, as in Kubernetes' downward API."""
+
+    field_path: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class VariableSource(ApiModel):
+    """Where a variable's value comes from. Values of Secrets are read by the kubelet, never by Agentberth."""
+
+    secret_key_ref: KeyReference | None = None
+    config_map_key_ref: KeyReference | None = None
+    field_ref: FieldReference | None = None
+
+    rules: ClassVar = (
+        Rule(
+            message="valueFrom needs exactly one of secretKeyRef, configMapKeyRef and fieldRef",
+            cel="[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(x, x).size() == 1",
+            holds=lambda v: sum(r is not None for r in (v.secret_key_ref, v.config_map_key_ref, v.field_ref)) == 1,
+        ),
+    )
+
+
+class Variable(ApiModel):
+    """An environment variable of the agent container. It wins over what the platform would set.
+
+    PATH, PYTHONPATH, NODE_PATH and NODE_OPTIONS are joined with the platform's part instead.
+    """
+
+    name: VariableName
+    value: Annotated[str, StringConstraints(max_length=32768)] | None = None
+    value_from: VariableSource | None = None
+
+    rules: ClassVar = (
+        Rule(
+            message="a variable has either value or valueFrom, not both",
+            cel="!(has(self.value) && has(self.valueFrom))",
+            holds=lambda v: v.value is None or v.value_from is None,
+        ),
+        Rule(
+            message=f"this name is set by the platform and cannot be changed: {', '.join(PLATFORM_VARIABLES)}",
+            cel=f"!(self.name in {cel_list(PLATFORM_VARIABLES)})",
+            holds=lambda v: v.name not in PLATFORM_VARIABLES,
+            field="name",
+        ),
+        Rule(
+            message=f"{', '.join(JOINED_VARIABLES)} are joined with the platform's part: use value, not valueFrom",
+            cel=f"!(self.name in {cel_list(JOINED_VARIABLES)}) || !has(self.valueFrom)",
+            holds=lambda v: v.name not in JOINED_VARIABLES or v.value_from is None,
+            field="valueFrom",
+        ),
+    )
+
+
+Requirement = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=512),
+    Matches(r"[^-\s].*", 'must be a package such as requests or "pandas==2.2.*", not an option'),
+]
+
+
+class Sdk(ApiModel):
+    """Packages for the agent, installed by the init container into the shared volume."""
+
+    runtime: Runtime | None = Field(default=None, description="Default: code.runtime.")
+    version: RuntimeVersion | None = Field(
+        default=None,
+        description="Version of the agent's runtime: wheels are chosen for it. Default: code.version.",
+    )
+    packages: Annotated[tuple[Requirement, ...], Field(max_length=256)] = Field(
+        default=(),
+        description="PEP 508 requirements or npm specs. Python packages are installed from wheels only.",
+    )
+    lock_config_map: ObjectName | None = Field(
+        default=None,
+        description="ConfigMap with requirements.txt (every line with --hash) or package-lock.json: "
+        "then exactly that is installed.",
+    )
+    index_secret: ObjectName | None = Field(
+        default=None, description="Secret with index-url, npmrc and ca.crt, each optional: a private index."
+    )
+
+
+class GlueCode(ApiModel):
+    """A file that the runtime loads before the agent's own code."""
+
+    source: Annotated[
+        SharedPath,
+        Matches(
+            r".*\.(py|js|cjs|mjs)",
+            "must end in .py (python) or .js, .cjs or .mjs (nodejs): the ending picks the runtime",
+        ),
+    ]
+
+
+class File(ApiModel):
+    """A file that the init container writes under /shared."""
+
+    path: RelativePath
+    content: Annotated[str, StringConstraints(max_length=262144)] | None = None
+    config_map_key_ref: KeyReference | None = None
+
+    rules: ClassVar = (
+        Rule(
+            message="a file needs exactly one of content and configMapKeyRef",
+            cel="has(self.content) != has(self.configMapKeyRef)",
+            holds=lambda f: (f.content is None) != (f.config_map_key_ref is None),
+        ),
+        Rule(
+            message="code, sdk, glue and .agentberth under /shared are written by the platform: choose another path",
+            cel="!self.path.matches('^(code|sdk|glue|[.]agentberth)(/.*)?$')",
+            holds=lambda f: f.path.split("/")[0] not in OWNED_FOLDERS,
+            field="path",
+        ),
+    )
+
+
+class Setup(ApiModel):
+    """An extra step of the init container, run after everything else is prepared. No shell is involved."""
+
+    name: DnsLabel
+    command: Annotated[Arguments, Field(min_length=1)]
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
+
+
+class SharedVolume(ApiModel):
+    """The emptyDir that holds code, packages and files."""
+
+    size_limit: Size = Field(default="2Gi", description="The Pod is evicted above it.")
+
+
+class Environment(ApiModel):
+    """What is prepared for the agent before it starts."""
+
+    variables: Annotated[tuple[Variable, ...], Field(max_length=128), ListMap("name")] = ()
+    sdk: Sdk | None = None
+    glue_code: GlueCode | None = None
+    files: Annotated[tuple[File, ...], Field(max_length=64), ListMap("path")] = ()
+    setup: Annotated[tuple[Setup, ...], Field(max_length=16), ListMap("name")] = ()
+    volume: SharedVolume | None = None
+    image: Image | None = Field(default=None, description="A custom init image, built FROM agent-initenv.")

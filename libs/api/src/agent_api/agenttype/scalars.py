@@ -1,0 +1,96 @@
+"""Bounded scalars and Kubernetes' own small types.
+
+Every string, list and map of the API has a bound, because the API server prices each CEL rule by the largest
+object it could meet.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, WithJsonSchema
+
+from agent_api.agenttype.rule import Matches
+
+Runtime = Literal["python", "nodejs"]
+
+DnsLabel = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=63),
+    Matches(
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+        "must be lower-case letters, digits and '-', and start and end with a letter or digit",
+    ),
+]
+ObjectName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Matches(
+        r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+        "must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.'",
+    ),
+]
+VariableName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Matches(
+        r"[A-Za-z_][A-Za-z0-9_]*",
+        "must be a variable name: letters, digits and '_', not starting with a digit",
+    ),
+]
+DataKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Matches(r"[-._a-zA-Z0-9]+", "must be a key of a ConfigMap or Secret: letters, digits, '-', '_' and '.'"),
+]
+Image = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=512),
+    Matches(r"[^\s]+", "must be an image reference without spaces"),
+]
+Quantity = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=32),
+    Matches(
+        r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?",
+        "must be a Kubernetes quantity such as 500m, 2 or 1.5Gi",
+    ),
+]
+Size = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=32),
+    Matches(r"[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?", "must be a size such as 512Mi or 2Gi"),
+]
+IntOrString = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True})]
+QuantityValue = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True})]
+
+RuntimeVersion = Annotated[
+    str,
+    StringConstraints(max_length=16),
+    Matches(r"[0-9]+(\.[0-9]+){0,2}", 'must be a version such as "3.12" or "22" (quote it in YAML)'),
+]
+SharedPath = Annotated[
+    str,
+    StringConstraints(max_length=512),
+    Matches(
+        r"/shared/(([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)/)*([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)",
+        "must be a file under /shared, without '.' or '..' parts",
+    ),
+]
+RelativePath = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=512),
+    Matches(
+        r"(([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)/)*([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)",
+        "must be a relative path without '.' or '..' parts; it is taken from /shared",
+    ),
+]
+Argument = Annotated[str, StringConstraints(max_length=8192)]
+Arguments = Annotated[tuple[Argument, ...], Field(max_length=256)]
+Text = Annotated[str, StringConstraints(max_length=1024)]
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+
+KubernetesObject = Annotated[
+    dict[str, Any],
+    Field(max_length=64),
+    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True, "maxProperties": 64}),
+]
+Labels = Annotated[dict[str, Annotated[str, StringConstraints(max_length=63)]], Field(max_length=64)]

@@ -1,0 +1,246 @@
+"""`spec.tools`, `spec.memory` and `spec.llm`: what the sidecars provide to the agent."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from agent_api.agenttype.rule import ApiModel, ListMap, Matches, OpenModel, Rule
+from agent_api.agenttype.scalars import DnsLabel, KubernetesObject, ObjectName, Size, Url
+
+ToolName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=63),
+    Matches(
+        r"[a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?",
+        "must be a tool name: letters, digits, '-', '_' and '.'",
+    ),
+]
+ToolNames = Annotated[tuple[ToolName, ...], Field(max_length=64)]
+ToolSource = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2048),
+    Matches(
+        r"(https://|pypi:|npm:|mcp\+stdio:(https://|pypi:|npm:)|mcp\+https://|builtin:)[^\s]+",
+        "must be https://..., pypi:name==version, npm:name@version, mcp+stdio:<one of those>, "
+        "mcp+https://... or builtin:memory",
+    ),
+]
+ToolPattern = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class CustomTool(ApiModel):
+    """A tool of the agent's own. It is required unless `tools.optional` names it."""
+
+    name: ToolName
+    version: Annotated[str, StringConstraints(max_length=64)] | None = None
+    source: ToolSource
+    sha256: (
+        Annotated[
+            str,
+            StringConstraints(max_length=64),
+            Matches(r"[0-9a-f]{64}", "must be a sha256: 64 lower-case hex digits"),
+        ]
+        | None
+    ) = Field(default=None, description="Without it the first download is pinned, if the policy allows.")
+    credentials_secret: ObjectName | None = Field(default=None, description="Mounted in toolproxy only.")
+    config: KubernetesObject | None = Field(
+        default=None,
+        description="Arguments schema, environment and filters of the tool: see docs/reference/tools.md.",
+    )
+
+
+class ToolPolicy(ApiModel):
+    """What tools may be and do."""
+
+    pinning: Literal["Enforce", "Warn", "Off"] = Field(
+        default="Enforce",
+        description="What happens when a tool's definition or bytes change after first use.",
+    )
+    require_checksum: bool = Field(default=False, description="Refuse a download that has no sha256.")
+    allow: Annotated[tuple[ToolPattern, ...], Field(max_length=64)] = Field(
+        default=(), description="Glob patterns of tool names; empty allows all."
+    )
+    deny: Annotated[tuple[ToolPattern, ...], Field(max_length=64)] = Field(
+        default=(), description="Glob patterns of tool names; wins over allow."
+    )
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(default=60, description="Of one tool call.")
+
+
+class Tools(ApiModel):
+    """Tools that toolproxy installs and serves over MCP and REST."""
+
+    required: ToolNames = Field(default=(), description="The Pod is not ready without them.")
+    optional: ToolNames = Field(default=(), description="A failure only degrades the agent.")
+    custom: Annotated[tuple[CustomTool, ...], Field(max_length=64), ListMap("name")] = ()
+    policy: ToolPolicy = ToolPolicy()
+
+    rules: ClassVar = (
+        Rule(
+            message="a tool is named in both required and optional: keep one of them",
+            cel="!has(self.required) || !has(self.optional) || !self.required.exists(t, t in self.optional)",
+            holds=lambda t: not set(t.required) & set(t.optional),
+            field="optional",
+        ),
+        Rule(
+            message="policy.requireChecksum is on: every custom tool from https:// needs sha256",
+            cel="!has(self.policy) || !self.policy.requireChecksum || !has(self.custom) || self.custom.all(t, "
+            "has(t.sha256) || !t.source.matches('^(mcp[+]stdio:)?https://'))",
+            holds=lambda t: (
+                not t.policy.require_checksum
+                or all(c.sha256 or not c.source.removeprefix("mcp+stdio:").startswith("https://") for c in t.custom)
+            ),
+            field="custom",
+        ),
+    )
+
+
+class MemoryConfig(OpenModel):
+    """Settings of the memory. Unknown keys are kept and named in a condition."""
+
+    persistence: bool = Field(default=False, description="redis: keep the data on a PersistentVolumeClaim.")
+    url: Annotated[Url, Matches(r"rediss?://[^\s]+", "must be a redis:// or rediss:// address")] | None = Field(
+        default=None, description="redis: use this server instead of making one."
+    )
+    credentials_secret: ObjectName | None = Field(
+        default=None, description="Secret with password, and perhaps username, of the server at url."
+    )
+    eviction_policy: (
+        Literal[
+            "noeviction",
+            "allkeys-lru",
+            "allkeys-lfu",
+            "allkeys-random",
+            "volatile-lru",
+            "volatile-lfu",
+            "volatile-random",
+            "volatile-ttl",
+        ]
+        | None
+    ) = Field(default=None, description="Default: noeviction with persistence, else allkeys-lru.")
+
+
+class Memory(ApiModel):
+    """A Redis for the agent."""
+
+    type: Literal["redis", "inmemory"] = Field(
+        default="redis", description="redis: one for all replicas. inmemory: a sidecar, gone with the Pod."
+    )
+    size: Size = Field(default="256Mi", description="Of the data; with persistence also of the claim.")
+    config: MemoryConfig = MemoryConfig()
+
+    rules: ClassVar = (
+        Rule(
+            message="persistence, url and credentialsSecret are for type: redis",
+            cel="self.type == 'redis' || !has(self.config) || (!has(self.config.url) "
+            "&& !has(self.config.credentialsSecret) && (!has(self.config.persistence) || !self.config.persistence))",
+            holds=lambda m: (
+                m.type == "redis" or not (m.config.url or m.config.credentials_secret or m.config.persistence)
+            ),
+            field="config",
+        ),
+        Rule(
+            message="persistence is for the platform's own redis, not for a server at url",
+            cel="!has(self.config) || !has(self.config.url) || !has(self.config.persistence) "
+            "|| !self.config.persistence",
+            holds=lambda m: not (m.config.url and m.config.persistence),
+            field="config",
+        ),
+        Rule(
+            message="credentials in the url would be readable by anyone: use credentialsSecret",
+            cel="!has(self.config) || !has(self.config.url) || !self.config.url.contains('@')",
+            holds=lambda m: "@" not in (m.config.url or ""),
+            field="config",
+        ),
+    )
+
+
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class ProviderTimeouts(ApiModel):
+    """Limits of one call to a provider, in seconds; the defaults are in docs/reference."""
+
+    connect: Annotated[float, Field(gt=0, le=3600)] | None = None
+    first_token: Annotated[float, Field(gt=0, le=3600)] | None = None
+    idle: Annotated[float, Field(gt=0, le=3600)] | None = None
+    total: Annotated[float, Field(gt=0, le=86400)] | None = None
+
+
+class ProviderConfig(OpenModel):
+    """Settings of a provider. Unknown keys are kept and named in a condition."""
+
+    model: ModelName | None = Field(default=None, description="Model for requests that fail over to it.")
+    models: Annotated[tuple[ModelName, ...], Field(max_length=64)] = Field(
+        default=(), description="Further models it serves."
+    )
+    base_url: Annotated[Url, Matches(r"https?://[^\s@]+", "must be an http(s) address without credentials")] | None = (
+        Field(default=None, description="Address of the API, such as https://host/v1.")
+    )
+    timeouts: ProviderTimeouts | None = None
+
+
+class Provider(ApiModel):
+    """A model provider. Its key is mounted in llmgateway only."""
+
+    name: DnsLabel
+    type: Literal["openai", "anthropic", "openai-compatible", "mock"]
+    credentials_secret: ObjectName | None = Field(
+        default=None, description="Secret with one or more API keys, one per key of the Secret."
+    )
+    config: ProviderConfig = ProviderConfig()
+
+    rules: ClassVar = (
+        Rule(
+            message="this provider needs credentialsSecret",
+            cel="!(self.type in ['openai', 'anthropic']) || has(self.credentialsSecret)",
+            holds=lambda p: p.type not in {"openai", "anthropic"} or p.credentials_secret is not None,
+        ),
+        Rule(
+            message="an openai-compatible provider needs config.baseUrl",
+            cel="self.type != 'openai-compatible' || (has(self.config) && has(self.config.baseUrl))",
+            holds=lambda p: p.type != "openai-compatible" or p.config.base_url is not None,
+        ),
+    )
+
+
+class Route(ApiModel):
+    """One provider and model that an alias leads to."""
+
+    provider: DnsLabel
+    model: ModelName | None = Field(default=None, description="Default: config.model of the provider.")
+
+
+class ModelAlias(ApiModel):
+    """A model name of the agent's own, with the routes to try in order."""
+
+    name: ModelName
+    routes: Annotated[tuple[Route, ...], Field(min_length=1, max_length=8)]
+
+
+class Budget(ApiModel):
+    """What the agent may spend; over it requests are answered with 429."""
+
+    tokens_per_hour: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = None
+    usd_per_day: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+
+
+class Llm(ApiModel):
+    """Model providers behind llmgateway; their order is the failover order."""
+
+    providers: Annotated[tuple[Provider, ...], Field(min_length=1, max_length=16), ListMap("name")]
+    models: Annotated[tuple[ModelAlias, ...], Field(max_length=32), ListMap("name")] = ()
+    delivery: Literal["live", "complete"] = Field(
+        default="live",
+        description="live: stream at once. complete: whole answers only, so that they can fail over.",
+    )
+    budget: Budget | None = None
+
+    rules: ClassVar = (
+        Rule(
+            message="a route names a provider that is not in llm.providers",
+            cel="!has(self.models) || self.models.all(m, m.routes.all(r, "
+            "self.providers.exists(p, p.name == r.provider)))",
+            holds=lambda llm: {r.provider for m in llm.models for r in m.routes} <= {p.name for p in llm.providers},
+            field="models",
+        ),
+    )

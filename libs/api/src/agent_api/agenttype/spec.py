@@ -1,0 +1,182 @@
+"""`AgentType` as a whole, and the rules that span its parts."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from agent_api.agenttype.agent import Agent
+from agent_api.agenttype.kubernetes import PodSecurityContext
+from agent_api.agenttype.rule import ApiModel, Matches, Rule
+from agent_api.agenttype.scalars import DnsLabel, Url
+from agent_api.agenttype.services import Llm, Memory, Tools
+from agent_api.agenttype.status import Status
+from agent_api.agenttype.workload import ResourcePlan, Scaling, Workload
+
+NAME_LENGTH = 52  # a CronJob's limit: it appends 11 characters to name its Jobs
+
+Cidr = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Matches(r"[0-9a-fA-F.:]+/[0-9]{1,3}", "must be a network such as 10.0.0.0/8"),
+]
+MetricName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class Tracing(ApiModel):
+    """Where traces go."""
+
+    endpoint: Annotated[Url, Matches(r"https?://[^\s]+", "must be an http(s) address")] = Field(
+        description="OTLP over HTTP, such as http://collector.monitoring:4318."
+    )
+
+
+class Monitoring(ApiModel):
+    """What is measured of the agent's Pods."""
+
+    enabled: bool = True
+    metrics: Annotated[tuple[MetricName, ...], Field(max_length=64)] = Field(
+        default=(), description="Names of the platform's metrics to keep; empty keeps all."
+    )
+    tracing: Tracing | None = None
+
+
+class Egress(ApiModel):
+    """Where the agent's Pods may connect to, beside DNS and what their providers need."""
+
+    allowed_cidrs: Annotated[tuple[Cidr, ...], Field(max_length=64)] = Field(default=(), alias="allowedCIDRs")
+    allowed_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=64)] = ()
+
+
+class NetworkPolicy(ApiModel):
+    """A NetworkPolicy for the agent's Pods."""
+
+    enabled: bool = Field(default=True, description="false: no policy is made.")
+    allowed_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=64)] = Field(
+        default=(), description="Namespaces that may reach the agent's ports; its own always may."
+    )
+    egress: Egress | None = None
+
+
+class Security(ApiModel):
+    """Hardening of the agent's Pods."""
+
+    profile: Literal["restricted", "baseline"] | None = Field(
+        default=None,
+        description="Of the agent container: baseline honours the image's own user and a writable root. "
+        "Default: the platform's, which is restricted unless the installation says otherwise.",
+    )
+    network_policy: NetworkPolicy | None = None
+    pod_security_context: PodSecurityContext | None = None
+
+
+class Spec(ApiModel):
+    """What the user wants."""
+
+    suspend: bool = Field(default=False, description="true: no Pods; everything else is kept.")
+    replicas: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None,
+        description="Pods of a Deployment without scaling; also the scale subresource. Default 1.",
+    )
+    agent: Agent
+    workload: Workload = Workload()
+    resources: ResourcePlan = ResourcePlan()
+    tools: Tools | None = None
+    memory: Memory | None = None
+    llm: Llm | None = None
+    monitoring: Monitoring | None = None
+    security: Security = Security()
+    scaling: Scaling | None = None
+
+    rules: ClassVar = (
+        Rule(
+            message="scaling and replicas are for a Deployment: a Job or CronJob decides its own Pods",
+            cel="!has(self.workload) || self.workload.kind == 'Deployment' "
+            "|| (!has(self.scaling) && !has(self.replicas))",
+            holds=lambda s: s.workload.kind == "Deployment" or (s.scaling is None and s.replicas is None),
+            field="workload",
+        ),
+        Rule(
+            message="scaling decides the number of Pods: remove replicas",
+            cel="!has(self.scaling) || !has(self.replicas)",
+            holds=lambda s: s.scaling is None or s.replicas is None,
+            field="replicas",
+        ),
+        Rule(
+            message="inmemory memory is per Pod, so replicas would not share it: use type: redis or one replica",
+            cel="!has(self.memory) || self.memory.type != 'inmemory' || ("
+            "(!has(self.scaling) || self.scaling.maxReplicas == 1) && (!has(self.replicas) || self.replicas <= 1))",
+            holds=lambda s: (
+                s.memory is None
+                or s.memory.type != "inmemory"
+                or ((s.scaling is None or s.scaling.max_replicas == 1) and (s.replicas or 1) <= 1)
+            ),
+            field="memory",
+        ),
+        Rule(
+            message="port 6379 belongs to the inmemory memory: choose another for the agent",
+            cel="!has(self.memory) || self.memory.type != 'inmemory' || !has(self.agent.ports) "
+            "|| self.agent.ports.all(p, p.containerPort != 6379)",
+            holds=lambda s: (
+                s.memory is None or s.memory.type != "inmemory" or all(p.container_port != 6379 for p in s.agent.ports)
+            ),
+            field="agent",
+        ),
+        Rule(
+            message="a writable root file system needs security.profile: baseline",
+            cel="!has(self.agent.container) || !has(self.agent.container.securityContext) "
+            "|| !has(self.agent.container.securityContext.readOnlyRootFilesystem) "
+            "|| self.agent.container.securityContext.readOnlyRootFilesystem "
+            "|| !has(self.security) || !has(self.security.profile) || self.security.profile != 'restricted'",
+            holds=lambda s: s.security.profile != "restricted" or not _wants_writable_root(s.agent),
+            field="security",
+        ),
+    )
+
+
+def _wants_writable_root(agent: Agent) -> bool:
+    context = agent.container.security_context if agent.container else None
+    return context is not None and context.read_only_root_filesystem is False
+
+
+class Metadata(ApiModel):
+    """What Agentberth reads of an object's metadata."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class AgentType(ApiModel):
+    """An AI agent that Kubernetes runs."""
+
+    api_version: Literal["agents.example.com/v1"] = "agents.example.com/v1"
+    kind: Literal["AgentType"] = "AgentType"
+    metadata: Metadata
+    spec: Spec
+    status: Status | None = None
+
+    rules: ClassVar = (
+        Rule(
+            message=f"metadata.name must be at most {NAME_LENGTH} characters: lower-case letters, digits and '-', "
+            "starting with a letter, because Services and Jobs are named after it",
+            cel=f"self.metadata.name.size() <= {NAME_LENGTH} "
+            "&& self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+            holds=lambda a: _is_usable_name(a.metadata.name),
+        ),
+    )
+
+
+def _is_usable_name(name: Any) -> bool:  # noqa: ANN401 - straight from a manifest
+    allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    return (
+        isinstance(name, str)
+        and 0 < len(name) <= NAME_LENGTH
+        and set(name) <= allowed
+        and name[0].isalpha()
+        and name[-1] != "-"
+    )

@@ -1,0 +1,89 @@
+"""`status`: what is, as the operator has seen it. Reasons are constants, documented in docs/spec/agenttype.md."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from agent_api.agenttype.rule import ApiModel, ListMap
+from agent_api.agenttype.scalars import KubernetesObject
+
+Phase = Literal["Pending", "Running", "Failed", "Succeeded"]
+Message = Annotated[str, StringConstraints(max_length=32768)]
+
+
+class ConditionType(StrEnum):
+    """Types of the conditions. `Ready` is the summary of the others."""
+
+    ACCEPTED = "Accepted"
+    WORKSPACE_PREPARED = "WorkspacePrepared"
+    TOOLS_READY = "ToolsReady"
+    GATEWAY_READY = "GatewayReady"
+    MEMORY_READY = "MemoryReady"
+    AVAILABLE = "Available"
+    READY = "Ready"
+    SECURITY_POSTURE = "SecurityPosture"
+
+
+class Reason(StrEnum):
+    """Reasons of the conditions. WorkspacePrepared also takes the faults of `agent_api.initreport`."""
+
+    ACCEPTED = "Accepted"
+    INVALID = "Invalid"
+    APPLY_REFUSED = "ApplyRefused"
+    FORBIDDEN = "Forbidden"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    NAME_CONFLICT = "NameConflict"
+    HOT_LOOP = "HotLoop"
+    PREPARED = "Prepared"
+    PREPARING = "Preparing"
+    PREPARE_FAILED = "PrepareFailed"
+    NOT_NEEDED = "NotNeeded"
+    AVAILABLE = "Available"
+    PROGRESSING = "Progressing"
+    UNSCHEDULABLE = "Unschedulable"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason's name
+    CONFIG_MAP_MISSING = "ConfigMapMissing"
+    CLAIM_PENDING = "ClaimPending"
+    CRASHING = "Crashing"
+    OUT_OF_MEMORY = "OutOfMemory"
+    NOT_READY = "NotReady"
+    EVICTED = "Evicted"
+    SUSPENDED = "Suspended"
+    SCHEDULED = "Scheduled"
+    COMPLETED = "Completed"
+    JOB_FAILED = "JobFailed"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    READY = "Ready"
+    WEAKENED = "Weakened"
+    UNKNOWN_SETTINGS = "UnknownSettings"
+
+
+class Condition(ApiModel):
+    """A Kubernetes condition; lastTransitionTime moves only when status does."""
+
+    type: Annotated[str, StringConstraints(max_length=316)]
+    status: Literal["True", "False", "Unknown"]
+    observed_generation: int = 0
+    last_transition_time: Annotated[str, StringConstraints(max_length=64)]
+    reason: Annotated[str, StringConstraints(max_length=1024)]
+    message: Message = ""
+
+
+class Status(ApiModel):
+    """The observed state of an AgentType."""
+
+    phase: Phase | None = None
+    message: Message | None = None
+    reason: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
+        default=None, description="Reason of the Ready condition, for the column of that name."
+    )
+    observed_generation: int | None = None
+    replicas: int | None = None
+    ready_replicas: int | None = None
+    selector: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=32), ListMap("type")] = ()
+    tool_status: KubernetesObject | None = Field(default=None, description="Per tool: state, version, source, error.")
+    memory_status: KubernetesObject | None = None
+    llm_status: KubernetesObject | None = Field(default=None, description="Per provider: state and last error.")

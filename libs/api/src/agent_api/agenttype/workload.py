@@ -1,0 +1,100 @@
+"""`spec.workload`, `spec.resources` and `spec.scaling`: how many Pods, of which size, for how long."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from agent_api.agenttype.kubernetes import Resources
+from agent_api.agenttype.rule import ApiModel, Matches, OpenModel, Rule
+from agent_api.agenttype.scalars import KubernetesObject
+
+Schedule = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=128),
+    Matches(
+        r"@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[^\s]+( +[^\s]+){4}",
+        'must be a cron schedule of five fields such as "*/5 * * * *", or one like @hourly',
+    ),
+]
+
+
+class Workload(ApiModel):
+    """The kind of workload that carries the agent's Pods."""
+
+    kind: Literal["Deployment", "Job", "CronJob"] = "Deployment"
+    schedule: Schedule | None = None
+    active_deadline_seconds: Annotated[int, Field(ge=1, le=31536000)] | None = Field(
+        default=None, description="Job and CronJob: the run is stopped after it."
+    )
+    backoff_limit: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        default=None, description="Job and CronJob: retries of a failed Pod. Default 3."
+    )
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31536000)] | None = Field(
+        default=None,
+        description="Job and CronJob: when a finished Job is removed. Default 86400 for CronJobs, "
+        "and never for a Job, whose result the AgentType shows.",
+    )
+    concurrency_policy: Literal["Allow", "Forbid", "Replace"] | None = Field(
+        default=None, description="CronJob: what happens when the last run still goes. Default Forbid."
+    )
+
+    rules: ClassVar = (
+        Rule(
+            message="a CronJob needs a schedule",
+            cel="self.kind != 'CronJob' || has(self.schedule)",
+            holds=lambda w: w.kind != "CronJob" or w.schedule is not None,
+        ),
+        Rule(
+            message="schedule and concurrencyPolicy are for kind: CronJob",
+            cel="self.kind == 'CronJob' || (!has(self.schedule) && !has(self.concurrencyPolicy))",
+            holds=lambda w: w.kind == "CronJob" or (w.schedule is None and w.concurrency_policy is None),
+        ),
+        Rule(
+            message="activeDeadlineSeconds, backoffLimit and ttlSecondsAfterFinished are for kind: Job or CronJob",
+            cel="self.kind != 'Deployment' || (!has(self.activeDeadlineSeconds) && !has(self.backoffLimit) "
+            "&& !has(self.ttlSecondsAfterFinished))",
+            holds=lambda w: (
+                w.kind != "Deployment"
+                or (w.active_deadline_seconds, w.backoff_limit, w.ttl_seconds_after_finished) == (None, None, None)
+            ),
+        ),
+    )
+
+
+class ResourcePlan(ApiModel):
+    """Requests and limits: a profile, and exceptions to it per container."""
+
+    profile: Literal["small", "medium", "large"] = "small"
+    agent: Resources | None = None
+    init: Resources | None = None
+    toolproxy: Resources | None = None
+    llmgateway: Resources | None = None
+    memory: Resources | None = None
+
+
+class ScalingMetric(OpenModel):
+    """A metric of autoscaling/v2, passed on as it is."""
+
+    names_unknown: ClassVar = False
+
+    type: Literal["Resource", "ContainerResource", "Pods", "Object", "External"]
+
+
+class Scaling(ApiModel):
+    """A HorizontalPodAutoscaler on the agent's Deployment, and a PodDisruptionBudget with it."""
+
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    max_replicas: Annotated[int, Field(ge=1, le=1000)]
+    metrics: Annotated[tuple[ScalingMetric, ...], Field(max_length=16)] = Field(
+        default=(), description="Default: 80 % of the agent container's CPU request."
+    )
+    behavior: KubernetesObject | None = Field(default=None, description="autoscaling/v2 behavior, as it is.")
+
+    rules: ClassVar = (
+        Rule(
+            message="minReplicas is larger than maxReplicas",
+            cel="self.minReplicas <= self.maxReplicas",
+            holds=lambda s: s.min_replicas <= s.max_replicas,
+            field="minReplicas",
+        ),
+    )

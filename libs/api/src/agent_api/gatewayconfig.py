@@ -1,0 +1,119 @@
+"""`gateway.json`: the model providers of one agent. Written by agent_render, hot-reloaded by agent-llmgateway."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from agent_api.model import Config
+
+ProviderType = Literal["openai", "anthropic", "openai-compatible", "mock"]
+
+
+class Timeouts(Config):
+    """Limits of one call to a provider, in seconds."""
+
+    connect: float = Field(default=5.0, gt=0, le=3600)
+    first_token: float = Field(default=12.0, gt=0, le=3600, description="While another route is left.")
+    first_token_last: float = Field(default=120.0, gt=0, le=3600, description="On the last route.")
+    idle: float = Field(default=30.0, gt=0, le=3600, description="Between two chunks of a stream.")
+    total: float = Field(default=600.0, gt=0, le=86400)
+
+
+class GatewayProvider(Config):
+    """A provider. Its keys are the files of `credentials`, one key each, re-read on change."""
+
+    name: str
+    type: ProviderType
+    base_url: str = Field(default="", description="Empty: the public address of the type.")
+    credentials: str | None = Field(default=None, description="Folder; each file without a leading dot is one key.")
+    model: str | None = Field(default=None, description="Model for requests that fail over to this provider.")
+    models: tuple[str, ...] = Field(default=(), description="Further models it serves.")
+    timeouts: Timeouts = Timeouts()
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="The provider's other settings, such as the script of a mock."
+    )
+
+
+class GatewayRoute(Config):
+    """One provider and model to try; `model` None means the provider's own."""
+
+    provider: str
+    model: str | None = None
+
+
+class GatewayAlias(Config):
+    """A model name that leads to routes, tried in order."""
+
+    name: str
+    routes: tuple[GatewayRoute, ...] = Field(min_length=1)
+
+
+class GatewayBudget(Config):
+    """What may be spent in a window; None means no limit."""
+
+    tokens_per_hour: int | None = Field(default=None, ge=1)
+    usd_per_day: float | None = Field(default=None, gt=0)
+
+
+class Price(Config):
+    """Price of a model, in US dollars per million tokens."""
+
+    input_usd: float = Field(ge=0)
+    output_usd: float = Field(ge=0)
+    cached_input_usd: float | None = Field(default=None, ge=0, description="None: as input.")
+
+
+class GatewayCache(Config):
+    """Answers kept for byte-equal requests that are not streamed. Off by default."""
+
+    enabled: bool = False
+    coalesce: bool = Field(default=False, description="Requests equal to one in flight share its answer.")
+    entries: int = Field(default=256, ge=1, le=100_000)
+    ttl_seconds: int = Field(default=300, ge=1, le=86_400)
+
+
+class GatewayMemory(Config):
+    """The agent's Redis, where budgets are shared over replicas."""
+
+    url: str
+    credentials: str | None = Field(default=None, description="Folder with `password` and perhaps `username`.")
+
+
+class GatewayLimits(Config):
+    """Bounds of failover, breaker and traffic."""
+
+    tries_per_provider: int = Field(default=3, ge=1, le=10)
+    tries_per_request: int = Field(default=6, ge=1, le=32)
+    deadline_seconds: float = Field(default=600, gt=0, le=86_400, description="Over all tries of a request.")
+    retry_ratio: float = Field(default=0.2, ge=0, le=1, description="Retries as a share of requests in an outage.")
+    backoff_seconds: float = Field(default=0.5, ge=0, le=60)
+    backoff_max_seconds: float = Field(default=8, ge=0, le=600)
+    breaker_failures: int = Field(default=5, ge=1, le=1000, description="Consecutive failures that open it.")
+    breaker_open_seconds: float = Field(default=15, gt=0, le=3600)
+    hold_back_chunks: int = Field(default=64, ge=1, le=4096)
+    hold_back_bytes: int = Field(default=262_144, ge=1024, le=16_777_216)
+    body_bytes: int = Field(default=67_108_864, ge=1024, le=1_073_741_824, description="Largest request.")
+    answer_bytes: int = Field(
+        default=67_108_864, ge=1024, le=1_073_741_824, description="Largest answer that is held: delivery complete."
+    )
+    drain_seconds: float = Field(default=25, ge=0, le=3600, description="For streams to finish after SIGTERM.")
+
+
+class GatewayConfig(Config):
+    """Everything llmgateway needs to know; the order of providers is the failover order."""
+
+    schema_version: Literal[1] = 1
+    agent: str
+    namespace: str = ""
+    providers: tuple[GatewayProvider, ...] = Field(min_length=1)
+    models: tuple[GatewayAlias, ...] = ()
+    delivery: Literal["live", "complete"] = "live"
+    route_content_filter: bool = Field(
+        default=False, description="true: an answer refused by a provider's content filter goes to the next route."
+    )
+    budget: GatewayBudget = GatewayBudget()
+    prices: dict[str, Price] = Field(default_factory=dict, description="By model, or by provider/model.")
+    cache: GatewayCache = GatewayCache()
+    memory: GatewayMemory | None = None
+    capture_content: bool = Field(default=False, description="true: prompts and answers are put into spans.")
+    limits: GatewayLimits = GatewayLimits()

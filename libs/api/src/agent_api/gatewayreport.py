@@ -1,0 +1,55 @@
+"""What llmgateway says at GET /report on its ops port; the operator shows it as `llmStatus`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from agent_api.model import Report
+
+
+class RouteState(Report):
+    """Breaker of one (provider, model, key); the key is named by its file, never by its value."""
+
+    model: str
+    key: str = ""
+    breaker: Literal["closed", "open", "half-open"] = "closed"
+    cooldown_seconds: float = 0
+    consecutive_failures: int = 0
+
+
+class ProviderState(Report):
+    """One provider since the start of the process."""
+
+    name: str
+    type: str
+    keys: int = Field(default=0, description="Keys that are mounted and readable.")
+    answering: bool = Field(default=False, description="True for the provider that gave the last answer.")
+    routes: tuple[RouteState, ...] = ()
+    requests: int = 0
+    failures: int = 0
+    failovers: int = Field(default=0, description="Requests that went on to another route.")
+    input_tokens: int = 0
+    output_tokens: int = 0
+    last_error: str = ""
+    last_error_at: str = Field(default="", description="RFC 3339, UTC.")
+
+
+class BudgetState(Report):
+    """What is spent in the current windows."""
+
+    tokens_this_hour: int = 0
+    tokens_per_hour: int | None = None
+    usd_today: float = 0
+    usd_per_day: float | None = None
+
+
+class GatewayReport(Report):
+    """The whole gateway."""
+
+    schema_version: Literal[1] = 1
+    agent: str
+    ready: bool
+    config_hash: str = Field(default="", description="sha256 of the gateway.json in use.")
+    config_error: str = Field(default="", description="Why a newer gateway.json was refused.")
+    providers: tuple[ProviderState, ...] = ()
+    budget: BudgetState = BudgetState()

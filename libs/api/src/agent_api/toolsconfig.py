@@ -1,0 +1,103 @@
+"""`tools.json`: the tools of one agent. Written by agent_render, hot-reloaded by agent-toolproxy."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from agent_api.model import Config
+
+
+class Artifact(Config):
+    """A download for one platform, such as linux/amd64."""
+
+    platform: str
+    url: str
+    sha256: str = Field(min_length=64, max_length=64)
+    member: str = Field(default="", description="Path of the program inside an archive; empty for a bare binary.")
+
+
+class ToolDefinition(Config):
+    """How a tool is found and called: an entry of the platform's catalogue, or a custom tool."""
+
+    name: str
+    version: str = ""
+    description: str = ""
+    source: str = Field(
+        default="", description="https://, pypi:, npm:, mcp+stdio:, mcp+https:// or builtin:; empty with artifacts."
+    )
+    sha256: str = ""
+    artifacts: tuple[Artifact, ...] = ()
+    program: str = Field(default="", description="Program on PATH; default: the name.")
+    arguments: tuple[str, ...] = Field(
+        default=(), description="Arguments before the caller's; for mcp+stdio: the server's own."
+    )
+    input_schema: dict[str, Any] = Field(
+        default_factory=dict, description="JSON Schema of a call; empty: {args: [string], stdin: string}."
+    )
+    output_schema: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Mapping of schema properties to argv, filters, renames, environment."
+    )
+
+
+class PlannedTool(Config):
+    """One tool the agent asked for."""
+
+    name: str
+    required: bool = True
+    catalogue: ToolDefinition | None = Field(default=None, description="The platform's entry, if it has one.")
+    custom: ToolDefinition | None = None
+    credentials: str | None = Field(default=None, description="Folder of the mounted Secret.")
+
+
+class ToolsPolicy(Config):
+    """What tools may be and do."""
+
+    pinning: Literal["Enforce", "Warn", "Off"] = "Enforce"
+    require_checksum: bool = False
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    approved: dict[str, str] = Field(
+        default_factory=dict, description="Definition hash by tool, approved after a drift."
+    )
+
+
+class ToolsMemory(Config):
+    """The agent's Redis."""
+
+    url: str
+    credentials: str | None = None
+    prefix: str = Field(default="", description="Before every key, so that agents sharing a server stay apart.")
+
+
+class ToolLimits(Config):
+    """Bounds of installing and running tools."""
+
+    timeout_seconds: float = Field(default=60, gt=0, le=3600, description="Of one call.")
+    install_timeout_seconds: float = Field(default=600, gt=0, le=7200)
+    output_bytes: int = Field(default=1_048_576, ge=1024, le=134_217_728, description="Of stdout and of stderr.")
+    download_bytes: int = Field(default=536_870_912, ge=1024)
+    unpacked_bytes: int = Field(default=2_147_483_648, ge=1024)
+    unpacked_files: int = Field(default=50_000, ge=1)
+    memory_bytes: int = Field(default=1_073_741_824, ge=16_777_216, description="Address space of a call.")
+    processes: int = Field(default=64, ge=1, le=4096)
+    concurrency: int = Field(default=8, ge=1, le=256, description="Calls at a time.")
+    upstream_timeout_seconds: float = Field(default=10, gt=0, le=600, description="Of an upstream's tools/list.")
+
+
+class ToolsConfig(Config):
+    """Everything toolproxy needs to know."""
+
+    schema_version: Literal[1] = 1
+    agent: str
+    namespace: str = ""
+    tools: tuple[PlannedTool, ...] = ()
+    policy: ToolsPolicy = ToolsPolicy()
+    memory: ToolsMemory | None = None
+    listing: Literal["all", "search"] = Field(
+        default="all", description="search: only find_tool and call_tool are listed, for large catalogues."
+    )
+    python_url: str = Field(default="", description="Package index for pypi: sources; empty: the public one.")
+    npm_registry: str = Field(default="", description="Registry for npm: sources; empty: the public one.")
+    index_folder: str | None = Field(default=None, description="Mounted index-url, npmrc and ca.crt.")
+    limits: ToolLimits = ToolLimits()

@@ -1,0 +1,43 @@
+"""What toolproxy says at GET /report on its ops port; the operator shows it as `toolStatus`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from agent_api.model import Report
+
+ToolState = Literal["pending", "installing", "ready", "failed", "blocked"]
+
+
+class ToolReport(Report):
+    """One tool."""
+
+    name: str
+    required: bool
+    state: ToolState
+    kind: Literal["command", "mcp", "builtin"] = "command"
+    version: str = ""
+    source: str = Field(default="", description="Where it was found: installed, path, catalogue, custom; and which.")
+    digest: str = Field(default="", description="sha256 of what was installed.")
+    definition_hash: str = ""
+    error: str = ""
+
+
+class MemoryReport(Report):
+    """The agent's memory as the proxy sees it."""
+
+    reachable: bool
+    error: str = ""
+    used_bytes: int | None = None
+
+
+class ToolsReport(Report):
+    """The whole proxy."""
+
+    schema_version: Literal[1] = 1
+    agent: str
+    ready: bool = Field(description="True when every required tool is ready.")
+    config_hash: str = ""
+    config_error: str = ""
+    tools: tuple[ToolReport, ...] = ()
+    memory: MemoryReport | None = None
