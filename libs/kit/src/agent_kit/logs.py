@@ -1,0 +1,187 @@
+"""One line per event on stdout: JSON for machines, coloured text for a terminal.
+
+Redaction is in the formatter, the last code before the stream, and works on the values before they are
+encoded: no logger, no third-party library and no exception can go round it, and a masked line is still JSON.
+"""
+
+import json
+import logging
+import math
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TextIO
+
+from agent_kit.redaction import Redactor
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "text"]
+
+LONGEST_FIELD: Final = 8192
+"""Characters of one field; what is longer is cut, because container runtimes split lines at 16 KiB."""
+
+_DEEPEST: Final = 6  # levels of a nested field that are kept apart; what is deeper is printed as text
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_OURS: Final = frozenset({"time", "level", "logger", "message", "exception", "stack"})
+_COLOURS: Final = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
+_DIM: Final = "\x1b[2m"
+_PLAIN: Final = "\x1b[0m"
+
+_bound: ContextVar[Mapping[str, object]] = ContextVar("agent_kit_log_fields", default={})  # noqa: B039 - never mutated
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What is logged, and how it looks. `auto` is text on a terminal and JSON elsewhere."""
+
+    level: LogLevel = "info"
+    format: LogFormat = "auto"
+
+
+@contextmanager
+def bind(**fields: object) -> Iterator[None]:
+    """Add `fields` to every record logged inside, over awaits and in tasks that are started there."""
+    token = _bound.set({**_bound.get(), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def configure(settings: LogSettings, redactor: Redactor, *, stream: TextIO | None = None) -> None:
+    """Send every logger's records to `stream` (stdout); replaces what was configured before.
+
+    Warnings of the `warnings` module become records too.
+    """
+    out = sys.stdout if stream is None else stream
+    on_terminal = out.isatty()
+    as_text = settings.format == "text" or (settings.format == "auto" and on_terminal)
+    handler = _LineHandler(out)
+    if as_text:
+        handler.setFormatter(TextFormatter(redactor, colours=on_terminal and "NO_COLOR" not in os.environ))
+    else:
+        handler.setFormatter(JsonFormatter(redactor))
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(settings.level.upper())
+    logging.captureWarnings(capture=True)
+
+
+class _LineHandler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
+        """Drop a line that cannot be written: the default would print its arguments unredacted to stderr."""
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"time", "level", "logger", "message", ...fields, "exception", "stack"}`, redacted."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object without line breaks."""
+        line = json.dumps(_document(record, self._redactor), ensure_ascii=False, separators=(",", ":"))
+        return line.encode("utf-8", "backslashreplace").decode()
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:00.123 INFO logger: message key=value`, redacted, control characters escaped."""
+
+    def __init__(self, redactor: Redactor, *, colours: bool) -> None:
+        super().__init__()
+        self._redactor = redactor
+        self._colours = colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the stack below it when there is one."""
+        document = _document(record, self._redactor)
+        clock = str(document.pop("time"))[11:23]
+        level, logger, message = (str(document.pop(key)) for key in ("level", "logger", "message"))
+        stack = document.pop("stack", None)
+        head = f"{self._paint(_DIM, clock)} {self._paint(_COLOURS[level], f'{level.upper():7}')}"
+        line = f"{head} {self._paint(_DIM, logger + ':')} {_printable(message)}"
+        for key, value in document.items():
+            shown = value if isinstance(value, str) and value.isalnum() else json.dumps(value, ensure_ascii=False)
+            line += f" {self._paint(_DIM, _printable(key) + '=')}{_printable(shown)}"
+        whole = line if stack is None else f"{line}\n{_printable(str(stack))}"
+        return whole.encode("utf-8", "backslashreplace").decode()
+
+    def _paint(self, colour: str, text: str) -> str:
+        return f"{colour}{text}{_PLAIN}" if self._colours else text
+
+
+def _document(record: logging.LogRecord, redactor: Redactor) -> dict[str, Any]:
+    """The record as JSON values without secrets. A field that has the name of one of ours gets `field_` before it."""
+    document: dict[str, Any] = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": _level(record.levelno),
+        "logger": record.name,
+        "message": _cut(redactor.redact(_message(record))),
+    }
+    extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    for key, value in {**_bound.get(), **extra}.items():
+        name = f"field_{key}" if key in _OURS else key
+        document[redactor.redact(name)] = _plain(name, value, redactor)
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        document["exception"] = _cut(redactor.redact(f"{type(error).__name__}: {_text(error)}"))
+        document["stack"] = _cut(redactor.redact("".join(traceback.format_exception(error)).rstrip()))
+    elif record.stack_info:
+        document["stack"] = _cut(redactor.redact(record.stack_info))
+    return document
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit, or whose own __str__ fails: log what there is
+        return f"{record.msg} {_text(record.args)}"
+
+
+def _level(number: int) -> str:
+    names: tuple[tuple[int, LogLevel], ...] = (
+        (logging.ERROR, "error"),
+        (logging.WARNING, "warning"),
+        (logging.INFO, "info"),
+    )
+    return next((name for least, name in names if number >= least), "debug")
+
+
+def _plain(name: str, value: object, redactor: Redactor, depth: int = 0) -> Any:  # noqa: ANN401 - a JSON value
+    """`value` as a JSON value without secrets; `name` is the field's, or that of the field it is in."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and math.isfinite(value) and redactor.mask_values(str(value)) == str(value):
+        return value
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {
+            redactor.redact(_text(key)): _plain(_text(key), item, redactor, depth + 1) for key, item in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
+        return [_plain(name, item, redactor, depth + 1) for item in value]
+    return _cut(redactor.redact_field(name, _text(value)))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes | bytearray):
+        return value.decode("utf-8", "backslashreplace")
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - an object's own fault must not lose the line
+        return f"<unprintable {type(value).__name__}>"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_FIELD else f"{text[:LONGEST_FIELD]}... ({len(text)} characters)"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

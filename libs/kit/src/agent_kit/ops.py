@@ -1,0 +1,130 @@
+"""The ops server: health, metrics and the report, on a port of its own.
+
+It is started first and stopped last, so that a service that is still loading, or already draining, can say so.
+Its answers are read by whoever can reach the Pod's address: every text is redacted, and no traceback is in one.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+
+from agent_kit.errors import ListenError
+from agent_kit.metrics import render_metrics
+
+Check = Callable[[], str | Awaitable[str | None] | None]
+"""None when all is well, else the reason in a few words. May be sync or async; must be quick."""
+
+ReportSource = Callable[[], BaseModel | Awaitable[BaseModel]]
+
+_log = logging.getLogger(__name__)
+
+
+class OpsServer:
+    """`/livez`, `/readyz`, `/metrics` and `/report` over HTTP, between entering and leaving the context.
+
+    A health path answers 200 `ok`, or 503 with a line for each failed check; `?verbose` lists the others too.
+    `/metrics` is 404 without a registry, `/report` without a report. `port` 0 takes a free one.
+    Entering raises ListenError when the address cannot be had.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is one thing that the server shows
+        self,
+        host: str | None,
+        port: int,
+        *,
+        live: Mapping[str, Check] | None = None,
+        ready: Mapping[str, Check] | None = None,
+        registry: CollectorRegistry | None = None,
+        report: ReportSource | None = None,
+        redact: Callable[[str], str] = str,
+        check_timeout_s: float = 1.0,
+    ) -> None:
+        self._host = host
+        self._wanted_port = port
+        self._checks = {"livez": dict(live or {}), "readyz": dict(ready or {})}
+        self._registry = registry
+        self._report = report
+        self._redact = redact
+        self._check_timeout_s = check_timeout_s
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """The port in use; 0 when the server is not running and none was asked for."""
+        addresses = self._runner.addresses if self._runner else []
+        return int(addresses[0][1]) if addresses else self._wanted_port
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/livez", self._answer_health)
+        app.router.add_get("/readyz", self._answer_health)
+        app.router.add_get("/metrics", self._answer_metrics)
+        app.router.add_get("/report", self._answer_report)
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._wanted_port).start()
+        except (OSError, OverflowError) as error:
+            await self._runner.cleanup()
+            address = f"{self._host or '*'}:{self._wanted_port}"
+            reason = getattr(error, "strerror", None) or error
+            raise ListenError(f"the ops server cannot listen on {address}: {reason}; set another ops port") from error
+        _log.debug("ops server listens", extra={"port": self.port})
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _answer_health(self, request: web.Request) -> web.Response:
+        name = request.path.removeprefix("/")
+        checks = self._checks[name]
+        reasons = await asyncio.gather(*(self._ask(check) for check in checks.values()))
+        results = dict(zip(checks, reasons, strict=True))
+        failed = any(reason is not None for reason in results.values())
+        lines = [
+            f"[+] {check} ok" if reason is None else f"[-] {check} failed: {reason}"
+            for check, reason in results.items()
+            if reason is not None or "verbose" in request.query
+        ]
+        verdict = f"{name} check failed" if failed else "ok"
+        return web.Response(text="\n".join([*lines, verdict]) + "\n", status=503 if failed else 200)
+
+    async def _ask(self, check: Check) -> str | None:
+        """Why the check fails, or None. A check that raises or hangs is a failed one, not a failed server."""
+        try:
+            async with asyncio.timeout(self._check_timeout_s):
+                answer = check()
+                reason = await answer if inspect.isawaitable(answer) else answer
+        except TimeoutError:
+            return f"no answer within {self._check_timeout_s:g} s"
+        except Exception as error:  # noqa: BLE001 - a check is the service's code; its fault is the answer
+            _log.debug("health check raised", exc_info=error)
+            return f"the check itself failed with {type(error).__name__}"
+        return None if reason is None else self._redact(reason).replace("\n", " ")
+
+    async def _answer_metrics(self, request: web.Request) -> web.Response:
+        if self._registry is None:
+            return web.Response(status=404, text="this service has no metrics\n")
+        body, content_type = render_metrics(self._registry, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _answer_report(self, _: web.Request) -> web.Response:
+        if self._report is None:
+            return web.Response(status=404, text="this service has no report\n")
+        try:
+            made = self._report()
+            report = await made if inspect.isawaitable(made) else made
+        except Exception as error:  # noqa: BLE001 - a report is the service's code; its fault is the answer
+            _log.debug("report raised", exc_info=error)
+            return web.Response(status=500, text=f"the report could not be made: {type(error).__name__}\n")
+        return web.Response(text=self._redact(report.model_dump_json(by_alias=True)), content_type="application/json")

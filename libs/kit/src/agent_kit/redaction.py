@@ -1,0 +1,91 @@
+"""Keeps secrets out of everything that leaves the process as text.
+
+Two nets: values the service has read from a Secret are registered and masked wherever they turn up, in each
+encoding they usually turn up in; and text that has the shape of a secret is masked whether registered or not,
+because a key can reach us in an upstream's error message. A false alarm costs a word of a log line; a miss
+costs a key. So patterns are generous.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+MASK: Final = "***"
+SHORTEST_SECRET: Final = 4
+"""Characters. Shorter values are not registered: masking them would blank out ordinary words."""
+
+_NAMES: Final = (
+    r"(?:x-)?api[_-]?key|(?:proxy-)?authorization|passw(?:or)?d|(?:access|refresh|id|auth|bearer)[_-]?token"
+    r"|client[_-]?secret|private[_-]?key|secret[_-]?(?:access[_-]?)?key|(?:set-)?cookie"
+)
+_FIELD: Final = re.compile(rf"(?i)(?:^|[_.\-])(?:{_NAMES}|token|secret)$")
+
+_SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL), MASK),
+    (re.compile(r"(?<=://)[^\s/?#]*@"), f"{MASK}@"),
+    (re.compile(r"(?i)\b(bearer)(\s+|%20)[A-Za-z0-9\-._~+/]{6,}=*"), rf"\1\2{MASK}"),
+    (re.compile(r"\b([Bb]asic)(\s+|%20)(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{6,}=*"), rf"\1\2{MASK}"),
+    (re.compile(r"\b(sk|pk|rk|glpat|xox[abeprs])-[A-Za-z0-9_\-]{8,}"), rf"\1-{MASK}"),
+    (re.compile(r"\b(gh[opsur]|github_pat|hf|npm|sk_live|sk_test)_[A-Za-z0-9_]{16,}"), rf"\1_{MASK}"),
+    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), MASK),
+    (re.compile(r"\bAIza[0-9A-Za-z_\-]{30,}"), MASK),
+    (re.compile(r"\beyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]*"), MASK),
+    (re.compile(r"(?i)([?&](?:key|token|secret|sig(?:nature)?|code|" + _NAMES + r")=)[^&\s\"'<>]+"), rf"\1{MASK}"),
+    (
+        re.compile(rf"(?i)\b((?:{_NAMES})[\"']?\s*[:=]\s*[bu]?[\"']?)(?!bearer\s|basic\s)[^\s\"',;&)}}\]]{{4,}}"),
+        rf"\1{MASK}",
+    ),
+)
+
+
+class Redactor:
+    """Masks secrets in text. Registration is for the life of the process: a rotated key stays masked."""
+
+    def __init__(self) -> None:
+        self._values: frozenset[str] = frozenset()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, value: str | bytes) -> None:
+        """Mask `value` from now on, also when it is quoted, escaped or base64-encoded.
+
+        Values shorter than `SHORTEST_SECRET` characters are left alone.
+        """
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        forms = {form for form in _spellings(text) if len(form) >= SHORTEST_SECRET}
+        if forms <= self._values:
+            return
+        self._values |= forms
+        longest_first = sorted(self._values, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def mask_values(self, text: str) -> str:
+        """`text` without the registered values; shapes are let through."""
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+    def redact(self, text: str) -> str:
+        """`text` without registered values and without anything shaped like a secret."""
+        masked = self.mask_values(text)
+        for pattern, replacement in _SHAPES:
+            masked = pattern.sub(replacement, masked)
+        return masked
+
+    def redact_field(self, name: str, text: str) -> str:
+        """`text` as the value of a field called `name`: masked whole when the name says that it is a secret."""
+        return MASK if text and _FIELD.search(name) else self.redact(text)
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """The ways in which one value turns up: as read, without its line break, quoted, escaped, encoded."""
+    for form in {text, text.strip()}:
+        raw = form.encode("utf-8", "surrogatepass")
+        yield form
+        yield quote(raw, safe="")
+        yield quote_plus(raw)
+        yield json.dumps(form)[1:-1]
+        yield json.dumps(form, ensure_ascii=False)[1:-1]
+        yield repr(form)[1:-1]
+        yield base64.b64encode(raw).decode().rstrip("=")
+        yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
