@@ -1,0 +1,13 @@
+"""Pure rendering: an AgentType and the platform's settings in, Kubernetes manifests out.
+
+`render` gives every object of an agent; `pod_template` the Pod alone, which is what `agentberth run` starts.
+A part of the Pod (init container, sidecar) is one module that returns a `PodPart`, listed once in
+`agent_render.pod.PARTS`; a kind of object is one module, listed once in `agent_render.manifests.CHILDREN`.
+"""
+
+from agent_render.errors import RenderError, UnsupportedError
+from agent_render.manifests import render
+from agent_render.pod import pod_template
+from agent_render.settings import PlatformSettings
+
+__all__ = ["PlatformSettings", "RenderError", "UnsupportedError", "pod_template", "render"]

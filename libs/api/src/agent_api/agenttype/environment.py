@@ -40,6 +40,13 @@ class KeyReference(ApiModel):
     optional: bool | None = Field(default=None, description="true: the variable is left out when it is missing.")
 
 
+class FileReference(ApiModel):
+    """A key of a ConfigMap in the agent's namespace, mounted as a file."""
+
+    name: ObjectName
+    key: DataKey
+
+
 class FieldReference(ApiModel):
     """A field of the Pod, as in Kubernetes' downward API."""
 
@@ -139,7 +146,7 @@ class File(ApiModel):
 
     path: RelativePath
     content: Annotated[str, StringConstraints(max_length=262144)] | None = None
-    config_map_key_ref: KeyReference | None = None
+    config_map_key_ref: FileReference | None = None
 
     rules: ClassVar = (
         Rule(

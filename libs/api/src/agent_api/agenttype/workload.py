@@ -31,8 +31,7 @@ class Workload(ApiModel):
     )
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31536000)] | None = Field(
         default=None,
-        description="Job and CronJob: when a finished Job is removed. Default 86400 for CronJobs, "
-        "and never for a Job, whose result the AgentType shows.",
+        description="Job and CronJob: when a finished Job is removed; its result stays in the status. Default 86400.",
     )
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] | None = Field(
         default=None, description="CronJob: what happens when the last run still goes. Default Forbid."

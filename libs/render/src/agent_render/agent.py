@@ -1,0 +1,132 @@
+"""The agent container: image, command, environment, mounts."""
+
+from agent_api import layout
+from agent_api.agenttype import AgentType, Code, Environment, Variable
+from agent_api.agenttype.environment import JOINED_VARIABLES
+from agent_render.hardening import agent_context
+from agent_render.identity import Identity, Manifest
+from agent_render.part import PodPart, empty_dir, mount, scratch, variable
+from agent_render.settings import PlatformSettings, RuntimeImage
+from agent_render.sizes import resources
+
+# The PATH of the platform's runtime images. A container agent keeps its image's own: see docs/adr.
+RUNTIME_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def volumes(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]:
+    """The agent's own volumes: workspace, /tmp and the writable paths."""
+    tmp_volume, _ = scratch("agent", settings.tmp_size)
+    return (
+        empty_dir("workspace", settings.workspace_size),
+        tmp_volume,
+        *(empty_dir(f"writable-{at}", settings.tmp_size) for at, _ in enumerate(_writable_paths(agent))),
+    )
+
+
+def container(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> Manifest:
+    """The main container, with what the other parts give it."""
+    spec = agent.spec.agent
+    pull_policy = spec.container.pull_policy if spec.container else None
+    optional = {
+        "imagePullPolicy": pull_policy,
+        "command": list(command(agent, settings)),
+        "args": list(spec.args),
+        "workingDir": layout.SHARED_CODE if spec.code else None,
+        "ports": [port.model_dump(mode="json") for port in spec.ports],
+        **_probes(agent),
+    }
+    return {
+        "name": spec.name,
+        "image": image(agent, settings),
+        **{key: value for key, value in optional.items() if value},
+        "env": list(environment(agent, parts)),
+        "resources": resources(agent, settings, "agent"),
+        "securityContext": agent_context(agent, settings),
+        "volumeMounts": list(_mounts(agent, settings, parts)),
+    }
+
+
+def image(agent: AgentType, settings: PlatformSettings) -> str:
+    """The AgentType's own image, or the runtime table's for its code."""
+    spec = agent.spec.agent
+    if spec.own_image or spec.code is None:
+        return spec.own_image or ""
+    runtime = _runtime(spec.code, settings)
+    version = spec.code.version or runtime.default_version
+    return runtime.versions.get(version) or runtime.image.format(version=version)
+
+
+def command(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
+    """The command line; empty means the image's own."""
+    spec = agent.spec.agent
+    if spec.command or spec.code is None:
+        return spec.command
+    runtime = _runtime(spec.code, settings)
+    return (*runtime.command, *(spec.code.entrypoint or runtime.entrypoint))
+
+
+def environment(agent: AgentType, parts: PodPart) -> tuple[Manifest, ...]:
+    """The platform's variables, then the user's; a user's variable replaces the platform's of that name."""
+    identity = Identity.of(agent)
+    platform = [
+        variable("AGENT_NAME", identity.name),
+        variable("AGENT_NAMESPACE", identity.namespace),
+        variable("AGENT_WORKSPACE", layout.WORKSPACE),
+        variable("PYTHONPYCACHEPREFIX", f"{layout.TMP}/pycache"),
+        *((variable("PYTHONUNBUFFERED", "1"),) if agent.spec.agent.code else ()),
+        *parts.agent_env,
+        *_path(agent, parts),
+    ]
+    own = (agent.spec.agent.environment or Environment()).variables
+    merged = {entry["name"]: entry for entry in platform}
+    for item in own:
+        merged[item.name] = _merge(merged.get(item.name), item)
+    return tuple(merged.values())
+
+
+def _merge(platform: Manifest | None, own: Variable) -> Manifest:
+    if own.value_from is not None:
+        return {"name": own.name, "valueFrom": own.value_from.model_dump(mode="json", exclude_none=True)}
+    value = own.value or ""
+    if platform and own.name in JOINED_VARIABLES:
+        separator = " " if own.name == "NODE_OPTIONS" else ":"
+        value = separator.join(filter(None, (platform["value"], value)))
+    return variable(own.name, value)
+
+
+def _path(agent: AgentType, parts: PodPart) -> tuple[Manifest, ...]:
+    """PATH, where we know the image's own: in a runtime image, or when the user says it."""
+    own = (agent.spec.agent.environment or Environment()).variables
+    if any(v.name == "PATH" for v in own):
+        return (variable("PATH", ":".join(parts.agent_path)),) if parts.agent_path else ()
+    if agent.spec.agent.code is None or agent.spec.agent.own_image:
+        return ()
+    return (variable("PATH", ":".join((*parts.agent_path, RUNTIME_PATH))),)
+
+
+def _mounts(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> tuple[Manifest, ...]:
+    _, tmp_mount = scratch("agent", settings.tmp_size)
+    return (
+        *parts.agent_mounts,
+        mount("workspace", layout.WORKSPACE, read_only=False),
+        tmp_mount,
+        *(mount(f"writable-{at}", path, read_only=False) for at, path in enumerate(_writable_paths(agent))),
+    )
+
+
+def _writable_paths(agent: AgentType) -> tuple[str, ...]:
+    spec = agent.spec.agent.container
+    return spec.writable_paths if spec else ()
+
+
+def _probes(agent: AgentType) -> Manifest:
+    probes = agent.spec.agent.probes
+    if probes is None:
+        return {}
+    dumped = probes.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    return {f"{kind}Probe": probe for kind, probe in dumped.items()}
+
+
+def _runtime(code: Code, settings: PlatformSettings) -> RuntimeImage:
+    table: RuntimeImage = getattr(settings.runtimes, code.runtime)
+    return table

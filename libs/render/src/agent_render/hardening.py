@@ -1,0 +1,78 @@
+"""Security contexts. Init and sidecars are always `restricted`; the agent is too, unless its profile says baseline."""
+
+from agent_api import layout
+from agent_api.agenttype import AgentType
+from agent_api.agenttype.kubernetes import PodSecurityContext, SecurityContext
+from agent_render.identity import Manifest
+from agent_render.settings import PlatformSettings
+
+
+def profile(agent: AgentType, settings: PlatformSettings) -> str:
+    """The agent container's profile, restricted or baseline."""
+    return agent.spec.security.profile or settings.security_profile
+
+
+def pod_context(agent: AgentType) -> Manifest:
+    """The Pod's security context, with the user's own settings over it."""
+    own = _plain(agent.spec.security.pod_security_context)
+    return {
+        "runAsNonRoot": True,
+        "runAsGroup": layout.POD_GID,
+        "fsGroup": layout.POD_GID,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+        **own,
+    }
+
+
+def restricted_context(uid: int) -> Manifest:
+    """The context of a container that passes PodSecurity `restricted`, as user `uid`."""
+    return {
+        "runAsUser": uid,
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def agent_context(agent: AgentType, settings: PlatformSettings) -> Manifest:
+    """The agent container's context: its profile with the user's own settings over it."""
+    own = _plain(agent.spec.agent.container.security_context if agent.spec.agent.container else None)
+    if profile(agent, settings) == "baseline":
+        base: Manifest = {"runAsNonRoot": False, "allowPrivilegeEscalation": False}
+        return {**base, **own}
+    capabilities = {**own.pop("capabilities", {}), "drop": ["ALL"]}
+    uid = {} if _runs_as(agent) is None else {"runAsUser": _runs_as(agent)}
+    base = {**restricted_context(layout.AGENT_UID), **uid}
+    return {**base, **own, "capabilities": capabilities}
+
+
+def weaknesses(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
+    """What is weaker than the default, for the condition `SecurityPosture`; empty when nothing is."""
+    found = []
+    if profile(agent, settings) == "baseline":
+        found.append("the agent container has profile baseline: its image's own user and a writable root")
+    own = agent.spec.agent.container.security_context if agent.spec.agent.container else None
+    if own and own.read_only_root_filesystem is False:
+        found.append("the agent container's root file system is writable")
+    if own and own.capabilities and own.capabilities.add:
+        found.append(f"the agent container has capabilities {', '.join(own.capabilities.add)}")
+    policy = agent.spec.security.network_policy
+    if policy is not None and not policy.enabled:
+        found.append("security.networkPolicy is off")
+    return tuple(found)
+
+
+def _runs_as(agent: AgentType) -> int | None:
+    """A user id the Pod's own context asks for; a container's runAsUser would silently win over it."""
+    context = agent.spec.security.pod_security_context
+    return context.run_as_user if context else None
+
+
+def _plain(context: SecurityContext | PodSecurityContext | None) -> Manifest:
+    if context is None:
+        return {}
+    dumped: Manifest = context.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    return dumped

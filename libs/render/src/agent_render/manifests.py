@@ -1,0 +1,21 @@
+"""Every object of an agent, in the order they are applied."""
+
+from collections.abc import Callable
+
+from agent_api.agenttype import AgentType
+from agent_render.identity import Manifest
+from agent_render.objects import config_map, service, service_account
+from agent_render.settings import PlatformSettings
+from agent_render.workload import workload
+
+Child = Callable[[AgentType, PlatformSettings], tuple[Manifest, ...]]
+
+CHILDREN: tuple[Child, ...] = (service_account, config_map, service, workload)
+
+
+def render(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]:
+    """The manifests of `agent`: plain data, deterministic, without owner references.
+
+    Raises RenderError when the platform cannot carry the spec out.
+    """
+    return tuple(manifest for child in CHILDREN for manifest in child(agent, settings))

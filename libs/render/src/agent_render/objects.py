@@ -1,0 +1,55 @@
+"""The small objects beside the workload: ServiceAccount, ConfigMap, Service."""
+
+from agent_api.agenttype import AgentType
+from agent_render.identity import Identity, Manifest
+from agent_render.pod import pod_parts
+from agent_render.settings import PlatformSettings
+
+
+def service_account(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]:
+    """An account of the agent's own, with no token and no rights."""
+    del settings
+    identity = Identity.of(agent)
+    return (
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": identity.metadata(identity.account),
+            "automountServiceAccountToken": False,
+        },
+    )
+
+
+def config_map(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]:
+    """The configuration of initenv and the sidecars, when there is any."""
+    identity, config = Identity.of(agent), pod_parts(agent, settings).config
+    if not config:
+        return ()
+    return (
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": identity.metadata(identity.config),
+            "data": dict(config),
+        },
+    )
+
+
+def service(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]:
+    """A Service of the AgentType's name, when the agent has ports."""
+    del settings
+    identity = Identity.of(agent)
+    if not agent.spec.agent.ports:
+        return ()
+    ports = [
+        {"name": p.name, "port": p.container_port, "protocol": p.protocol, "targetPort": p.name}
+        for p in agent.spec.agent.ports
+    ]
+    return (
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": identity.metadata(identity.name),
+            "spec": {"selector": identity.selector(), "ports": ports},
+        },
+    )

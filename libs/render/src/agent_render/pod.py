@@ -1,0 +1,35 @@
+"""The Pod: its parts in the order they start, then the agent."""
+
+from agent_api.agenttype import AgentType
+from agent_render import agent as main
+from agent_render import initenv
+from agent_render.hardening import pod_context
+from agent_render.identity import Identity, Manifest
+from agent_render.part import PodPart, gather
+from agent_render.settings import PlatformSettings
+
+PARTS = (initenv.part,)
+
+
+def pod_parts(agent: AgentType, settings: PlatformSettings) -> PodPart:
+    """What all parts of the Pod contribute."""
+    return gather(part(agent, settings) for part in PARTS)
+
+
+def pod_template(agent: AgentType, settings: PlatformSettings) -> Manifest:
+    """The Pod template of the workload: metadata and spec."""
+    identity, parts = Identity.of(agent), pod_parts(agent, settings)
+    spec = {
+        "serviceAccountName": identity.account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": settings.termination_grace_seconds,
+        "securityContext": pod_context(agent),
+        **({"initContainers": list(parts.init_containers)} if parts.init_containers else {}),
+        "containers": [main.container(agent, settings, parts)],
+        "volumes": [*parts.volumes, *main.volumes(agent, settings)],
+    }
+    metadata: Manifest = {"labels": identity.labels()}
+    if parts.annotations:
+        metadata["annotations"] = dict(parts.annotations)
+    return {"metadata": metadata, "spec": spec}

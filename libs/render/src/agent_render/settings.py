@@ -1,0 +1,90 @@
+"""What the platform decides, as opposed to the author of an AgentType."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from agent_api.model import Config
+
+
+class Images(Config):
+    """Images of the platform's own containers."""
+
+    initenv: str = "agent-initenv:0.1.0"
+    toolproxy: str = "agent-toolproxy:0.1.0"
+    llmgateway: str = "agent-llmgateway:0.1.0"
+    memory: str = "docker.io/library/redis:8-alpine"
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+
+
+class RuntimeImage(Config):
+    """The image that runs a code agent of one language."""
+
+    image: str = Field(description="`{version}` is replaced by the version asked for.")
+    default_version: str
+    versions: dict[str, str] = Field(
+        default_factory=dict, description="Image by version, such as one pinned by digest; wins over `image`."
+    )
+    command: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+
+
+class Runtimes(Config):
+    """The runtime table."""
+
+    python: RuntimeImage = RuntimeImage(
+        image="docker.io/library/python:{version}-slim",
+        default_version="3.13",
+        command=("python",),
+        entrypoint=("main.py",),
+    )
+    nodejs: RuntimeImage = RuntimeImage(
+        image="docker.io/library/node:{version}-slim",
+        default_version="22",
+        command=("node",),
+        entrypoint=("index.js",),
+    )
+
+
+class ContainerSize(Config):
+    """Requests and limits of one container, as Kubernetes quantities."""
+
+    cpu: str
+    memory: str
+    cpu_limit: str
+    memory_limit: str
+
+
+class Profile(Config):
+    """Sizes of all containers of a Pod."""
+
+    agent: ContainerSize
+    init: ContainerSize = ContainerSize(cpu="100m", memory="256Mi", cpu_limit="2", memory_limit="1Gi")
+    toolproxy: ContainerSize = ContainerSize(cpu="20m", memory="96Mi", cpu_limit="1", memory_limit="1Gi")
+    llmgateway: ContainerSize = ContainerSize(cpu="20m", memory="96Mi", cpu_limit="1", memory_limit="256Mi")
+    memory: ContainerSize = ContainerSize(cpu="20m", memory="64Mi", cpu_limit="500m", memory_limit="512Mi")
+
+
+class Profiles(Config):
+    """`resources.profile` by name."""
+
+    small: Profile = Profile(agent=ContainerSize(cpu="100m", memory="256Mi", cpu_limit="1", memory_limit="512Mi"))
+    medium: Profile = Profile(agent=ContainerSize(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="2Gi"))
+    large: Profile = Profile(agent=ContainerSize(cpu="2", memory="4Gi", cpu_limit="4", memory_limit="8Gi"))
+
+
+class PlatformSettings(Config):
+    """Everything rendering needs beside the AgentType."""
+
+    images: Images = Images()
+    runtimes: Runtimes = Runtimes()
+    profiles: Profiles = Profiles()
+    security_profile: Literal["restricted", "baseline"] = Field(
+        default="restricted", description="Of agent containers whose AgentType does not say."
+    )
+    python_index_url: str = Field(default="", description="Package index for all agents; empty: the public one.")
+    npm_registry: str = Field(default="", description="npm registry for all agents; empty: the public one.")
+    shared_size: str = Field(default="2Gi", description="Limit of /shared where the AgentType does not say.")
+    workspace_size: str = Field(default="5Gi", description="Limit of /workspace.")
+    tmp_size: str = Field(default="1Gi", description="Limit of each container's /tmp.")
+    termination_grace_seconds: int = Field(default=30, ge=1, le=3600)
