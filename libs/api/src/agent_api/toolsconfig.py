@@ -12,32 +12,72 @@ class Artifact(Config):
 
     platform: str
     url: str
-    sha256: str = Field(min_length=64, max_length=64)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
     member: str = Field(default="", description="Path of the program inside an archive; empty for a bare binary.")
 
 
-class ToolDefinition(Config):
-    """How a tool is found and called: an entry of the platform's catalogue, or a custom tool."""
+class Argument(Config):
+    """Where one property of a call goes in the program's argument vector."""
 
-    name: str
-    version: str = ""
-    description: str = ""
-    source: str = Field(
-        default="", description="https://, pypi:, npm:, mcp+stdio:, mcp+https:// or builtin:; empty with artifacts."
+    property: str = Field(min_length=1, description="Of the input schema. Absent or null: nothing is added.")
+    flag: str = Field(
+        default="", description="Before each value; for a boolean, added alone when it is true. Empty: positional."
     )
-    sha256: str = ""
-    artifacts: tuple[Artifact, ...] = ()
-    program: str = Field(default="", description="Program on PATH; default: the name.")
+    joined: bool = Field(default=False, description="--flag=value as one argument (the flag includes the =).")
+    dashes: bool = Field(
+        default=False, description="Let a positional value begin with '-'. Else that is refused, unless after '--'."
+    )
+
+
+class ToolOptions(Config):
+    """How a tool is called and shown: `config` of a custom tool in an AgentType, and part of a catalogue entry."""
+
+    description: str = Field(default="", max_length=4096)
+    program: str = Field(default="", description="Program of the package or on PATH; default: found by name.")
     arguments: tuple[str, ...] = Field(
         default=(), description="Arguments before the caller's; for mcp+stdio: the server's own."
     )
     input_schema: dict[str, Any] = Field(
-        default_factory=dict, description="JSON Schema of a call; empty: {args: [string], stdin: string}."
+        default_factory=dict, description="JSON Schema of a call; empty: {args: [string], stdin: string, cwd: string}."
     )
-    output_schema: dict[str, Any] = Field(default_factory=dict)
-    options: dict[str, Any] = Field(
-        default_factory=dict, description="Mapping of schema properties to argv, filters, renames, environment."
+    output_schema: dict[str, Any] = Field(
+        default_factory=dict, description="The program prints JSON of this schema; empty: its output is text."
     )
+    argv: tuple[str | Argument, ...] = Field(
+        default=(), description="Literals and properties, in order; empty: --property=value for each property."
+    )
+    environment: dict[str, str] = Field(default_factory=dict, description="Added to the minimal environment.")
+    credential_environment: dict[str, str] = Field(
+        default_factory=dict, description="Variable -> key of the tool's Secret."
+    )
+    success_codes: tuple[int, ...] = Field(default=(0,), description="Exit codes that are not an error.")
+    read_only: bool = Field(default=False, description="Shown to clients as readOnlyHint.")
+    version_arguments: tuple[str, ...] = Field(
+        default=(), description="Arguments that make a program on PATH print its version."
+    )
+    include: tuple[str, ...] = Field(
+        default=(), description="Globs of the server's own tool names that are served; empty: all."
+    )
+    exclude: tuple[str, ...] = Field(default=(), description="Globs that are not served; wins over include.")
+    rename: dict[str, str] = Field(default_factory=dict, description="Server's own tool name -> name after server__.")
+    header_credentials: dict[str, str] = Field(
+        default_factory=dict,
+        description="HTTP header -> key of the tool's Secret; empty: Authorization: Bearer <key 'token', if there>.",
+    )
+
+
+class ToolDefinition(ToolOptions):
+    """How a tool is found and called: an entry of the platform's catalogue, or a custom tool."""
+
+    name: str = Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?$")
+    version: str = ""
+    source: str = Field(
+        default="",
+        description="https://, pypi:, npm:, path:, mcp+stdio:<one of those>, mcp+https:// or builtin:; "
+        "empty with artifacts.",
+    )
+    sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    artifacts: tuple[Artifact, ...] = ()
 
 
 class PlannedTool(Config):
@@ -57,8 +97,13 @@ class ToolsPolicy(Config):
     require_checksum: bool = False
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    allowed_networks: tuple[str, ...] = Field(
+        default=(),
+        description="CIDRs beside the public addresses that downloads and MCP servers may be at. "
+        "Plain http is possible only there.",
+    )
     approved: dict[str, str] = Field(
-        default_factory=dict, description="Definition hash by tool, approved after a drift."
+        default_factory=dict, description="Definition hash, or digest of an install, by tool: approved after a drift."
     )
 
 
@@ -79,8 +124,8 @@ class ToolLimits(Config):
     download_bytes: int = Field(default=536_870_912, ge=1024)
     unpacked_bytes: int = Field(default=2_147_483_648, ge=1024)
     unpacked_files: int = Field(default=50_000, ge=1)
-    memory_bytes: int = Field(default=1_073_741_824, ge=16_777_216, description="Address space of a call.")
-    processes: int = Field(default=64, ge=1, le=4096)
+    memory_bytes: int = Field(default=1_073_741_824, ge=16_777_216, description="Private memory of each process.")
+    processes: int = Field(default=64, ge=1, le=4096, description="Of one call, at a time.")
     concurrency: int = Field(default=8, ge=1, le=256, description="Calls at a time.")
     upstream_timeout_seconds: float = Field(default=10, gt=0, le=600, description="Of an upstream's tools/list.")
 
