@@ -1,0 +1,128 @@
+"""The verbs of the API: what is sent for each, and what of the answer is kept.
+
+Patches name their media type, always: the generated client sends a dict as json-patch unless told otherwise. Answers
+to writes are asked for as metadata alone, since a controller reads objects from its caches.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from .access import Access
+from .errors import NotFound, ServerFault
+from .objects import ObjectKey, ObjectMeta
+from .resources import Resource
+from .source import PARTIAL
+from .transport import Call, Limits, Transport
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+
+Manifest = dict[str, Any]
+
+
+class MetadataOnly(msgspec.Struct, frozen=True):
+    """What is read of the answer to a patch."""
+
+    metadata: ObjectMeta
+
+
+class Client:
+    """Calls to one API server under one identity. Use as an async context manager.
+
+    Every method raises the `Retryable` and `Terminal` errors of `errors.py`.
+    """
+
+    def __init__(self, access: Access, *, user_agent: str = "agent-operator", limits: Limits | None = None) -> None:
+        self._transport = Transport(access, user_agent=user_agent, limits=limits or Limits())
+        self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder(Manifest).decode
+        self._decode_metadata = msgspec.json.Decoder(MetadataOnly).decode
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.__aexit__(kind, error, trace)
+
+    async def get(self, resource: Resource, key: ObjectKey, *, timeout_s: float | None = None) -> Manifest:
+        """One object. NotFound if it is absent."""
+        return self._decode(await self._transport.send(Call("GET", resource, key), timeout_s=timeout_s))
+
+    async def list_page(self, resource: Resource, namespace: str, query: Mapping[str, str], *, accept: str) -> bytes:
+        """One page of a list, undecoded."""
+        return await self._transport.send(Call("GET", resource, ObjectKey(namespace, ""), query=query, accept=accept))
+
+    def watch(
+        self, resource: Resource, namespace: str, query: Mapping[str, str], *, accept: str, silence_s: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Lines of a watch; see `Transport.stream`."""
+        call = Call("GET", resource, ObjectKey(namespace, ""), query={"watch": "1", **query}, accept=accept)
+        return self._transport.stream(call, silence_s=silence_s)
+
+    async def create(self, resource: Resource, manifest: Manifest, *, timeout_s: float | None = None) -> Manifest:
+        """Create an object, answer it as stored. Conflict if it exists."""
+        key = ObjectKey(manifest["metadata"].get("namespace", ""), "")
+        call = Call("POST", resource, key, body=self._encode(manifest))
+        return self._decode(await self._transport.send(call, timeout_s=timeout_s))
+
+    async def replace(self, resource: Resource, manifest: Manifest, *, timeout_s: float | None = None) -> Manifest:
+        """Replace an object, answer it as stored. Conflict unless `metadata.resourceVersion` is current."""
+        call = Call("PUT", resource, key_of(manifest), body=self._encode(manifest))
+        return self._decode(await self._transport.send(call, timeout_s=timeout_s))
+
+    async def apply(
+        self, resource: Resource, manifest: Manifest, *, field_manager: str, force: bool = True
+    ) -> ObjectMeta:
+        """Server-side apply: create the object or set the fields in `manifest`. Conflict only without `force`."""
+        query = {"fieldManager": field_manager, "force": "true" if force else "false"}
+        return await self._patch(
+            Call("PATCH", resource, key_of(manifest), "", query, self._encode(manifest), APPLY, PARTIAL)
+        )
+
+    async def patch(
+        self, resource: Resource, key: ObjectKey, change: Manifest, *, subresource: str = "", field_manager: str = ""
+    ) -> ObjectMeta:
+        """Merge patch: None removes a field, lists are replaced whole."""
+        query = {"fieldManager": field_manager} if field_manager else {}
+        return await self._patch(Call("PATCH", resource, key, subresource, query, self._encode(change), MERGE, PARTIAL))
+
+    async def patch_status(
+        self, resource: Resource, key: ObjectKey, status: Manifest, *, field_manager: str = ""
+    ) -> ObjectMeta:
+        """Merge patch of the status subresource alone."""
+        return await self.patch(resource, key, {"status": status}, subresource="status", field_manager=field_manager)
+
+    async def delete(
+        self, resource: Resource, key: ObjectKey, *, uid: str = "", propagation: str = "Background"
+    ) -> bool:
+        """Delete an object; False if it is absent. With `uid` only this very one: Conflict if it was made anew."""
+        options: Manifest = {"propagationPolicy": propagation}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        try:
+            await self._transport.send(Call("DELETE", resource, key, body=self._encode(options)))
+        except NotFound:
+            return False
+        return True
+
+    async def _patch(self, call: Call) -> ObjectMeta:
+        answer = await self._transport.send(call)
+        try:
+            metadata = self._decode_metadata(answer).metadata
+        except msgspec.MsgspecError as error:
+            raise ServerFault(f"{call}: the answer has no metadata: {error}") from error
+        metadata.slim()
+        return metadata
+
+
+def key_of(manifest: Manifest) -> ObjectKey:
+    """Identity of a manifest within its kind."""
+    metadata = manifest["metadata"]
+    return ObjectKey(metadata.get("namespace", ""), metadata["name"])

@@ -1,0 +1,117 @@
+"""Errors by what the controller must do about them, not by where they come from.
+
+    KubeError
+    ├── Retryable               the same call may work later: back off per key, obey `retry_after_s`
+    │   ├── Unreachable         no answer: refused, reset, broken TLS, name not found
+    │   │   └── DeadlineExceeded    no answer in time; a write may or may not have happened
+    │   ├── ServerFault         5xx, or an answer that is not JSON (a proxy's error page)
+    │   ├── TooManyRequests     429
+    │   ├── Unauthorized        401 with a token that was just read again
+    │   ├── Conflict            409: somebody was faster, read again
+    │   ├── NotFound            404: it, its namespace or its API is not there (yet, or any more)
+    │   ├── Expired             410: this resourceVersion is compacted, list again
+    │   ├── Forbidden           403: RBAC, quota or admission; the message names verb and resource
+    │   └── Occupied            the name is taken by an object that is not ours to change
+    ├── Waiting                 nothing is wrong, look again after `after_s`
+    ├── Terminal                never works until the object changes: no retry, condition and event
+    │   └── Invalid             400, 405, 413, 415, 422: the server refuses what was sent
+    ├── StreamBroken            a watch that cannot be resumed: list again
+    │   ├── LineTooLong         one event exceeds the line limit
+    │   └── ErrorEvent          the server ended the watch with an ERROR event
+    ├── LeadershipLost          the lease could not be renewed in time: stop writing now
+    └── ConfigurationError      no usable access to a cluster; the message says what to set
+
+aiohttp, ssl, msgspec and kubernetes_asyncio errors never leave this package.
+"""
+# ruff: noqa: N818  names say what to do, as the tree does
+
+
+class KubeError(Exception):
+    """Base of all errors of this package."""
+
+
+class Retryable(KubeError):
+    """The same call may work later.
+
+    `retry_after_s`: the shortest pause the server asked for, or None to leave it to the back-off.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unreachable(Retryable):
+    """No answer: refused, reset, broken TLS, name not found."""
+
+
+class DeadlineExceeded(Unreachable):
+    """No answer in time. A write may or may not have happened."""
+
+
+class ServerFault(Retryable):
+    """5xx, or an answer that is not JSON (a proxy's error page)."""
+
+
+class TooManyRequests(Retryable):
+    """429. `retry_after_s` holds the server's Retry-After."""
+
+
+class Unauthorized(Retryable):
+    """401 with a token that was just read again."""
+
+
+class Conflict(Retryable):
+    """409: somebody was faster. Read again, decide again."""
+
+
+class NotFound(Retryable):
+    """404: the object, its namespace or its API is not there (yet, or any more)."""
+
+
+class Expired(Retryable):
+    """410: this resourceVersion or continue token is compacted. List again."""
+
+
+class Forbidden(Retryable):
+    """403 from RBAC, quota or admission. Retried slowly: an administrator can lift it without touching the object."""
+
+
+class Occupied(Retryable):
+    """The name is taken by an object that another controller owns or that this operator did not make."""
+
+
+class Waiting(KubeError):
+    """Nothing is wrong, something is not there yet. Look again after `after_s` seconds."""
+
+    def __init__(self, message: str, *, after_s: float) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+class Terminal(KubeError):
+    """Never works until the object changes: not retried; shown as a condition and an event."""
+
+
+class Invalid(Terminal):
+    """The server refuses what was sent: schema, CEL rule, immutable field, unknown media type."""
+
+
+class StreamBroken(KubeError):
+    """A watch that cannot be resumed: list again."""
+
+
+class LineTooLong(StreamBroken):
+    """One event exceeds the limit of a line. A list has no such limit."""
+
+
+class ErrorEvent(StreamBroken):
+    """The server ended the watch with an ERROR event, most often 410 Gone."""
+
+
+class LeadershipLost(KubeError):
+    """The lease could not be renewed in time: another instance may lead now."""
+
+
+class ConfigurationError(KubeError):
+    """No usable access to a cluster. The message says what to set."""

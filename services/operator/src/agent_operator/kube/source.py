@@ -1,0 +1,82 @@
+"""One cached kind: which objects are watched and what is kept of each."""
+
+from types import GenericAlias
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import fields, force_setattr
+
+from .objects import ObjectModel, PartialObject
+from .resources import Resource
+
+T = TypeVar("T", bound=ObjectModel)
+
+PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+JSON = "application/json"
+
+
+class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """`metadata` of a list: the version to watch from, and the token of the next page ("" on the last)."""
+
+    resource_version: str = ""
+    continue_token: str = msgspec.field(default="", name="continue")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list. Go writes an empty list as null."""
+
+    metadata: ListMeta
+    items: list[T] | None = None
+
+
+class Source(Generic[T]):
+    """A kind to cache.
+
+    `model`: what is kept of each object. With the default, `PartialObject`, only metadata is fetched.
+    `selector`: label selector sent to the server, for example of one shard.
+    `optional`: the API may be missing; the cache then counts as synced and empty and is tried again slowly.
+    """
+
+    def __init__(
+        self, resource: Resource, model: type[T] | None = None, *, selector: str = "", optional: bool = False
+    ) -> None:
+        chosen: type[Any] = model or PartialObject
+        self.resource = resource
+        self.selector = selector
+        self.optional = optional
+        self.metadata_only = chosen is PartialObject
+        self._raw_fields = tuple(field.name for field in fields(chosen) if field.type is Raw)
+        self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(chosen)
+        self._page: msgspec.json.Decoder[Page[T]] = msgspec.json.Decoder(GenericAlias(Page, chosen))
+
+    def __repr__(self) -> str:
+        return f"Source({self.resource})"
+
+    @property
+    def accept(self) -> str:
+        """Media type of single objects and events."""
+        return PARTIAL if self.metadata_only else JSON
+
+    @property
+    def accept_list(self) -> str:
+        """Media type of lists."""
+        return PARTIAL_LIST if self.metadata_only else JSON
+
+    def decode(self, raw: bytes | Raw) -> T:
+        """One object from its JSON. Raises msgspec.MsgspecError if it does not fit the model."""
+        return self._slim(self._one.decode(raw))
+
+    def decode_page(self, raw: bytes) -> Page[T]:
+        """One page of a list. Raises msgspec.MsgspecError if it does not fit the model."""
+        page = self._page.decode(raw)
+        for item in page.items or ():
+            self._slim(item)
+        return page
+
+    def _slim(self, obj: T) -> T:
+        obj.metadata.slim()
+        for name in self._raw_fields:  # a Raw is a view that would keep the whole page alive
+            force_setattr(obj, name, getattr(obj, name).copy())
+        return obj
