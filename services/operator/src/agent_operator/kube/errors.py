@@ -19,6 +19,7 @@
     │   ├── LineTooLong         one event exceeds the line limit
     │   └── ErrorEvent          the server ended the watch with an ERROR event
     ├── LeadershipLost          the lease could not be renewed in time: stop writing now
+    ├── QueueClosed             a worker is to end; never leaves this package
     └── ConfigurationError      no usable access to a cluster; the message says what to set
 
 aiohttp, ssl, msgspec and kubernetes_asyncio errors never leave this package.
@@ -111,6 +112,10 @@ class ErrorEvent(StreamBroken):
 
 class LeadershipLost(KubeError):
     """The lease could not be renewed in time: another instance may lead now."""
+
+
+class QueueClosed(KubeError):
+    """The queue takes no more keys: the worker is to end."""
 
 
 class ConfigurationError(KubeError):

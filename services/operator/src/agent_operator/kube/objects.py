@@ -78,7 +78,7 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
     def slim(self) -> None:
         """Replace managedFields by their digest and drop kubectl's copy of the manifest. Once, right after reading."""
-        force_setattr(self, "applied_fields", digest_applied_fields(self.managed_fields))
+        force_setattr(self, "applied_fields", digest_applied_fields(self.managed_fields, self.owner_references))
         force_setattr(self, "managed_fields", ())
         self.annotations.pop(LAST_APPLIED, None)
 
@@ -98,13 +98,19 @@ class PartialObject(ObjectModel, frozen=True, gc=False):
     """Metadata alone. A cache of these asks the server for PartialObjectMetadata: nothing else crosses the wire."""
 
 
-def digest_applied_fields(entries: tuple[ManagedFields, ...]) -> int:
-    """Digest of the fields owned through server-side apply, 0 when nothing was ever applied."""
+def digest_applied_fields(entries: tuple[ManagedFields, ...], owners: tuple[OwnerReference, ...] = ()) -> int:
+    """Digest of the fields owned through server-side apply, 0 when nothing was ever applied.
+
+    UIDs of owners are left out: they are part of the field names, and would set children of different owners apart.
+    """
     hasher = None
     for entry in entries:
         if entry.operation == "Apply" and not entry.subresource:
             hasher = hasher or blake2b(digest_size=8)
-            hasher.update(entry.fields_v1)
+            names = bytes(entry.fields_v1)
+            for owner in owners:
+                names = names.replace(owner.uid.encode(), b"")
+            hasher.update(names)
     return int.from_bytes(hasher.digest(), "big") if hasher else 0
 
 

@@ -1,6 +1,5 @@
 """One cached kind: which objects are watched and what is kept of each."""
 
-from types import GenericAlias
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -24,11 +23,11 @@ class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
     continue_token: str = msgspec.field(default="", name="continue")
 
 
-class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. Go writes an empty list as null."""
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list, its objects still undecoded. Go writes an empty list as null."""
 
     metadata: ListMeta
-    items: list[T] | None = None
+    items: list[Raw] | None = None
 
 
 class Source(Generic[T]):
@@ -36,20 +35,27 @@ class Source(Generic[T]):
 
     `model`: what is kept of each object. With the default, `PartialObject`, only metadata is fetched.
     `selector`: label selector sent to the server, for example of one shard.
+    `labels`: names of labels to index by.
     `optional`: the API may be missing; the cache then counts as synced and empty and is tried again slowly.
     """
 
     def __init__(
-        self, resource: Resource, model: type[T] | None = None, *, selector: str = "", optional: bool = False
+        self,
+        resource: Resource,
+        model: type[T] | None = None,
+        *,
+        selector: str = "",
+        labels: tuple[str, ...] = (),
+        optional: bool = False,
     ) -> None:
         chosen: type[Any] = model or PartialObject
         self.resource = resource
         self.selector = selector
+        self.labels = labels
         self.optional = optional
         self.metadata_only = chosen is PartialObject
         self._raw_fields = tuple(field.name for field in fields(chosen) if field.type is Raw)
-        self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(chosen)
-        self._page: msgspec.json.Decoder[Page[T]] = msgspec.json.Decoder(GenericAlias(Page, chosen))
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(chosen)
 
     def __repr__(self) -> str:
         return f"Source({self.resource})"
@@ -66,16 +72,7 @@ class Source(Generic[T]):
 
     def decode(self, raw: bytes | Raw) -> T:
         """One object from its JSON. Raises msgspec.MsgspecError if it does not fit the model."""
-        return self._slim(self._one.decode(raw))
-
-    def decode_page(self, raw: bytes) -> Page[T]:
-        """One page of a list. Raises msgspec.MsgspecError if it does not fit the model."""
-        page = self._page.decode(raw)
-        for item in page.items or ():
-            self._slim(item)
-        return page
-
-    def _slim(self, obj: T) -> T:
+        obj = self._decoder.decode(raw)
         obj.metadata.slim()
         for name in self._raw_fields:  # a Raw is a view that would keep the whole page alive
             force_setattr(obj, name, getattr(obj, name).copy())

@@ -1,0 +1,80 @@
+"""Knows what was applied without keeping it.
+
+Every applied object carries an annotation, the mark, with the digest of the manifest it was applied from. The cache
+therefore tells whether a manifest is the one that was applied, also after a restart. Whether the applied fields are
+still ours it tells too: `ObjectMeta.applied_fields` is a digest of the server's own list of them, and the answer to an
+apply says what that digest has to be. Manifests of one shape own the same fields, so after a restart a few applies,
+one for each shape, teach the digests of all objects.
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+from .client import Manifest
+from .objects import ObjectMeta
+
+# Fields that may be keys of a list's items, whose values are therefore part of the names of owned fields.
+ITEM_KEYS = frozenset(
+    {"name", "key", "type", "containerPort", "port", "protocol", "ip", "mountPath", "devicePath", "topologyKey"}
+    | {"whenUnsatisfiable", "resourceName", "hostnames"}
+)
+
+
+class Ledger:
+    """What the server should say about applied objects. `mark` is the annotation's name."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+        self._by_shape: dict[bytes, int] = {}
+        self._by_uid: dict[str, int] = {}
+
+    def holds(self, live: ObjectMeta, digest: str, manifest: Manifest) -> bool:
+        """Whether `live` was applied from `manifest` (of this digest) and nobody has taken a field since."""
+        if live.annotations.get(self.mark) != digest:
+            return False
+        expected = self._by_uid.get(live.uid)
+        if expected is None:
+            expected = self._by_shape.get(shape_of(manifest))
+        return expected == live.applied_fields
+
+    def learn(self, answer: ObjectMeta, manifest: Manifest) -> None:
+        """The server has answered an apply of `manifest`."""
+        known = self._by_shape.setdefault(shape_of(manifest), answer.applied_fields)
+        if known == answer.applied_fields:
+            self._by_uid.pop(answer.uid, None)
+        else:  # another applier has fields on this object, or its shape misses a difference
+            self._by_uid[answer.uid] = answer.applied_fields
+
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._by_uid.pop(uid, None)
+
+
+def shape_of(manifest: Manifest) -> bytes:
+    """Digest of the fields that applying `manifest` owns: its structure, with the values that name list items."""
+    parts: list[str] = [manifest["apiVersion"], manifest["kind"]]
+    _describe({key: value for key, value in manifest.items() if key not in ("apiVersion", "kind")}, parts)
+    return blake2b("\x00".join(parts).encode(), digest_size=8).digest()
+
+
+def _describe(value: Any, parts: list[str], *, item: bool = False) -> None:
+    if isinstance(value, dict):
+        parts.append("{")
+        for key in sorted(value):
+            inner = value[key]
+            if inner is None:
+                continue
+            parts.append(key)
+            if isinstance(inner, (dict, list)):
+                _describe(inner, parts)
+            elif item and key in ITEM_KEYS:
+                parts.append(str(inner))
+        parts.append("}")
+    else:
+        parts.append("[")
+        for element in value:
+            if isinstance(element, (dict, list)):
+                _describe(element, parts, item=True)
+            else:
+                parts.append(str(element))
+        parts.append("]")
