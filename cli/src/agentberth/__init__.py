@@ -1,0 +1,1 @@
+"""The `agentberth` command: run, render, validate, crd."""

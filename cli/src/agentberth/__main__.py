@@ -1,0 +1,3 @@
+from agentberth.app import script
+
+script()

@@ -1,0 +1,70 @@
+"""The command line: parses it, calls one command, turns errors into one line and an exit code.
+
+Exit codes: 0 done, 1 the command failed, 2 the command line was wrong; `run` gives the agent's own.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+
+from agentberth.commands import crd, render, run, validate
+from agentberth.errors import CommandError
+from agentberth.terminal import stderr
+
+_EPILOG = """\
+examples:
+  agentberth run agent.yaml               run an agent on this machine, without a cluster
+  agentberth validate deploy/ agent.yaml  check manifests, with file and line of each fault
+  agentberth render agent.yaml            print what the operator would create
+  agentberth crd | kubectl apply -f -     install the AgentType API
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="agentberth",
+        description="Run AI agents from one file: on this machine, or on Kubernetes.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    version = importlib.metadata.version("agentberth")
+    top.add_argument("--version", action="version", version=f"agentberth {version}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (run, validate, render, crd):
+        module.register(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    cut = words.index("--") if "--" in words else len(words)
+    options = parser().parse_args(words[:cut])
+    options.arguments = words[cut + 1 :]
+    try:
+        code: int = options.call(options)
+    except CommandError as error:
+        stderr().error(str(error), error.cure)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a person never sees a traceback
+        if os.environ.get("AGENTBERTH_DEBUG"):
+            raise
+        stderr().error(
+            f"unexpected {type(error).__name__}: {error}",
+            "this is a bug of agentberth: report it with the traceback that AGENTBERTH_DEBUG=1 shows",
+        )
+        return 1
+    return code
+
+
+def script() -> None:
+    """The console script."""
+    sys.exit(main())

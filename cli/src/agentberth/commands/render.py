@@ -1,0 +1,81 @@
+"""`agentberth render`: what the operator would create for a manifest."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentberth.commands import add
+from agentberth.errors import ManifestError
+from agentberth.manifest import files_of, read
+from agentberth.terminal import stderr
+from agentberth.yamlout import dump
+
+if TYPE_CHECKING:
+    from agent_api.agenttype import AgentType
+    from agent_render import PlatformSettings
+    from agentberth.commands import Commands
+
+_EPILOG = """\
+examples:
+  agentberth render agent.yaml
+  agentberth render agent.yaml --settings platform.yaml | kubectl diff -f -
+"""
+
+
+def register(commands: "Commands") -> None:
+    """Adds the command."""
+    parser = add(commands, "render", summary="print the manifests of an AgentType", epilog=_EPILOG, call=_call)
+    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="manifest, or folder of manifests")
+    parser.add_argument("--namespace", help="for manifests that name none (default: default)")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="platform settings, YAML or JSON")
+
+
+def _call(options: argparse.Namespace) -> int:
+    from agent_render import RenderError, render  # noqa: PLC0415 - keeps `--help` quick
+
+    settings = platform_settings(options.settings)
+    manifests: list[dict[str, Any]] = []
+    for agent in _agents(options.paths):
+        metadata = agent.metadata
+        if options.namespace and not metadata.namespace:
+            metadata = metadata.model_copy(update={"namespace": options.namespace})
+        try:
+            manifests += render(agent.model_copy(update={"metadata": metadata}), settings)
+        except RenderError as error:
+            raise ManifestError(f"{metadata.name}: {error}") from error
+    print(dump(manifests), end="")  # noqa: T201 - the result
+    return 0
+
+
+def platform_settings(file: Path | None) -> "PlatformSettings":
+    """The platform's settings from a file, or the defaults.
+
+    Raises ManifestError when the file is not a valid settings document.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - keeps `--help` quick
+
+    from agent_render import PlatformSettings  # noqa: PLC0415 - likewise
+
+    if file is None:
+        return PlatformSettings()
+    documents = read(file)
+    try:
+        return PlatformSettings.model_validate(documents[0].data if documents else {})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ManifestError(f"{file}: {place}: {first['msg']}") from error
+
+
+def _agents(paths: list[Path]) -> "list[AgentType]":
+    found: list[AgentType] = []
+    for document in (d for file in files_of(paths) for d in read(file) if d.is_agent_type):
+        agent, findings = document.examine()
+        for finding in findings:
+            stderr().line(str(finding))
+        if agent is None:
+            raise ManifestError(f"{document.file}: is not valid", cure="mend what is listed above")
+        found.append(agent)
+    if not found:
+        raise ManifestError("there is no AgentType in the files given")
+    return found

@@ -1,0 +1,70 @@
+"""`agentberth run`: the agent's Pod as processes of this machine."""
+
+import argparse
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agentberth.commands import add
+from agentberth.local import orphans
+
+if TYPE_CHECKING:
+    from agentberth.commands import Commands
+    from agentberth.local.session import Session
+
+_EPILOG = """\
+The files hold one AgentType, and the ConfigMaps and Secrets it refers to. Nothing is written outside
+.agentberth/ beside the manifest. The exit code is the agent's own; 1 when it could not be prepared,
+130 after Ctrl-C, 143 after SIGTERM.
+
+examples:
+  agentberth run agent.yaml
+  agentberth run agent.yaml secrets.yaml       with the Secrets it refers to
+  agentberth run agent.yaml --fresh            prepare everything anew
+  agentberth run agent.yaml -- --topic robots  arguments for the agent
+  agentberth run nginx.yaml --command "python -m http.server 8080"
+"""
+
+
+def register(commands: "Commands") -> None:
+    """Adds the command."""
+    parser = add(commands, "run", summary="run an agent on this machine, without a cluster", epilog=_EPILOG, call=_call)
+    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="manifest with the AgentType")
+    parser.add_argument("--command", metavar="COMMAND", help="what to run in place of a container agent's image")
+    parser.add_argument("--fresh", action="store_true", help="forget what was prepared before")
+    parser.add_argument(
+        "--grace", type=float, metavar="SECONDS", help="between SIGTERM and SIGKILL (default: the Pod's)"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print the agent's output alone, as it is")
+
+
+def _call(options: argparse.Namespace) -> int:
+    from agentberth.local.session import Session  # noqa: PLC0415 - keeps `--help` quick
+
+    session = Session.open(
+        tuple(options.paths),
+        command=options.command,
+        arguments=tuple(options.arguments),
+        fresh=options.fresh,
+        quiet=options.quiet,
+    )
+    with session.locked():
+        return asyncio.run(_run(session, options.grace))
+
+
+async def _run(session: "Session", grace_s: float | None) -> int:
+    stop = asyncio.Event()
+    received: list[int] = []
+
+    def receive(number: int) -> None:
+        if received:  # asked twice: no more grace
+            orphans.end_all()
+        received.append(number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, receive, number)
+    code = await session.run(stop, grace_s)
+    return 128 + received[0] if received else code

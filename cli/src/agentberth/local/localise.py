@@ -1,0 +1,53 @@
+"""The AgentType as this machine can run it: folders beside the manifest, and the runtime that is here."""
+
+from pathlib import Path
+
+from agent_api.agenttype import AgentType
+from agent_api.initplan import Runtime
+from agentberth.errors import ManifestError
+from agentberth.local.interpreter import Interpreter, find
+
+
+def localise(agent: AgentType, base: Path, *, has_command: bool) -> tuple[AgentType, Interpreter | None]:
+    """`agent` with absolute folders and with packages for the interpreter found; `base` is the manifest's folder.
+
+    The interpreter is None for a container agent without packages: its command brings its own.
+    Raises ManifestError for a folder that is not there, CommandError when no interpreter is installed.
+    """
+    spec = agent.spec.agent
+    runtime = _runtime(agent)
+    if runtime is None or (spec.code is None and not has_command):
+        return agent, None
+    interpreter = find(runtime, _version(agent))
+    update: dict[str, object] = {}
+    if spec.code is not None:
+        source = spec.code.source
+        if source.names_folder:
+            source = source.model_copy(update={"path": str(_folder(base, source.path or ""))})
+        update["code"] = spec.code.model_copy(update={"source": source, "version": interpreter.version})
+    if spec.environment is not None and spec.environment.sdk is not None:
+        sdk = spec.environment.sdk.model_copy(update={"version": interpreter.version})
+        update["environment"] = spec.environment.model_copy(update={"sdk": sdk})
+    prepared = agent.spec.model_copy(update={"agent": spec.model_copy(update=update)})
+    return agent.model_copy(update={"spec": prepared}), interpreter
+
+
+def _runtime(agent: AgentType) -> Runtime | None:
+    spec = agent.spec.agent
+    if spec.code is not None:
+        return spec.code.runtime
+    return spec.sdk.runtime if spec.sdk else None
+
+
+def _version(agent: AgentType) -> str | None:
+    spec = agent.spec.agent
+    return (spec.code.version if spec.code else None) or (spec.sdk.version if spec.sdk else None)
+
+
+def _folder(base: Path, path: str) -> Path:
+    folder = (base / path).resolve()
+    if not folder.is_dir():
+        raise ManifestError(
+            f"agent.code.source.path: there is no folder {folder}", cure="the path is relative to the manifest"
+        )
+    return folder

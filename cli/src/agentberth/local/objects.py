@@ -1,0 +1,69 @@
+"""ConfigMaps and Secrets that stand beside the AgentType in the manifests given."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agentberth.errors import ManifestError
+from agentberth.manifest import Document
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What a Pod may refer to: data by kind and name, as bytes by key."""
+
+    data: Mapping[tuple[str, str], Mapping[str, bytes]]
+
+    @classmethod
+    def of(cls, documents: Iterable[Document]) -> "Objects":
+        """The ConfigMaps and Secrets among `documents`.
+
+        Raises ManifestError for one whose data cannot be read.
+        """
+        found: dict[tuple[str, str], Mapping[str, bytes]] = {}
+        for document in documents:
+            data = document.data
+            if isinstance(data, dict) and data.get("kind") in {"ConfigMap", "Secret"}:
+                name = str((data.get("metadata") or {}).get("name", ""))
+                found[data["kind"], name] = _content(document)
+        return cls(found)
+
+    def with_config_map(self, name: str, data: Mapping[str, str]) -> "Objects":
+        """The same objects and one more ConfigMap."""
+        return Objects({**self.data, ("ConfigMap", name): {k: v.encode() for k, v in data.items()}})
+
+    def get(self, kind: str, name: str) -> Mapping[str, bytes]:
+        """The data of an object.
+
+        Raises ManifestError when the manifests do not hold it.
+        """
+        found = self.data.get((kind, name))
+        if found is None:
+            raise ManifestError(
+                f'the agent refers to the {kind} "{name}", which is not in the files given',
+                cure=f"put the {kind} into the manifest or into another file of the command: "
+                "agentberth run agent.yaml other.yaml",
+            )
+        return found
+
+
+def _content(document: Document) -> Mapping[str, bytes]:
+    data: dict[str, Any] = document.data
+    text = {key: str(value).encode() for key, value in (data.get("stringData") or {}).items()}
+    plain = data.get("data") or {}
+    if data["kind"] == "ConfigMap":
+        binary = _decoded(document, data.get("binaryData") or {})
+        return {**{key: str(value).encode() for key, value in plain.items()}, **binary}
+    return {**_decoded(document, plain), **text}
+
+
+def _decoded(document: Document, values: Mapping[str, Any]) -> dict[str, bytes]:
+    try:
+        return {key: base64.b64decode(str(value), validate=True) for key, value in values.items()}
+    except binascii.Error as error:
+        line, _ = document.line_of(("data",))
+        raise ManifestError(
+            f"{document.file}:{line}: data of a Secret must be base64", cure="use stringData for plain text"
+        ) from error

@@ -1,0 +1,191 @@
+"""A rendered Pod template as local processes: same order, same environment, paths moved below a root."""
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from agent_api import layout
+from agent_api.layout import relocate
+from agentberth.errors import CommandError, ManifestError
+from agentberth.local.interpreter import Interpreter
+from agentberth.local.objects import Objects
+
+Manifest = Mapping[str, Any]
+
+# Programs of the platform's containers. Each takes --root, below which the Pod's paths are.
+PROGRAMS: Mapping[str, str] = MappingProxyType({layout.INITENV: "agent-initenv"})
+
+# What a process here needs of the machine, as a container has it from its node: never the user's secrets.
+_INHERITED = (
+    "LANG", "LC_ALL", "TZ", "TERM", "NO_COLOR",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO",
+)  # fmt: skip
+_POD_PATH = re.compile(r"(?<![\w./~-])/(?:shared|tools|workspace|tmp|etc/agentberth)(?=[/:\s\"',;]|$)")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An HTTP startup probe of a sidecar."""
+
+    url: str
+    period_s: float
+    failures: int
+
+
+@dataclass(frozen=True)
+class LocalProcess:
+    """One container of the Pod as a process."""
+
+    name: str
+    role: Literal["init", "sidecar", "agent"]
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    startup: Probe | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where and with what the Pod runs here."""
+
+    root: Path
+    objects: Objects
+    interpreter: Interpreter | None = None
+    command: tuple[str, ...] = ()
+    """Replaces a container agent's image."""
+    programs: Mapping[str, str] = field(default_factory=lambda: PROGRAMS)
+
+
+def processes(template: Manifest, host: Host) -> tuple[LocalProcess, ...]:
+    """The Pod's containers in the order they start; the agent is the last.
+
+    Raises CommandError when a container cannot run here, ManifestError when a reference leads nowhere.
+    """
+    pod = template["spec"]
+    early = tuple(_platform_process(c, host) for c in pod.get("initContainers", ()))
+    return (*early, _agent_process(pod["containers"][0], template, host))
+
+
+def _platform_process(container: Manifest, host: Host) -> LocalProcess:
+    name = container["name"]
+    program = _program(host.programs[name])
+    sidecar = container.get("restartPolicy") == "Always"
+    arguments = [_move(a, host.root) for a in (*container.get("command", ())[1:], *container.get("args", ()))]
+    return LocalProcess(
+        name=name,
+        role="sidecar" if sidecar else "init",
+        argv=(program, "--root", str(host.root), *arguments),
+        env={**_machine(host), **_variables(container, {}, host), "PATH": _path("")},
+        cwd=host.root,
+        startup=_probe(container.get("startupProbe")),
+    )
+
+
+def _agent_process(container: Manifest, template: Manifest, host: Host) -> LocalProcess:
+    argv = host.command or (*container.get("command", ()), *container.get("args", ()))
+    if not argv or (host.interpreter is None and not host.command):
+        raise CommandError(
+            f"the agent is the image {container['image']}, which needs a container runtime",
+            cure='say what runs here in its place: agentberth run agent.yaml --command "python main.py"',
+        )
+    program = host.interpreter.program if host.interpreter and argv[0] in {"python", "node"} else argv[0]
+    env = {**_machine(host), **_variables(container, template, host)}
+    env["PATH"] = _path(env.get("PATH", ""), host.interpreter)
+    code = host.root / "shared" / "code"
+    return LocalProcess(
+        name=container["name"],
+        role="agent",
+        argv=tuple(_move(word, host.root) for word in (program, *argv[1:])),
+        env=env,
+        cwd=code if "workingDir" in container else host.root / "workspace",
+    )
+
+
+def _machine(host: Host) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {**inherited, "HOME": str(host.root / "tmp"), "TMPDIR": str(host.root / "tmp"), "PYTHONNOUSERSITE": "1"}
+
+
+def _path(rendered: str, interpreter: Interpreter | None = None) -> str:
+    """The Pod's own folders first, then the interpreter's, then this machine's."""
+    own = [folder for folder in rendered.split(":") if "/.agentberth/" in folder]
+    runtime = [str(Path(interpreter.program).parent)] if interpreter else []
+    return ":".join((*own, *runtime, os.environ.get("PATH", os.defpath)))
+
+
+def _variables(container: Manifest, template: Manifest, host: Host) -> dict[str, str]:
+    found = {}
+    for entry in container.get("env", ()):
+        value: str | None = entry["value"] if "value" in entry else _referred(entry, template, host)
+        if value is not None:
+            found[entry["name"]] = _move(value, host.root)
+    return found
+
+
+def _referred(entry: Manifest, template: Manifest, host: Host) -> str | None:
+    source: Manifest = entry.get("valueFrom", {})
+    for kind, field in (("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")):
+        if field in source:
+            return _key(kind, source[field], entry["name"], host)
+    path = source.get("fieldRef", {}).get("fieldPath", "")
+    labels = template.get("metadata", {}).get("labels", {})
+    name = labels.get("app.kubernetes.io/instance", "")
+    known: dict[str, str] = {"metadata.name": name, "metadata.namespace": "default", "status.podIP": "127.0.0.1"}
+    if path not in known:
+        raise ManifestError(f"variable {entry['name']}: the field {path} is only known in a cluster")
+    return known[path]
+
+
+def _key(kind: str, reference: Manifest, variable: str, host: Host) -> str | None:
+    optional = reference.get("optional", False)
+    if optional and (kind, reference["name"]) not in host.objects.data:
+        return None
+    value = host.objects.get(kind, reference["name"]).get(reference["key"])
+    if value is not None:
+        return value.decode(errors="replace")
+    if optional:
+        return None
+    raise ManifestError(f'variable {variable}: the {kind} "{reference["name"]}" has no key "{reference["key"]}"')
+
+
+def _move(text: str, root: Path) -> str:
+    return _POD_PATH.sub(lambda match: relocate(match.group(), str(root)), text)
+
+
+def _program(name: str) -> str:
+    beside = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if beside is None:
+        raise CommandError(
+            f"{name} is not installed", cure="install agentberth with all its parts: uv sync --all-packages"
+        )
+    return beside
+
+
+def _probe(probe: Manifest | None) -> Probe | None:
+    if probe is None or "httpGet" not in probe:
+        return None
+    get = probe["httpGet"]
+    return Probe(
+        url=f"http://127.0.0.1:{get['port']}{get.get('path', '/')}",
+        period_s=float(probe.get("periodSeconds", 10)),
+        failures=int(probe.get("failureThreshold", 3)),
+    )
+
+
+def split_command(text: str) -> tuple[str, ...]:
+    """The words of a --command option.
+
+    Raises CommandError for unbalanced quotes.
+    """
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise CommandError(f"--command: {error}".lower()) from error

@@ -1,0 +1,90 @@
+"""One supervised process: started in a group of its own, its output passed on by line, its whole group ended."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+
+from agentberth.errors import CommandError
+from agentberth.local.pod import LocalProcess
+
+Emit = Callable[[str, str, bool], None]
+"""Called with the process's name, a line without its end, and True for standard error."""
+
+_CHUNK_BYTES = 65_536
+_LINE_BYTES = 1_048_576
+_DRAIN_S = 2.0
+
+
+class RunningProcess:
+    """A process and the two tasks that read its output. Only `start` makes one."""
+
+    def __init__(
+        self, plan: LocalProcess, process: asyncio.subprocess.Process, pumps: list[asyncio.Task[None]]
+    ) -> None:
+        self.plan = plan
+        self._process = process
+        self._pumps = pumps
+
+    @classmethod
+    async def start(cls, plan: LocalProcess, emit: Emit, tasks: asyncio.TaskGroup) -> "RunningProcess":
+        """Starts `plan`; its output is read by tasks of `tasks`.
+
+        Raises CommandError when the program cannot be started.
+        """
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *plan.argv,
+                env=dict(plan.env),
+                cwd=plan.cwd,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CommandError(f"{plan.name}: cannot start {plan.argv[0]}: {error.strerror}") from error
+        streams = ((process.stdout, False), (process.stderr, True))
+        pumps = [tasks.create_task(_pump(stream, plan.name, emit, err)) for stream, err in streams if stream]
+        return cls(plan, process, pumps)
+
+    async def wait(self) -> int:
+        """The exit code, once the process has ended; 128 + n when signal n ended it."""
+        code = await self._process.wait()
+        return code if code >= 0 else 128 - code
+
+    async def finish(self) -> None:
+        """Ends what the process left in its group and passes on the rest of the output."""
+        self._signal_group(signal.SIGKILL)
+        _, late = await asyncio.wait(self._pumps, timeout=_DRAIN_S)
+        for pump in late:  # a process that left the group holds the pipe
+            pump.cancel()
+
+    async def stop(self, grace_s: float) -> None:
+        """SIGTERM to the group, SIGKILL when it is not gone after `grace_s` seconds."""
+        if self._process.returncode is None:
+            self._signal_group(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await self._process.wait()
+        self._signal_group(signal.SIGKILL)
+        await self._process.wait()
+        await self.finish()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+
+async def _pump(stream: asyncio.StreamReader, name: str, emit: Emit, err: bool) -> None:  # noqa: FBT001 - see Emit
+    """Lines to `emit`; one without end is cut at 1 MiB instead of being collected."""
+    rest = b""
+    while chunk := await stream.read(_CHUNK_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _LINE_BYTES:
+            lines, rest = [*lines, rest], b""
+        for line in lines:
+            emit(name, line.rstrip(b"\r").decode(errors="replace"), err)
+    if rest:
+        emit(name, rest.decode(errors="replace"), err)

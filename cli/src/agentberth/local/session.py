@@ -1,0 +1,170 @@
+"""One `agentberth run`: from the files of the command line to the exit code."""
+
+import asyncio
+import contextlib
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agent_api import layout
+from agent_api.agenttype import AgentType
+from agent_api.initreport import InitReport
+from agent_render import PlatformSettings, RenderError, pod_template
+from agent_render.identity import Identity
+from agent_render.pod import pod_parts
+from agentberth.errors import CommandError, ManifestError
+from agentberth.local.interpreter import Interpreter
+from agentberth.local.localise import localise
+from agentberth.local.objects import Objects
+from agentberth.local.pod import Host, LocalProcess, processes, split_command
+from agentberth.local.supervisor import Outcome, Supervisor
+from agentberth.local.volumes import materialise
+from agentberth.manifest import Document, files_of, read
+from agentberth.terminal import Terminal, stderr, stdout
+
+_FOLDER = ".agentberth"
+_REPORT = "initenv-report.json"
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything that is decided before the first process starts."""
+
+    agent: AgentType
+    root: Path
+    plans: tuple[LocalProcess, ...]
+    grace_s: float
+    quiet: bool
+    interpreter: Interpreter | None
+
+    @classmethod
+    def open(
+        cls, paths: tuple[Path, ...], *, command: str | None, arguments: tuple[str, ...], fresh: bool, quiet: bool
+    ) -> "Session":
+        """Reads the manifests, lays out the Pod's folders and plans its processes.
+
+        Raises ManifestError and CommandError, each with what to do.
+        """
+        documents = [d for file in files_of(list(paths)) for d in read(file)]
+        document, agent = _only_agent(documents)
+        base = document.file.resolve().parent
+        root = base / _FOLDER / agent.metadata.name
+        agent, interpreter = localise(agent, base, has_command=command is not None)
+        settings = PlatformSettings()
+        try:
+            template, parts = pod_template(agent, settings), pod_parts(agent, settings)
+        except RenderError as error:
+            raise ManifestError(f"{document.file}: {error}") from error
+        objects = Objects.of(documents).with_config_map(Identity.of(agent).config, parts.config)
+        _lay_out(root, fresh=fresh)
+        materialise(template["spec"], root, objects)
+        host = Host(root, objects, interpreter, split_command(command) if command else ())
+        *early, last = processes(template, host)
+        plans = (*(_with_report(plan, root) for plan in early), _with_arguments(last, arguments))
+        return cls(agent, root, plans, template["spec"]["terminationGracePeriodSeconds"], quiet, interpreter)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the agent's folder: two runs of one agent would share a workspace.
+
+        Raises CommandError when another run has it.
+        """
+        with (self.root / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CommandError(
+                    f"{self.agent.metadata.name} is already running from {self.root}", cure="stop that run first"
+                ) from None
+            yield
+
+    async def run(self, stop: asyncio.Event, grace_s: float | None) -> int:
+        """Runs the Pod until its end and returns the exit code for the shell."""
+        results, notes = stdout(), stderr()
+        if not self.quiet:
+            self._announce(notes)
+        width = max(len(plan.name) for plan in self.plans)
+        order = {plan.name: at for at, plan in enumerate(self.plans)}
+
+        def emit(name: str, line: str, err: bool) -> None:  # noqa: FBT001 - see Emit
+            of_agent = name == self.plans[-1].name
+            target = results if of_agent and not err else notes
+            if self.quiet and of_agent:
+                target.line(line)
+            elif not self.quiet and (of_agent or err):
+                target.prefixed(name, line, width=width, order=order[name])
+
+        supervisor = Supervisor(emit, stop, self.grace_s if grace_s is None else grace_s)
+        started = time.monotonic()
+        outcome = await supervisor.run(self.plans)
+        return self._conclude(outcome, time.monotonic() - started, notes)
+
+    def _announce(self, notes: Terminal) -> None:
+        code = self.agent.spec.agent.code
+        runtime = f", {self.interpreter.runtime} {self.interpreter.version}" if self.interpreter else ""
+        notes.line(f"{notes.paint(self.agent.metadata.name, 'green')} in {self.root}{runtime}")
+        wanted = code.version if code else None
+        if self.interpreter and not self.interpreter.serves(wanted):
+            text = f"{self.interpreter.runtime} {wanted} is not installed here: using {self.interpreter.version}"
+            notes.line(f"{notes.paint('note:', 'yellow')} {text}")
+
+    def _conclude(self, outcome: Outcome, seconds: float, notes: Terminal) -> int:
+        if outcome.cause == "init":
+            raise self._preparation_error(outcome)
+        if outcome.cause == "sidecar":
+            raise CommandError(f"{outcome.process} ended with exit code {outcome.exit_code}, so the agent was stopped")
+        if not self.quiet:
+            ending = "stopped" if outcome.exit_code is None else f"ended with exit code {outcome.exit_code}"
+            notes.line(notes.paint(f"{self.agent.metadata.name} {ending} after {seconds:.1f} s", "dim"))
+        return outcome.exit_code or 0
+
+    def _preparation_error(self, outcome: Outcome) -> CommandError:
+        """The init container's own words, from its report."""
+        try:
+            report = InitReport.model_validate_json((self.root / _REPORT).read_bytes())
+        except (OSError, ValidationError):
+            report = None
+        if report is None or report.error is None:
+            return CommandError(f"{outcome.process} ended with exit code {outcome.exit_code} and no report")
+        return CommandError(f"{report.error.step}: {report.error.cause}", cure=report.error.cure)
+
+
+def _only_agent(documents: list[Document]) -> tuple[Document, AgentType]:
+    found = [document for document in documents if document.is_agent_type]
+    if len(found) != 1:
+        names = ", ".join(str(d.file) for d in found) or "none in the files given"
+        raise ManifestError(f"exactly one AgentType is needed; found: {names}")
+    agent, findings = found[0].examine()
+    for finding in findings:
+        stderr().line(str(finding))
+    if agent is None:
+        raise ManifestError(f"{found[0].file}: is not valid", cure="mend what is listed above")
+    return found[0], agent
+
+
+def _lay_out(root: Path, *, fresh: bool) -> None:
+    try:
+        if fresh:
+            shutil.rmtree(root / "shared", ignore_errors=True)
+        for folder in ("workspace", "tmp"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        (root.parent / ".gitignore").write_text("*\n")
+        (root / _REPORT).unlink(missing_ok=True)
+    except OSError as error:
+        raise CommandError(f"{root}: cannot be written: {error.strerror}") from error
+
+
+def _with_report(plan: LocalProcess, root: Path) -> LocalProcess:
+    if plan.name != layout.INITENV:
+        return plan
+    extra = ("--report", str(root / _REPORT), "--cache", str(root.parent / "cache"))
+    return LocalProcess(plan.name, plan.role, (*plan.argv, *extra), plan.env, plan.cwd)
+
+
+def _with_arguments(plan: LocalProcess, arguments: tuple[str, ...]) -> LocalProcess:
+    return LocalProcess(plan.name, plan.role, (*plan.argv, *arguments), plan.env, plan.cwd)

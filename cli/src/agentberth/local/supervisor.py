@@ -1,0 +1,115 @@
+"""Runs the processes of a Pod in its order and ends them together, whatever ends first."""
+
+import asyncio
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agentberth.errors import CommandError
+from agentberth.local import orphans
+from agentberth.local.pod import LocalProcess, Probe
+from agentberth.local.process import Emit, RunningProcess
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run ended: which process decided it, and its exit code (None when we stopped it)."""
+
+    cause: Literal["agent", "init", "sidecar", "stopped"]
+    process: str = ""
+    exit_code: int | None = None
+
+
+@dataclass
+class Supervisor:
+    """Starts init containers one after the other, then sidecars, then the agent.
+
+    `stop` ends the run early. `grace_s` is how long a process has between SIGTERM and SIGKILL.
+    """
+
+    emit: Emit
+    stop: asyncio.Event
+    grace_s: float
+    _running: list[RunningProcess] = field(default_factory=list)
+
+    async def run(self, processes: Sequence[LocalProcess]) -> Outcome:
+        """Runs until the agent ends, any other process ends or fails, or `stop` is set.
+
+        Raises CommandError when a program cannot be started or a sidecar does not come up.
+        """
+        orphans.adopt()
+        failure: CommandError | None = None
+        outcome = Outcome("stopped")
+        async with asyncio.TaskGroup() as tasks:
+            try:
+                outcome = await self._sequence(processes, tasks)
+            except CommandError as error:  # raised after the group, so that it stays one error
+                failure = error
+            finally:
+                await self._end()
+        if failure:
+            raise failure
+        return outcome
+
+    async def _sequence(self, processes: Sequence[LocalProcess], tasks: asyncio.TaskGroup) -> Outcome:
+        for plan in processes:
+            process = await RunningProcess.start(plan, self.emit, tasks)
+            self._running.append(process)
+            ended = await self._pass(process)
+            if ended is not None:
+                return ended
+        return await self._first_end(self._running)
+
+    async def _pass(self, process: RunningProcess) -> Outcome | None:
+        """Waits until the next process may start; an outcome means that it may not."""
+        plan = process.plan
+        if plan.role == "init":
+            ended = await self._first_end([process])
+            if ended.cause == "stopped" or ended.exit_code:
+                return ended
+            await process.finish()
+            self._running.remove(process)
+        elif plan.role == "sidecar" and plan.startup is not None:
+            return await self._await_startup(plan, plan.startup)
+        return None
+
+    async def _await_startup(self, plan: LocalProcess, probe: Probe) -> Outcome | None:
+        for _ in range(probe.failures):
+            if await asyncio.to_thread(_answers, probe.url):
+                return None
+            ended = await self._first_end(self._running, timeout_s=probe.period_s)
+            if ended.process or self.stop.is_set():
+                return ended
+        raise CommandError(f"{plan.name}: did not come up: {probe.url} gives no success")
+
+    async def _first_end(self, running: Sequence[RunningProcess], timeout_s: float | None = None) -> Outcome:
+        """The first of `running` to end, or `stopped` when `stop` is set or the time is over."""
+        stopping = asyncio.ensure_future(self.stop.wait())
+        waits = {asyncio.ensure_future(process.wait()): process for process in running}
+        try:
+            done, _ = await asyncio.wait({stopping, *waits}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for future in (stopping, *waits):
+                future.cancel()
+        ended = [waits[future] for future in waits if future in done]
+        if not ended:
+            return Outcome("stopped")
+        agent = next((process for process in ended if process.plan.role == "agent"), ended[0])
+        return Outcome(agent.plan.role, agent.plan.name, await agent.wait())
+
+    async def _end(self) -> None:
+        """Ends what still runs, in the reverse order of the start."""
+        for process in reversed(self._running):
+            await process.stop(self.grace_s)
+        await asyncio.to_thread(orphans.end_all)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - a loopback address of ours
+            return bool(answer.status < 400)
+    except (urllib.error.URLError, http.client.HTTPException, OSError):
+        return False

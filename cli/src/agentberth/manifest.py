@@ -1,0 +1,135 @@
+"""Manifests as people write them: YAML documents that remember on which line each field stands."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent_api import layout
+from agent_api.agenttype import AgentType
+from agent_api.problems import Path as FieldPath
+from agent_api.problems import Problem, examine
+from agentberth.errors import ManifestError
+
+_SUFFIXES = {".yaml", ".yml", ".json"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem at its place: file, line and column count from 1."""
+
+    file: Path
+    line: int
+    column: int
+    problem: Problem
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}"
+        field = f"{self.problem.field}: " if self.problem.field else ""
+        kind = "warning: " if self.problem.severity == "warning" else ""
+        return f"{place}: {kind}{field}{self.problem.message}"
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML document: its data, and the node tree that knows where things stand."""
+
+    file: Path
+    data: Any
+    node: yaml.Node
+
+    @property
+    def is_agent_type(self) -> bool:
+        """True for an AgentType of any version of our group."""
+        if not isinstance(self.data, dict):
+            return False
+        return self.data.get("kind") == layout.KIND or str(self.data.get("apiVersion", "")).startswith(layout.GROUP)
+
+    def line_of(self, path: FieldPath) -> tuple[int, int]:
+        """Line and column of the deepest part of `path` that is there."""
+        node: yaml.Node = self.node
+        mark = node.start_mark
+        for part in path:
+            if isinstance(node, yaml.MappingNode):
+                pair = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+                if pair is None:
+                    break
+                mark, node = pair[0].start_mark, pair[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+                node = node.value[part]
+                mark = node.start_mark
+        return mark.line + 1, mark.column + 1
+
+    def examine(self) -> tuple[AgentType | None, tuple[Finding, ...]]:
+        """The AgentType, or None when it has errors, and every finding."""
+        if not isinstance(self.data, dict):
+            return None, (self._find(Problem((), "must be a mapping with apiVersion, kind, metadata and spec")),)
+        twice = tuple(self._find(problem) for problem in _repeated_keys(self.node, ()))
+        verdict = examine(self.data)
+        found = twice + tuple(self._find(problem) for problem in verdict.problems)
+        return (None if twice else verdict.agent), found
+
+    def _find(self, problem: Problem) -> Finding:
+        return Finding(self.file, *self.line_of(problem.path), problem)
+
+
+def _repeated_keys(node: yaml.Node, path: FieldPath) -> Iterator[Problem]:
+    """YAML keeps the last of two equal keys and says nothing: a field would vanish."""
+    if isinstance(node, yaml.SequenceNode):
+        for at, item in enumerate(node.value):
+            yield from _repeated_keys(item, (*path, at))
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield Problem((*path, key.value), "this key stands twice: keep one of them")
+            seen.add(key.value)
+            yield from _repeated_keys(value, (*path, key.value))
+
+
+def read(file: Path) -> tuple[Document, ...]:
+    """The documents of a YAML file.
+
+    Raises ManifestError when it cannot be read or is not YAML.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ManifestError(f"{file}: cannot be read: {reason}") from error
+    try:
+        nodes = yaml.compose_all(text, Loader=yaml.SafeLoader)
+        documents = [Document(file, _construct(node), node) for node in nodes]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
+        raise ManifestError(f"{place}: is not YAML: {error.problem or error}") from error
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{file}: is not YAML: {str(error).splitlines()[0]}") from error
+    return tuple(document for document in documents if document.data is not None)
+
+
+def _construct(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def files_of(paths: list[Path]) -> tuple[Path, ...]:
+    """The YAML and JSON files that `paths` name; a folder stands for those below it, sorted.
+
+    Raises ManifestError for a path that does not exist or a folder without manifests.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise ManifestError(f"{path}: there is no such file or folder")
+        inside = sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise ManifestError(f"{path}: there are no .yaml, .yml or .json files in this folder")
+        found += inside
+    return tuple(found)
