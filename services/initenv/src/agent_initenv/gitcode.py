@@ -1,0 +1,129 @@
+"""Code from git: one revision, fetched shallow, checked out, and put in place without its history.
+
+Submodules are not fetched. A server that refuses a bare commit id is asked for everything instead, once.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from agent_api.initplan import GitCode
+from agent_api.initreport import InitFault, StepName
+from agent_api.layout import SHARED_CODE
+from agent_initenv.bench import Bench
+from agent_initenv.effort import Effort
+from agent_initenv.errors import StepError
+from agent_initenv.gitaccess import Git
+from agent_initenv.index import PackageSource
+from agent_initenv.tree import is_inside, remove, settle
+from agent_initenv.volume import Stamp, digest
+
+_SOME_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
+_FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-gc")
+_PREFIXES: Final = ("", "refs/", "refs/tags/", "refs/heads/")  # git's own order of preference
+_NO_REVISION: Final = re.compile(r"^$|^[-+/]|[\s:^~?*\[\\\x00-\x1f\x7f]|\.\.|@\{|//|\.lock$|/$")
+
+
+class GitCodeStep:
+    """Fetches the revision to /shared/code."""
+
+    name: StepName = "code"
+
+    def __init__(self, code: GitCode, bench: Bench, source: Callable[[], PackageSource]) -> None:
+        self._code = code
+        self._bench = bench
+        self._source = source
+        self._target = bench.volume.locate(SHARED_CODE)
+        self._repository = (
+            str(bench.volume.locate(code.repository)) if code.repository.startswith("/") else code.repository
+        )
+        self.title = f"git revision {code.revision}"
+
+    def is_current(self, stamp: Stamp, effort: Effort) -> bool:
+        """Whether the revision still is the commit that was checked out; a branch or tag is asked for."""
+        if not self._target.is_dir() or not stamp.fingerprint.startswith(self._input()):
+            return False
+        commit = stamp.fingerprint.rpartition(" ")[2]
+        if _SOME_COMMIT.fullmatch(self._code.revision) and commit.startswith(self._code.revision):
+            return True
+        return commit == self._ask(self._open(), effort)
+
+    def build(self, effort: Effort) -> Stamp:
+        """Fetch to staging, then replace /shared/code."""
+        inner = self._check()
+        git = self._open()
+        commit = effort.insist(lambda: self._fetch(git, effort))
+        clone = self._bench.volume.staged(self.name)
+        remove(clone / ".git")
+        tree = self._find_tree(clone, inner)
+        stamp = Stamp(f"{self._input()} {commit}", detail=f"commit {commit}", size_bytes=settle(tree))
+        self._bench.volume.publish(self.name, tree, self._target, stamp)
+        return stamp
+
+    def _input(self) -> str:
+        return digest("git", self._code.repository, self._code.revision, self._code.path)
+
+    def _open(self) -> Git:
+        credentials = self._code.credentials
+        folder = self._bench.volume.locate(credentials) if credentials else None
+        return Git(self._repository, folder, self._bench, self._source().trust)
+
+    def _check(self) -> PurePosixPath:
+        inner = PurePosixPath(self._code.path.strip("/"))
+        if ".." in inner.parts or (inner.parts and inner.parts[0] == ".git"):
+            raise StepError(
+                InitFault.PATH_ESCAPES,
+                f"The path {self._code.path!r} is not a folder inside the repository.",
+                "Give a path from the top of the repository, such as src/agent.",
+            )
+        if _NO_REVISION.search(self._code.revision):
+            raise StepError(
+                InitFault.PLAN_INVALID,
+                f"The revision {self._code.revision!r} is no branch, tag or commit id.",
+                "Give a branch, a tag or a full commit id.",
+            )
+        return inner
+
+    def _fetch(self, git: Git, effort: Effort) -> str:
+        """Fetch and check out into a fresh repository, so that nothing of a failed attempt is used."""
+        clone = self._bench.volume.stage(self.name)
+        git.run("begin", ["init", "--quiet"], clone, effort)
+        task = f"fetch revision {self._code.revision}"
+        found = "FETCH_HEAD"
+        try:
+            git.run(task, [*_FETCH, "--depth=1", "--", self._repository, self._code.revision], clone, effort)
+        except StepError as error:
+            if error.fault != InitFault.REVISION_NOT_FOUND or not _SOME_COMMIT.fullmatch(self._code.revision):
+                raise
+            everything = ["--", self._repository, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
+            git.run(task, [*_FETCH, *everything], clone, effort)
+            found = self._code.revision
+        wanted = ["rev-parse", "--verify", "--end-of-options", f"{found}^{{commit}}"]
+        commit = git.run(task, wanted, clone, effort).split()[-1]
+        git.run(f"check out {commit}", ["checkout", "--quiet", "--detach", commit], clone, effort)
+        return commit
+
+    def _find_tree(self, clone: Path, inner: PurePosixPath) -> Path:
+        tree = clone / inner
+        if not is_inside(os.path.realpath(tree), os.path.realpath(clone)):
+            raise StepError(
+                InitFault.PATH_ESCAPES,
+                f"The path {self._code.path!r} is a symbolic link that leaves the repository.",
+            )
+        if not tree.is_dir():
+            raise StepError(
+                InitFault.CODE_NOT_FOUND, f"The repository has no folder {self._code.path!r} at this revision."
+            )
+        return Path(os.path.realpath(tree))
+
+    def _ask(self, git: Git, effort: Effort) -> str:
+        """The commit that the remote's branch or tag is now; empty when it has none of that name."""
+        revision = self._code.revision
+        names = [f"{prefix}{revision}{peel}" for prefix in _PREFIXES for peel in ("^{}", "")]
+        arguments = ["ls-remote", "--quiet", "--", self._repository, *names]
+        task = f"ask for revision {revision}"
+        listed = effort.insist(lambda: git.run(task, arguments, self._bench.private, effort))
+        commits = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
+        return next((commits[name] for name in names if name in commits), "")

@@ -1,0 +1,67 @@
+"""Glue code: a file of the user's that the runtime loads before the agent's own code.
+
+What is written to /shared/glue is a small loader; it names the glue file relative to itself, so that it works
+wherever the volume is mounted.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from agent_api.initplan import PlannedGlue
+from agent_api.initreport import InitFault, StepName
+from agent_api.layout import SHARED, SHARED_GLUE
+from agent_initenv.bench import Bench
+from agent_initenv.effort import Effort
+from agent_initenv.errors import StepError
+from agent_initenv.files import check_under_shared
+from agent_initenv.tree import is_inside, settle
+from agent_initenv.volume import Stamp, digest
+
+_LOADERS: Final = {"python": "sitecustomize.py", "nodejs": "preload.cjs"}
+
+
+class GlueStep:
+    """Writes /shared/glue/sitecustomize.py or /shared/glue/preload.cjs."""
+
+    name: StepName = "glue"
+
+    def __init__(self, glue: PlannedGlue, bench: Bench) -> None:
+        self._glue = glue
+        self._bench = bench
+        self._target = bench.volume.locate(SHARED_GLUE)
+        self.title = f"{glue.source} for {glue.runtime}"
+
+    def is_current(self, stamp: Stamp, effort: Effort) -> bool:
+        """Whether the loader for this file is there, and the file too."""
+        del effort
+        loader = self._target / _LOADERS[self._glue.runtime]
+        return loader.is_file() and stamp.fingerprint == digest(self._loader())
+
+    def build(self, effort: Effort) -> Stamp:
+        """Write the loader to staging, then replace /shared/glue."""
+        del effort
+        text = self._loader()
+        staged = self._bench.volume.stage(self.name)
+        (staged / _LOADERS[self._glue.runtime]).write_text(text)
+        stamp = Stamp(digest(text), detail=self._glue.source, size_bytes=settle(staged))
+        self._bench.volume.publish(self.name, staged, self._target, stamp)
+        return stamp
+
+    def _loader(self) -> str:
+        """The loader's text. Raises StepError: PathEscapes, GlueMissing."""
+        place = check_under_shared(self._glue.source, "The glue code")
+        shared = self._bench.volume.shared
+        path = shared / place
+        if not is_inside(os.path.realpath(path), os.path.realpath(shared)):
+            raise StepError(
+                InitFault.PATH_ESCAPES, f"The glue code {self._glue.source} is a link that leaves {SHARED}."
+            )
+        if not path.is_file():
+            raise StepError(
+                InitFault.GLUE_MISSING, f"The glue code {self._glue.source} is not there after files and code."
+            )
+        name = _LOADERS[self._glue.runtime]
+        template = (Path(__file__).parent / "preload" / name).read_text()
+        quoted = f"../{place}".replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
+        return template.replace("@GLUE@", quoted)

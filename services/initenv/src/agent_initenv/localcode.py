@@ -1,0 +1,134 @@
+"""Code from a folder that is mounted into the init container: a ConfigMap, a claim, or a laptop's folder.
+
+A ConfigMap volume shows each key as a link into a folder whose name begins with `..`; those names are not
+copied, and a link through them is replaced by what it points to. Any other link is kept when it stays inside.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from agent_api.initplan import LocalCode
+from agent_api.initreport import InitFault, StepName
+from agent_api.layout import SHARED_CODE
+from agent_initenv.bench import Bench
+from agent_initenv.effort import Effort
+from agent_initenv.errors import StepError
+from agent_initenv.tree import is_inside, settle
+from agent_initenv.volume import OWN_FOLDER, Stamp, digest
+
+NOT_COPIED: Final = frozenset({".git", "__pycache__", "node_modules", ".venv", OWN_FOLDER})
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing to copy: its place in the copy, and the real path it comes from or the text of the link."""
+
+    place: str
+    origin: str
+    link: str = ""
+    is_folder: bool = False
+
+
+class LocalCodeStep:
+    """Copies the folder to /shared/code."""
+
+    name: StepName = "code"
+
+    def __init__(self, code: LocalCode, bench: Bench) -> None:
+        self._folder = bench.volume.locate(code.folder)
+        self._bench = bench
+        self._target = bench.volume.locate(SHARED_CODE)
+        self.title = f"from {code.folder}"
+
+    def is_current(self, stamp: Stamp, effort: Effort) -> bool:
+        """Whether no file of the folder has another size, time or mode than when it was copied."""
+        del effort
+        return self._target.is_dir() and stamp.fingerprint == self._fingerprint(self._find())
+
+    def build(self, effort: Effort) -> Stamp:
+        """Copy to staging, then replace /shared/code."""
+        effort.left_s()
+        found = self._find()
+        fingerprint = self._fingerprint(found)
+        staged = self._bench.volume.stage(self.name)
+        for one in found:
+            place = staged / one.place
+            if one.is_folder:
+                place.mkdir()
+            elif one.link:
+                place.symlink_to(one.link)
+            else:
+                shutil.copyfile(one.origin, place)
+                place.chmod(Path(one.origin).stat().st_mode & 0o777)
+            effort.left_s()
+        count = sum(not one.is_folder for one in found)
+        stamp = Stamp(fingerprint, detail=f"{count} files", size_bytes=settle(staged))
+        self._bench.volume.publish(self.name, staged, self._target, stamp)
+        return stamp
+
+    def _find(self) -> list[Found]:
+        if not self._folder.is_dir():
+            raise StepError(
+                InitFault.CODE_NOT_FOUND,
+                f"The folder {self._folder} with the agent's code is not there.",
+                "Check the ConfigMap, the claim or the path of spec.agent.code.source.",
+            )
+        return list(find(self._folder))
+
+    def _fingerprint(self, found: list[Found]) -> str:
+        return digest("local", [(one.place, one.link, _state(one)) for one in found])
+
+
+def find(folder: Path) -> Iterator[Found]:
+    """What to copy of `folder`, folders before what is in them, in a stable order.
+
+    Raises StepError (PathEscapes) for a link that points out of the folder.
+    """
+    root = os.path.realpath(folder)
+    yield from _find_in(root, root, "", (root,))
+
+
+def _find_in(root: str, real: str, place: str, entered: tuple[str, ...]) -> Iterator[Found]:
+    with os.scandir(real) as listing:
+        entries = sorted(listing, key=lambda entry: entry.name)
+    for entry in entries:
+        if _is_skipped(entry.name):
+            continue
+        below = f"{place}/{entry.name}" if place else entry.name
+        yield from _find_entry(root, entry.path, below, entered)
+
+
+def _find_entry(root: str, path: str, place: str, entered: tuple[str, ...]) -> Iterator[Found]:
+    real = os.path.realpath(path)
+    if not is_inside(real, root):
+        raise StepError(
+            InitFault.PATH_ESCAPES,
+            f"The symbolic link {place} points out of the folder with the agent's code.",
+            "Replace the link by a copy of what it points to.",
+        )
+    inner = PurePosixPath(os.path.relpath(real, root))
+    if os.path.islink(path) and not any(map(_is_skipped, inner.parts)):  # noqa: PTH114 - strings of scandir
+        yield Found(place, real, link=os.path.relpath(inner, PurePosixPath(place).parent))
+    elif os.path.isdir(real):  # noqa: PTH112 - likewise
+        if real in entered:
+            raise StepError(InitFault.PATH_ESCAPES, f"The symbolic link {place} points to a folder it is in.")
+        yield Found(place, real, is_folder=True)
+        yield from _find_in(root, real, place, (*entered, real))
+    elif os.path.isfile(real):  # noqa: PTH113 - likewise
+        yield Found(place, real)
+
+
+def _is_skipped(name: str) -> bool:
+    return name in NOT_COPIED or name.startswith("..")
+
+
+def _state(found: Found) -> tuple[int, int, int] | None:
+    if found.link or found.is_folder:
+        return None
+    status = Path(found.origin).stat()
+    return status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode)

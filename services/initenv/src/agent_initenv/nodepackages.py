@@ -1,0 +1,125 @@
+"""Node packages by npm: no script of a package runs here, and a lock installs exactly what it names.
+
+npm wants a package.json beside a lock; it is made from the lock's own root entry. npm's own retries are
+switched off so that the plan's limits count.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from agent_api.initplan import PlannedPackages
+from agent_api.initreport import InitFault
+from agent_initenv.bench import Bench
+from agent_initenv.effort import Effort
+from agent_initenv.errors import StepError
+from agent_initenv.faults import explain
+from agent_initenv.index import PackageSource
+from agent_initenv.packages import order_versions, read_lock
+from agent_initenv.requirements import check_npm, check_version, name_of_npm
+
+_FETCH_TIMEOUT_MS: Final = 60_000
+_FIXED: Final = (
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--omit=dev",
+    "--no-progress",
+    "--color=false",
+    "--no-update-notifier",
+    "--fetch-retries=0",
+    f"--fetch-timeout={_FETCH_TIMEOUT_MS}",
+    "--logs-max=0",
+)
+_CURE: Final = "Make the lock anew by `npm install --package-lock-only` with npm 7 or newer."
+
+
+class NodeInstaller:
+    """Installs by `npm install`, or by `npm ci` with a lock."""
+
+    def __init__(self, packages: PlannedPackages, source: PackageSource, bench: Bench) -> None:
+        self._packages = packages
+        self._bench = bench
+        empty = bench.private / "empty-npmrc"
+        empty.touch()
+        self._env = {
+            **bench.environment,
+            **source.trust,
+            "NPM_CONFIG_USERCONFIG": str(source.npmrc or empty),
+            "NPM_CONFIG_GLOBALCONFIG": str(empty) + "-global",
+            "NPM_CONFIG_CACHE": str(bench.cache / "npm"),
+        }
+        if source.npm_registry:
+            self._env["NPM_CONFIG_REGISTRY"] = source.npm_registry
+
+    def install(self, folder: Path, effort: Effort) -> dict[str, str]:
+        """See `Installer.install`."""
+        check_version(self._packages.version)
+        for spec in self._packages.requirements:
+            check_npm(spec)
+        names = [name_of_npm(spec) for spec in self._packages.requirements]
+        lock = read_lock(self._packages, self._bench)
+        if lock is None:
+            (folder / "package.json").write_text('{"private": true}\n')
+            self._run("install the packages", ["install"], self._packages.requirements, folder, effort)
+        else:
+            (folder / "package.json").write_text(json.dumps(manifest_of(lock, names)))
+            (folder / "package-lock.json").write_bytes(lock)
+            self._run("install the lock", ["ci"], (), folder, effort)
+        return order_versions(read_versions(folder), names)
+
+    def _run(self, task: str, command: Sequence[str], specs: Sequence[str], folder: Path, effort: Effort) -> None:
+        finished = self._bench.programs.run(
+            [self._bench.programs.find("npm"), *command, *_FIXED, "--prefix", str(folder), "--", *specs],
+            env=self._env,
+            cwd=folder,
+            timeout_s=effort.left_s(),
+        )
+        if finished.code != 0:
+            raise explain("npm", task, finished.output)
+
+
+def manifest_of(lock: bytes, names: Sequence[str]) -> dict[str, Any]:
+    """The package.json that belongs to a package-lock.json.
+
+    Raises StepError: PlanInvalid when it is no lock of version 2 or 3, HashMismatch when an entry has no hash,
+    Unresolvable when it does not name one of `names`.
+    """
+    try:
+        packages: dict[str, dict[str, Any]] = json.loads(lock)["packages"]
+        root = dict(packages[""])
+        entries = {path: dict(entry) for path, entry in packages.items() if path}
+    except (ValueError, KeyError, TypeError) as error:
+        raise StepError(
+            InitFault.PLAN_INVALID, "The lock file is no package-lock.json of version 2 or 3.", _CURE
+        ) from error
+    for path, entry in entries.items():
+        _check_entry(path, entry)
+    missing = [name for name in names if name and f"node_modules/{name}" not in entries]
+    if missing:
+        raise StepError(InitFault.UNRESOLVABLE, f"The lock file does not name {', '.join(missing)}.", _CURE)
+    return {"private": True, **{key: value for key, value in root.items() if key != "workspaces"}}
+
+
+def _check_entry(path: str, entry: Mapping[str, Any]) -> None:
+    if entry.get("link") or not path.startswith("node_modules/"):
+        raise StepError(
+            InitFault.PLAN_INVALID, f"The lock file has an entry that is no package of a registry: {path}.", _CURE
+        )
+    if not entry.get("integrity") and not entry.get("inBundle"):
+        raise StepError(InitFault.HASH_MISMATCH, f"The lock file has no integrity hash for {path}.", _CURE)
+
+
+def read_versions(folder: Path) -> dict[str, str]:
+    """The version of each package that npm put at the top of node_modules, by name."""
+    listing = folder / "node_modules" / ".package-lock.json"
+    if not listing.is_file():
+        return {}
+    packages: dict[str, dict[str, Any]] = json.loads(listing.read_bytes()).get("packages", {})
+    names = {path.removeprefix("node_modules/"): entry for path, entry in packages.items()}
+    return {
+        name: str(entry["version"])
+        for name, entry in names.items()
+        if "node_modules/" not in name and "version" in entry
+    }

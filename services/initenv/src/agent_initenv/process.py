@@ -1,0 +1,179 @@
+"""Child processes: an own process group each, a minimal environment, a time limit, and nothing left behind.
+
+Never a shell. Output is read as it comes and kept up to a bound. On Linux a child also dies with this
+program when that is killed outright, so that no orphan writes into a folder that the next run removes.
+"""
+
+import contextlib
+import ctypes
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from agent_api.initreport import InitFault
+from agent_initenv.effort import Clock
+from agent_initenv.errors import StepError
+
+OUTPUT_KEPT_BYTES: Final = 64 * 1024
+_LINE_BYTES: Final = 8 * 1024
+_LOOK_S: Final = 0.1  # how often a silent child is looked at
+_GRACE_S: Final = 2.0  # between SIGTERM and SIGKILL
+_DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a child ended: its exit code (negative: the signal) and the tail of both its outputs."""
+
+    code: int
+    output: str
+
+
+class Programs:
+    """Runs programs found on `search_path` and beside our own interpreter."""
+
+    def __init__(self, search_path: str, clock: Clock) -> None:
+        self._search_path = search_path
+        self._clock = clock
+
+    def find(self, name: str, search_path: str = "") -> str:
+        """The absolute path of a program, on `search_path` if given. Raises StepError (ProgramMissing)."""
+        beside = str(Path(sys.executable).parent)
+        found = shutil.which(name, path=f"{search_path or self._search_path}{os.pathsep}{beside}")
+        if found is None:
+            raise StepError(InitFault.PROGRAM_MISSING, f"The program {name} is not in the init container.")
+        return found
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        timeout_s: float,
+        echo: Callable[[str], None] | None = None,
+    ) -> Finished:
+        """Run an argument vector to its end; `echo` gets each line of output as it comes.
+
+        Raises StepError: TimedOut after `timeout_s`, ProgramMissing when it cannot be started.
+        """
+        child = _start(command, env, cwd)
+        output = _Output(echo)
+        try:
+            on_time = self._read(child, output, self._clock.now_s() + timeout_s)
+        finally:
+            _end_group(child)
+        output.close()
+        if not on_time:
+            raise StepError(InitFault.TIMED_OUT, f"{Path(command[0]).name} was still running after {timeout_s:.0f} s.")
+        return Finished(child.returncode, output.text())
+
+    def _read(self, child: "subprocess.Popen[bytes]", output: "_Output", deadline_s: float) -> bool:
+        """Read until the child has ended (True) or the deadline has passed (False)."""
+        pipe = _pipe_of(child)
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            while True:
+                left_s = deadline_s - self._clock.now_s()
+                if left_s <= 0:
+                    return False
+                ended = child.poll() is not None  # asked first: what it wrote before is read below
+                if selector.select(0 if ended else min(_LOOK_S, left_s)):
+                    block = os.read(pipe.fileno(), 65536)
+                    if not block:
+                        return _wait(child, left_s)
+                    output.add(block)
+                elif ended:
+                    return True
+
+
+class _Output:
+    """The tail of a child's output, and its lines for whoever listens."""
+
+    def __init__(self, echo: Callable[[str], None] | None) -> None:
+        self._echo = echo
+        self._tail = bytearray()
+        self._line = bytearray()
+
+    def add(self, block: bytes) -> None:
+        self._tail += block
+        del self._tail[:-OUTPUT_KEPT_BYTES]
+        if self._echo is None:
+            return
+        self._line += block
+        *lines, rest = bytes(self._line).split(b"\n")
+        if len(rest) > _LINE_BYTES:
+            lines, rest = [*lines, rest], b""
+        self._line = bytearray(rest)
+        for line in lines:
+            self._echo(line.decode(errors="replace").rstrip("\r"))
+
+    def close(self) -> None:
+        if self._line and self._echo is not None:
+            self._echo(bytes(self._line).decode(errors="replace"))
+
+    def text(self) -> str:
+        return self._tail.decode(errors="replace")
+
+
+def _start(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(  # the caller always ends it
+            list(command),
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_death_bond(),  # noqa: PLW1509 - this program has one thread
+        )
+    except (FileNotFoundError, PermissionError, NotADirectoryError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise StepError(InitFault.PROGRAM_MISSING, f"{command[0]} cannot be started: {reason or error}.") from error
+
+
+def _death_bond() -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def bind() -> None:
+        prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+
+    return bind
+
+
+def _pipe_of(child: "subprocess.Popen[bytes]") -> IO[bytes]:
+    assert child.stdout is not None  # noqa: S101 - Popen was told to make it
+    return child.stdout
+
+
+def _wait(child: "subprocess.Popen[bytes]", timeout_s: float) -> bool:
+    try:
+        child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end_group(child: "subprocess.Popen[bytes]") -> None:
+    """End whatever of the child's process group still runs, and reap the child."""
+    if child.poll() is None:
+        _signal_group(child, signal.SIGTERM)
+        _wait(child, _GRACE_S)
+    _signal_group(child, signal.SIGKILL)
+    child.wait()
+    _pipe_of(child).close()
+
+
+def _signal_group(child: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
