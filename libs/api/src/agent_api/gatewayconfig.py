@@ -29,6 +29,9 @@ class GatewayProvider(Config):
     model: str | None = Field(default=None, description="Model for requests that fail over to this provider.")
     models: tuple[str, ...] = Field(default=(), description="Further models it serves.")
     timeouts: Timeouts = Timeouts()
+    model_timeouts: dict[str, Timeouts] = Field(
+        default_factory=dict, description="By model, instead of `timeouts`: reasoning models need more."
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="The provider's other settings, such as the script of a mock."
     )
@@ -113,6 +116,11 @@ class GatewayConfig(Config):
     )
     budget: GatewayBudget = GatewayBudget()
     prices: dict[str, Price] = Field(default_factory=dict, description="By model, or by provider/model.")
+    context_tokens: dict[str, int] = Field(
+        default_factory=dict,
+        description="Context window by model, or by provider/model: a request that is too long for one route "
+        "is not sent to a route that is known to be no larger.",
+    )
     cache: GatewayCache = GatewayCache()
     memory: GatewayMemory | None = None
     capture_content: bool = Field(default=False, description="true: prompts and answers are put into spans.")

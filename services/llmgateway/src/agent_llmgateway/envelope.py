@@ -1,0 +1,83 @@
+"""The few fields of a request that routing needs, read without touching the rest.
+
+A prompt can have hundreds of kilobytes and its bytes are what a provider's prompt cache is keyed by: so it is
+neither parsed into objects nor written again. Only the model's name is exchanged, in place.
+"""
+
+from typing import Final
+
+import msgspec
+
+from agent_llmgateway.errors import BadRequest
+
+
+class StreamOptions(msgspec.Struct):
+    """`stream_options` of chat completions."""
+
+    include_usage: bool | None = None
+
+
+class Envelope(msgspec.Struct):
+    """What is read of every request; every other field is skipped, checked for syntax only."""
+
+    model: str | None = None
+    stream: bool | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
+    stream_options: StreamOptions | None = None
+
+    @property
+    def output_limit_tokens(self) -> int | None:
+        """Most tokens the answer may have, when the request says so."""
+        return self.max_completion_tokens or self.max_output_tokens or self.max_tokens
+
+
+_decode_envelope: Final = msgspec.json.Decoder(Envelope).decode
+_decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_SPACE: Final = b" \t\r\n"
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """Raises BadRequest when `body` is not a JSON object, or a field that is read has another type."""
+    try:
+        envelope = _decode_envelope(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"The request is not valid: {error}", code="invalid_json") from error
+    if not envelope.model:
+        raise BadRequest("`model` is missing: name an alias, a model, or `auto`", code="missing_model", param="model")
+    return envelope
+
+
+def replace_model(body: bytes, model: str) -> bytes:
+    """`body` with another value of its top-level `model`, every other byte as it was.
+
+    Walks over the top-level fields by the lengths that the decoder found, so that a `model` inside a message or
+    a tool's schema is never taken for it.
+    """
+    fields = _decode_fields(body)
+    at = _skip(body, body.index(b"{") + 1)
+    while True:
+        name_end = _end_of_string(body, at)
+        name = msgspec.json.decode(body[at:name_end])
+        at = _skip(body, _skip(body, name_end) + 1)
+        raw = bytes(fields[name])
+        if not body.startswith(raw, at):
+            raise BadRequest(f"The request has the field `{name}` twice", code="invalid_json", param=name)
+        if name == "model":
+            return body[:at] + msgspec.json.encode(model) + body[at + len(raw) :]
+        at = _skip(body, _skip(body, at + len(raw)) + 1)
+
+
+def _skip(body: bytes, at: int) -> int:
+    while body[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _end_of_string(body: bytes, at: int) -> int:
+    """Behind the closing quote of the string that begins at `at`."""
+    end = body.index(b'"', at + 1)
+    while (end - len(body[at + 1 : end].rstrip(b"\\")) - at - 1) % 2:
+        end = body.index(b'"', end + 1)
+    return end + 1

@@ -1,0 +1,132 @@
+"""The errors of the gateway.
+
+    GatewayError
+    ├── ConfigError        gateway.json or a mock's script cannot be used; also a ValueError, for the watcher
+    ├── RefusedRequest     the gateway itself says no; shown to the client in its dialect
+    │   ├── BadRequest         400: not a request of this dialect
+    │   ├── NotCarried         400: a named field that the route's dialect has no place for
+    │   ├── UnknownModel       404
+    │   ├── UnknownPath        404, or 405
+    │   ├── TooLarge           413
+    │   └── OverBudget         429 with the seconds to the next window
+    ├── MalformedEvent     an event of a stream that is not what the dialect says; skipped and counted
+    ├── AttemptFailed      one try of one route, with its `Failure`
+    ├── ReturnedFailure    a provider's refusal that goes to the client as it is
+    └── AllRoutesFailed    with what each attempt said
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent_llmgateway.attempts import AttemptRecord
+    from agent_llmgateway.failure import Failure
+
+
+class GatewayError(Exception):
+    """Root of the gateway's errors. `str()` is fit for the agent's eyes."""
+
+
+class ConfigError(GatewayError, ValueError):
+    """A configuration that cannot be used; says which field and what is allowed."""
+
+
+class RefusedRequest(GatewayError):
+    """The gateway's own refusal. `kind` and `code` are the words of OpenAI's errors; dialects map them."""
+
+    status = 400
+    kind = "invalid_request_error"
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        self.message = message
+        self.code = code
+        self.param = param
+        self.retry_after_s: float | None = None
+        super().__init__(message)
+
+
+class BadRequest(RefusedRequest):
+    """Not a request of this dialect."""
+
+
+class NotCarried(RefusedRequest):
+    """`param` of the request has no counterpart in the dialect of the only provider that could answer."""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, code="not_carried", param=param)
+
+
+class UnknownModel(RefusedRequest):
+    """No alias, no provider and no model of that name."""
+
+    status = 404
+
+    def __init__(self, model: str, known: Sequence[str]) -> None:
+        shown = ", ".join(known[:16]) or "none"
+        super().__init__(
+            f"The model `{model[:128]}` does not exist here; models: {shown}", code="model_not_found", param="model"
+        )
+
+
+class UnknownPath(RefusedRequest):
+    """A path or method that the gateway does not serve."""
+
+    status = 404
+    kind = "not_found_error"
+
+    def __init__(self, message: str, *, status: int = 404) -> None:
+        super().__init__(message, code="unknown_path")
+        self.status = status
+
+
+class TooLarge(RefusedRequest):
+    """The request is over `limits.bodyBytes`."""
+
+    status = 413
+    kind = "request_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request is larger than {limit_bytes} bytes", code="request_too_large")
+
+
+class OverBudget(RefusedRequest):
+    """The agent has spent what it may spend in this window."""
+
+    status = 429
+    kind = "budget_exceeded"
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message, code="budget_exceeded")
+        self.retry_after_s = retry_after_s
+
+
+class MalformedEvent(GatewayError):
+    """The data of a stream's event cannot be decoded."""
+
+
+class AttemptFailed(GatewayError):
+    """One try ended without an answer."""
+
+    def __init__(self, failure: "Failure") -> None:
+        self.failure = failure
+        super().__init__(failure.message)
+
+
+class ReturnedFailure(GatewayError):
+    """A refusal that another provider would not change."""
+
+    def __init__(self, failure: "Failure", provider: str, attempts: "Sequence[AttemptRecord]") -> None:
+        self.failure = failure
+        self.provider = provider
+        self.attempts = tuple(attempts)
+        super().__init__(failure.message)
+
+
+class AllRoutesFailed(GatewayError):
+    """No route answered. `first` is the first route's failure, `wait_s` the shortest wait that was told."""
+
+    def __init__(self, first: "Failure", attempts: "Sequence[AttemptRecord]", wait_s: float | None) -> None:
+        self.first = first
+        self.attempts = tuple(attempts)
+        self.wait_s = wait_s
+        super().__init__(first.message)
