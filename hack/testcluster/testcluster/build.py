@@ -152,7 +152,7 @@ class Programs:
 
     def _go(self, *arguments: str, label: str, env: Mapping[str, str] | None = None) -> None:
         argv = ["nice", "-n", "10", "go", *arguments]
-        run_noted(argv, label=label, cwd=self._module, env={**self._toolchain.environ, **(env or {})})
+        run_noted(argv, label=label, unit="packages", cwd=self._module, env={**self._toolchain.environ, **(env or {})})
 
 
 def merge_stages(root: Path) -> str:

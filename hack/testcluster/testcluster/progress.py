@@ -20,8 +20,9 @@ TAIL_LINES = 25
 class Progress:
     """Counts the lines a command writes and prints a note when the last one is old enough."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, unit: str) -> None:
         self._label = label
+        self._unit = unit
         self._started = self._noted = time.monotonic()
         self._lines = 0
         self.tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
@@ -40,19 +41,19 @@ class Progress:
             return
         self._noted = now
         latest = f", {self.tail[-1][:90]}" if self.tail else ""
-        print(f"  {self._label}: {now - self._started:.0f} s, {self._lines} packages{latest}", flush=True)
+        print(f"  {self._label}: {now - self._started:.0f} s, {self._lines} {self._unit}{latest}", flush=True)
 
     def finish(self) -> None:
         """Prints how long it took."""
         print(f"  {self._label}: done in {time.monotonic() - self._started:.1f} s", flush=True)
 
 
-def run_noted(argv: Sequence[str], *, label: str, cwd: Path, env: Mapping[str, str]) -> None:
-    """Runs `argv` and prints notes under `label`; one line of its output stands for one package.
+def run_noted(argv: Sequence[str], *, label: str, unit: str, cwd: Path, env: Mapping[str, str]) -> None:
+    """Runs `argv` and prints notes under `label`; a line of its output counts as one `unit`.
 
     Raises BuildError, with the end of the output, when it fails.
     """
-    progress = Progress(label)
+    progress = Progress(label, unit)
     with subprocess.Popen(
         argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:

@@ -1,0 +1,30 @@
+"""Archives of images in the cache: what `hack/testcluster/load` takes."""
+
+import re
+from pathlib import Path
+
+from .engine import Engine
+
+
+def archive_path(folder: Path, tag: str, identity: str) -> Path:
+    """Where the archive of one version of a tag is."""
+    return folder / f"{_stem(tag)}.{identity[:16]}.tar"
+
+
+def export(engine: Engine, tag: str, folder: Path) -> Path:
+    """Writes the archive unless it is there; removes those of former versions. Raises BuildFailedError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = archive_path(folder, tag, engine.identity(tag))
+    if not target.exists():
+        partial = target.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        engine.export(tag, partial)
+        partial.replace(target)
+    for former in folder.glob(f"{_stem(tag)}.*.tar"):
+        if former != target:
+            former.unlink()
+    return target
+
+
+def _stem(tag: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", tag.removeprefix("localhost/"))
