@@ -97,10 +97,13 @@ class Controller:
         )
         self._blocked: set[ObjectKey] = set()
         self._queue: WorkQueue[ObjectKey] | None = None
+        self._stopped = False
 
     async def run(self) -> None:
         """Reconcile until `stop`, then finish what is being worked on. The caches must be synced."""
         self._queue = queue = self._open_queue()
+        if self._stopped:
+            queue.close()
         with self._triggers.attached(self._add):
             for obj in self._stores[self._root].items():
                 queue.add(obj.key, Priority.BULK)
@@ -109,7 +112,8 @@ class Controller:
                     workers.create_task(self._work(queue))
 
     def stop(self) -> None:
-        """Take no more keys; `run` returns when the running reconciles have ended."""
+        """Take no more keys, for good; `run` returns when the running reconciles have ended."""
+        self._stopped = True
         if self._queue is not None:
             self._queue.close()
 

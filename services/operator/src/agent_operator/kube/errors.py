@@ -120,3 +120,9 @@ class QueueClosed(KubeError):
 
 class ConfigurationError(KubeError):
     """No usable access to a cluster. The message says what to set."""
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first real error in a group of groups: what a TaskGroup failed with."""
+    first = group.exceptions[0]
+    return first_error(first) if isinstance(first, BaseExceptionGroup) else first

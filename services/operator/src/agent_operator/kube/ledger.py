@@ -57,7 +57,7 @@ def shape_of(manifest: Manifest) -> bytes:
     return blake2b("\x00".join(parts).encode(), digest_size=8).digest()
 
 
-def _describe(value: Any, parts: list[str], *, item: bool = False) -> None:
+def _describe(value: dict[str, Any] | list[Any], parts: list[str], *, item: bool = False) -> None:
     if isinstance(value, dict):
         parts.append("{")
         for key in sorted(value):

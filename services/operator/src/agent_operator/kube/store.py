@@ -4,6 +4,7 @@ A relist builds the new state beside the old one and swaps it in one assignment,
 What vanished while nobody watched is found by comparing both, and reported as deleted like any other deletion.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -95,6 +96,7 @@ class Store(Generic[T]):
         self.scopes = scopes
         self._snapshots = {scope: Snapshot[T](source.labels) for scope in scopes}
         self._versions: dict[str, int] = {}
+        self._complete = asyncio.Event()
         self._listeners: list[Listener] = []
 
     def __len__(self) -> int:
@@ -103,7 +105,11 @@ class Store(Generic[T]):
     @property
     def synced(self) -> bool:
         """Every scope was listed completely at least once."""
-        return len(self._versions) == len(self.scopes)
+        return self._complete.is_set()
+
+    async def wait_synced(self) -> None:
+        """Return once every scope was listed."""
+        await self._complete.wait()
 
     def get(self, key: ObjectKey) -> T | None:
         """One object."""
@@ -145,6 +151,8 @@ class Store(Generic[T]):
         old = self._snapshots[scope].objects
         self._snapshots[scope] = fresh
         self._versions[scope] = version_number(resource_version)
+        if len(self._versions) == len(self.scopes):
+            self._complete.set()
         for key in [key for key in old if key not in fresh.objects]:
             self._report(Change(old[key], None, listed=True))
         for key, obj in list(fresh.objects.items()):
@@ -199,6 +207,11 @@ class Stores:
     def synced(self) -> bool:
         """All caches hold a complete state."""
         return all(store.synced for store in self)
+
+    async def wait_synced(self) -> None:
+        """Return once all caches hold a complete state."""
+        for store in self:
+            await store.wait_synced()
 
     def source_of(self, manifest: dict[str, Any]) -> Source[Any]:
         """The source that caches a manifest's kind. KeyError if none does."""

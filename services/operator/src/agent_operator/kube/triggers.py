@@ -34,7 +34,7 @@ class Trigger:
 class Triggers:
     """Listens to the stores of a controller while `attached`."""
 
-    def __init__(  # noqa: PLR0913  two switches of the controller's settings
+    def __init__(
         self,
         stores: Stores,
         root: Source[Any],
@@ -73,7 +73,8 @@ class Triggers:
         keys = {
             ObjectKey(obj.metadata.namespace, owner.name): None
             for obj in (change.old, change.new)
-            for owner in (obj.metadata.owner_references if obj is not None else ())
+            if obj is not None
+            for owner in obj.metadata.owner_references
             if owner.controller and owner.kind == self._root.resource.kind
         }
         for key in keys:
