@@ -58,12 +58,13 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _acquire(descriptor: int, path: Path) -> None:
-    started = noted = time.monotonic()
+    started, next_note = time.monotonic(), 0.0
     while not try_lock(descriptor):
-        if time.monotonic() - noted >= WAIT_NOTE_INTERVAL_S or noted == started:
-            noted = time.monotonic()
-            print(f"another process builds here (lock {path}); waited {noted - started:.0f} s", flush=True)
-        time.sleep(0.5)
+        waited = time.monotonic() - started
+        if waited >= next_note:
+            print(f"another process builds here (lock {path}); waited {waited:.0f} s", flush=True)
+            next_note = waited + WAIT_NOTE_INTERVAL_S
+        time.sleep(0.2)
 
 
 def try_lock(descriptor: int) -> bool:
