@@ -12,7 +12,7 @@ from agent_api.agenttype.spec import AgentType
 
 SIZE_LIMIT_BYTES = 262_144  # what `kubectl apply` can carry in its annotation
 
-_DROPPED = frozenset({"title", "additionalProperties", "discriminator"})
+_DROPPED = frozenset({"title", "additionalProperties", "propertyNames"})
 
 _COLUMNS = (
     {"name": "Status", "type": "string", "jsonPath": ".status.phase"},

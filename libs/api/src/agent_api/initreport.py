@@ -8,6 +8,8 @@ from pydantic import Field
 from agent_api.layout import TERMINATION_LOG_BYTES
 from agent_api.model import Report
 
+_TEXT_LIMITS = (800, 400, 200, 100)  # characters; one may take six bytes in JSON
+
 StepName = Literal["plan", "files", "code", "packages", "glue", "setup"]
 
 
@@ -82,14 +84,21 @@ def _size(report: InitReport) -> int:
 def _fit(report: InitReport) -> InitReport:
     if _size(report) <= TERMINATION_LOG_BYTES:
         return report
-    kept = dict(report.versions)
-    report = report.model_copy(update={"truncated": True, "versions": kept})
-    while kept and _size(report) > TERMINATION_LOG_BYTES:
-        kept.popitem()
-    if _size(report) > TERMINATION_LOG_BYTES:
-        steps = tuple(step.model_copy(update={"detail": step.detail[:60]}) for step in report.steps)
-        report = report.model_copy(update={"steps": steps})
-    if report.error is not None and _size(report) > TERMINATION_LOG_BYTES:
-        error = report.error.model_copy(update={"cause": report.error.cause[:400], "cure": report.error.cure[:400]})
-        report = report.model_copy(update={"error": error})
+    versions = dict(report.versions)
+    report = report.model_copy(update={"truncated": True, "versions": versions})
+    while versions and _size(report) > TERMINATION_LOG_BYTES:
+        versions.popitem()
+    for limit in _TEXT_LIMITS:
+        if _size(report) <= TERMINATION_LOG_BYTES:
+            break
+        report = _shortened(report, limit)
     return report
+
+
+def _shortened(report: InitReport, limit: int) -> InitReport:
+    """The report with every free text cut to `limit` characters."""
+    steps = tuple(step.model_copy(update={"detail": step.detail[: limit // 4]}) for step in report.steps)
+    error = report.error
+    if error is not None:
+        error = error.model_copy(update={"cause": error.cause[:limit], "cure": error.cure[:limit]})
+    return report.model_copy(update={"steps": steps, "error": error})

@@ -102,6 +102,8 @@ def _translate(error: ValidationError) -> Iterator[Problem]:
     seen: set[Path] = set()
     for item in error.errors(include_url=False, include_input=False):
         path: Path = tuple(item["loc"])
+        if item["type"] == "too_short" and any(at[: len(path)] == path for at in seen):
+            continue  # the list is only short of the items that are wrong themselves
         if path and path[-1] in {"int", "str", "[key]"}:  # branches of a union, the key of a map
             path = path[:-1]
         if path not in seen:
