@@ -27,7 +27,8 @@ SOCKET_NAME = "supervisor.sock"
 LOCK_NAME = "supervisor.lock"
 REQUEST_LIMIT = 1 << 20
 REQUEST_TIMEOUT_S = 5.0
-WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
+"""Runs what follows a PID and dies with it; one that ended before the kernel was asked is seen as well."""
 
 
 @dataclass
@@ -141,7 +142,7 @@ class Supervisor:
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ]
-        command = [*WITH_PARENT, *argv]
+        command = [*WITH_PARENT, str(os.getpid()), *argv]
         return os.posix_spawnp(command[0], command, os.environ, file_actions=files, setsid=True)
 
     def _signal(self, name: str, number: int) -> dict[str, Any]:
