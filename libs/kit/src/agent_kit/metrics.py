@@ -9,7 +9,10 @@ from prometheus_client.exposition import choose_encoder
 
 
 def new_registry() -> CollectorRegistry:
-    """A registry that already has the process's and the garbage collector's standard metrics."""
+    """A registry that already has the process's and the garbage collector's standard metrics.
+
+    Reads /proc once: a test that forbids blocking calls makes it outside the event loop.
+    """
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)

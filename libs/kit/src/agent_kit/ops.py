@@ -115,7 +115,8 @@ class OpsServer:
     async def _answer_metrics(self, request: web.Request) -> web.Response:
         if self._registry is None:
             return web.Response(status=404, text="this service has no metrics\n")
-        body, content_type = render_metrics(self._registry, request.headers.get("Accept", ""))
+        accept = request.headers.get("Accept", "")
+        body, content_type = await asyncio.to_thread(render_metrics, self._registry, accept)  # reads /proc
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _answer_report(self, _: web.Request) -> web.Response:

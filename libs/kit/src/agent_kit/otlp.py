@@ -53,6 +53,7 @@ class OtlpTelemetry(Telemetry):
     def __init__(
         self, endpoint: str, *, service: str, attributes: Mapping[str, str], redact: Callable[[str], str]
     ) -> None:
+        logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # a dead collector: a line a batch, not a try
         base = endpoint.rstrip("/")
         exporter = OTLPSpanExporter(endpoint=base if base.endswith(_PATH) else base + _PATH)
         resource = Resource.create({**attributes, "service.name": service})

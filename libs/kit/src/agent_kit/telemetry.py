@@ -5,14 +5,18 @@ and the SDK is imported (in `agent_kit.otlp`) only when there is an endpoint. Wi
 headers are still passed on: the agent's own traces must not break at the sidecar.
 """
 
+import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from agent_kit.errors import SettingsError
+
+if TYPE_CHECKING:
+    from agent_kit.otlp import OtlpTelemetry
 
 AttributeValue = str | bool | int | float
 SpanKind = Literal["internal", "server", "client", "producer", "consumer"]
@@ -125,9 +129,13 @@ async def start_telemetry(
         return
     if urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname:
         raise SettingsError([f"OTEL_EXPORTER_OTLP_ENDPOINT={redact(endpoint)!r} is not an http:// or https:// URL"])
-    from agent_kit.otlp import OtlpTelemetry  # noqa: PLC0415 - the SDK is paid for only here
 
-    telemetry = OtlpTelemetry(endpoint, service=service, attributes=attributes or {}, redact=redact)
+    def start() -> "OtlpTelemetry":
+        from agent_kit.otlp import OtlpTelemetry  # noqa: PLC0415 - the SDK is paid for only here
+
+        return OtlpTelemetry(endpoint, service=service, attributes=attributes or {}, redact=redact)
+
+    telemetry = await asyncio.to_thread(start)  # the import and the SDK's look at the host take 0.1 s
     try:
         yield telemetry
     finally:

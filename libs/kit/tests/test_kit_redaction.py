@@ -1,0 +1,120 @@
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_kit.redaction import MASK, SHORTEST_SECRET, Redactor
+
+CANARY = 'c4nary/Va+lue\nwith "quotes" and ünïcode'
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        CANARY,
+        quote(CANARY, safe=""),
+        quote_plus(CANARY),
+        json.dumps(CANARY),
+        json.dumps(CANARY, ensure_ascii=False),
+        repr(CANARY),
+        base64.b64encode(CANARY.encode()).decode(),
+        base64.urlsafe_b64encode(CANARY.encode()).decode(),
+    ],
+)
+def test_a_registered_value_is_masked_in_every_spelling(spelling: str) -> None:
+    redactor = Redactor()
+    redactor.add(CANARY)
+    masked = redactor.redact(f"before {spelling} after")
+    assert masked.startswith("before ")
+    assert MASK in masked
+    assert "nary" not in masked
+    assert "quotes" not in masked
+    assert "Y0bmF" not in masked
+
+
+def test_a_value_from_a_file_is_masked_without_its_line_break() -> None:
+    redactor = Redactor()
+    redactor.add(b"plain-canary\n")
+    assert redactor.redact("key plain-canary!") == f"key {MASK}!"
+
+
+def test_the_longer_of_two_overlapping_values_wins() -> None:
+    redactor = Redactor()
+    redactor.add("abcdef")
+    redactor.add("abcdef-ghijkl")
+    assert redactor.redact("abcdef-ghijkl") == MASK
+
+
+def test_a_value_too_short_to_be_a_secret_is_left_alone() -> None:
+    redactor = Redactor()
+    redactor.add("a" * (SHORTEST_SECRET - 1))
+    redactor.add("")
+    assert redactor.redact("aaa banana") == "aaa banana"
+
+
+@pytest.mark.parametrize(
+    "text,secret",
+    [
+        ("Authorization: Bearer abcdefghijkl", "abcdefghijkl"),
+        ("sent bearer abcdef.ghi-jkl_mno", "abcdef"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "dXNlcjpw"),
+        ("{'Authorization': 'Basic dXNlcjpwYXNzd29yZA=='}", "dXNlcjpw"),
+        ("{'x-api-key': 'canarycanary'}", "canarycanary"),
+        ('{"api_key": "canarycanary"}', "canarycanary"),
+        ("invalid key sk-ant-api03-canary_canary", "canary"),
+        ("clone https://user:c4nary@git.example.com/x failed", "c4nary"),
+        ("clone https://c4narytoken@git.example.com/x failed", "c4nary"),
+        ("redis://:p@ss@memory:6379/0", "p@ss"),
+        ("GET https://api.example.com/v1?key=c4nary&x=1", "c4nary"),
+        ("token ghp_c4narycanarycanary1234", "c4nary"),
+        ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl", "c2lnbmF0"),
+        ("password=hunter2canary, next", "hunter2"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nc4nary\n-----END RSA PRIVATE KEY-----", "c4nary"),
+        ("'-----BEGIN PRIVATE KEY-----\\nc4nary", "c4nary"),
+        ("Set-Cookie: session=c4nary; Path=/", "c4nary"),
+    ],
+)
+def test_text_shaped_like_a_secret_is_masked(text: str, secret: str) -> None:
+    masked = Redactor().redact(text)
+    assert secret not in masked
+    assert MASK in masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "task-something-very-long is done",
+        "uses 120 tokens of 1000",
+        "Basic authentication is not set up",
+        "read https://example.com/path@version",
+        "mail admin@example.com",
+        "the provider main-llm answers in 0.5 s",
+    ],
+)
+def test_ordinary_text_stays(text: str) -> None:
+    assert Redactor().redact(text) == text
+
+
+@pytest.mark.parametrize("name", ["password", "api_key", "X-Api-Key", "access_token", "redis.password", "token"])
+def test_a_field_with_the_name_of_a_secret_is_masked_whole(name: str) -> None:
+    assert Redactor().redact_field(name, "anything") == MASK
+
+
+@pytest.mark.parametrize("name", ["tokens", "tokens_per_hour", "secret_name", "keyboard"])
+def test_a_field_that_only_resembles_one_is_kept(name: str) -> None:
+    assert Redactor().redact_field(name, "anything") == "anything"
+
+
+@given(
+    secret=st.text(min_size=SHORTEST_SECRET).filter(lambda text: len(text.strip()) >= SHORTEST_SECRET),
+    around=st.text(max_size=20),
+)
+def test_no_registered_value_survives(secret: str, around: str) -> None:
+    redactor = Redactor()
+    redactor.add(secret)
+    if secret not in MASK and MASK not in secret:
+        assert secret not in redactor.mask_values(f"{around}|{secret}|{around}").replace(MASK, "\0")
