@@ -77,7 +77,6 @@ __all__ = [
     "Raw",
     "Refusal",
     "Request",
-    "RequestLogFilter",
     "RequeueAfter",
     "Resource",
     "Retryable",

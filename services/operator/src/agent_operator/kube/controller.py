@@ -61,7 +61,8 @@ class Controller:
 
     `owns`: sources whose objects are controlled by root objects. `watches`: sources with a mapper from an object to
     the keys it concerns. `on_failure` is awaited after a failed pass, and once when a write budget is spent
-    (HotLoopError); it may show the failure on the object. `around` wraps each pass, for example in a span.
+    (HotLoopError); it may show the failure on the object. `around` wraps each pass and what is logged about it, for
+    example in a span and in bound log fields.
     """
 
     def __init__(  # noqa: PLR0913  seams, all of them optional
@@ -150,14 +151,18 @@ class Controller:
         request = Request(key, self._make_id())
         marker = current_request.set(request)
         try:
-            probe_s = self._guard.blocked_s(key)
-            if probe_s > 0:
-                await self._hold(queue, request, probe_s)
-            else:
-                self._blocked.discard(key)
-                await self._pass(queue, request)
+            with self._around(request):
+                await self._pass_or_hold(queue, request)
         finally:
             current_request.reset(marker)
+
+    async def _pass_or_hold(self, queue: WorkQueue[ObjectKey], request: Request) -> None:
+        probe_s = self._guard.blocked_s(request.key)
+        if probe_s > 0:
+            await self._hold(queue, request, probe_s)
+        else:
+            self._blocked.discard(request.key)
+            await self._pass(queue, request)
 
     async def _hold(self, queue: WorkQueue[ObjectKey], request: Request, probe_s: float) -> None:
         queue.add_after(request.key, probe_s)
@@ -174,8 +179,7 @@ class Controller:
         if active:
             active.inc()
         try:
-            with self._around(request):
-                outcome = await self._attempt(request)
+            outcome = await self._attempt(request)
         finally:
             if active:
                 active.dec()

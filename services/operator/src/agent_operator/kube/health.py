@@ -34,12 +34,13 @@ class Health:
         self._probed_at = clock()
         self.loop_lag_s = 0.0
 
-    def unready(self) -> list[str]:
-        """What is still to be cached; empty when ready."""
-        return [f"{store.source.resource}: not listed yet" for store in self._stores if not store.synced]
+    def unready(self) -> str | None:
+        """What is still to be cached; None when ready."""
+        missing = [str(store.source.resource) for store in self._stores if not store.synced]
+        return f"not listed yet: {', '.join(missing)}" if missing else None
 
-    def ailing(self) -> list[str]:
-        """What stands still; empty when alive."""
+    def ailing(self) -> str | None:
+        """What stands still; None when alive."""
         now = self._clock()
         problems = [
             f"{watcher.name}: nothing for {now - watcher.progress_at:.0f} s"
@@ -49,7 +50,7 @@ class Health:
         lag_s = max(self.loop_lag_s, now - self._probed_at - PROBE_S)
         if lag_s > self._lag_s:
             problems.append(f"event loop: {lag_s:.1f} s late")
-        return problems
+        return "; ".join(problems) or None
 
     async def run(self) -> Never:
         """Measure the loop's lag once a second, until cancelled."""

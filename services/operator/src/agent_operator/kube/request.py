@@ -1,6 +1,5 @@
 """One pass of a reconciler over one object: what it is asked, what it may answer, what it wrote."""
 
-import logging
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,15 +66,3 @@ class Request:
 
 
 current_request: ContextVar[Request | None] = ContextVar("current_request", default=None)
-
-
-class RequestLogFilter(logging.Filter):
-    """Adds `reconcile_id`, `object_namespace` and `object_name` to records made during a pass."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Annotate; every record passes."""
-        request = current_request.get()
-        if request is not None:
-            record.reconcile_id = request.id
-            record.object_namespace, record.object_name = request.key
-        return True

@@ -9,7 +9,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from .client import Client
 from .controller import Controller
@@ -22,6 +22,13 @@ from .store import Stores
 from .watcher import Watcher, WatchSettings
 
 log = logging.getLogger(__name__)
+
+
+class Stop(Protocol):
+    """The request to stop: an asyncio.Event, or anything that can be awaited like one."""
+
+    async def wait(self) -> object:
+        """Return when everything is to stop."""
 
 
 class Runtime:
@@ -59,8 +66,8 @@ class Runtime:
             for store in stores:
                 metrics.cached.labels(str(store.source.resource)).set_function(store.__len__)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; then end in order.
+    async def run(self, stop: Stop) -> None:
+        """Work until `stop` comes; then end in order.
 
         Raises LeadershipLost, or whatever a part ends with, after the other parts have ended.
         """
@@ -77,7 +84,7 @@ class Runtime:
             except BaseExceptionGroup as errors:
                 raise first_error(errors) from None
 
-    async def _work(self, stop: asyncio.Event) -> None:
+    async def _work(self, stop: Stop) -> None:
         working = asyncio.create_task(self._lead())
         stopping = asyncio.create_task(stop.wait())
         try:
