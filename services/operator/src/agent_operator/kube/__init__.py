@@ -31,7 +31,7 @@ from .guard import Budget
 from .health import Health
 from .metrics import Metrics
 from .objects import ObjectKey, ObjectMeta, ObjectModel, OwnerReference, PartialObject
-from .request import Done, Outcome, Request, RequestLogFilter, RequeueAfter, current_request
+from .request import Done, Outcome, Request, RequeueAfter, current_request
 from .resources import Resource
 from .runtime import Runtime
 from .source import Source

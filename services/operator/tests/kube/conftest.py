@@ -1,0 +1,23 @@
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+sys.path.insert(0, str(Path(__file__).parents[4]))  # so that `services.operator.tests.kube` can be imported
+
+from services.operator.tests.kube.fake_api import FakeApi  # noqa: E402 - needs the line above
+from services.operator.tests.kube.kinds import ALL  # noqa: E402 - likewise
+
+
+@pytest.fixture(autouse=True)
+def blockbuster() -> Iterator[BlockBuster]:
+    with blockbuster_ctx("agent_operator") as detector:
+        yield detector
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[FakeApi]:
+    async with FakeApi(list(ALL)) as server:
+        yield server
