@@ -138,6 +138,13 @@ def test_a_long_field_is_cut(lines: Lines) -> None:
     assert line["message"] == "x" * LONGEST_FIELD + f"... ({LONGEST_FIELD + 1} characters)"
 
 
+def test_a_secret_that_the_cut_splits_is_not_shown_by_half(lines: Lines) -> None:
+    pem = f"-----BEGIN CERTIFICATE-----{'x' * 65480}-----END CERTIFICATE-----"
+    log.info("%s %s", pem, "half-of-a-secret" * 10)
+    (line,) = lines()
+    assert line["message"] == f"... ({len(pem) + 161} characters)"
+
+
 def test_warnings_become_records(lines: Lines) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")

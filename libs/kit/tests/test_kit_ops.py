@@ -1,4 +1,5 @@
 import asyncio
+import json
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ HOST = "127.0.0.1"
 class Health(Report):
     tokens_used: int
     note: str = ""
+    cookies: tuple[dict[str, str], ...] = ()
 
 
 async def get(path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> tuple[int, str, str]:
@@ -78,8 +80,9 @@ async def test_reasons_and_reports_are_redacted() -> None:
     redactor.add("c4nary")
     _, _, text = await get("/readyz", ready={"x": lambda: "key c4nary\nrefused"}, redact=redactor.redact)
     assert text.startswith(f"[-] x failed: key {MASK} refused\n")
-    _, _, text = await get("/report", report=lambda: Health(tokens_used=1, note="c4nary"), redact=redactor.redact)
-    assert text == f'{{"tokensUsed":1,"note":"{MASK}"}}'
+    report = Health(tokens_used=1, note="-----BEGIN X-----", cookies=({"cookie": "c4nary"},))
+    _, _, text = await get("/report", report=lambda: report, redact=redactor.redact)
+    assert json.loads(text) == {"tokensUsed": 1, "note": MASK, "cookies": [{"cookie": MASK}]}
 
 
 @pytest.fixture
@@ -114,7 +117,7 @@ async def made() -> Health:
 async def test_the_report_is_json_by_alias(report: ReportSource) -> None:
     status, content_type, text = await get("/report", report=report)
     assert (status, content_type) == (200, "application/json; charset=utf-8")
-    assert text == '{"tokensUsed":7,"note":""}'
+    assert json.loads(text) == {"tokensUsed": 7, "note": "", "cookies": []}
 
 
 async def test_a_report_that_fails_is_a_500_without_detail() -> None:

@@ -1,5 +1,6 @@
 import base64
 import json
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -107,6 +108,16 @@ def test_a_field_with_the_name_of_a_secret_is_masked_whole(name: str) -> None:
 @pytest.mark.parametrize("name", ["tokens", "tokens_per_hour", "secret_name", "keyboard"])
 def test_a_field_that_only_resembles_one_is_kept(name: str) -> None:
     assert Redactor().redact_field(name, "anything") == "anything"
+
+
+@pytest.mark.parametrize(
+    "unit", ["eyJ-", "eyJaaaaaa.", "://a", "bearer ", "password ", "?key", "-----BEGIN A-----", "sk-"]
+)
+def test_no_text_takes_time_out_of_proportion(unit: str) -> None:
+    """Half a million characters: linear patterns take part of a second, a quadratic one takes minutes."""
+    started = time.process_time()
+    Redactor().redact(unit * (500_000 // len(unit)))
+    assert time.process_time() - started < 20
 
 
 @given(

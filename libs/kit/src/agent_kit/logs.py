@@ -10,11 +10,12 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Literal, TextIO
 
 from agent_kit.redaction import Redactor
@@ -25,6 +26,8 @@ LogFormat = Literal["auto", "json", "text"]
 LONGEST_FIELD: Final = 8192
 """Characters of one field; what is longer is cut, because container runtimes split lines at 16 KiB."""
 
+_LONGEST_READ: Final = 65536  # characters that are searched for secrets; a line must not hold up the event loop
+_LONGEST_SECRET: Final = 4096  # characters that a secret which the cut has split may take up at its end
 _DEEPEST: Final = 6  # levels of a nested field that are kept apart; what is deeper is printed as text
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _OURS: Final = frozenset({"time", "level", "logger", "message", "exception", "stack"})
@@ -124,7 +127,7 @@ def _document(record: logging.LogRecord, redactor: Redactor) -> dict[str, Any]:
         "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": _level(record.levelno),
         "logger": record.name,
-        "message": _cut(redactor.redact(_message(record))),
+        "message": _clean(_message(record), redactor.redact),
     }
     extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
     for key, value in {**_bound.get(), **extra}.items():
@@ -132,10 +135,10 @@ def _document(record: logging.LogRecord, redactor: Redactor) -> dict[str, Any]:
         document[redactor.redact(name)] = _plain(name, value, redactor)
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
-        document["exception"] = _cut(redactor.redact(f"{type(error).__name__}: {_text(error)}"))
-        document["stack"] = _cut(redactor.redact("".join(traceback.format_exception(error)).rstrip()))
+        document["exception"] = _clean(f"{type(error).__name__}: {_text(error)}", redactor.redact)
+        document["stack"] = _clean("".join(traceback.format_exception(error)).rstrip(), redactor.redact)
     elif record.stack_info:
-        document["stack"] = _cut(redactor.redact(record.stack_info))
+        document["stack"] = _clean(record.stack_info, redactor.redact)
     return document
 
 
@@ -167,7 +170,7 @@ def _plain(name: str, value: object, redactor: Redactor, depth: int = 0) -> Any:
         }
     if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
         return [_plain(name, item, redactor, depth + 1) for item in value]
-    return _cut(redactor.redact_field(name, _text(value)))
+    return _clean(_text(value), partial(redactor.redact_field, name))
 
 
 def _text(value: object) -> str:
@@ -179,8 +182,13 @@ def _text(value: object) -> str:
         return f"<unprintable {type(value).__name__}>"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_FIELD else f"{text[:LONGEST_FIELD]}... ({len(text)} characters)"
+def _clean(text: str, redact: Callable[[str], str]) -> str:
+    """`text` redacted, then cut; of a very long one only what cannot be the first half of a secret."""
+    masked = redact(text[:_LONGEST_READ])
+    kept = LONGEST_FIELD
+    if len(text) > _LONGEST_READ:
+        kept = min(kept, max(0, len(masked) - _LONGEST_SECRET))
+    return masked if len(masked) <= kept else f"{masked[:kept]}... ({len(text)} characters)"
 
 
 def _printable(text: str) -> str:

@@ -9,7 +9,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -128,4 +128,16 @@ class OpsServer:
         except Exception as error:  # noqa: BLE001 - a report is the service's code; its fault is the answer
             _log.debug("report raised", exc_info=error)
             return web.Response(status=500, text=f"the report could not be made: {type(error).__name__}\n")
-        return web.Response(text=self._redact(report.model_dump_json(by_alias=True)), content_type="application/json")
+        document = _redact_strings(report.model_dump(mode="json", by_alias=True), self._redact)
+        return web.json_response(document)
+
+
+def _redact_strings(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 - a JSON document
+    """`value` with its strings redacted one by one: redacting the encoded text could break its syntax."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: _redact_strings(item, redact) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_redact_strings(item, redact) for item in value]
+    return value

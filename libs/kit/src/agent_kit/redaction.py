@@ -10,6 +10,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -23,20 +24,51 @@ _NAMES: Final = (
 )
 _FIELD: Final = re.compile(rf"(?i)(?:^|[_.\-])(?:{_NAMES}|token|secret)$")
 
-_SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
-    (re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL), MASK),
-    (re.compile(r"(?<=://)[^\s/?#]*@"), f"{MASK}@"),
-    (re.compile(r"(?i)\b(bearer)(\s+|%20)[A-Za-z0-9\-._~+/]{6,}=*"), rf"\1\2{MASK}"),
-    (re.compile(r"\b([Bb]asic)(\s+|%20)(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{6,}=*"), rf"\1\2{MASK}"),
-    (re.compile(r"\b(sk|pk|rk|glpat|xox[abeprs])-[A-Za-z0-9_\-]{8,}"), rf"\1-{MASK}"),
-    (re.compile(r"\b(gh[opsur]|github_pat|hf|npm|sk_live|sk_test)_[A-Za-z0-9_]{16,}"), rf"\1_{MASK}"),
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), MASK),
-    (re.compile(r"\bAIza[0-9A-Za-z_\-]{30,}"), MASK),
-    (re.compile(r"\beyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]*"), MASK),
-    (re.compile(r"(?i)([?&](?:key|token|secret|sig(?:nature)?|code|" + _NAMES + r")=)[^&\s\"'<>]+"), rf"\1{MASK}"),
-    (
-        re.compile(rf"(?i)\b((?:{_NAMES})[\"']?\s*[:=]\s*[bu]?[\"']?)(?!bearer\s|basic\s)[^\s\"',;&)}}\]]{{4,}}"),
+_NAME_HINTS: Final = ("api", "authorization", "passw", "token", "secret", "private", "cookie")
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How a kind of secret looks. Text without any of the `hints`, in lower case, cannot hold one: most lines."""
+
+    hints: tuple[str, ...]
+    pattern: re.Pattern[str]
+    replacement: str
+
+
+def _shape(hints: tuple[str, ...], pattern: str, replacement: str, flags: re.RegexFlag = re.NOFLAG) -> _Shape:
+    return _Shape(hints, re.compile(pattern, flags), replacement)
+
+
+_SHAPES: Final = (
+    _shape(("-----begin ",), r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", MASK, re.DOTALL),
+    _shape(("://",), r"(?<=://)[^\s/?#]*@", f"{MASK}@"),
+    _shape(("bearer",), r"\b(bearer)(\s+|%20)[A-Za-z0-9\-._~+/]{6,}=*", rf"\1\2{MASK}", re.IGNORECASE),
+    _shape(("basic",), r"\b([Bb]asic)(\s+|%20)(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{6,}=*", rf"\1\2{MASK}"),
+    _shape(
+        ("sk-", "pk-", "rk-", "glpat-", "xox"),
+        r"\b(sk|pk|rk|glpat|xox[abeprs])-[A-Za-z0-9_\-]{8,}",
+        rf"\1-{MASK}",
+    ),
+    _shape(
+        ("gh", "hf_", "npm_", "sk_"),
+        r"\b(gh[opsur]|github_pat|hf|npm|sk_live|sk_test)_[A-Za-z0-9_]{16,}",
+        rf"\1_{MASK}",
+    ),
+    _shape(("akia", "asia"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", MASK),
+    _shape(("aiza",), r"\bAIza[0-9A-Za-z_\-]{30,}", MASK),
+    _shape(("eyj",), r"(?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]*", MASK),
+    _shape(
+        ("?", "&"),
+        rf"([?&](?:key|token|secret|sig(?:nature)?|code|{_NAMES})=)[^&\s\"'<>]+",
         rf"\1{MASK}",
+        re.IGNORECASE,
+    ),
+    _shape(
+        _NAME_HINTS,
+        rf"\b((?:{_NAMES})[\"']?\s*[:=]\s*[bu]?[\"']?)(?!bearer\s|basic\s)[^\s\"',;&)}}\]]{{4,}}",
+        rf"\1{MASK}",
+        re.IGNORECASE,
     ),
 )
 
@@ -68,8 +100,10 @@ class Redactor:
     def redact(self, text: str) -> str:
         """`text` without registered values and without anything shaped like a secret."""
         masked = self.mask_values(text)
-        for pattern, replacement in _SHAPES:
-            masked = pattern.sub(replacement, masked)
+        lowered = masked.lower()
+        for shape in _SHAPES:
+            if any(hint in lowered for hint in shape.hints):
+                masked = shape.pattern.sub(shape.replacement, masked)
         return masked
 
     def redact_field(self, name: str, text: str) -> str:

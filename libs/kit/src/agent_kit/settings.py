@@ -5,33 +5,16 @@ of them can lag behind another. A service's settings are frozen and passed on; n
 """
 
 import argparse
-import math
-import re
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from enum import StrEnum
-from pathlib import Path
-from typing import (
-    Any,
-    Final,
-    Literal,
-    NoReturn,
-    TypeVar,
-    Union,
-    dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, Final, NoReturn, TypeVar, dataclass_transform, get_type_hints
 
 from agent_kit.errors import SettingsError
+from agent_kit.kinds import kind_of
 from agent_kit.logs import LogFormat, LogLevel
 from agent_kit.redaction import MASK
 
 PREFIX: Final = "AGENTBERTH_"
-_TRUE: Final = frozenset({"true", "1", "yes", "on"})
-_FALSE: Final = frozenset({"false", "0", "no", "off"})
 _LONGEST_SHOWN: Final = 80  # characters of a bad value that an error repeats
 
 T = TypeVar("T")
@@ -45,14 +28,6 @@ class _Rule:
     at_least: float | None
     at_most: float | None
     secret: bool
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """How a type is written. `parse` raises ValueError for text that is not `allowed`."""
-
-    allowed: str
-    parse: Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -190,7 +165,7 @@ def list_settings(cls: type[Any]) -> tuple[Setting, ...]:
     for each in fields(cls):
         if (rule := each.metadata.get("rule")) is None:
             continue
-        kind = _kind_of(hints[each.name], rule)
+        kind = kind_of(hints[each.name], at_least=rule.at_least, at_most=rule.at_most)
         found.append(
             Setting(
                 name=each.name,
@@ -238,65 +213,3 @@ def _flag_parser(all_known: Sequence[Setting], program: str) -> _FlagParser:
         else:
             parser.add_argument(known.flag, metavar=metavar, help=text)
     return parser
-
-
-def _kind_of(hint: Any, rule: _Rule) -> _Kind:  # noqa: ANN401 - any annotation
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        (inner,) = (each for each in arguments if each is not types.NoneType)
-        return _kind_of(inner, rule)
-    if origin is tuple and arguments[1:] == (...,):
-        return _list_of(_kind_of(arguments[0], rule))
-    if hint in (int, float):
-        return _number(hint, rule)
-    if rule.at_least is not None or rule.at_most is not None:
-        raise TypeError(f"bounds are for numbers, not for {hint}")
-    if origin is Literal:
-        return _choice({str(each): each for each in arguments})
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return _choice({each.value: each for each in hint})
-    plain = {str: _Kind("text", str), Path: _Kind("a path", Path), bool: _Kind("true or false", _parse_bool)}
-    if hint not in plain:
-        raise TypeError(f"{hint} is not a type of setting")
-    return plain[hint]
-
-
-def _parse_bool(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in _TRUE | _FALSE:
-        raise ValueError(text)
-    return word in _TRUE
-
-
-def _choice(values: Mapping[str, object]) -> _Kind:
-    def parse(text: str) -> object:
-        if text not in values:
-            raise ValueError(text)
-        return values[text]
-
-    return _Kind("one of " + ", ".join(values), parse)
-
-
-def _list_of(item: _Kind) -> _Kind:
-    def parse(text: str) -> object:
-        return tuple(item.parse(part.strip()) for part in text.split(",") if part.strip())
-
-    return _Kind(f"{item.allowed}; several are separated by commas", parse)
-
-
-def _number(kind: type[int] | type[float], rule: _Rule) -> _Kind:
-    least = -math.inf if rule.at_least is None else rule.at_least
-    most = math.inf if rule.at_most is None else rule.at_most
-
-    def parse(text: str) -> object:
-        if kind is int and not re.fullmatch(r"[+-]?[0-9]+", text.strip()):
-            raise ValueError(text)
-        number = kind(text)
-        if math.isnan(number) or number in (math.inf, -math.inf) or not least <= number <= most:
-            raise ValueError(text)
-        return number
-
-    allowed = "a whole number" if kind is int else "a number"
-    allowed += "" if rule.at_least is None else f" from {rule.at_least}"
-    allowed += "" if rule.at_most is None else f" up to {rule.at_most}"
-    return _Kind(allowed, parse)
