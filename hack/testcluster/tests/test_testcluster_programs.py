@@ -90,6 +90,16 @@ def test_a_failed_build_leaves_no_program_and_says_why(workshop: Workshop) -> No
     assert list(failing.folder.iterdir()) == []
 
 
+def test_the_remains_of_a_killed_build_are_cleared(workshop: Workshop) -> None:
+    programs = workshop.programs()
+    remains = programs.folder / ".building-killed"
+    remains.mkdir(parents=True)
+    (remains / "kubernetes").write_text("half a program")
+    programs.ensure(COMPONENTS)
+    assert not remains.exists()
+    assert (programs.folder / "kubernetes").read_text() == "a program"
+
+
 def test_the_components_report_the_version_of_their_module() -> None:
     assert kubernetes_version("require (\n\tk8s.io/kubernetes v1.34.4\n)\n") == "v1.34.4"
     flags = version_flags("v1.34.4")
@@ -140,7 +150,7 @@ def test_a_second_builder_waits_for_the_first(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from testcluster.cache import locked\n"
         f"with locked(Path({str(lock)!r})): Path({str(record)!r}).open('a').write('second')"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1] / "src")}
     with contextlib.ExitStack() as held, locked(lock):
         argv = [sys.executable, "-c", script]
         other = held.enter_context(subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True))

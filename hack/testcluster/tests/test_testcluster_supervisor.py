@@ -144,7 +144,7 @@ def test_an_owner_that_is_not_there_is_an_error(home: Home) -> None:
 def test_a_second_supervisor_is_refused(home: Home, supervisor: SupervisorClient) -> None:
     first = supervisor.pid()
     argv = [sys.executable, "-m", "testcluster.supervisor", f"--run-dir={home.run}", f"--log-dir={home.log}"]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1] / "src")}
     second = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert second.returncode == 1
     assert "another supervisor holds" in second.stdout

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from .errors import BuildFailedError, NoEngineError
 
-UV_SETTINGS = Path(__file__).resolve().parent.parent / "uv.toml"
+UV_SETTINGS = Path(__file__).resolve().parents[2] / "uv.toml"
 LOCAL = "localhost/"
 
 

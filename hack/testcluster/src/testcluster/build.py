@@ -19,7 +19,7 @@ from .cache import cache_dir, digest, locked, read_tree, replace_text
 from .errors import BuildError, MissingProgramError
 from .progress import run_noted
 
-GO_MODULE = Path(__file__).resolve().parent.parent / "go"
+GO_MODULE = Path(__file__).resolve().parents[2] / "go"
 COREDNS = "github.com/coredns/coredns@v1.15.0"
 KWOK_MODULE, KWOK_VERSION = "sigs.k8s.io/kwok", "v0.8.0"
 STAGES_FILE = "kwok-stages.yaml"
@@ -34,6 +34,7 @@ COMPONENTS = (
     "kubectl",
 )
 LINKER_FLAGS = "-s -w"
+SCRATCH_PREFIX = ".building-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,9 @@ class Programs:
             return
         print(f"building {', '.join(names)} into {self.folder}", flush=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=self.folder) as scratch:
+        for remains in self.folder.glob(f"{SCRATCH_PREFIX}*"):
+            shutil.rmtree(remains)
+        with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=self.folder) as scratch:
             if set(names) & set(COMPONENTS):
                 self._build_kubernetes(Path(scratch))
             if "pause" in names:

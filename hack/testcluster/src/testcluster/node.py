@@ -16,7 +16,7 @@ DNS_ADDRESS = "10.96.0.10"
 PAUSE_IMAGE = "localhost/pause:1"
 IMAGE_NAMESPACE = "k8s.io"
 CLIENTS = ("kubelet", "kube-proxy", "coredns")
-CONF = Path(__file__).resolve().parent.parent / "conf"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def fill(text: str, home: Home) -> str:

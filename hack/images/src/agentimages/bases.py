@@ -12,7 +12,7 @@ from . import rootfs
 from .engine import Engine, Recipe
 from .errors import UnknownImageError
 
-FOLDER = Path(__file__).resolve().parent.parent / "bases"
+FOLDER = Path(__file__).resolve().parents[2] / "bases"
 RECIPE_LABEL = "agents.example.com/recipe"
 DEBIAN = "debian"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from .engine import ask
 from .errors import BuildFailedError
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def revision(root: Path = ROOT) -> str:
