@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a person never sees a traceback
+    except Exception as error:
         if os.environ.get("AGENTBERTH_DEBUG"):
             raise
         stderr().error(

@@ -48,15 +48,16 @@ class Document:
         return self.data.get("kind") == layout.KIND or str(self.data.get("apiVersion", "")).startswith(layout.GROUP)
 
     def line_of(self, path: FieldPath) -> tuple[int, int]:
-        """Line and column of the deepest part of `path` that is there."""
+        """Line and column of the deepest part of `path` that is there; of two equal keys the last, as YAML does."""
         node: yaml.Node = self.node
         mark = node.start_mark
         for part in path:
             if isinstance(node, yaml.MappingNode):
-                pair = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-                if pair is None:
+                pairs = [(key, value) for key, value in node.value if key.value == str(part)]
+                if not pairs:
                     break
-                mark, node = pair[0].start_mark, pair[1]
+                key, node = pairs[-1]
+                mark = key.start_mark
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
                 node = node.value[part]
                 mark = node.start_mark

@@ -1,35 +1,49 @@
 """The AgentType as this machine can run it: folders beside the manifest, and the runtime that is here."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.initplan import Runtime
 from agentberth.errors import ManifestError
 from agentberth.local.interpreter import Interpreter, find
 
 
-def localise(agent: AgentType, base: Path, *, has_command: bool) -> tuple[AgentType, Interpreter | None]:
-    """`agent` with absolute folders and with packages for the interpreter found; `base` is the manifest's folder.
+@dataclass(frozen=True)
+class Localised:
+    """An AgentType that a Pod on this machine can carry."""
 
-    The interpreter is None for a container agent without packages: its command brings its own.
+    agent: AgentType
+    interpreter: Interpreter | None = None
+    """None for a container agent without packages: its command brings its own."""
+    folder: Path | None = None
+    """The code beside the manifest; the Pod sees it at `layout.CONFIG_CODE`."""
+
+
+def localise(agent: AgentType, base: Path, *, has_command: bool) -> Localised:
+    """`agent` with packages for the interpreter found; `base` is the manifest's folder.
+
     Raises ManifestError for a folder that is not there, CommandError when no interpreter is installed.
     """
     spec = agent.spec.agent
     runtime = _runtime(agent)
     if runtime is None or (spec.code is None and not has_command):
-        return agent, None
+        return Localised(agent)
     interpreter = find(runtime, _version(agent))
     update: dict[str, object] = {}
+    folder = None
     if spec.code is not None:
         source = spec.code.source
         if source.names_folder:
-            source = source.model_copy(update={"path": str(_folder(base, source.path or ""))})
+            folder = _folder(base, source.path or "")
+            source = source.model_copy(update={"path": layout.CONFIG_CODE})
         update["code"] = spec.code.model_copy(update={"source": source, "version": interpreter.version})
     if spec.environment is not None and spec.environment.sdk is not None:
         sdk = spec.environment.sdk.model_copy(update={"version": interpreter.version})
         update["environment"] = spec.environment.model_copy(update={"sdk": sdk})
     prepared = agent.spec.model_copy(update={"agent": spec.model_copy(update=update)})
-    return agent.model_copy(update={"spec": prepared}), interpreter
+    return Localised(agent.model_copy(update={"spec": prepared}), interpreter, folder)
 
 
 def _runtime(agent: AgentType) -> Runtime | None:

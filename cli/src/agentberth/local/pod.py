@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -61,7 +61,6 @@ class Host:
     interpreter: Interpreter | None = None
     command: tuple[str, ...] = ()
     """Replaces a container agent's image."""
-    programs: Mapping[str, str] = field(default_factory=lambda: PROGRAMS)
 
 
 def processes(template: Manifest, host: Host) -> tuple[LocalProcess, ...]:
@@ -76,7 +75,7 @@ def processes(template: Manifest, host: Host) -> tuple[LocalProcess, ...]:
 
 def _platform_process(container: Manifest, host: Host) -> LocalProcess:
     name = container["name"]
-    program = _program(host.programs[name])
+    program = _program(PROGRAMS[name])
     sidecar = container.get("restartPolicy") == "Always"
     arguments = [_move(a, host.root) for a in (*container.get("command", ())[1:], *container.get("args", ()))]
     return LocalProcess(

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from agentberth.errors import CommandError
 from agentberth.local.pod import LocalProcess
@@ -33,20 +34,28 @@ class RunningProcess:
 
         Raises CommandError when the program cannot be started.
         """
+        outputs = [_Pipe.open(), _Pipe.open()]
         try:
             process = await asyncio.create_subprocess_exec(
                 *plan.argv,
                 env=dict(plan.env),
                 cwd=plan.cwd,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdout=outputs[0].write_end,
+                stderr=outputs[1].write_end,
                 start_new_session=True,
             )
         except OSError as error:
+            for pipe in outputs:
+                os.close(pipe.read_end)
             raise CommandError(f"{plan.name}: cannot start {plan.argv[0]}: {error.strerror}") from error
-        streams = ((process.stdout, False), (process.stderr, True))
-        pumps = [tasks.create_task(_pump(stream, plan.name, emit, err)) for stream, err in streams if stream]
+        finally:
+            for pipe in outputs:
+                os.close(pipe.write_end)
+        pumps = [
+            tasks.create_task(_pump(pipe, plan.name, emit, err))
+            for pipe, err in zip(outputs, (False, True), strict=True)
+        ]
         return cls(plan, process, pumps)
 
     async def wait(self) -> int:
@@ -77,14 +86,33 @@ class RunningProcess:
             os.killpg(self._process.pid, number)
 
 
-async def _pump(stream: asyncio.StreamReader, name: str, emit: Emit, err: bool) -> None:  # noqa: FBT001 - see Emit
+@dataclass(frozen=True)
+class _Pipe:
+    """A pipe of our own: asyncio's would make `wait` last until whoever inherited it is gone as well."""
+
+    read_end: int
+    write_end: int
+
+    @classmethod
+    def open(cls) -> "_Pipe":
+        return cls(*os.pipe())
+
+
+async def _pump(pipe: _Pipe, name: str, emit: Emit, err: bool) -> None:  # noqa: FBT001 - see Emit
     """Lines to `emit`; one without end is cut at 1 MiB instead of being collected."""
+    stream = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(stream)
+    file = os.fdopen(pipe.read_end, "rb", buffering=0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, file)
     rest = b""
-    while chunk := await stream.read(_CHUNK_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > _LINE_BYTES:
-            lines, rest = [*lines, rest], b""
-        for line in lines:
-            emit(name, line.rstrip(b"\r").decode(errors="replace"), err)
-    if rest:
-        emit(name, rest.decode(errors="replace"), err)
+    try:
+        while chunk := await stream.read(_CHUNK_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _LINE_BYTES:
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                emit(name, line.rstrip(b"\r").decode(errors="replace"), err)
+        if rest:
+            emit(name, rest.decode(errors="replace"), err)
+    finally:
+        transport.close()

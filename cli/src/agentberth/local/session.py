@@ -23,7 +23,7 @@ from agentberth.local.localise import localise
 from agentberth.local.objects import Objects
 from agentberth.local.pod import Host, LocalProcess, processes, split_command
 from agentberth.local.supervisor import Outcome, Supervisor
-from agentberth.local.volumes import materialise
+from agentberth.local.volumes import link, materialise
 from agentberth.manifest import Document, files_of, read
 from agentberth.terminal import Terminal, stderr, stdout
 
@@ -54,7 +54,8 @@ class Session:
         document, agent = _only_agent(documents)
         base = document.file.resolve().parent
         root = base / _FOLDER / agent.metadata.name
-        agent, interpreter = localise(agent, base, has_command=command is not None)
+        local = localise(agent, base, has_command=command is not None)
+        agent, interpreter = local.agent, local.interpreter
         settings = PlatformSettings()
         try:
             template, parts = pod_template(agent, settings), pod_parts(agent, settings)
@@ -63,6 +64,8 @@ class Session:
         objects = Objects.of(documents).with_config_map(Identity.of(agent).config, parts.config)
         _lay_out(root, fresh=fresh)
         materialise(template["spec"], root, objects)
+        if local.folder:
+            link(local.folder, Path(layout.relocate(layout.CONFIG_CODE, str(root))))
         host = Host(root, objects, interpreter, split_command(command) if command else ())
         *early, last = processes(template, host)
         plans = (*(_with_report(plan, root) for plan in early), _with_arguments(last, arguments))

@@ -26,6 +26,15 @@ def materialise(pod: Manifest, root: Path, objects: Objects) -> None:
                 _make(volumes[mount["name"]], path, objects)
 
 
+def link(folder: Path, path: Path) -> None:
+    """Shows `folder` of this machine at `path`, as a volume would."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.symlink_to(folder)
+
+
 def _make(volume: Manifest, path: Path, objects: Objects) -> None:
     if "emptyDir" in volume:
         path.mkdir(parents=True, exist_ok=True)

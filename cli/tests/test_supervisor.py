@@ -1,0 +1,98 @@
+"""The supervisor with sidecars: the order of a Pod's start, and what ends a run."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from agentberth.errors import CommandError
+from agentberth.local.pod import LocalProcess, Probe
+from agentberth.local.supervisor import Outcome, Supervisor
+
+Lines = list[tuple[str, str]]
+
+SERVER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self): self.send_response(200); self.end_headers()
+    def log_message(self, *a): pass
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+print("listening", flush=True)
+server.serve_forever()
+"""
+
+
+def process(name: str, role: str, code: str, *arguments: str, startup: Probe | None = None) -> LocalProcess:
+    return LocalProcess(name, role, (sys.executable, "-c", code, *arguments), {}, Path.cwd(), startup)  # type: ignore[arg-type]
+
+
+async def run(*processes: LocalProcess, stop: asyncio.Event | None = None) -> tuple[Outcome, Lines]:
+    lines: Lines = []
+    supervisor = Supervisor(lambda name, line, _: lines.append((name, line)), stop or asyncio.Event(), grace_s=2)
+    return await supervisor.run(processes), lines
+
+
+async def test_init_then_sidecar_then_agent(unused_tcp_port: int) -> None:
+    probe = Probe(f"http://127.0.0.1:{unused_tcp_port}/", period_s=0.05, failures=200)
+
+    outcome, lines = await run(
+        process("init", "init", "print('prepared')"),
+        process("side", "sidecar", SERVER, str(unused_tcp_port), startup=probe),
+        process("agent", "agent", "print('hello')"),
+    )
+
+    assert outcome == Outcome("agent", "agent", 0)
+    assert lines == [("init", "prepared"), ("side", "listening"), ("agent", "hello")]
+
+
+async def test_the_agent_does_not_start_after_a_failed_init() -> None:
+    outcome, lines = await run(
+        process("init", "init", "raise SystemExit(1)"), process("agent", "agent", "print('hello')")
+    )
+
+    assert outcome == Outcome("init", "init", 1)
+    assert lines == []
+
+
+async def test_a_crashed_sidecar_ends_the_run() -> None:
+    outcome, _ = await run(
+        process("side", "sidecar", "import time; time.sleep(0.3); raise SystemExit(4)"),
+        process("agent", "agent", "import time; time.sleep(600)"),
+    )
+
+    assert outcome == Outcome("sidecar", "side", 4)
+
+
+async def test_a_sidecar_that_dies_before_it_is_up_ends_the_run(unused_tcp_port: int) -> None:
+    probe = Probe(f"http://127.0.0.1:{unused_tcp_port}/", period_s=0.05, failures=200)
+
+    outcome, lines = await run(
+        process("side", "sidecar", "raise SystemExit(4)", startup=probe), process("agent", "agent", "print('hello')")
+    )
+
+    assert outcome == Outcome("sidecar", "side", 4)
+    assert lines == []
+
+
+async def test_a_sidecar_that_never_comes_up_is_an_error(unused_tcp_port: int) -> None:
+    probe = Probe(f"http://127.0.0.1:{unused_tcp_port}/", period_s=0.02, failures=3)
+
+    with pytest.raises(CommandError, match="side: did not come up"):
+        await run(process("side", "sidecar", "import time; time.sleep(600)", startup=probe))
+
+
+async def test_stop_ends_the_run_at_any_stage() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.3, stop.set)
+
+    outcome, _ = await run(process("init", "init", "import time; time.sleep(600)"), stop=stop)
+
+    assert outcome == Outcome("stopped")
+
+
+async def test_a_line_without_end_is_passed_on_in_pieces() -> None:
+    _, lines = await run(process("agent", "agent", "print('x' * 3_000_000, end='')"))
+
+    assert "".join(line for _, line in lines) == "x" * 3_000_000
+    assert len(lines) > 1

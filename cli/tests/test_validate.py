@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+MANIFESTS = Path(__file__).parents[2] / "tests" / "manifests"
+
+BAD = """\
+# a comment
+apiVersion: agents.example.com/v1
+kind: AgentType
+metadata:
+  name: web
+spec:
+  agent:
+    image: nginx:1.27
+    ports:
+      - name: http
+        containerPort: 8801
+"""
+
+
+def test_good_manifests_pass(agentberth: Run) -> None:
+    done = agentberth("validate", str(MANIFESTS / "valid"))
+
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert done.stderr == "6 AgentTypes checked: no errors\n"
+
+
+def test_a_fault_is_told_with_file_line_and_field(agentberth: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(BAD)
+
+    done = agentberth("validate", "bad.yaml")
+
+    assert done.returncode == 1
+    assert done.stdout == (
+        "bad.yaml:11:9: spec.agent.ports[0].containerPort: "
+        "ports 8801, 8802, 9801, 9802 belong to the platform: choose another\n"
+    )
+    assert done.stderr == "1 AgentType checked: 1 error\n"
+
+
+def test_a_folder_is_searched_and_every_fault_is_told(agentberth: Run) -> None:
+    files = sorted((MANIFESTS / "invalid").glob("*.yaml"))
+
+    done = agentberth("validate", str(MANIFESTS / "invalid"))
+
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [str(f) for f in files]
+
+
+def test_json_output_is_for_scripts(agentberth: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(BAD)
+
+    done = agentberth("validate", "--output", "json", "bad.yaml")
+
+    (row,) = json.loads(done.stdout)
+    assert (row["file"], row["line"], row["field"]) == ("bad.yaml", 11, "spec.agent.ports[0].containerPort")
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("a: [", "bad.yaml:1:5: is not YAML"),
+        ("a: 1\na: 2\nkind: AgentType\n", "bad.yaml:2:1: a: this key stands twice"),
+        ("just text", "bad.yaml:1:1: must be a mapping with apiVersion, kind, metadata and spec"),
+        ("\x00", "bad.yaml: is not YAML"),
+    ],
+)
+def test_what_is_not_a_manifest_is_told_at_its_place(agentberth: Run, tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+
+    done = agentberth("validate", "bad.yaml")
+
+    assert done.returncode == 1
+    assert message in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_one_unreadable_file_does_not_hide_the_faults_of_others(agentberth: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: [")
+    (tmp_path / "b.yaml").write_text(BAD)
+
+    done = agentberth("validate", ".")
+
+    assert "a.yaml" in done.stdout
+    assert "b.yaml:11:9" in done.stdout
+
+
+def test_other_kinds_in_the_file_are_passed_over(agentberth: Run, tmp_path: Path) -> None:
+    (tmp_path / "mixed.yaml").write_text(
+        "kind: ConfigMap\napiVersion: v1\nmetadata: {name: c}\n---\n" + BAD.replace("8801", "80")
+    )
+
+    assert agentberth("validate", "mixed.yaml").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments,code,message",
+    [
+        (("validate", "nothing.yaml"), 1, "nothing.yaml: there is no such file or folder"),
+        (("validate",), 2, "the following arguments are required: FILE"),
+        (("sail",), 2, "invalid choice: 'sail'"),
+        ((), 2, "the following arguments are required: COMMAND"),
+    ],
+)
+def test_a_wrong_command_line_is_one_clear_error(
+    agentberth: Run, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    done = agentberth(*arguments)
+
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("validate",), ("render",), ("crd",)])
+def test_help_has_examples(agentberth: Run, command: tuple[str, ...]) -> None:
+    done = agentberth(*command, "--help")
+
+    assert done.returncode == 0
+    assert "examples:" in done.stdout
