@@ -75,7 +75,10 @@ class NpmRegistry(FaultyServer):
             }
         return {"name": "locked", "lockfileVersion": 3, "requires": True, "packages": packages}
 
-    def answer(self, path: str, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
+    def answer(
+        self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes = b""
+    ) -> tuple[int, str, bytes]:
+        del method, body
         lowered = {name.lower(): value for name, value in headers.items()}
         if self.token is not None and lowered.get("authorization") != f"Bearer {self.token}":
             return 401, "application/json", b'{"error": "token, please"}'

@@ -85,6 +85,8 @@ class FaultyServer:
     def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
         self.requests: list[str] = []
         self.credentials: tuple[str, str] | None = None
+        self.seen_authorisations: list[str] = []
+        self.redirect_to: str | None = None
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
@@ -110,8 +112,10 @@ class FaultyServer:
         with self._lock:
             self._faults[prefix].extend(faults)
 
-    def answer(self, path: str, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
-        """Status, content type and body for a path."""
+    def answer(
+        self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes = b""
+    ) -> tuple[int, str, bytes]:
+        """Status, content type and body for a request."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -136,6 +140,8 @@ class FaultyServer:
         return None
 
     def is_authorised(self, header: str | None) -> bool:
+        if header is not None:
+            self.seen_authorisations.append(header)
         if self.credentials is None:
             return True
         wanted = base64.b64encode(":".join(self.credentials).encode()).decode()
@@ -149,6 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
     owner: FaultyServer
 
     def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
         self.do_GET()
 
     def do_GET(self) -> None:
@@ -167,8 +176,11 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(fault, Hold):
             fault.reached.set()
             fault.release.wait(30)
-        if self.owner.isis_authorised(self.headers.get("Authorization")):
-            self._send(*self.owner.answer(self.path, dict(self.headers.items())))
+        if self.owner.redirect_to is not None:
+            self._send(302, "text/plain", b"")
+        elif self.owner.is_authorised(self.headers.get("Authorization")):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self._send(*self.owner.answer(self.path, dict(self.headers.items()), self.command, body))
         else:
             self._send(401, "text/plain", b"credentials, please")
 
@@ -176,6 +188,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if status == 401:
             self.send_header("WWW-Authenticate", 'Basic realm="test"')
+        if status == 302:
+            self.send_header("Location", f"{self.owner.redirect_to}{self.path}")
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -221,8 +235,10 @@ class PackageIndex(FaultyServer):
         filename, content = make_wheel(name, version, **wheel)
         return self.add(filename, content, requires_python=wheel.get("requires_python", ""))
 
-    def answer(self, path: str, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
-        del headers
+    def answer(
+        self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes = b""
+    ) -> tuple[int, str, bytes]:
+        del headers, method, body
         parts = path.split("?", maxsplit=1)[0].strip("/").split("/")
         if parts[0] == "simple" and len(parts) == 2 and parts[1] in self._projects:
             links = "".join(_link(offered) for offered in self._projects[parts[1]])

@@ -1,6 +1,7 @@
 """The command line: what may be said, and what it means."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -41,7 +42,8 @@ class _Version(argparse.Action):
     """Looks the version up only when it is asked for: the look-up costs milliseconds."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
-        parser.exit(message=f"agent-initenv {version('agent-initenv')}\n")
+        sys.stdout.write(f"agent-initenv {version('agent-initenv')}\n")
+        parser.exit()
 
 
 def read_options(arguments: Sequence[str]) -> Options:

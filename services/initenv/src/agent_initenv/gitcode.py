@@ -36,9 +36,7 @@ class GitCodeStep:
         self._bench = bench
         self._source = source
         self._target = bench.volume.locate(SHARED_CODE)
-        self._repository = (
-            str(bench.volume.locate(code.repository)) if code.repository.startswith("/") else code.repository
-        )
+        self._repository = code.repository
         self.title = f"git revision {code.revision}"
 
     def is_current(self, stamp: Stamp, effort: Effort) -> bool:

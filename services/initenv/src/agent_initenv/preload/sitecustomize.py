@@ -6,7 +6,7 @@ first, so that nothing is lost. It runs under the agent's version of Python, hen
 A glue error ends the process at once: `site` would print one line, go on, and run an agent without its glue.
 """
 
-# ruff: noqa: INP001, PTH, BLE001 - no package; runs in every process of the agent, so pathlib stays unloaded
+# ruff: noqa: INP001, PTH100, PTH118, PTH120, BLE001 - runs in every process of the agent: pathlib stays unloaded
 import importlib.machinery
 import importlib.util
 import os

@@ -1,0 +1,122 @@
+import json
+import time
+from typing import Any
+
+import pytest
+from agent_api.initreport import InitFault
+
+from contract.initenv.harness import Pod
+from contract.initenv.package_index import PackageIndex
+
+SHOW = "import json, os; print(json.dumps([os.getcwd(), dict(os.environ)]))"
+
+
+def steps(*commands: list[str], **more: Any) -> list[dict[str, Any]]:
+    return [{"name": f"s{number}", "command": command, **more} for number, command in enumerate(commands)]
+
+
+def test_commands_run_in_order_where_the_code_is(pod: Pod) -> None:
+    pod.mount("code/main.py", "")
+    pod.plan(
+        code={"kind": "local", "folder": "/etc/agentberth/code"},
+        setup=steps(["touch", "made"], ["cp", "made", "again"], ["cp", "/shared/code/again", "/shared/top"]),
+    )
+    assert pod.run().prepared().steps[-1].detail == "s0, s1, s2"
+    assert {"code/made", "code/again", "top"} <= set(pod.tree())
+
+
+def test_what_was_prepared_is_on_the_path(pod: Pod, index: PackageIndex) -> None:
+    index.add_wheel(
+        "tool", "1.0", files={"tool.py": "def main(): print('from a package')\n"}, scripts={"t": "tool:main"}
+    )
+    pod.plan(
+        files=[{"path": "/shared/bin/hello", "content": "#!/bin/sh\necho from /shared/bin\n"}],
+        packages={"runtime": "python", "requirements": ["tool"]},
+        index={"pythonUrl": index.url},
+        setup=steps(["hello"], ["t"], ["python3", "-c", "import tool; print(tool.__name__)"]),
+    )
+    outcome = pod.run()
+    outcome.prepared()
+    for line in ("s0: from /shared/bin", "s1: from a package", "s2: tool"):
+        assert f"initenv setup    {line}\n" in outcome.stderr
+
+
+def test_the_environment_is_minimal(pod: Pod) -> None:
+    pod.env = {"CANARY": "secret", "HTTPS_PROXY": "http://127.0.0.1:9", "LD_PRELOAD": ""}
+    pod.plan(setup=steps(["python3", "-c", SHOW]))
+    line = next(line for line in pod.run().stderr.splitlines() if "s0: " in line)
+    folder, env = json.loads(line.partition("s0: ")[2])
+    assert folder == str(pod.shared)
+    assert set(env) <= {"PATH", "HOME", "TMPDIR", "LC_ALL", "LC_CTYPE", "HTTPS_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+    assert env["HTTPS_PROXY"] == "http://127.0.0.1:9"
+    assert env["PATH"].startswith(f"{pod.shared}/bin:")
+
+
+def test_arguments_are_not_for_a_shell(pod: Pod) -> None:
+    pod.plan(setup=steps(["echo", "$HOME; touch broken", "*"]))
+    assert "s0: $HOME; touch broken *" in pod.run().stderr
+
+
+def test_a_failing_command(pod: Pod) -> None:
+    pod.plan(setup=steps(["sh", "-c", "echo first; echo why >&2; exit 7"], ["touch", "never"]))
+    outcome = pod.run()
+    error = outcome.error(InitFault.SETUP_FAILED)
+    assert error.step == "setup"
+    assert "'s0' ended with exit code 7" in error.cause
+    assert "first | why" in error.cause
+    assert "initenv setup    s0: why" in outcome.stderr
+    assert not (pod.shared / "never").exists()
+
+
+def test_a_command_that_is_ended_by_a_signal(pod: Pod) -> None:
+    pod.plan(setup=steps(["sh", "-c", "kill -9 $$"]))
+    assert "ended by signal 9. It said nothing." in pod.run().error(InitFault.SETUP_FAILED).cause
+
+
+def test_a_command_that_takes_too_long_ends_with_all_its_children(pod: Pod) -> None:
+    code = "trap '' TERM; (while :; do sleep 0.1; date > alive; done) & sleep 60"
+    pod.plan(setup=steps(["sh", "-c", code], timeoutSeconds=1))
+    error = pod.run().error(InitFault.TIMED_OUT)
+    assert "'s0'" in error.cause
+    assert "1 s" in error.cause
+    (pod.shared / "alive").unlink()
+    time.sleep(0.5)
+    assert not (pod.shared / "alive").exists()
+
+
+def test_a_command_that_leaves_a_child_behind(pod: Pod) -> None:
+    pod.plan(setup=steps(["sh", "-c", "(sleep 60; touch late) & echo done"]))
+    assert pod.run().prepared().seconds < 30
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "/shared/no-such-program", "/shared"])
+def test_a_program_that_is_not_there(pod: Pod, program: str) -> None:
+    pod.plan(setup=steps([program]))
+    cause = pod.run().error(InitFault.PROGRAM_MISSING).cause
+    assert program in cause
+    assert "'s0'" in cause
+
+
+def test_it_runs_again_when_something_before_it_changed(pod: Pod) -> None:
+    counted = steps(["sh", "-c", "echo x >> count"])
+    pod.plan(files=[{"path": "/shared/a", "content": "1"}], setup=counted)
+    pod.run().prepared()
+    assert pod.run().step("setup") == "unchanged"
+    assert (pod.shared / "count").read_text() == "x\n"
+    pod.plan(files=[{"path": "/shared/a", "content": "2"}], setup=counted)
+    assert pod.run().step("setup") == "done"
+    assert (pod.shared / "count").read_text() == "x\nx\n"
+    pod.plan(files=[{"path": "/shared/a", "content": "2"}], setup=steps(["sh", "-c", "echo y >> count"]))
+    assert pod.run().step("setup") == "done"
+
+
+def test_after_a_failure_everything_is_prepared_anew(pod: Pod) -> None:
+    pod.mount("code/main.py", "")
+    code = {"kind": "local", "folder": "/etc/agentberth/code"}
+    pod.plan(code=code, setup=steps(["mkdir", "/shared/once"], ["sh", "-c", "echo half > half; exit 1"]))
+    pod.run().error(InitFault.SETUP_FAILED)
+    pod.plan(code=code, setup=steps(["mkdir", "/shared/once"]))
+    outcome = pod.run()
+    outcome.prepared()
+    assert outcome.step("code") == "done"
+    assert set(pod.tree()) == {"code", "code/main.py", "once"}
