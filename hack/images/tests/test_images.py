@@ -98,6 +98,15 @@ def test_an_archive_is_written_once_per_version(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [second.name]
 
 
+def test_revisions_do_not_pile_up_but_named_versions_stay(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    for tag in ("dev-1111", "dev-2222-dirty", "v1", "v2"):
+        engine.build(Recipe(tag=f"localhost/x:{tag}", dockerfile=tmp_path, context=tmp_path))
+        export(engine, f"localhost/x:{tag}", tmp_path)
+    left = sorted(path.name.partition(".")[0] for path in tmp_path.iterdir())
+    assert left == ["x_dev-2222-dirty", "x_v1", "x_v2"]
+
+
 def test_archives_of_different_images_do_not_meet(tmp_path: Path) -> None:
     names = {
         archive_path(tmp_path, tag, "f" * 64).name for tag in ("localhost/a/b:1", "localhost/a:1", "localhost/a:2")

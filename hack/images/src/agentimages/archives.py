@@ -12,7 +12,7 @@ def archive_path(folder: Path, tag: str, identity: str) -> Path:
 
 
 def export(engine: Engine, tag: str, folder: Path) -> Path:
-    """Writes the archive unless it is there; removes those of former versions. Raises BuildFailedError."""
+    """Writes the archive unless it is there, and removes those it replaces. Raises BuildFailedError."""
     folder.mkdir(parents=True, exist_ok=True)
     target = archive_path(folder, tag, engine.identity(tag))
     if not target.exists():
@@ -20,10 +20,16 @@ def export(engine: Engine, tag: str, folder: Path) -> Path:
         partial.unlink(missing_ok=True)
         engine.export(tag, partial)
         partial.replace(target)
-    for former in folder.glob(f"{_stem(tag)}.*.tar"):
+    for former in folder.glob(replaced_pattern(tag)):
         if former != target:
             former.unlink()
     return target
+
+
+def replaced_pattern(tag: str) -> str:
+    """What an archive of `tag` replaces: former versions of it; of a revision, every other revision."""
+    name, _, version = tag.rpartition(":")
+    return f"{_stem(f'{name}:dev-')}*.tar" if version.startswith("dev-") else f"{_stem(tag)}.*.tar"
 
 
 def _stem(tag: str) -> str:
