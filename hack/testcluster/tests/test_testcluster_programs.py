@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from testcluster import bootstrap
 from testcluster.build import COMPONENTS, Programs, Toolchain, kubernetes_version, merge_stages, version_flags
 from testcluster.cache import cache_dir, digest, locked, read_tree, replace_text
 from testcluster.errors import BuildError, MissingProgramError, UsageError
@@ -201,3 +202,15 @@ def test_without_go_the_cure_is_named(tmp_path: Path) -> None:
 def test_the_replaced_file_is_whole(tmp_path: Path) -> None:
     replace_text(tmp_path / "deep" / "file.json", json.dumps({"a": 1}))
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["file.json"]
+
+
+def test_bootstrap_names_the_packages_of_missing_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for program in bootstrap.PACKAGES:
+        if program not in ("unshare", "setpriv", "runc"):
+            (tmp_path / program).write_text("")
+            (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap, "CNI_FOLDER", tmp_path / "cni")
+    assert bootstrap.missing_packages() == ["containernetworking-plugins", "runc", "util-linux"]
+    with pytest.raises(MissingProgramError, match="not Debian"):
+        bootstrap.install()

@@ -78,6 +78,16 @@ def test_a_component_can_be_killed(supervisor: SupervisorClient) -> None:
     assert supervisor.status()["sleeper"]["exitCode"] == -signal.SIGKILL
 
 
+def test_a_component_can_be_frozen_and_woken(supervisor: SupervisorClient) -> None:
+    supervisor.start(SLEEPER)
+    status = Path(f"/proc/{pid_of(supervisor, 'sleeper')}/status")
+    supervisor.send("sleeper", signal.SIGSTOP)
+    assert eventually(lambda: "State:\tT" in status.read_text())
+    assert supervisor.status()["sleeper"]["running"]
+    supervisor.send("sleeper", signal.SIGCONT)
+    assert eventually(lambda: "State:\tS" in status.read_text())
+
+
 def test_one_that_does_not_heed_the_signal_is_killed(
     supervisor: SupervisorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,10 @@ def _add_component_commands(commands: Commands) -> None:
     ):
         parser = _add(commands, name, _run_restart if name == "restart" else _run_stop, text)
         parser.add_argument("component")
-        parser.add_argument("--signal", type=_signal, default=signal.SIGTERM, help="TERM (default), KILL, STOP ...")
+        parser.add_argument("--signal", type=_signal, default=signal.SIGTERM, help="TERM (default), KILL ...")
+    send = _add(commands, "signal", _run_signal, "signal a component: STOP freezes it, CONT wakes it")
+    send.add_argument("signal", type=_signal)
+    send.add_argument("component")
     _add(commands, "start", _run_start, "start a stopped component").add_argument("component")
 
 
@@ -208,6 +211,11 @@ def _run_restart(options: argparse.Namespace) -> int:
 
 def _run_stop(options: argparse.Namespace) -> int:
     lifecycle.stop_component(_home(options), options.component, number=options.signal)
+    return 0
+
+
+def _run_signal(options: argparse.Namespace) -> int:
+    SupervisorClient(_home(options)).send(options.component, options.signal)
     return 0
 
 

@@ -47,13 +47,17 @@ class SupervisorClient:
         """Starts a component that was stopped, with the command line it had."""
         self._ask({"op": "start", "name": name})
 
+    def send(self, name: str, number: int) -> None:
+        """Signals a component and waits for nothing: STOP freezes it with its connections open, CONT wakes it."""
+        self._ask({"op": "signal", "name": name, "signal": int(number)})
+
     def stop(self, name: str, *, number: int = signal.SIGTERM) -> None:
         """Signals a component and waits for its end; after a grace period it is killed."""
-        self._ask({"op": "signal", "name": name, "signal": int(number)})
+        self.send(name, number)
         deadline = time.monotonic() + STOP_GRACE_S
         while self.status()[name]["running"]:
             if time.monotonic() > deadline:
-                self._ask({"op": "signal", "name": name, "signal": int(signal.SIGKILL)})
+                self.send(name, signal.SIGKILL)
             time.sleep(0.02)
 
     def status(self) -> dict[str, dict[str, Any]]:
