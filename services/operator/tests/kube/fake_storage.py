@@ -212,6 +212,10 @@ class FakeStorage:
                 stored.owners[other] -= taken
                 if not stored.owners[other]:
                     del stored.owners[other]
+        for path in [old for old in stored.fields if any(_overlap(old, new) for new in flat)]:
+            del stored.fields[path]
+            for paths in stored.owners.values():
+                paths.discard(path)
         stored.fields.update(flat)
 
     def _fingerprint(self, stored: Stored) -> tuple[Json, Json, Json]:
@@ -250,6 +254,12 @@ class FakeStorage:
             entry = {"manager": manager, "operation": operation, "apiVersion": api_version, "fieldsV1": tree}
             entries.append({**entry, "subresource": subresource} if subresource else entry)
         return entries
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """One is inside the other: a value became a map, or a map a value."""
+    shorter, longer = sorted((one, other), key=len)
+    return one != other and longer[: len(shorter)] == shorter
 
 
 def _merged(old: Json, patch: Json) -> Json:

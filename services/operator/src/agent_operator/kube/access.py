@@ -11,7 +11,7 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -139,6 +139,11 @@ def tls_context(
 
 
 async def _from_kubeconfig(paths: str, context: str | None) -> Access:
+    read = await asyncio.to_thread(_import_reader)
+    return await read(paths, context)
+
+
+def _import_reader() -> Callable[[str, str | None], Awaitable[Access]]:
     from .kubeconfig import read_kubeconfig  # noqa: PLC0415  64 MiB that a Pod does not need
 
-    return await read_kubeconfig(paths, context)
+    return read_kubeconfig

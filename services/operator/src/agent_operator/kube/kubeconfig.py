@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 
 from kubernetes_asyncio.client.configuration import Configuration
-from kubernetes_asyncio.config import ConfigException
 from kubernetes_asyncio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from .access import TOKEN_AGE_S, Access, tls_context
@@ -80,8 +79,10 @@ def _open(paths: str, context: str | None) -> KubeConfigLoader:
         if merged is None:
             raise ConfigurationError(f"no kubeconfig at {paths}: set KUBECONFIG to an existing file")
         return KubeConfigLoader(config_dict=merged, active_context=context, config_base_path=None)
-    except (ConfigException, OSError, ValueError, AttributeError, TypeError) as error:
-        raise ConfigurationError(f"cannot use the kubeconfig {paths}: {error}") from error
+    except ConfigurationError:
+        raise
+    except Exception as error:  # the loader trips over a malformed file in many ways; the caller needs one sentence
+        raise ConfigurationError(f"cannot use the kubeconfig {paths}: {_in_one_line(error)}") from error
 
 
 def _context(configuration: Configuration) -> ssl.SSLContext:
@@ -101,4 +102,8 @@ def _log_in(loader: KubeConfigLoader, configuration: Configuration) -> None:
     try:
         asyncio.run(loader.load_and_set(configuration))
     except Exception as error:  # exec plugins and issuers fail in their own ways; the caller needs one sentence
-        raise ConfigurationError(f"the kubeconfig's user cannot log in: {error}") from error
+        raise ConfigurationError(f"the kubeconfig's user cannot log in: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
