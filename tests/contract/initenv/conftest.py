@@ -6,9 +6,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # so that `contract.initenv` can be imported
 
-from contract.initenv.harness import Pod  # noqa: E402 - needs the line above
-from contract.initenv.npm_registry import NpmRegistry  # noqa: E402 - likewise
-from contract.initenv.package_index import PackageIndex  # noqa: E402 - likewise
+from contract.initenv.harness import Pod
+from contract.initenv.npm_registry import NpmRegistry
+from contract.initenv.package_index import PackageIndex
 
 
 @pytest.fixture

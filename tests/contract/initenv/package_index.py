@@ -87,6 +87,7 @@ class FaultyServer:
         self.credentials: tuple[str, str] | None = None
         self.seen_authorisations: list[str] = []
         self.redirect_to: str | None = None
+        self.sent_bytes = 0
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
@@ -194,6 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
+            self.owner.sent_bytes += len(body)
             self.wfile.write(body)
 
     def handle(self) -> None:

@@ -5,11 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from agent_api.initplan import InitPlan
-from agent_api.initreport import InitFault, InitReport
-
 from contract.initenv.harness import PROGRAM, Pod
 from contract.initenv.package_index import Hold, PackageIndex
+
+from agent_api.initplan import InitPlan
+from agent_api.initreport import InitFault, InitReport
 
 FILE = {"path": "/shared/hello.txt", "content": "hello"}
 
@@ -54,7 +54,7 @@ def test_a_person_sees_each_step_start_and_end(pod: Pod) -> None:
 
 
 @pytest.mark.parametrize("no_color, coloured", [("", True), ("1", False)])
-def test_colour_is_for_terminals(pod: Pod, no_color: str, coloured: bool) -> None:  # noqa: FBT001 - parametrized
+def test_colour_is_for_terminals(pod: Pod, no_color: str, coloured: bool) -> None:
     pod.plan(files=[FILE])
     ours, theirs = os.openpty()
     env = {**pod.environment(), "NO_COLOR": no_color}

@@ -1,12 +1,11 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from agent_api.initreport import InitFault
-
 from contract.initenv.harness import Pod
+
+from agent_api.initreport import InitFault
 
 
 def test_content_and_copies(pod: Pod) -> None:
@@ -69,7 +68,7 @@ def test_a_link_planted_in_the_volume_is_not_followed(pod: Pod, tmp_path: Path, 
     (pod.shared / "out").symlink_to(outside)
     pod.plan(files=[{"path": f"/shared/{link}/file", "content": "x"}])
     pod.run().error(InitFault.PATH_ESCAPES)
-    assert os.listdir(outside) == ["deeper"]
+    assert [path.name for path in outside.iterdir()] == ["deeper"]
     assert list((outside / "deeper").iterdir()) == []
 
 

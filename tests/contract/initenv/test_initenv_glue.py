@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from agent_api.initreport import InitFault
-
 from contract.initenv.harness import Pod
+
+from agent_api.initreport import InitFault
 
 
 def plan(pod: Pod, runtime: str, name: str, content: str) -> None:

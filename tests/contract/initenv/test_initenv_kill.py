@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_api.initreport import InitFault
-
 from contract.initenv.git_server import GitServer, Repository
 from contract.initenv.harness import Pod
 from contract.initenv.package_index import Hold, PackageIndex
+
+from agent_api.initreport import InitFault
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import os
 from pathlib import Path
 
 import pytest
-from agent_api.initreport import InitFault
-
 from contract.initenv.harness import Pod
+
+from agent_api.initreport import InitFault
 
 FOLDER = "/etc/agentberth/code"
 

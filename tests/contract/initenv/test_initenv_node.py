@@ -4,11 +4,11 @@ import subprocess
 from typing import Any
 
 import pytest
-from agent_api.initreport import InitFault
-
 from contract.initenv.harness import Pod
 from contract.initenv.npm_registry import NpmRegistry, integrity_of
 from contract.initenv.package_index import RESET
+
+from agent_api.initreport import InitFault
 
 
 def plan(pod: Pod, registry: NpmRegistry, *specs: str, lock: Any = None) -> None:
@@ -90,7 +90,7 @@ def test_what_cannot_be_installed(pod: Pod, registry: NpmRegistry, spec: str, fa
     registry.fail("/secret", 403)
     plan(pod, registry, spec)
     outcome = pod.run()
-    assert spec.split("@")[0] in outcome.error(fault).cause
+    assert spec.split("@", maxsplit=1)[0] in outcome.error(fault).cause
     assert outcome.report.steps[0].attempts == 1
     assert not (pod.shared / "sdk").exists()
 

@@ -3,10 +3,10 @@ import time
 from typing import Any
 
 import pytest
-from agent_api.initreport import InitFault
-
 from contract.initenv.harness import Pod
 from contract.initenv.package_index import PackageIndex
+
+from agent_api.initreport import InitFault
 
 SHOW = "import json, os; print(json.dumps([os.getcwd(), dict(os.environ)]))"
 

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_api.initreport import InitFault
-
 from contract.initenv.git_server import GitServer, Repository
 from contract.initenv.harness import Pod
 from contract.initenv.npm_registry import NpmRegistry
 from contract.initenv.package_index import PackageIndex
+
+from agent_api.initreport import InitFault
+
+_KEY = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
 
 
 @pytest.fixture
@@ -20,8 +22,8 @@ def certificates(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
     for command in (
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca",
-        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj /CN=127.0.0.1",
+        f"req -x509 {_KEY} -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca",
+        f"req {_KEY} -keyout server.key -out server.csr -subj /CN=127.0.0.1",
         "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names",
     ):
         subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
@@ -36,7 +38,7 @@ def plan(pod: Pod, certificates: Path, parts: dict[str, Any], *, trusted: bool) 
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_uv(pod: Pod, certificates: Path, trusted: bool) -> None:  # noqa: FBT001 - parametrized
+def test_uv(pod: Pod, certificates: Path, trusted: bool) -> None:
     with PackageIndex((certificates / "server.crt", certificates / "server.key")) as index:
         index.add_wheel("good", "1.0")
         packages = {"runtime": "python", "requirements": ["good"]}
@@ -45,7 +47,7 @@ def test_uv(pod: Pod, certificates: Path, trusted: bool) -> None:  # noqa: FBT00
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_npm(pod: Pod, certificates: Path, trusted: bool) -> None:  # noqa: FBT001 - parametrized
+def test_npm(pod: Pod, certificates: Path, trusted: bool) -> None:
     with NpmRegistry((certificates / "server.crt", certificates / "server.key")) as registry:
         registry.add("good", "1.0.0")
         packages = {"runtime": "nodejs", "requirements": ["good"]}
@@ -54,7 +56,7 @@ def test_npm(pod: Pod, certificates: Path, trusted: bool) -> None:  # noqa: FBT0
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_git(pod: Pod, tmp_path: Path, certificates: Path, trusted: bool) -> None:  # noqa: FBT001 - parametrized
+def test_git(pod: Pod, tmp_path: Path, certificates: Path, trusted: bool) -> None:
     Repository(tmp_path / "repositories" / "agent").commit(main_py="x")
     tls = (certificates / "server.crt", certificates / "server.key")
     with GitServer(tmp_path / "repositories", tls=tls) as server:

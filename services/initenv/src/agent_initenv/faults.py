@@ -75,19 +75,20 @@ _TABLE: Final = (
     ),
     _Row(r"was not found in the package registry|code E404\b|\b404 Not Found", InitFault.PACKAGE_NOT_FOUND),
     _Row(
-        r"No solution found|no trusted hash was provided|code ETARGET|code ERESOLVE|code EUSAGE|requirements are unsatisfiable"
-        r"|`--require-hashes` mode|code EINVALIDPACKAGENAME|code EINVALIDTAGNAME|Couldn't parse requirement",
+        r"No solution found|no trusted hash was provided|code ETARGET|code ERESOLVE|code EUSAGE"
+        r"|requirements are unsatisfiable|`--require-hashes` mode|code EINVALIDPACKAGENAME|code EINVALIDTAGNAME"
+        r"|Couldn't parse requirement",
         InitFault.UNRESOLVABLE,
     ),
 )
 
 _NOISE: Final = re.compile(
-    r"^(?:Using CPython|Using Python|Resolved \d|Prepared \d|Installed \d|npm warn (?!tarball)|npm notice|\s+at |From |remote: "
-    r"|hint: Using|Initialized|npm error (?:A complete|Log files|\s*at |\}|errno|syscall|network|If you|To correct"
-    r"|Note|tarball|code )|Warning: Permanently added)"
+    r"^(?:Using CPython|Using Python|Resolved \d|Prepared \d|Installed \d|npm warn (?!tarball)|npm notice|\s+at |From "
+    r"|remote: |hint: Using|Initialized|Warning: Permanently added|npm error (?:A complete|Log files|\s*at |\}|errno"
+    r"|syscall|network (?!request)|If you|To correct|Note|tarball|code |\s+(?:code|errno|syscall|address|port|type)))"
 )
 _LABEL: Final = re.compile(
-    r"^\s*(?:error:|cause:|fatal:|hint:|npm warn tarball|npm error(?: (?:\d{3}|notarget|ERESOLVE))?)\s*"
+    r"^\s*(?:error:|cause:|fatal:|hint:|npm warn tarball|npm error(?: (?:network|\d{3}|notarget|ERESOLVE))?)\s*"
 )
 
 

@@ -5,7 +5,6 @@ Secrets travel to uv and npm through their environment and files, never through 
 """
 
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +81,8 @@ def _system_trust(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _extra_trust(extra: Path, environment: Mapping[str, str], private: Path) -> dict[str, str]:
     """One bundle of the system's certificates and the extra one: the programs replace, they do not add."""
+    import ssl  # noqa: PLC0415 - milliseconds that only a private authority is worth
+
     system = environment.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
     others = (system, environment.get("NODE_EXTRA_CA_CERTS"))
     parts = [Path(one).read_text() for one in dict.fromkeys(others) if one and Path(one).is_file()]

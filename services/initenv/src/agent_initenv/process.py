@@ -5,7 +5,6 @@ program when that is killed outright, so that no orphan writes into a folder tha
 """
 
 import contextlib
-import ctypes
 import os
 import selectors
 import shutil
@@ -143,6 +142,8 @@ def _start(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> "subpro
 def _death_bond() -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
+    import ctypes  # noqa: PLC0415 - milliseconds that a run without children saves
+
     prctl = ctypes.CDLL(None).prctl
 
     def bind() -> None:
