@@ -31,18 +31,22 @@ class Port(ApiModel):
 
     name: Annotated[
         str,
+        Field(description="Unique in the list; probes and the Service refer to it."),
         StringConstraints(min_length=1, max_length=15),
         Matches(
             r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
             "must be a port name: lower-case letters, digits and '-', at most 15",
         ),
     ]
-    container_port: Annotated[int, Field(ge=1, le=65535)]
-    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+    container_port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        description="Port the agent listens on; the Service has the same."
+    )
+    protocol: Literal["TCP", "UDP", "SCTP"] = Field(default="TCP", description="Transport protocol of the port.")
 
     rules: ClassVar = (
         Rule(
             message=f"ports {', '.join(map(str, PLATFORM_PORTS))} belong to the platform: choose another",
+            reason="The sidecars listen there, and all containers of a Pod share its ports.",
             cel=f"!(self.containerPort in {cel_list(PLATFORM_PORTS)})",
             holds=lambda p: p.container_port not in PLATFORM_PORTS,
             field="containerPort",
@@ -68,6 +72,7 @@ class Container(ApiModel):
     rules: ClassVar = (
         Rule(
             message="/shared, /tools, /workspace, /tmp and /etc/agentberth are mounted by the platform",
+            reason="A second mount over them would hide what was prepared.",
             cel="!has(self.writablePaths) || self.writablePaths.all(p, "
             "!p.matches('^/(shared|tools|workspace|tmp|etc/agentberth)(/.*)?$'))",
             holds=lambda c: not any(_is_platform_path(p) for p in c.writable_paths),
@@ -84,12 +89,17 @@ def _is_platform_path(path: str) -> bool:
 class Agent(ApiModel):
     """The agent itself."""
 
-    type: Literal["container", "code"] = "container"
+    type: Literal["container", "code"] = Field(
+        default="container",
+        description="container runs an image as it is; code runs source code in a runtime image of the platform.",
+    )
     image: Image | None = Field(default=None, description="Shorthand for container.image.")
     name: DnsLabel = Field(default="agent", description="Name of the main container.")
     command: Arguments = Field(default=(), description="Default: the image's, or the runtime with the entrypoint.")
-    args: Arguments = ()
-    ports: Annotated[tuple[Port, ...], Field(max_length=16), ListMap("name")] = ()
+    args: Arguments = Field(default=(), description="Arguments after the command.")
+    ports: Annotated[tuple[Port, ...], Field(max_length=16), ListMap("name")] = Field(
+        default=(), description="Ports the agent serves. With any, a Service of the AgentType's name is made."
+    )
     probes: Probes | None = None
     container: Container | None = None
     code: Code | None = None
@@ -98,11 +108,13 @@ class Agent(ApiModel):
     rules: ClassVar = (
         Rule(
             message="an image is needed: set agent.image or agent.container.image, or use type: code with agent.code",
+            reason="There would be nothing to start.",
             cel="self.type != 'container' || has(self.image) || (has(self.container) && has(self.container.image))",
             holds=lambda a: a.type != "container" or a.own_image is not None,
         ),
         Rule(
             message="agent.image and agent.container.image differ: keep one of them",
+            reason="One of two images would silently win.",
             cel="!has(self.image) || !has(self.container) || !has(self.container.image) "
             "|| self.image == self.container.image",
             holds=lambda a: (
@@ -112,23 +124,27 @@ class Agent(ApiModel):
         ),
         Rule(
             message="type: code needs agent.code with source and runtime",
+            reason="There would be nothing to start.",
             cel="self.type != 'code' || has(self.code)",
             holds=lambda a: a.type != "code" or a.code is not None,
         ),
         Rule(
             message="agent.code is set but the type is container: set type: code",
+            reason="The code would silently be left out.",
             cel="self.type != 'container' || !has(self.code)",
             holds=lambda a: a.type != "container" or a.code is None,
             field="code",
         ),
         Rule(
             message=f"the names {', '.join(PLATFORM_CONTAINERS)} belong to the platform's containers",
+            reason="Two containers of a Pod cannot have one name.",
             cel=f"!(self.name in {cel_list(PLATFORM_CONTAINERS)})",
             holds=lambda a: a.name not in PLATFORM_CONTAINERS,
             field="name",
         ),
         Rule(
             message="environment.sdk needs a runtime: python or nodejs",
+            reason="The installer, and the version packages are chosen for, depend on it.",
             cel="!has(self.environment) || !has(self.environment.sdk) || has(self.environment.sdk.runtime) "
             "|| has(self.code)",
             holds=lambda a: a.sdk is None or a.sdk.runtime is not None or a.code is not None,
@@ -136,6 +152,7 @@ class Agent(ApiModel):
         ),
         Rule(
             message="environment.sdk and code disagree about the runtime or its version: leave them out of sdk",
+            reason="Packages would be installed for another interpreter than the one that runs.",
             cel="!has(self.code) || !has(self.environment) || !has(self.environment.sdk) || ("
             "(!has(self.environment.sdk.runtime) || self.environment.sdk.runtime == self.code.runtime) && "
             "(!has(self.environment.sdk.version) || !has(self.code.version) "

@@ -35,22 +35,24 @@ OWNED_FOLDERS = ("code", "sdk", "glue", ".agentberth")
 class KeyReference(ApiModel):
     """A key of a Secret or ConfigMap in the agent's namespace."""
 
-    name: ObjectName
-    key: DataKey
+    name: ObjectName = Field(description="Name of the Secret or ConfigMap.")
+    key: DataKey = Field(description="Key in its data.")
     optional: bool | None = Field(default=None, description="true: the variable is left out when it is missing.")
 
 
 class FileReference(ApiModel):
     """A key of a ConfigMap in the agent's namespace, mounted as a file."""
 
-    name: ObjectName
-    key: DataKey
+    name: ObjectName = Field(description="Name of the ConfigMap.")
+    key: DataKey = Field(description="Key in its data; the value is the file's content.")
 
 
 class FieldReference(ApiModel):
     """A field of the Pod, as in Kubernetes' downward API."""
 
-    field_path: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    field_path: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        description="Such as metadata.name or status.podIP."
+    )
 
 
 class VariableSource(ApiModel):
@@ -63,6 +65,7 @@ class VariableSource(ApiModel):
     rules: ClassVar = (
         Rule(
             message="valueFrom needs exactly one of secretKeyRef, configMapKeyRef and fieldRef",
+            reason="Kubernetes refuses a variable with two sources or none.",
             cel="[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(x, x).size() == 1",
             holds=lambda v: sum(r is not None for r in (v.secret_key_ref, v.config_map_key_ref, v.field_ref)) == 1,
         ),
@@ -75,24 +78,29 @@ class Variable(ApiModel):
     PATH, PYTHONPATH, NODE_PATH and NODE_OPTIONS are joined with the platform's part instead.
     """
 
-    name: VariableName
-    value: Annotated[str, StringConstraints(max_length=32768)] | None = None
+    name: VariableName = Field(description="Unique in the list, and not one of the platform's own names.")
+    value: Annotated[str, StringConstraints(max_length=32768)] | None = Field(
+        default=None, description="The value as it is. Default: empty."
+    )
     value_from: VariableSource | None = None
 
     rules: ClassVar = (
         Rule(
             message="a variable has either value or valueFrom, not both",
+            reason="Kubernetes refuses a variable with both.",
             cel="!(has(self.value) && has(self.valueFrom))",
             holds=lambda v: v.value is None or v.value_from is None,
         ),
         Rule(
             message=f"this name is set by the platform and cannot be changed: {', '.join(PLATFORM_VARIABLES)}",
+            reason="An agent would look for the platform's services, or for itself, in the wrong place.",
             cel=f"!(self.name in {cel_list(PLATFORM_VARIABLES)})",
             holds=lambda v: v.name not in PLATFORM_VARIABLES,
             field="name",
         ),
         Rule(
             message=f"{', '.join(JOINED_VARIABLES)} are joined with the platform's part: use value, not valueFrom",
+            reason="A value that only the kubelet can read cannot be joined while rendering.",
             cel=f"!(self.name in {cel_list(JOINED_VARIABLES)}) || !has(self.valueFrom)",
             holds=lambda v: v.name not in JOINED_VARIABLES or v.value_from is None,
             field="valueFrom",
@@ -134,6 +142,7 @@ class GlueCode(ApiModel):
 
     source: Annotated[
         SharedPath,
+        Field(description="Path under /shared, made by `files` or by the agent's code; missing, it fails the start."),
         Matches(
             r".*\.(py|js|cjs|mjs)",
             "must end in .py (python) or .js, .cjs or .mjs (nodejs): the ending picks the runtime",
@@ -144,18 +153,22 @@ class GlueCode(ApiModel):
 class File(ApiModel):
     """A file that the init container writes under /shared."""
 
-    path: RelativePath
-    content: Annotated[str, StringConstraints(max_length=262144)] | None = None
+    path: RelativePath = Field(description="Relative to /shared. Below bin/ the file is made executable.")
+    content: Annotated[str, StringConstraints(max_length=262144)] | None = Field(
+        default=None, description="The file's text: at most 256 KiB, because it is kept in the agent's ConfigMap."
+    )
     config_map_key_ref: FileReference | None = None
 
     rules: ClassVar = (
         Rule(
             message="a file needs exactly one of content and configMapKeyRef",
+            reason="An empty file, or one of two contents, would be written unasked.",
             cel="has(self.content) != has(self.configMapKeyRef)",
             holds=lambda f: (f.content is None) != (f.config_map_key_ref is None),
         ),
         Rule(
             message="code, sdk, glue and .agentberth under /shared are written by the platform: choose another path",
+            reason="Those folders are replaced as a whole: the file would vanish.",
             cel="!self.path.matches('^(code|sdk|glue|[.]agentberth)(/.*)?$')",
             holds=lambda f: f.path.split("/")[0] not in OWNED_FOLDERS,
             field="path",
@@ -166,9 +179,13 @@ class File(ApiModel):
 class Setup(ApiModel):
     """An extra step of the init container, run after everything else is prepared. No shell is involved."""
 
-    name: DnsLabel
-    command: Annotated[Arguments, Field(min_length=1)]
-    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
+    name: DnsLabel = Field(description="Unique in the list; the log and errors name the step by it.")
+    command: Annotated[Arguments, Field(min_length=1)] = Field(
+        description="Program and arguments, run in /shared/code, or in /shared without code."
+    )
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=300, description="The step fails when it still runs after it."
+    )
 
 
 class SharedVolume(ApiModel):
@@ -180,10 +197,16 @@ class SharedVolume(ApiModel):
 class Environment(ApiModel):
     """What is prepared for the agent before it starts."""
 
-    variables: Annotated[tuple[Variable, ...], Field(max_length=128), ListMap("name")] = ()
+    variables: Annotated[tuple[Variable, ...], Field(max_length=128), ListMap("name")] = Field(
+        default=(), description="Environment variables of the agent container."
+    )
     sdk: Sdk | None = None
     glue_code: GlueCode | None = None
-    files: Annotated[tuple[File, ...], Field(max_length=64), ListMap("path")] = ()
-    setup: Annotated[tuple[Setup, ...], Field(max_length=16), ListMap("name")] = ()
+    files: Annotated[tuple[File, ...], Field(max_length=64), ListMap("path")] = Field(
+        default=(), description="Files written under /shared before the agent starts."
+    )
+    setup: Annotated[tuple[Setup, ...], Field(max_length=16), ListMap("name")] = Field(
+        default=(), description="Commands of the init container, in this order."
+    )
     volume: SharedVolume | None = None
     image: Image | None = Field(default=None, description="A custom init image, built FROM agent-initenv.")

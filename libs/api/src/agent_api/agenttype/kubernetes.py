@@ -13,38 +13,50 @@ HeaderName = Annotated[str, StringConstraints(max_length=128)]
 class HttpHeader(ApiModel):
     """A header of an HTTP probe."""
 
-    name: HeaderName
-    value: Text
+    name: HeaderName = Field(description="Name of the header.")
+    value: Text = Field(description="Value of the header.")
 
 
 class HttpGetAction(ApiModel):
     """Probe by an HTTP GET: any status from 200 to 399 is healthy."""
 
-    path: Annotated[str, StringConstraints(max_length=1024)] = "/"
-    port: IntOrString
-    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
-    host: Annotated[str, StringConstraints(max_length=253)] | None = None
-    http_headers: Annotated[tuple[HttpHeader, ...], Field(max_length=16)] = ()
+    path: Annotated[str, StringConstraints(max_length=1024)] = Field(default="/", description="Path of the request.")
+    port: IntOrString = Field(description="Port of the container: its number, or the name of one of agent.ports.")
+    scheme: Literal["HTTP", "HTTPS"] = Field(
+        default="HTTP", description="HTTPS is asked without checking the certificate."
+    )
+    host: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None, description="Default: the Pod's address."
+    )
+    http_headers: Annotated[tuple[HttpHeader, ...], Field(max_length=16)] = Field(
+        default=(), description="Headers of the request."
+    )
 
 
 class TcpSocketAction(ApiModel):
     """Probe by opening a connection."""
 
-    port: IntOrString
-    host: Annotated[str, StringConstraints(max_length=253)] | None = None
+    port: IntOrString = Field(description="Port of the container: its number, or the name of one of agent.ports.")
+    host: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None, description="Default: the Pod's address."
+    )
 
 
 class ExecAction(ApiModel):
     """Probe by a command in the container: exit code 0 is healthy."""
 
-    command: Arguments
+    command: Arguments = Field(description="Program and arguments. No shell is involved.")
 
 
 class GrpcAction(ApiModel):
     """Probe by the gRPC health protocol."""
 
-    port: Annotated[int, Field(ge=1, le=65535)]
-    service: Annotated[str, StringConstraints(max_length=253)] | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        description="Port of the container, by number only: the kubelet takes no name here."
+    )
+    service: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None, description="Name of the service that is asked for. Default: the server as a whole."
+    )
 
 
 class Probe(ApiModel):
@@ -54,16 +66,31 @@ class Probe(ApiModel):
     tcp_socket: TcpSocketAction | None = None
     exec: ExecAction | None = None
     grpc: GrpcAction | None = None
-    initial_delay_seconds: Annotated[int, Field(ge=0, le=3600)] | None = None
-    period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = None
-    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] | None = None
-    success_threshold: Annotated[int, Field(ge=1, le=100)] | None = None
-    failure_threshold: Annotated[int, Field(ge=1, le=1000)] | None = None
-    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = None
+    initial_delay_seconds: Annotated[int, Field(ge=0, le=3600)] | None = Field(
+        default=None, description="Wait before the first probe. Default: 0."
+    )
+    period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
+        default=None, description="From one probe to the next. Default: 10."
+    )
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
+        default=None, description="Of one probe. Default: 1."
+    )
+    success_threshold: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None,
+        description="Successes in a row that make it healthy. Default: 1; liveness and startup take 1 only.",
+    )
+    failure_threshold: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Failures in a row that make it unhealthy. Default: 3."
+    )
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
+        default=None,
+        description="Instead of the Pod's grace period when the probe kills the container; not for readiness.",
+    )
 
     rules: ClassVar = (
         Rule(
             message="a probe needs exactly one of httpGet, tcpSocket, exec and grpc",
+            reason="The kubelet could not tell which check decides.",
             cel="[has(self.httpGet), has(self.tcpSocket), has(self.exec), has(self.grpc)].filter(x, x).size() == 1",
             holds=lambda p: sum(a is not None for a in (p.http_get, p.tcp_socket, p.exec, p.grpc)) == 1,
         ),
@@ -84,12 +111,17 @@ Capability = Annotated[str, StringConstraints(max_length=64)]
 class Capabilities(ApiModel):
     """Linux capabilities. All are dropped by default."""
 
-    add: Annotated[tuple[Capability, ...], Field(max_length=16)] = ()
-    drop: Annotated[tuple[Capability, ...], Field(max_length=48)] = ()
+    add: Annotated[tuple[Capability, ...], Field(max_length=16)] = Field(
+        default=(), description="Only NET_BIND_SERVICE, for ports below 1024."
+    )
+    drop: Annotated[tuple[Capability, ...], Field(max_length=48)] = Field(
+        default=(), description="With the restricted profile always ALL, whatever is said here."
+    )
 
     rules: ClassVar = (
         Rule(
             message="only NET_BIND_SERVICE may be added: agents run without privileges",
+            reason="Any other capability reaches beyond the container; PodSecurity refuses it too.",
             cel="!has(self.add) || self.add.all(c, c == 'NET_BIND_SERVICE')",
             holds=lambda c: all(name == "NET_BIND_SERVICE" for name in c.add),
             field="add",
@@ -100,15 +132,19 @@ class Capabilities(ApiModel):
 class SeccompProfile(ApiModel):
     """Seccomp profile; RuntimeDefault unless a profile of the node is named."""
 
-    type: Literal["RuntimeDefault", "Localhost"] = "RuntimeDefault"
-    localhost_profile: Text | None = None
+    type: Literal["RuntimeDefault", "Localhost"] = Field(
+        default="RuntimeDefault", description="Unconfined is not offered: it would switch the filter off."
+    )
+    localhost_profile: Text | None = Field(
+        default=None, description="With Localhost: the profile's file below the kubelet's seccomp folder."
+    )
 
 
 class SeLinuxOptions(ApiModel):
     """SELinux labels."""
 
-    level: Text | None = None
-    type: Text | None = None
+    level: Text | None = Field(default=None, description="Such as s0:c123,c456.")
+    type: Text | None = Field(default=None, description="Such as container_t.")
 
 
 UserId = Annotated[int, Field(ge=0, le=2147483647)]
@@ -116,12 +152,14 @@ UserId = Annotated[int, Field(ge=0, le=2147483647)]
 _NOT_ROOT = (
     Rule(
         message="root is not allowed: use another runAsUser than 0",
+        reason="Root in a container owns every file that a mount shows it.",
         cel="!has(self.runAsUser) || self.runAsUser != 0",
         holds=lambda s: s.run_as_user != 0,
         field="runAsUser",
     ),
     Rule(
         message="runAsNonRoot cannot be switched off: agents never run as root",
+        reason="An image without a user of its own would start as root.",
         cel="!has(self.runAsNonRoot) || self.runAsNonRoot",
         holds=lambda s: s.run_as_non_root is not False,
         field="runAsNonRoot",
@@ -132,12 +170,20 @@ _NOT_ROOT = (
 class SecurityContext(ApiModel):
     """Security context of the agent container. It can only ask for what the Pod's hardening allows."""
 
-    run_as_user: UserId | None = None
-    run_as_group: UserId | None = None
-    run_as_non_root: bool | None = None
+    run_as_user: UserId | None = Field(
+        default=None,
+        description="Default: the Pod context's user, else 10001 with the restricted profile, else the image's own.",
+    )
+    run_as_group: UserId | None = Field(default=None, description="Default: 10000, the group of the Pod's volumes.")
+    run_as_non_root: bool | None = Field(
+        default=None,
+        description="true is the only value: the kubelet refuses root. Default: true with the restricted profile.",
+    )
     read_only_root_filesystem: bool | None = Field(default=None, description="false needs security.profile: baseline.")
-    allow_privilege_escalation: bool | None = None
-    privileged: bool | None = None
+    allow_privilege_escalation: bool | None = Field(
+        default=None, description="false is the only value; it is set in any case."
+    )
+    privileged: bool | None = Field(default=None, description="false is the only value.")
     capabilities: Capabilities | None = None
     seccomp_profile: SeccompProfile | None = None
     se_linux_options: SeLinuxOptions | None = None
@@ -146,12 +192,14 @@ class SecurityContext(ApiModel):
         *_NOT_ROOT,
         Rule(
             message="privileged containers are not allowed",
+            reason="A privileged container is root on the node.",
             cel="!has(self.privileged) || !self.privileged",
             holds=lambda s: not s.privileged,
             field="privileged",
         ),
         Rule(
             message="privilege escalation is not allowed",
+            reason="A setuid program would get rights that the container was not given.",
             cel="!has(self.allowPrivilegeEscalation) || !self.allowPrivilegeEscalation",
             holds=lambda s: not s.allow_privilege_escalation,
             field="allowPrivilegeEscalation",
@@ -162,14 +210,24 @@ class SecurityContext(ApiModel):
 class PodSecurityContext(ApiModel):
     """Security context of the Pod, merged over the platform's own."""
 
-    run_as_user: UserId | None = None
-    run_as_group: UserId | None = None
-    run_as_non_root: bool | None = None
+    run_as_user: UserId | None = Field(
+        default=None,
+        description="User of the agent container when its own context names none. Init and sidecars keep theirs.",
+    )
+    run_as_group: UserId | None = Field(
+        default=None, description="Group of all containers. Default: 10000, the group of the Pod's volumes."
+    )
+    run_as_non_root: bool | None = Field(default=None, description="true is the only value.")
     fs_group: UserId | None = Field(
         default=None, description="Group of the volumes. Default 10000, shared by all containers."
     )
-    fs_group_change_policy: Literal["OnRootMismatch", "Always"] | None = None
-    supplemental_groups: Annotated[tuple[UserId, ...], Field(max_length=32)] = ()
+    fs_group_change_policy: Literal["OnRootMismatch", "Always"] | None = Field(
+        default=None,
+        description="When files get the volume's group. Default: OnRootMismatch, quick on large volumes.",
+    )
+    supplemental_groups: Annotated[tuple[UserId, ...], Field(max_length=32)] = Field(
+        default=(), description="Further groups of all containers, such as one that a claim's files belong to."
+    )
     seccomp_profile: SeccompProfile | None = None
     se_linux_options: SeLinuxOptions | None = None
 
@@ -187,5 +245,5 @@ ResourceMap = Annotated[dict[Annotated[str, StringConstraints(max_length=128)], 
 class Resources(ApiModel):
     """Requests and limits of one container; what is not set comes from the profile."""
 
-    requests: ResourceMap = Field(default_factory=dict)
-    limits: ResourceMap = Field(default_factory=dict)
+    requests: ResourceMap = Field(default_factory=dict, description="What the scheduler reserves, by resource.")
+    limits: ResourceMap = Field(default_factory=dict, description="What the container may use at most, by resource.")

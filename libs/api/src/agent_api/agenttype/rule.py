@@ -26,11 +26,13 @@ def cel_list(values: tuple[str | int, ...]) -> str:
 class Rule:
     """A condition over several fields of one object.
 
-    `cel` sees the object as `self` with defaults applied; `holds` gets the parsed model. `field` is the JSON
-    name of the field the message is about, empty for the object itself.
+    `reason` says what would go wrong without the rule. `cel` sees the object as `self` with defaults applied;
+    `holds` gets the parsed model. `field` is the JSON name of the field the message is about, empty for the
+    object itself.
     """
 
     message: str
+    reason: str
     cel: str
     holds: Callable[[Any], bool]
     field: str = ""

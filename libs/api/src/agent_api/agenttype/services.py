@@ -31,9 +31,13 @@ ToolPattern = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 class CustomTool(ApiModel):
     """A tool of the agent's own. It is required unless `tools.optional` names it."""
 
-    name: ToolName
-    version: Annotated[str, StringConstraints(max_length=64)] | None = None
-    source: ToolSource
+    name: ToolName = Field(description="Unique in the list; tools.optional and the policy refer to it.")
+    version: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None, description="For the status and the lock file; the source decides what is installed."
+    )
+    source: ToolSource = Field(
+        description="Where it comes from. Plain http is refused: a download could be changed on its way."
+    )
     sha256: (
         Annotated[
             str,
@@ -71,18 +75,22 @@ class Tools(ApiModel):
 
     required: ToolNames = Field(default=(), description="The Pod is not ready without them.")
     optional: ToolNames = Field(default=(), description="A failure only degrades the agent.")
-    custom: Annotated[tuple[CustomTool, ...], Field(max_length=64), ListMap("name")] = ()
+    custom: Annotated[tuple[CustomTool, ...], Field(max_length=64), ListMap("name")] = Field(
+        default=(), description="Tools that the platform's catalogue does not have."
+    )
     policy: ToolPolicy = ToolPolicy()
 
     rules: ClassVar = (
         Rule(
             message="a tool is named in both required and optional: keep one of them",
+            reason="It would be unclear whether a failure keeps the agent from starting.",
             cel="!has(self.required) || !has(self.optional) || !self.required.exists(t, t in self.optional)",
             holds=lambda t: not set(t.required) & set(t.optional),
             field="optional",
         ),
         Rule(
             message="policy.requireChecksum is on: every custom tool from https:// needs sha256",
+            reason="The download would be refused in the Pod: better now than at the start.",
             cel="!has(self.policy) || !self.policy.requireChecksum || !has(self.custom) || self.custom.all(t, "
             "has(t.sha256) || !t.source.matches('^(mcp[+]stdio:)?https://'))",
             holds=lambda t: (
@@ -131,6 +139,7 @@ class Memory(ApiModel):
     rules: ClassVar = (
         Rule(
             message="persistence, url and credentialsSecret are for type: redis",
+            reason="The setting would have no effect, and data thought to be kept would be lost.",
             cel="self.type == 'redis' || !has(self.config) || (!has(self.config.url) "
             "&& !has(self.config.credentialsSecret) && (!has(self.config.persistence) || !self.config.persistence))",
             holds=lambda m: (
@@ -140,6 +149,7 @@ class Memory(ApiModel):
         ),
         Rule(
             message="persistence is for the platform's own redis, not for a server at url",
+            reason="The platform cannot make another server keep its data.",
             cel="!has(self.config) || !has(self.config.url) || !has(self.config.persistence) "
             "|| !self.config.persistence",
             holds=lambda m: not (m.config.url and m.config.persistence),
@@ -147,6 +157,7 @@ class Memory(ApiModel):
         ),
         Rule(
             message="credentials in the url would be readable by anyone: use credentialsSecret",
+            reason="Whoever may read the AgentType could read the password.",
             cel="!has(self.config) || !has(self.config.url) || !self.config.url.contains('@')",
             holds=lambda m: "@" not in (m.config.url or ""),
             field="config",
@@ -160,10 +171,14 @@ ModelName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 class ProviderTimeouts(ApiModel):
     """Limits of one call to a provider, in seconds; the defaults are in docs/reference."""
 
-    connect: Annotated[float, Field(gt=0, le=3600)] | None = None
-    first_token: Annotated[float, Field(gt=0, le=3600)] | None = None
-    idle: Annotated[float, Field(gt=0, le=3600)] | None = None
-    total: Annotated[float, Field(gt=0, le=86400)] | None = None
+    connect: Annotated[float, Field(gt=0, le=3600)] | None = Field(default=None, description="To open the connection.")
+    first_token: Annotated[float, Field(gt=0, le=3600)] | None = Field(
+        default=None, description="Until the first part of an answer; reasoning models need more."
+    )
+    idle: Annotated[float, Field(gt=0, le=3600)] | None = Field(
+        default=None, description="Between two parts of a stream."
+    )
+    total: Annotated[float, Field(gt=0, le=86400)] | None = Field(default=None, description="Of a whole call.")
 
 
 class ProviderConfig(OpenModel):
@@ -182,8 +197,10 @@ class ProviderConfig(OpenModel):
 class Provider(ApiModel):
     """A model provider. Its key is mounted in llmgateway only."""
 
-    name: DnsLabel
-    type: Literal["openai", "anthropic", "openai-compatible", "mock"]
+    name: DnsLabel = Field(description="Unique in the list; routes and the status refer to it.")
+    type: Literal["openai", "anthropic", "openai-compatible", "mock"] = Field(
+        description="Protocol of the provider; mock answers from a script, for offline work and tests."
+    )
     credentials_secret: ObjectName | None = Field(
         default=None, description="Secret with one or more API keys, one per key of the Secret."
     )
@@ -192,11 +209,13 @@ class Provider(ApiModel):
     rules: ClassVar = (
         Rule(
             message="this provider needs credentialsSecret",
+            reason="Every call would be refused by the provider.",
             cel="!(self.type in ['openai', 'anthropic']) || has(self.credentialsSecret)",
             holds=lambda p: p.type not in {"openai", "anthropic"} or p.credentials_secret is not None,
         ),
         Rule(
             message="an openai-compatible provider needs config.baseUrl",
+            reason="There is no public address to fall back on.",
             cel="self.type != 'openai-compatible' || (has(self.config) && has(self.config.baseUrl))",
             holds=lambda p: p.type != "openai-compatible" or p.config.base_url is not None,
         ),
@@ -206,29 +225,37 @@ class Provider(ApiModel):
 class Route(ApiModel):
     """One provider and model that an alias leads to."""
 
-    provider: DnsLabel
+    provider: DnsLabel = Field(description="Name of one of llm.providers.")
     model: ModelName | None = Field(default=None, description="Default: config.model of the provider.")
 
 
 class ModelAlias(ApiModel):
     """A model name of the agent's own, with the routes to try in order."""
 
-    name: ModelName
-    routes: Annotated[tuple[Route, ...], Field(min_length=1, max_length=8)]
+    name: ModelName = Field(description="The name that the agent asks for.")
+    routes: Annotated[tuple[Route, ...], Field(min_length=1, max_length=8)] = Field(description="Tried in this order.")
 
 
 class Budget(ApiModel):
     """What the agent may spend; over it requests are answered with 429."""
 
-    tokens_per_hour: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = None
-    usd_per_day: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    tokens_per_hour: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = Field(
+        default=None, description="Input and output together. Default: no limit."
+    )
+    usd_per_day: Annotated[float, Field(gt=0, le=1_000_000)] | None = Field(
+        default=None, description="By the gateway's price table. Default: no limit."
+    )
 
 
 class Llm(ApiModel):
     """Model providers behind llmgateway; their order is the failover order."""
 
-    providers: Annotated[tuple[Provider, ...], Field(min_length=1, max_length=16), ListMap("name")]
-    models: Annotated[tuple[ModelAlias, ...], Field(max_length=32), ListMap("name")] = ()
+    providers: Annotated[tuple[Provider, ...], Field(min_length=1, max_length=16), ListMap("name")] = Field(
+        description="In the order of failover."
+    )
+    models: Annotated[tuple[ModelAlias, ...], Field(max_length=32), ListMap("name")] = Field(
+        default=(), description="Model names of the agent's own, so that its code names no provider."
+    )
     delivery: Literal["live", "complete"] = Field(
         default="live",
         description="live: stream at once. complete: whole answers only, so that they can fail over.",
@@ -238,6 +265,7 @@ class Llm(ApiModel):
     rules: ClassVar = (
         Rule(
             message="a route names a provider that is not in llm.providers",
+            reason="The alias would lead nowhere, and be noticed on its first use only.",
             cel="!has(self.models) || self.models.all(m, m.routes.all(r, "
             "self.providers.exists(p, p.name == r.provider)))",
             holds=lambda llm: {r.provider for m in llm.models for r in m.routes} <= {p.name for p in llm.providers},

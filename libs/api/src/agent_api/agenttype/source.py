@@ -30,8 +30,13 @@ SourcePath = Annotated[
 class Source(ApiModel):
     """A git repository, or a folder the init container can see."""
 
-    type: Literal["git", "local"]
-    repository: Repository | None = None
+    type: Literal["git", "local"] = Field(
+        description="git fetches a revision; local copies a folder that is mounted or in the init image."
+    )
+    repository: Repository | None = Field(
+        default=None,
+        description="git: https://, http:// or ssh:// address, or user@host:path.",
+    )
     revision: Revision | None = Field(default=None, description="Branch, tag or full commit id. Default: HEAD.")
     path: SourcePath | None = Field(
         default=None,
@@ -48,11 +53,13 @@ class Source(ApiModel):
     rules: ClassVar = (
         Rule(
             message="a git source needs a repository",
+            reason="There would be nothing to fetch.",
             cel="self.type != 'git' || has(self.repository)",
             holds=lambda s: s.type != "git" or s.repository is not None,
         ),
         Rule(
             message="repository, revision and credentialsSecret are for a git source: set type: git or remove them",
+            reason="They would silently have no effect.",
             cel="self.type == 'git' || (!has(self.repository) && !has(self.revision) && !has(self.credentialsSecret))",
             holds=lambda s: (
                 s.type == "git" or (s.repository is None and s.revision is None and s.credentials_secret is None)
@@ -60,21 +67,25 @@ class Source(ApiModel):
         ),
         Rule(
             message="configMap and persistentVolumeClaim are for a local source: set type: local or remove them",
+            reason="They would silently have no effect.",
             cel="self.type == 'local' || (!has(self.configMap) && !has(self.persistentVolumeClaim))",
             holds=lambda s: s.type == "local" or (s.config_map is None and s.persistent_volume_claim is None),
         ),
         Rule(
             message="a local source needs path, configMap or persistentVolumeClaim",
+            reason="There would be nothing to copy.",
             cel="self.type != 'local' || has(self.path) || has(self.configMap) || has(self.persistentVolumeClaim)",
             holds=lambda s: s.type != "local" or bool(s.path or s.config_map or s.persistent_volume_claim),
         ),
         Rule(
             message="a local source has either configMap or persistentVolumeClaim, not both",
+            reason="One of two places would silently win.",
             cel="!(has(self.configMap) && has(self.persistentVolumeClaim))",
             holds=lambda s: s.config_map is None or s.persistent_volume_claim is None,
         ),
         Rule(
             message="path must stay inside its source: '..' is not allowed",
+            reason="Other files of the volume or of the init container would be copied.",
             cel="self.type == 'local' && !has(self.configMap) && !has(self.persistentVolumeClaim) "
             "|| !has(self.path) || !self.path.split('/').exists(p, p == '..')",
             holds=lambda s: s.names_folder or ".." not in (s.path or "").split("/"),
@@ -82,6 +93,7 @@ class Source(ApiModel):
         ),
         Rule(
             message="credentials in the repository address would be readable by anyone: use credentialsSecret",
+            reason="Whoever may read the AgentType could read the password.",
             cel="!has(self.repository) || !self.repository.matches('^https?://[^/]*@')",
             holds=lambda s: (
                 not (s.repository or "").startswith("http")
@@ -101,7 +113,7 @@ class Code(ApiModel):
     """Code and the runtime that runs it; the platform's runtime table picks the image."""
 
     source: Source
-    runtime: Runtime
+    runtime: Runtime = Field(description="Language of the code; picks the image from the platform's runtime table.")
     version: RuntimeVersion | None = Field(
         default=None, description="Version of the runtime. Default: the platform's default for it."
     )

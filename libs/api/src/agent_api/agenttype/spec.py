@@ -33,7 +33,7 @@ class Tracing(ApiModel):
 class Monitoring(ApiModel):
     """What is measured of the agent's Pods."""
 
-    enabled: bool = True
+    enabled: bool = Field(default=True, description="false: nothing is made for the collection of metrics.")
     metrics: Annotated[tuple[MetricName, ...], Field(max_length=64)] = Field(
         default=(), description="Names of the platform's metrics to keep; empty keeps all."
     )
@@ -43,8 +43,12 @@ class Monitoring(ApiModel):
 class Egress(ApiModel):
     """Where the agent's Pods may connect to, beside DNS and what their providers need."""
 
-    allowed_cidrs: Annotated[tuple[Cidr, ...], Field(max_length=64)] = Field(default=(), alias="allowedCIDRs")
-    allowed_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=64)] = ()
+    allowed_cidrs: Annotated[tuple[Cidr, ...], Field(max_length=64)] = Field(
+        default=(), alias="allowedCIDRs", description="Networks, such as that of a database."
+    )
+    allowed_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=64)] = Field(
+        default=(), description="Namespaces, by name."
+    )
 
 
 class NetworkPolicy(ApiModel):
@@ -90,6 +94,7 @@ class Spec(ApiModel):
     rules: ClassVar = (
         Rule(
             message="scaling and replicas are for a Deployment: a Job or CronJob decides its own Pods",
+            reason="They would silently have no effect.",
             cel="!has(self.workload) || self.workload.kind == 'Deployment' "
             "|| (!has(self.scaling) && !has(self.replicas))",
             holds=lambda s: s.workload.kind == "Deployment" or (s.scaling is None and s.replicas is None),
@@ -97,12 +102,14 @@ class Spec(ApiModel):
         ),
         Rule(
             message="scaling decides the number of Pods: remove replicas",
+            reason="Two owners of one number would overwrite each other.",
             cel="!has(self.scaling) || !has(self.replicas)",
             holds=lambda s: s.scaling is None or s.replicas is None,
             field="replicas",
         ),
         Rule(
             message="inmemory memory is per Pod, so replicas would not share it: use type: redis or one replica",
+            reason="Replicas would each see another memory.",
             cel="!has(self.memory) || self.memory.type != 'inmemory' || ("
             "(!has(self.scaling) || self.scaling.maxReplicas == 1) && (!has(self.replicas) || self.replicas <= 1))",
             holds=lambda s: (
@@ -114,6 +121,7 @@ class Spec(ApiModel):
         ),
         Rule(
             message="port 6379 belongs to the inmemory memory: choose another for the agent",
+            reason="The sidecar listens there, and all containers of a Pod share its ports.",
             cel="!has(self.memory) || self.memory.type != 'inmemory' || !has(self.agent.ports) "
             "|| self.agent.ports.all(p, p.containerPort != 6379)",
             holds=lambda s: (
@@ -123,6 +131,7 @@ class Spec(ApiModel):
         ),
         Rule(
             message="a writable root file system needs security.profile: baseline",
+            reason="The profile asked for would silently not be kept.",
             cel="!has(self.agent.container) || !has(self.agent.container.securityContext) "
             "|| !has(self.agent.container.securityContext.readOnlyRootFilesystem) "
             "|| self.agent.container.securityContext.readOnlyRootFilesystem "
@@ -164,6 +173,7 @@ class AgentType(ApiModel):
         Rule(
             message=f"metadata.name must be at most {NAME_LENGTH} characters: lower-case letters, digits and '-', "
             "starting with a letter, because Services and Jobs are named after it",
+            reason="Kubernetes would refuse the objects that are named after it.",
             cel=f"self.metadata.name.size() <= {NAME_LENGTH} "
             "&& self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
             holds=lambda a: _is_usable_name(a.metadata.name),

@@ -63,27 +63,48 @@ class Reason(StrEnum):
 class Condition(ApiModel):
     """A Kubernetes condition; lastTransitionTime moves only when status does."""
 
-    type: Annotated[str, StringConstraints(max_length=316)]
-    status: Literal["True", "False", "Unknown"]
-    observed_generation: int = 0
-    last_transition_time: Annotated[str, StringConstraints(max_length=64)]
-    reason: Annotated[str, StringConstraints(max_length=1024)]
-    message: Message = ""
+    type: Annotated[str, StringConstraints(max_length=316)] = Field(description="One of the condition types below.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Unknown: it cannot be said yet.")
+    observed_generation: int = Field(default=0, description="Generation of the spec that the condition is about.")
+    last_transition_time: Annotated[str, StringConstraints(max_length=64)] = Field(
+        description="RFC 3339; moves only when status does."
+    )
+    reason: Annotated[str, StringConstraints(max_length=1024)] = Field(
+        description="One word for programs: a constant, listed below."
+    )
+    message: Message = Field(default="", description="One or more sentences for people.")
+
+
+class LastRun(ApiModel):
+    """How the newest finished Job ended; kept when the Job itself is cleaned away."""
+
+    job: Annotated[str, StringConstraints(max_length=253)]
+    result: Literal["Succeeded", "Failed"]
+    finished_at: Annotated[str, StringConstraints(max_length=64)]
 
 
 class Status(ApiModel):
     """The observed state of an AgentType."""
 
-    phase: Phase | None = None
-    message: Message | None = None
+    phase: Phase | None = Field(
+        default=None, description="The whole in one word. Never Running before the agent container is ready."
+    )
+    message: Message | None = Field(default=None, description="Message of the Ready condition.")
     reason: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
         default=None, description="Reason of the Ready condition, for the column of that name."
     )
-    observed_generation: int | None = None
-    replicas: int | None = None
-    ready_replicas: int | None = None
-    selector: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=32), ListMap("type")] = ()
+    observed_generation: int | None = Field(
+        default=None, description="Generation of the spec that this status is about."
+    )
+    replicas: int | None = Field(default=None, description="Pods there are; read by the scale subresource.")
+    ready_replicas: int | None = Field(default=None, description="Pods whose containers are all ready.")
+    selector: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
+        default=None, description="Label selector of the Pods; read by the scale subresource."
+    )
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=32), ListMap("type")] = Field(
+        default=(), description="One of each type."
+    )
+    last_run: LastRun | None = Field(default=None, description="Job and CronJob: how the last run ended.")
     tool_status: KubernetesObject | None = Field(default=None, description="Per tool: state, version, source, error.")
-    memory_status: KubernetesObject | None = None
+    memory_status: KubernetesObject | None = Field(default=None, description="State of the agent's memory.")
     llm_status: KubernetesObject | None = Field(default=None, description="Per provider: state and last error.")

@@ -21,8 +21,14 @@ Schedule = Annotated[
 class Workload(ApiModel):
     """The kind of workload that carries the agent's Pods."""
 
-    kind: Literal["Deployment", "Job", "CronJob"] = "Deployment"
-    schedule: Schedule | None = None
+    kind: Literal["Deployment", "Job", "CronJob"] = Field(
+        default="Deployment",
+        description="Deployment keeps Pods running; Job runs once for each change of the spec; CronJob by schedule.",
+    )
+    schedule: Schedule | None = Field(
+        default=None,
+        description="CronJob: five fields, or one such as @hourly, in the time zone of the cluster's controller.",
+    )
     active_deadline_seconds: Annotated[int, Field(ge=1, le=31536000)] | None = Field(
         default=None, description="Job and CronJob: the run is stopped after it."
     )
@@ -40,16 +46,19 @@ class Workload(ApiModel):
     rules: ClassVar = (
         Rule(
             message="a CronJob needs a schedule",
+            reason="Kubernetes refuses a CronJob without one.",
             cel="self.kind != 'CronJob' || has(self.schedule)",
             holds=lambda w: w.kind != "CronJob" or w.schedule is not None,
         ),
         Rule(
             message="schedule and concurrencyPolicy are for kind: CronJob",
+            reason="An agent meant to run by schedule would run all the time.",
             cel="self.kind == 'CronJob' || (!has(self.schedule) && !has(self.concurrencyPolicy))",
             holds=lambda w: w.kind == "CronJob" or (w.schedule is None and w.concurrency_policy is None),
         ),
         Rule(
             message="activeDeadlineSeconds, backoffLimit and ttlSecondsAfterFinished are for kind: Job or CronJob",
+            reason="They would silently have no effect.",
             cel="self.kind != 'Deployment' || (!has(self.activeDeadlineSeconds) && !has(self.backoffLimit) "
             "&& !has(self.ttlSecondsAfterFinished))",
             holds=lambda w: (
@@ -63,7 +72,9 @@ class Workload(ApiModel):
 class ResourcePlan(ApiModel):
     """Requests and limits: a profile, and exceptions to it per container."""
 
-    profile: Literal["small", "medium", "large"] = "small"
+    profile: Literal["small", "medium", "large"] = Field(
+        default="small", description="Sizes of all containers, as the platform defines them."
+    )
     agent: Resources | None = None
     init: Resources | None = None
     toolproxy: Resources | None = None
@@ -76,14 +87,16 @@ class ScalingMetric(OpenModel):
 
     names_unknown: ClassVar = False
 
-    type: Literal["Resource", "ContainerResource", "Pods", "Object", "External"]
+    type: Literal["Resource", "ContainerResource", "Pods", "Object", "External"] = Field(
+        description="Kind of metric; its settings stand beside it, as in autoscaling/v2."
+    )
 
 
 class Scaling(ApiModel):
     """A HorizontalPodAutoscaler on the agent's Deployment, and a PodDisruptionBudget with it."""
 
-    min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    max_replicas: Annotated[int, Field(ge=1, le=1000)]
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="Pods there are at least.")
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(description="Pods there are at most.")
     metrics: Annotated[tuple[ScalingMetric, ...], Field(max_length=16)] = Field(
         default=(), description="Default: 80 % of the agent container's CPU request."
     )
@@ -92,6 +105,7 @@ class Scaling(ApiModel):
     rules: ClassVar = (
         Rule(
             message="minReplicas is larger than maxReplicas",
+            reason="Kubernetes refuses such an autoscaler.",
             cel="self.minReplicas <= self.maxReplicas",
             holds=lambda s: s.min_replicas <= s.max_replicas,
             field="minReplicas",
