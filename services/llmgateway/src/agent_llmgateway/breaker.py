@@ -74,6 +74,11 @@ class BreakerBoard:
         breaker.probing = True
         return True
 
+    def begin(self, key: BreakerKey) -> None:
+        """A stream of the route has begun: it works again, but its failures are forgotten only at its good end."""
+        breaker = self._breakers.get(key) or self._add(key)
+        breaker.open_until, breaker.probing = 0.0, False
+
     def succeed(self, key: BreakerKey) -> None:
         """The route answered."""
         breaker = self._breakers.get(key)

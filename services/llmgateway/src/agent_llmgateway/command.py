@@ -17,9 +17,9 @@ def _find_command(word: str) -> Callable[[list[str]], int]:
 
         return serve_mock
     if word in ("openapi", "settings"):
-        from agent_llmgateway import reference  # noqa: PLC0415 - likewise
+        from agent_llmgateway.reference import print_openapi, print_settings  # noqa: PLC0415 - likewise
 
-        return reference.print_openapi if word == "openapi" else reference.print_settings
+        return print_openapi if word == "openapi" else print_settings
     from agent_llmgateway.app import serve_gateway  # noqa: PLC0415 - nor these for the gateway
 
     return serve_gateway

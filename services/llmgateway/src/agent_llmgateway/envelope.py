@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from agent_llmgateway.errors import BadRequest
+from agent_llmgateway.errors import BadRequestError
 
 
 class StreamOptions(msgspec.Struct):
@@ -39,13 +39,15 @@ _SPACE: Final = b" \t\r\n"
 
 
 def read_envelope(body: bytes) -> Envelope:
-    """Raises BadRequest when `body` is not a JSON object, or a field that is read has another type."""
+    """Raises BadRequestError when `body` is not a JSON object, or a field that is read has another type."""
     try:
         envelope = _decode_envelope(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"The request is not valid: {error}", code="invalid_json") from error
+        raise BadRequestError(f"The request is not valid: {error}", code="invalid_json") from error
     if not envelope.model:
-        raise BadRequest("`model` is missing: name an alias, a model, or `auto`", code="missing_model", param="model")
+        raise BadRequestError(
+            "`model` is missing: name an alias, a model, or `auto`", code="missing_model", param="model"
+        )
     return envelope
 
 
@@ -63,7 +65,7 @@ def replace_model(body: bytes, model: str) -> bytes:
         at = _skip(body, _skip(body, name_end) + 1)
         raw = bytes(fields[name])
         if not body.startswith(raw, at):
-            raise BadRequest(f"The request has the field `{name}` twice", code="invalid_json", param=name)
+            raise BadRequestError(f"The request has the field `{name}` twice", code="invalid_json", param=name)
         if name == "model":
             return body[:at] + msgspec.json.encode(model) + body[at + len(raw) :]
         at = _skip(body, _skip(body, at + len(raw)) + 1)

@@ -1,18 +1,18 @@
 """The errors of the gateway.
 
-    GatewayError
-    ├── ConfigError        gateway.json or a mock's script cannot be used; also a ValueError, for the watcher
-    ├── RefusedRequest     the gateway itself says no; shown to the client in its dialect
-    │   ├── BadRequest         400: not a request of this dialect
-    │   ├── NotCarried         400: a named field that the route's dialect has no place for
-    │   ├── UnknownModel       404
-    │   ├── UnknownPath        404, or 405
-    │   ├── TooLarge           413
-    │   └── OverBudget         429 with the seconds to the next window
-    ├── MalformedEvent     an event of a stream that is not what the dialect says; skipped and counted
-    ├── AttemptFailed      one try of one route, with its `Failure`
-    ├── ReturnedFailure    a provider's refusal that goes to the client as it is
-    └── AllRoutesFailed    with what each attempt said
+GatewayError
+├── ConfigError        gateway.json or a mock's script cannot be used; also a ValueError, for the watcher
+├── RefusalError     the gateway itself says no; shown to the client in its dialect
+│   ├── BadRequestError         400: not a request of this dialect
+│   ├── NotCarriedError         400: a named field that the route's dialect has no place for
+│   ├── UnknownModelError       404
+│   ├── UnknownPathError        404, or 405
+│   ├── TooLargeError           413
+│   └── OverBudgetError         429 with the seconds to the next window
+├── MalformedEventError     an event of a stream that is not what the dialect says; skipped and counted
+├── AttemptError      one try of one route, with its `Failure`
+├── ReturnedError    a provider's refusal that goes to the client as it is
+└── AllRoutesError    with what each attempt said
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class ConfigError(GatewayError, ValueError):
     """A configuration that cannot be used; says which field and what is allowed."""
 
 
-class RefusedRequest(GatewayError):
+class RefusalError(GatewayError):
     """The gateway's own refusal. `kind` and `code` are the words of OpenAI's errors; dialects map them."""
 
     status = 400
@@ -45,18 +45,18 @@ class RefusedRequest(GatewayError):
         super().__init__(message)
 
 
-class BadRequest(RefusedRequest):
+class BadRequestError(RefusalError):
     """Not a request of this dialect."""
 
 
-class NotCarried(RefusedRequest):
+class NotCarriedError(RefusalError):
     """`param` of the request has no counterpart in the dialect of the only provider that could answer."""
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message, code="not_carried", param=param)
 
 
-class UnknownModel(RefusedRequest):
+class UnknownModelError(RefusalError):
     """No alias, no provider and no model of that name."""
 
     status = 404
@@ -68,7 +68,7 @@ class UnknownModel(RefusedRequest):
         )
 
 
-class UnknownPath(RefusedRequest):
+class UnknownPathError(RefusalError):
     """A path or method that the gateway does not serve."""
 
     status = 404
@@ -79,7 +79,7 @@ class UnknownPath(RefusedRequest):
         self.status = status
 
 
-class TooLarge(RefusedRequest):
+class TooLargeError(RefusalError):
     """The request is over `limits.bodyBytes`."""
 
     status = 413
@@ -89,7 +89,7 @@ class TooLarge(RefusedRequest):
         super().__init__(f"The request is larger than {limit_bytes} bytes", code="request_too_large")
 
 
-class OverBudget(RefusedRequest):
+class OverBudgetError(RefusalError):
     """The agent has spent what it may spend in this window."""
 
     status = 429
@@ -100,11 +100,11 @@ class OverBudget(RefusedRequest):
         self.retry_after_s = retry_after_s
 
 
-class MalformedEvent(GatewayError):
+class MalformedEventError(GatewayError):
     """The data of a stream's event cannot be decoded."""
 
 
-class AttemptFailed(GatewayError):
+class AttemptError(GatewayError):
     """One try ended without an answer."""
 
     def __init__(self, failure: "Failure") -> None:
@@ -112,7 +112,7 @@ class AttemptFailed(GatewayError):
         super().__init__(failure.message)
 
 
-class ReturnedFailure(GatewayError):
+class ReturnedError(GatewayError):
     """A refusal that another provider would not change."""
 
     def __init__(self, failure: "Failure", provider: str, attempts: "Sequence[AttemptRecord]") -> None:
@@ -122,7 +122,7 @@ class ReturnedFailure(GatewayError):
         super().__init__(failure.message)
 
 
-class AllRoutesFailed(GatewayError):
+class AllRoutesError(GatewayError):
     """No route answered. `first` is the first route's failure, `wait_s` the shortest wait that was told."""
 
     def __init__(self, first: "Failure", attempts: "Sequence[AttemptRecord]", wait_s: float | None) -> None:

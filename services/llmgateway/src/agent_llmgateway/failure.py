@@ -100,9 +100,7 @@ class _Said:
     param: str | None = None
 
 
-def read_failure(
-    status: int, headers: Mapping[str, str], body: bytes, *, dialect: str, now_epoch_s: float
-) -> Failure:
+def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, dialect: str, now_epoch_s: float) -> Failure:
     """The failure that an answer with a status other than 200 is."""
     said = _read_body(body) or _Said(f"the provider answered with status {status}")
     cause = _cause_of(status, said)

@@ -79,12 +79,12 @@ def _read_window(headers: Mapping[str, str], now_epoch_s: float) -> float | None
 
 def _number(text: str | None) -> float | None:
     stripped = (text or "").strip()
-    return float(stripped) if len(stripped) <= 32 and _NUMBER.fullmatch(stripped) else None  # noqa: PLR2004
+    return float(stripped) if len(stripped) <= 32 and _NUMBER.fullmatch(stripped) else None
 
 
 def _duration(text: str | None) -> float | None:
     stripped = (text or "").strip()
-    if len(stripped) > 64 or not _DURATION.fullmatch(stripped):  # noqa: PLR2004
+    if len(stripped) > 64 or not _DURATION.fullmatch(stripped):
         return None
     return sum(float(amount) * _UNIT_S[unit] for amount, unit in _PART.findall(stripped))
 

@@ -1,0 +1,133 @@
+"""The composition root: everything is built and wired here, and nothing is decided."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from functools import partial
+from time import monotonic, time
+
+from agent_api.gatewayreport import BudgetState, GatewayReport
+from agent_kit.errors import ListenError
+from agent_kit.files import WatchedFile
+from agent_kit.metrics import new_registry
+from agent_kit.ops import OpsServer
+from agent_kit.redaction import Redactor
+from agent_kit.service import Stop, launch
+from agent_kit.telemetry import start_telemetry
+from agent_llmgateway.attempts import Attempts
+from agent_llmgateway.breaker import BreakerBoard
+from agent_llmgateway.budget import Budget
+from agent_llmgateway.cache import AnswerCache
+from agent_llmgateway.config import LoadedConfig, parse_config
+from agent_llmgateway.core import Core
+from agent_llmgateway.ledger import FileLedger
+from agent_llmgateway.metrics import Metrics
+from agent_llmgateway.reload import Reloader
+from agent_llmgateway.retries import RetryAllowance
+from agent_llmgateway.roster import Roster
+from agent_llmgateway.server import GatewayServer
+from agent_llmgateway.settings import GatewaySettings
+from agent_llmgateway.sharedledger import follow_memory
+from agent_llmgateway.tally import Tally
+from agent_llmgateway.upstream import Upstream, check_c_parser
+
+NAME = "agent-llmgateway"
+
+
+def serve_gateway(arguments: list[str]) -> int:
+    """Serve until a signal; the exit code."""
+    redactor = Redactor()
+    return launch(partial(serve, redactor), GatewaySettings, name=NAME, redactor=redactor, argv=arguments)
+
+
+async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> None:
+    """Build the gateway, serve, drain."""
+    check_c_parser()
+    clock = monotonic
+    registry = new_registry()
+    watched = WatchedFile(settings.locate(settings.config), parse_config, interval_s=settings.watch_interval_s)
+    board = BreakerBoard(clock)
+    ledger = FileLedger(settings.locate(settings.state), time)
+    upstream = Upstream()
+    async with start_telemetry(
+        settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
+    ) as telemetry:
+        core = Core(
+            board=board,
+            allowance=RetryAllowance(ratio=0.2),
+            try_route=Attempts(upstream, clock).run,
+            budget=Budget(ledger, time),
+            cache=AnswerCache(clock),
+            metrics=Metrics(registry, board),
+            tally=Tally(board, redactor.redact),
+            telemetry=telemetry,
+            redactor=redactor,
+            clock=clock,
+        )
+        checks: dict[str, Callable[[], str | None]] = {
+            "config": watched.check,
+            "keys": partial(check_keys, core),
+            "stop": stop.check,
+        }
+        ops = OpsServer(
+            settings.ops_host,
+            settings.ops_port,
+            ready=checks,
+            registry=registry,
+            report=partial(make_report, core, watched, checks),
+            redact=redactor.redact,
+            check_timeout_s=settings.ops_check_timeout_s,
+        )
+        reloader = Reloader(core, watched, partial(open_roster, settings, redactor))
+        async with ops:
+            stop.tasks.create_task(watched.run(), name="watch config")
+            stop.tasks.create_task(reloader.run(), name="reload config")
+            stop.tasks.create_task(ledger.run(), name="write budget")
+            stop.tasks.create_task(follow_memory(core, watched, ledger, settings.root, redactor), name="follow memory")
+            await serve_agents(core, settings, stop, reloader)
+            await ledger.close()
+            await upstream.close()
+
+
+async def serve_agents(core: Core, settings: GatewaySettings, stop: Stop, reloader: Reloader) -> None:
+    """Listen once there is a configuration, until the stop; then drain."""
+    server = GatewayServer(core)
+    first = stop.tasks.create_task(reloader.first.wait(), name="first config")
+    stopping = stop.tasks.create_task(stop.wait(), name="stop before config")
+    await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.requested:
+        return
+    try:
+        await server.start(settings.host, settings.port)
+    except (OSError, OverflowError) as error:
+        raise ListenError(f"agents cannot be served on {settings.host}:{settings.port}: {error}") from error
+    await stop.wait()
+    await server.drain(core.present.config.limits.drain_seconds)
+
+
+def open_roster(settings: GatewaySettings, redactor: Redactor, loaded: LoadedConfig) -> Roster:
+    """The providers of a configuration."""
+    return Roster(
+        loaded, root=settings.root, register_secret=redactor.add, watch_interval_s=settings.watch_interval_s
+    )  # fmt: skip
+
+
+def check_keys(core: Core) -> str | None:
+    """A readiness check."""
+    return core.roster.check() if core.roster else "no configuration is in use"
+
+
+async def make_report(
+    core: Core, watched: WatchedFile[LoadedConfig], checks: dict[str, Callable[[], str | None]]
+) -> GatewayReport:
+    """The report of now."""
+    error = str(watched.error or "")
+    if core.roster is None:
+        return GatewayReport(agent="", ready=False, config_error=error, budget=BudgetState())
+    ready = all(check() is None for check in checks.values())
+    budget = await core.budget.state(core.roster.config.budget)
+    return core.tally.report(core.roster, ready=ready, config_error=error, budget=budget)
+
+
+if __name__ == "__main__":
+    sys.exit(serve_gateway(sys.argv[1:]))

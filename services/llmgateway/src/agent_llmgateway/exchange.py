@@ -1,0 +1,211 @@
+"""One request from its arrival to its last byte."""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from agent_kit.telemetry import Span
+from agent_llmgateway.attempts import AttemptRecord
+from agent_llmgateway.budget import Reservation, assume_usage, cost_micro_usd, price_of
+from agent_llmgateway.call import Call, WireRequest
+from agent_llmgateway.core import Core, WholeAnswer
+from agent_llmgateway.delivery import Delivery
+from agent_llmgateway.errors import GatewayError, NotCarriedError
+from agent_llmgateway.failover import Failover, RoutePlan, Tools, Won
+from agent_llmgateway.failure import Failure
+from agent_llmgateway.problems import CACHE, DROPPED, PROVIDER, count_tries
+from agent_llmgateway.retries import Backoff
+from agent_llmgateway.roster import Provider, Roster
+from agent_llmgateway.routing import Route, find_routes
+from agent_llmgateway.usage import Usage
+from agent_llmgateway.wire import prepare_wire
+
+_log = logging.getLogger(__name__)
+_OPERATIONS: Final = {"embeddings": "embeddings", "count_tokens": "count_tokens"}
+_SHOWN_HEADERS: Final = ("x-request-id", "request-id", "openai-processing-ms", "openai-version", "openai-model")
+_SHOWN_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-")
+
+
+class Exchange:
+    """A call at work. `span` is told what happens."""
+
+    def __init__(self, core: Core, roster: Roster, call: Call, span: Span) -> None:
+        self._core = core
+        self._roster = roster
+        self._config = roster.config
+        self._call = call
+        self._span = span
+        self._began = core.clock()
+        self.operation = _OPERATIONS.get(call.dialect.name, "chat")
+        self._reservation: Reservation | None = None
+
+    async def run(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The response, sent as far as it is a stream. Raises GatewayError for what has to be told instead."""
+        call = self._call
+        routes = find_routes(self._config, call.model, call.dialect.name)
+        limit = call.envelope.output_limit_tokens
+        self._core.allowance.note_request()
+        error = "cancelled"
+        try:
+            async with self._core.budget.admit(self._config, routes, len(call.body), limit) as reservation:
+                self._reservation = reservation
+                response = await self._answer(request, routes)
+            error = ""
+        except GatewayError as failed:
+            error = type(failed).__name__
+            raise
+        finally:
+            self._note_end(routes[0], error)
+        return response
+
+    async def _answer(self, request: web.BaseRequest, routes: tuple[Route, ...]) -> web.StreamResponse:
+        if not self._call.stream:
+            return await self._answer_whole(routes)
+        delivery = Delivery(self._core, self._call, request, self._began, partial(self._note_stream_end))
+        failover = self._failover(routes)
+        if self._call.delivery == "complete":
+            return await delivery.send_complete(failover, self.headers_of)
+        won = await failover.run()
+        self._note_first_output(won)
+        return await delivery.send_live(won, self.headers_of(won))
+
+    async def _answer_whole(self, routes: tuple[Route, ...]) -> web.StreamResponse:
+        settings = self._config.cache
+        if not (settings.enabled or settings.coalesce):
+            return self._respond(await self._make_whole(routes), "")
+        parts = (self._call.dialect.name.encode(), self._call.query.encode(), self._call.body)
+        whole, source = await self._core.cache.get(settings, parts, partial(self._make_whole, routes))
+        if source != "miss":
+            self._core.metrics.cached.labels(source).inc()
+        return self._respond(whole, source)
+
+    async def _make_whole(self, routes: tuple[Route, ...]) -> WholeAnswer:
+        won = await self._failover(routes).run()
+        self._settle(won, won.answer.usage, 0)
+        body = won.answer.body
+        if body is None:
+            raise GatewayError("a whole answer without a body")
+        return WholeAnswer(body, self.headers_of(won), count_tries(won.attempts), won.upstream_s)
+
+    def _respond(self, whole: WholeAnswer, cache: str) -> web.Response:
+        headers = dict(whole.headers)
+        upstream_s = whole.upstream_s
+        if cache in ("hit", "coalesced"):
+            upstream_s = 0.0
+        if cache:
+            headers[CACHE] = cache
+        headers.update(Delivery.numbers(self._core, whole.attempts, self._core.clock() - self._began - upstream_s))
+        headers["content-type"] = "application/json"
+        return web.Response(body=whole.body, headers=headers)
+
+    def headers_of(self, won: Won) -> dict[str, str]:
+        """Headers of an answer: who gave it, and what its provider said of itself."""
+        headers = {PROVIDER: won.plan.route.provider}
+        for name, value in won.answer.headers.items():
+            lower = name.lower()
+            if lower in _SHOWN_HEADERS or lower.startswith(_SHOWN_PREFIXES):
+                headers[lower] = value
+        if won.wire.dropped:
+            headers[DROPPED] = ", ".join(won.wire.dropped)
+        return headers
+
+    # Routes
+
+    def _failover(self, routes: tuple[Route, ...]) -> Failover:
+        core, limits = self._core, self._config.limits
+        core.allowance.ratio = limits.retry_ratio
+        tools = Tools(
+            board=core.board,
+            allowance=core.allowance,
+            backoff=Backoff(limits.backoff_seconds, limits.backoff_max_seconds),
+            try_route=core.try_route,
+            clock=core.clock,
+            sleep=asyncio.sleep,
+            note=self._note_attempt,
+        )
+        return Failover(tools, self._config, self._call, [self._plan(route) for route in routes])
+
+    def _plan(self, route: Route) -> RoutePlan:
+        provider = self._roster.providers[route.provider]
+        return RoutePlan(route, provider, provider.timeouts_for(route.model), partial(self._prepare, route, provider))
+
+    def _prepare(self, route: Route, provider: Provider) -> WireRequest:
+        if self._config.budget.usd_per_day is not None and price_of(self._config, route) is None:
+            raise NotCarriedError(
+                f"budget.usdPerDay is set and {route.provider}/{route.model} has no price: add it to prices",
+                param="model",
+            )
+        return prepare_wire(self._call, provider, route.model)
+
+    # Accounts
+
+    def _note_attempt(self, record: AttemptRecord, failure: Failure | None) -> None:
+        core = self._core
+        core.metrics.note_attempt(record)
+        core.tally.note_attempt(record, failure)
+        event: dict[str, str | int | float] = {
+            "provider": record.provider,
+            "model": record.model,
+            "outcome": record.outcome,
+            "status": record.status,
+            "duration_s": record.duration_s,
+        }
+        self._span.event("attempt", event)
+        if failure is not None:
+            message = core.redactor.redact(record.message)
+            _log.warning("provider failed", extra={**event, "key": record.key, "reason": message})
+
+    def _note_failovers(self, won: Won) -> None:
+        left = {record.provider for record in won.attempts} - {won.plan.route.provider}
+        for provider in left:
+            self._core.tally.of(provider).failovers += 1
+            self._core.metrics.failovers.labels(provider).inc()
+        if left:
+            route = won.plan.route
+            extra = {"from": ", ".join(sorted(left)), "to": route.provider, "model": route.model}
+            _log.warning("failed over", extra=extra)
+
+    def _note_first_output(self, won: Won) -> None:
+        route = won.plan.route
+        self._core.metrics.note_first_chunk(
+            self.operation, route.provider, route.model, self._core.clock() - self._began
+        )
+
+    def _note_stream_end(self, won: Won, failure: Failure | None) -> None:
+        """A stream has ended: told by `Delivery`, also when the client went away."""
+        stream = won.answer.stream
+        if stream is None:
+            return
+        route = won.plan.route
+        if stream.malformed:
+            self._core.metrics.malformed.labels(route.provider).inc(stream.malformed)
+        if failure is not None:
+            self._core.metrics.broken.labels(route.provider, failure.cause).inc()
+            self._core.tally.note_error(route.provider, failure)
+            self._span.fail(failure.cause)
+        self._settle(won, stream.usage, stream.outputs)
+
+    def _settle(self, won: Won, usage: Usage | None, outputs: int) -> None:
+        core, route = self._core, won.plan.route
+        if self._call.dialect.name == "count_tokens":
+            return
+        self._note_failovers(won)
+        core.metrics.note_usage(self.operation, route.provider, route.model, usage)
+        self._span.set("gen_ai.response.model", won.answer.model or route.model)
+        self._span.set("gen_ai.provider.name", self._roster.providers[route.provider].config.type)
+        self._span.set("agentberth.provider", route.provider)
+        if usage is not None:
+            core.tally.note_usage(route.provider, usage)
+            core.budget.note_output(usage)
+            self._span.set("gen_ai.usage.input_tokens", usage.input_tokens)
+            self._span.set("gen_ai.usage.output_tokens", usage.output_tokens)
+        if self._reservation is not None:
+            charged = usage or assume_usage(len(self._call.body), outputs)
+            self._reservation.charge(charged.total_tokens, cost_micro_usd(self._config, route, charged) or 0)
+
+    def _note_end(self, route: Route, error: str) -> None:
+        duration_s = self._core.clock() - self._began
+        self._core.metrics.note_end(self.operation, route.provider, route.model, duration_s, error)

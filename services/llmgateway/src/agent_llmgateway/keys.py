@@ -1,0 +1,89 @@
+"""A provider's keys: every file of its folder is one. Read again when the folder changes, and when one is refused."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from agent_kit.files import WatchedFolder
+
+MARK_CHARACTERS = 12
+
+
+class Key(NamedTuple):
+    """`name` is the file's, `mark` tells one value from the next without showing it. No value = no key is needed."""
+
+    name: str
+    value: str | None
+    mark: str
+
+    def __repr__(self) -> str:
+        return f"Key({self.name!r})"
+
+
+NO_KEY = Key("", None, "")
+
+
+def read_keys(register: Callable[[str], None], files: Mapping[str, bytes]) -> tuple[Key, ...]:
+    """The keys among `files`, in the order of their names. Raises ValueError that names the file."""
+    keys = []
+    for name in sorted(files):
+        if name.startswith("."):
+            continue
+        value = files[name].decode("utf-8", "replace").strip()
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise ValueError(f"{name} is not a key: it must be one word of ASCII characters")
+        if value:
+            register(value)
+            keys.append(Key(name, value, hashlib.sha256(value.encode()).hexdigest()[:MARK_CHARACTERS]))
+    return tuple(keys)
+
+
+class KeyPool:
+    """The keys of one provider, taken in turn."""
+
+    def __init__(self, folder: WatchedFolder[tuple[Key, ...]] | None, *, needs_key: bool) -> None:
+        self._folder = folder
+        self._needs_key = needs_key
+        self._turn = 0
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Keys now; `NO_KEY` alone for a provider that needs none."""
+        if self._folder is None:
+            return () if self._needs_key else (NO_KEY,)
+        return self._folder.value or ()
+
+    @property
+    def mounted(self) -> int:
+        """Keys that are there."""
+        return len(self._folder.value or ()) if self._folder else 0
+
+    def in_turn(self) -> tuple[Key, ...]:
+        """Keys now, each time from another one on."""
+        keys = self.keys
+        if len(keys) < 2:
+            return keys
+        self._turn = (self._turn + 1) % len(keys)
+        return keys[self._turn :] + keys[: self._turn]
+
+    async def refresh(self) -> None:
+        """Read the folder again, now."""
+        if self._folder is not None:
+            await self._folder.refresh()
+
+    async def run(self) -> None:
+        """Watch the folder for ever."""
+        if self._folder is not None:
+            await self._folder.run()
+
+
+def open_pool(
+    path: str | None, *, needs_key: bool, register: Callable[[str], None], interval_s: float
+) -> KeyPool:  # fmt: skip
+    """The pool of a folder, or of a provider without one."""
+    if path is None:
+        return KeyPool(None, needs_key=needs_key)
+    folder = WatchedFolder(Path(path), partial(read_keys, register), interval_s=interval_s)
+    return KeyPool(folder, needs_key=needs_key)

@@ -1,0 +1,213 @@
+"""HTTP to the agent: paths, limits, and every error in the dialect of the path it happened on.
+
+The low-level server of aiohttp and a dictionary of paths: an application's routing would cost more than the
+gateway's own work on a request.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from agent_llmgateway.call import Call
+from agent_llmgateway.core import Core
+from agent_llmgateway.dialects import DIALECTS, Dialect, Problem
+from agent_llmgateway.envelope import read_envelope
+from agent_llmgateway.errors import (
+    AllRoutesError,
+    BadRequestError,
+    GatewayError,
+    RefusalError,
+    ReturnedError,
+    TooLargeError,
+    UnknownModelError,
+    UnknownPathError,
+)
+from agent_llmgateway.exchange import Exchange
+from agent_llmgateway.problems import DELIVERY, Answered, tell_all_failed, tell_refusal, tell_returned
+from agent_llmgateway.routing import list_models
+from agent_llmgateway.wire import select_headers
+
+_log = logging.getLogger(__name__)
+_PATHS: Final[dict[str, Dialect]] = {dialect.path: dialect for dialect in DIALECTS.values()}
+_MODELS: Final = "/v1/models"
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class GatewayServer:
+    """The agent's side. Listens between `start` and `drain`."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._runner: web.ServerRunner | None = None
+        self._site: web.TCPSite | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the port. Raises OSError."""
+        server = web.Server(
+            self._handle,
+            request_factory=self._make_request,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=75.0,
+            tcp_keepalive=True,
+        )
+        self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, host, port, backlog=4096)
+        await self._site.start()
+        return int(self._runner.addresses[0][1])
+
+    async def drain(self, grace_s: float) -> None:
+        """Stop accepting, let what is being answered end within `grace_s`, then cut the rest."""
+        if self._runner is None or self._site is None:
+            return
+        await self._site.stop()
+        server = self._runner.server
+        if server is not None:
+            server.pre_shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._core.idle.wait()
+        cut = self._core.in_flight
+        if cut:
+            _log.warning("streams were cut at the end of the grace period", extra={"requests": cut})
+        await self._runner.cleanup()
+
+    def _make_request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:  # noqa: ANN401 - aiohttp's
+        return web.BaseRequest(
+            message,
+            payload,
+            protocol,
+            writer,
+            task,
+            asyncio.get_running_loop(),
+            client_max_size=self._core.limit_bytes(),
+        )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        dialect = _PATHS.get(request.path)
+        self._core.enter()
+        try:
+            if dialect is None:
+                response = self._answer_other(request)
+            else:
+                response = await self._answer(request, dialect)
+            if dialect is not None:
+                self._core.metrics.requests.labels(dialect.name, str(response.status)).inc()
+        except (asyncio.CancelledError, ConnectionError):
+            self._core.metrics.gone.inc()
+            raise
+        finally:
+            self._core.leave()
+        return response
+
+    async def _answer(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
+        redact = self._core.redactor.redact
+        try:
+            if request.method != "POST":
+                raise UnknownPathError(f"{request.method} is not allowed here: use POST", status=405)
+            return await self._exchange(request, dialect)
+        except RefusalError as refusal:
+            return _respond(tell_refusal(dialect, refusal))
+        except ReturnedError as returned:
+            return _respond(tell_returned(dialect, returned, redact))
+        except AllRoutesError as failed:
+            return _respond(tell_all_failed(dialect, failed, redact))
+        except GatewayError:
+            _log.exception("the gateway failed")
+            problem = Problem(500, "the gateway failed; its log says why", "api_error", "gateway_error")
+            return _respond((500, dialect.error_body(problem), {"x-should-retry": "false"}))
+
+    async def _exchange(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
+        core = self._core
+        roster = core.present
+        body = await _read_body(request, core.limit_bytes())
+        envelope = read_envelope(body)
+        model = envelope.model or ""
+        parent = core.telemetry.extract(request.headers) if "traceparent" in request.headers else {}
+        attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
+        with core.telemetry.span(f"chat {model}", kind="client", parent=parent, attributes=attributes) as span:
+            headers = select_headers(request.headers)
+            core.telemetry.inject(headers, parent)
+            call = Call(
+                dialect=dialect,
+                body=body,
+                envelope=envelope,
+                model=model,
+                stream=envelope.stream is True and dialect.name in ("chat", "responses", "messages"),
+                delivery=_delivery_of(request, roster.config.delivery),
+                headers=headers,
+                query=request.rel_url.raw_query_string,
+            )
+            if roster.config.capture_content and core.telemetry.enabled:
+                span.set("gen_ai.input.messages", core.redactor.redact(body.decode("utf-8", "replace")))
+            roster.enter()
+            try:
+                return await Exchange(core, roster, call, span).run(request)
+            finally:
+                roster.leave()
+
+    def _answer_other(self, request: web.BaseRequest) -> web.StreamResponse:
+        as_anthropic = "anthropic-version" in request.headers
+        dialect = DIALECTS["messages" if as_anthropic else "chat"]
+        path = request.path
+        try:
+            if path != _MODELS and not path.startswith(f"{_MODELS}/"):
+                served = ", ".join([*_PATHS, _MODELS])
+                raise UnknownPathError(f"{path[:256]} is not served; served are {served}")
+            if request.method != "GET":
+                raise UnknownPathError(f"{request.method} is not allowed here: use GET", status=405)
+            names = list_models(self._core.present.config)
+            wanted = path.removeprefix(_MODELS).removeprefix("/")
+            if not wanted:
+                return _json(_list_document(names, as_anthropic=as_anthropic))
+            if wanted not in names:
+                raise UnknownModelError(wanted, names)
+            return _json(_model_document(wanted, as_anthropic=as_anthropic))
+        except RefusalError as refusal:
+            return _respond(tell_refusal(dialect, refusal))
+
+
+def _model_document(name: str, *, as_anthropic: bool) -> dict[str, Any]:
+    if as_anthropic:
+        return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+    return {"id": name, "object": "model", "created": 0, "owned_by": "agentberth"}
+
+
+def _list_document(names: list[str], *, as_anthropic: bool) -> dict[str, Any]:
+    models = [_model_document(name, as_anthropic=as_anthropic) for name in names]
+    if as_anthropic:
+        ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+        return {"data": models, "has_more": False, **ends}
+    return {"object": "list", "data": models}
+
+
+def _delivery_of(request: web.BaseRequest, default: str) -> Any:  # noqa: ANN401 - a Literal
+    asked = request.headers.get(DELIVERY, default)
+    if asked not in ("live", "complete"):
+        raise BadRequestError(f"{DELIVERY} must be live or complete", code="invalid_header", param=DELIVERY)
+    return asked
+
+
+async def _read_body(request: web.BaseRequest, limit_bytes: int) -> bytes:
+    if request.headers.get("expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLargeError(limit_bytes) from None
+
+
+def _json(document: dict[str, Any]) -> web.Response:
+    return web.Response(body=msgspec.json.encode(document), content_type="application/json")
+
+
+def _respond(answered: Answered) -> web.Response:
+    status, body, headers = answered
+    return web.Response(status=status, body=body, headers={**headers, "content-type": "application/json"})

@@ -1,0 +1,37 @@
+"""What the program can be told by flag or variable; everything about providers is in gateway.json."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent_api import layout
+from agent_kit.settings import ServiceSettings, setting
+
+CONFIG_FILE: Final = Path(layout.CONFIG_GATEWAY, layout.GATEWAY_KEY)
+STATE_FILE: Final = Path(layout.TMP, "llmgateway-budget.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewaySettings(ServiceSettings):
+    """Settings of `agent-llmgateway`."""
+
+    config: Path = setting(CONFIG_FILE, "The file gateway.json.")  # noqa: RUF009 - a Path is immutable
+    host: str = setting("127.0.0.1", "Address that agents are served on; loopback, because whoever reaches it spends.")
+    port: int = setting(layout.LLMGATEWAY_PORT, "Port that agents are served on.", at_least=0, at_most=65535)
+    ops_host: str | None = setting("0.0.0.0", "Address of the ops server.")  # noqa: S104 - the kubelet's side
+    ops_port: int = setting(layout.LLMGATEWAY_OPS_PORT, "Port of the ops server.", at_least=0, at_most=65535)
+    root: str = setting("/", "Folder below which the Pod's mounted paths are, for a run without a Pod.")
+    state: Path = setting(STATE_FILE, "File that remembers what was spent.")  # noqa: RUF009 - likewise
+    grace_s: float = setting(
+        3600.0,
+        "Seconds after SIGTERM in which the process must be gone; streams have limits.drainSeconds of gateway.json.",
+        at_least=0,
+        at_most=86400,
+    )
+    first_config_s: float = setting(
+        30.0, "Seconds that gateway.json may be missing or bad at the start.", at_least=0, at_most=3600
+    )
+
+    def locate(self, path: Path) -> Path:
+        """`path` below `root`."""
+        return Path(layout.relocate(str(path), self.root))
