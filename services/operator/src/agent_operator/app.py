@@ -1,0 +1,96 @@
+"""The composition root of agent-operator: builds the parts and wires them, nothing else."""
+
+import socket
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
+from typing import Any
+
+from agent_kit.logs import bind
+from agent_kit.metrics import new_registry
+from agent_kit.ops import OpsServer
+from agent_kit.redaction import Redactor
+from agent_kit.service import Stop, launch
+from agent_kit.telemetry import Telemetry, start_telemetry
+from agent_operator import sources
+from agent_operator.kube import (
+    Client,
+    Controller,
+    Elector,
+    EventRecorder,
+    Health,
+    Metrics,
+    Request,
+    Runtime,
+    Settings,
+    Stores,
+    open_access,
+)
+from agent_operator.platform import read_platform
+from agent_operator.reconcile import FIELD_MANAGER, Reconciler
+from agent_operator.settings import OperatorSettings
+
+NAME = "agent-operator"
+
+
+def main() -> None:
+    """The program."""
+    redactor = Redactor()
+    sys.exit(launch(partial(serve, redactor), OperatorSettings, name=NAME, redactor=redactor))
+
+
+async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> None:
+    """Runs the operator until `stop`."""
+    platform = read_platform(settings.platform)
+    instance = settings.instance or f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
+    registry = new_registry()
+    metrics = Metrics(registry)
+    telemetry_on = start_telemetry(settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s)
+    async with telemetry_on as telemetry, Client(await open_access(), user_agent=NAME) as client:
+        stores = Stores(sources.ALL, namespaces=settings.namespaces)
+        recorder = EventRecorder(client, controller=FIELD_MANAGER, instance=instance)
+        reconciler = Reconciler(client, stores, recorder, platform=platform, resync_s=settings.resync_s)
+        controller = Controller(
+            reconciler.reconcile,
+            name="agenttype",
+            stores=stores,
+            root=sources.AGENTS,
+            owns=sources.CHILDREN,
+            watches=[(sources.PODS_OF_AGENTS, sources.agent_of), (sources.RUNS, sources.agent_of)],
+            settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s),
+            metrics=metrics,
+            on_failure=reconciler.show_failure,
+            around=partial(_pass, telemetry),
+        )
+        elector = Elector(
+            client, namespace=settings.lease_namespace, name=settings.lease_name, identity=instance,
+            on_change=metrics.leading.labels(settings.lease_name).set,
+        ) if settings.leader_election else None  # fmt: skip
+
+        def operations(health: Health) -> AbstractAsyncContextManager[Any]:
+            return OpsServer(
+                settings.ops_host,
+                settings.ops_port,
+                live={"runtime": health.ailing},
+                ready={"caches": health.unready, "stop": stop.check},
+                registry=registry,
+                redact=redactor.redact,
+                check_timeout_s=settings.ops_check_timeout_s,
+            )
+
+        runtime = Runtime(
+            client, stores, controllers=[controller], elector=elector, recorder=recorder,
+            operations=operations, metrics=metrics, drain_s=settings.drain_s,
+        )  # fmt: skip
+        await runtime.run(stop)
+
+
+@contextmanager
+def _pass(telemetry: Telemetry, request: Request) -> Iterator[None]:
+    """One reconcile as a span, its id in every log line."""
+    attributes = {"k8s.namespace.name": request.key.namespace, "agent.name": request.key.name}
+    with bind(reconcile_id=request.id), telemetry.span("reconcile", attributes=attributes) as span:
+        yield
+        span.set("agentberth.writes", request.writes.count)

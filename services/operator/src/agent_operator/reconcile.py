@@ -1,0 +1,212 @@
+"""One pass over one AgentType: read caches, render, apply what differs, prune, look, say it in one status.
+
+Each step is a method; what they find is collected in `Seen`, and `summary` alone turns it into a status.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+from pydantic import ValidationError
+
+from agent_api.agenttype import AgentType, Reason
+from agent_api.problems import examine
+from agent_operator.children import choose, follow_suspend, live_job
+from agent_operator.finding import Finding
+from agent_operator.kube import (
+    Applied,
+    Applier,
+    Client,
+    Done,
+    EventRecorder,
+    Forbidden,
+    HotLoopError,
+    Manifest,
+    ObjectKey,
+    Occupied,
+    Outcome,
+    Request,
+    RequeueAfter,
+    Stores,
+    Terminal,
+)
+from agent_operator.podfaults import is_starting, newest
+from agent_operator.progress import LastRun, Progress, of_deployment, of_job, of_schedule, suspended
+from agent_operator.sources import AGENT_TYPES, AGENTS, DEPLOYED, PODS_OF_AGENTS, RUNS, AgentObject, PodObject
+from agent_operator.stall import LOOK_AGAIN_S, StallFinder
+from agent_operator.summary import Seen, hold_status, invalid_status, status_of
+from agent_render import PlatformSettings, RenderError, render
+from agent_render.hardening import weaknesses
+from agent_render.identity import AGENT_LABEL
+
+FIELD_MANAGER = "agentberth/operator"
+APPLIED_MARK = "agents.example.com/applied"
+
+
+def utc_now() -> datetime:
+    """The time for conditions."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """An AgentType that can be carried out: its children and what is odd about it."""
+
+    agent: AgentType
+    rendered: tuple[Manifest, ...]
+    unknown_settings: tuple[str, ...]
+
+
+class Reconciler:
+    """Makes the cluster fit one AgentType. `resync_s` is how often it looks without being asked."""
+
+    def __init__(
+        self,
+        client: Client,
+        stores: Stores,
+        recorder: EventRecorder,
+        *,
+        platform: PlatformSettings,
+        resync_s: float,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._client = client
+        self._stores = stores
+        self._recorder = recorder
+        self._platform = platform
+        self._resync_s = resync_s
+        self._now = now
+        self._applier = Applier(client, stores, root=AGENTS, field_manager=FIELD_MANAGER, mark=APPLIED_MARK)
+        self._stalls = StallFinder(client)
+
+    async def reconcile(self, request: Request) -> Outcome:
+        """One pass. Raises the kube errors; each is first shown in the status where the object still is."""
+        obj = self._stores[AGENTS].get(request.key)
+        if obj is None or obj.metadata.deletion_timestamp:
+            return Done()  # the children go by their ownerReferences
+        before = msgspec.json.decode(obj.status)
+        parsed = self._parse(obj)
+        if isinstance(parsed, Finding):
+            status = invalid_status(parsed, before, generation=obj.metadata.generation, now=self._stamp())
+            await self._write(request, obj, status, before)
+            return Done()
+        return await self._carry_out(request, obj, parsed, before)
+
+    async def _carry_out(
+        self, request: Request, obj: AgentObject, parsed: Parsed, before: Mapping[str, Any]
+    ) -> Outcome:
+        last = _last_run(before)
+        chosen = choose(parsed.rendered, self._stores, last)
+        applied = await self._applier.apply(request, owner=obj, children=chosen.apply)
+        await self._applier.prune(request, owner=obj, keep=chosen.keep)
+        job = live_job(parsed.rendered, self._stores)
+        if job is not None:
+            await follow_suspend(self._client, request, job, suspend=parsed.agent.spec.suspend, manager=FIELD_MANAGER)
+        pods = self._pods(obj.key)
+        seen = Seen(
+            agent=parsed.agent,
+            progress=await self._progress(parsed, pods, last),
+            pods=pods,
+            refusal=_refusal(applied),
+            unknown_settings=parsed.unknown_settings,
+            weaknesses=weaknesses(parsed.agent, self._platform),
+        )
+        status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
+        await self._write(request, obj, status, before)
+        applied.raise_first()
+        return RequeueAfter(LOOK_AGAIN_S if _is_stuck(seen) else self._resync_s)
+
+    async def show_failure(self, request: Request, error: Exception) -> None:
+        """Says in the status that passes are held back: a fight over fields is for a person to end."""
+        obj = self._stores[AGENTS].get(request.key)
+        if obj is None or not isinstance(error, HotLoopError):
+            return
+        before = msgspec.json.decode(obj.status)
+        finding = Finding(Reason.HOT_LOOP, str(error))
+        status = hold_status(finding, before, generation=obj.metadata.generation, now=self._stamp())
+        await self._write(request, obj, status, before)
+
+    def _parse(self, obj: AgentObject) -> Parsed | Finding:
+        """The spec as the API's models see it: an object may be older than the rules that would refuse it."""
+        metadata = {"name": obj.metadata.name, "namespace": obj.metadata.namespace, "uid": obj.metadata.uid}
+        document = {
+            "apiVersion": AGENT_TYPES.api_version,
+            "kind": AGENT_TYPES.kind,
+            "metadata": metadata,
+            "spec": json.loads(bytes(obj.spec)),
+        }
+        try:
+            verdict = examine(document)
+            if verdict.agent is None:
+                first = verdict.errors[0]
+                return Finding(Reason.INVALID, f"{first.field}: {first.message}")
+            rendered = render(verdict.agent, self._platform)
+        except (RenderError, ValidationError) as error:
+            return Finding(Reason.INVALID, str(error))
+        return Parsed(verdict.agent, rendered, tuple(problem.field for problem in verdict.problems))
+
+    async def _progress(self, parsed: Parsed, pods: list[PodObject], last: LastRun | None) -> Progress:
+        spec, identity = parsed.agent.spec, parsed.agent.metadata
+        key = ObjectKey(identity.namespace, identity.name)
+        if spec.workload.kind == "Deployment":
+            if spec.suspend:
+                return suspended(replicas=len(pods))
+            live = self._stores[DEPLOYED].get(key)
+            return of_deployment(live, pods, await self._stalls.of_pods(pods))
+        if spec.workload.kind == "CronJob":
+            jobs = [
+                job for job in self._stores[RUNS].labelled(AGENT_LABEL, key.name) if job.key.namespace == key.namespace
+            ]
+            return suspended(replicas=len(pods)) if spec.suspend else of_schedule(jobs, pods, last)
+        return await self._job_progress(parsed, pods, last)
+
+    async def _job_progress(self, parsed: Parsed, pods: list[PodObject], last: LastRun | None) -> Progress:
+        job = live_job(parsed.rendered, self._stores)
+        name = next(m["metadata"]["name"] for m in parsed.rendered if m["kind"] == "Job")
+        mine = last if last is not None and last.job == name else None
+        stall = await self._stalls.of_job(job, pods) or await self._stalls.of_pods(pods)
+        progress = of_job(job, pods, stall, mine)
+        ended = progress.last_run is not None
+        return suspended(replicas=len(pods)) if parsed.agent.spec.suspend and not ended else progress
+
+    def _pods(self, key: ObjectKey) -> list[PodObject]:
+        labelled = self._stores[PODS_OF_AGENTS].labelled(AGENT_LABEL, key.name)
+        return newest(pod for pod in labelled if pod.key.namespace == key.namespace)
+
+    async def _write(
+        self, request: Request, obj: AgentObject, status: dict[str, Any], before: Mapping[str, Any]
+    ) -> None:
+        await self._applier.patch_status(request, obj, status)
+        if status["reason"] != before.get("reason") or status["phase"] != before.get("phase"):
+            fine = status["phase"] in {"Running", "Succeeded"} or not Finding(status["reason"], "").failing
+            kind: Literal["Normal", "Warning"] = "Normal" if fine else "Warning"
+            self._recorder.event(AGENT_TYPES, obj, kind, status["reason"], "Reconcile", status["message"])
+
+    def _stamp(self) -> str:
+        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _last_run(status: Mapping[str, Any]) -> LastRun | None:
+    found = status.get("lastRun")
+    return LastRun(found["job"], found["result"], found["finishedAt"]) if found else None
+
+
+def _refusal(applied: Applied) -> Finding | None:
+    """The first child that the server did not take, as a cause."""
+    if not applied.refused:
+        return None
+    refusal = applied.refused[0]
+    text = f"{refusal.kind} {refusal.key.name}: {refusal.error}"
+    if isinstance(refusal.error, Forbidden):
+        quota = "exceeded quota" in str(refusal.error)
+        return Finding(Reason.QUOTA_EXCEEDED if quota else Reason.FORBIDDEN, text)
+    if isinstance(refusal.error, Occupied):
+        return Finding(Reason.NAME_CONFLICT, text)
+    return Finding(Reason.APPLY_REFUSED if isinstance(refusal.error, Terminal) else Reason.NOT_READY, text)
+
+
+def _is_stuck(seen: Seen) -> bool:
+    return not seen.progress.settled and (any(map(is_starting, seen.pods)) or not seen.pods)

@@ -1,0 +1,27 @@
+"""The operator's settings: each is a flag and an environment variable, described in docs/reference/operator.md."""
+
+from pathlib import Path
+
+from agent_api import layout
+from agent_kit.settings import ServiceSettings, setting, settings
+
+
+@settings
+class OperatorSettings(ServiceSettings):
+    """Settings of agent-operator."""
+
+    ops_port: int = setting(
+        layout.OPERATOR_OPS_PORT, "Port of /livez, /readyz and /metrics.", at_least=0, at_most=65535
+    )
+    platform: Path | None = setting(None, "Platform settings (YAML): images, runtimes, profiles. Default: built in.")
+    namespaces: tuple[str, ...] = setting((), "Namespaces to watch, comma separated. Default: all of them.")
+    leader_election: bool = setting(True, "Work only while holding the lease.")
+    lease_namespace: str = setting("agentberth-system", "Namespace of the lease.", env="POD_NAMESPACE")
+    lease_name: str = setting("agentberth-operator", "Name of the lease.")
+    instance: str = setting(
+        "", "Who this instance is, in the lease and in events. Default: the host name.", env="POD_NAME"
+    )
+    workers: int = setting(32, "AgentTypes reconciled at once.", at_least=1, at_most=256)
+    resync_s: float = setting(600, "Seconds after which an AgentType is looked at unasked.", at_least=1, at_most=86400)
+    reconcile_timeout_s: float = setting(60, "Longest time of one reconcile.", at_least=1, at_most=600)
+    drain_s: float = setting(20, "Time for running reconciles to end after SIGTERM.", at_least=0, at_most=600)

@@ -1,0 +1,155 @@
+"""The kinds that are cached, and how little of each is kept."""
+
+import msgspec
+from msgspec import Raw
+
+from agent_api import layout
+from agent_operator.kube import ObjectKey, ObjectModel, PartialObject, Resource, Source
+from agent_render.identity import AGENT_LABEL, MANAGER
+
+_OURS = f"app.kubernetes.io/managed-by={MANAGER}"
+
+AGENT_TYPES = Resource(layout.GROUP, layout.VERSION, "agenttypes", layout.KIND)
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+JOBS = Resource("batch", "v1", "jobs", "Job")
+CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
+PODS = Resource("", "v1", "pods", "Pod")
+SERVICES = Resource("", "v1", "services", "Service")
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+CORE_EVENTS = Resource("", "v1", "events", "Event")
+
+
+class _Slim(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Base of the parts below: JSON names in camelCase, unknown fields skipped."""
+
+
+class AgentObject(ObjectModel, frozen=True, gc=False):
+    """An AgentType as the server has it; the spec is parsed when it is reconciled."""
+
+    spec: Raw
+    status: Raw = Raw(b"{}")
+
+
+class StatusCondition(_Slim, frozen=True, gc=False):
+    """A condition of a Deployment, Job or Pod."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class DeploymentSpec(_Slim, frozen=True, gc=False):
+    """How many Pods are wanted, whoever decides it."""
+
+    replicas: int = 1
+
+
+class DeploymentStatus(_Slim, frozen=True, gc=False):
+    """Counts as the deployment controller last saw them."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    conditions: tuple[StatusCondition, ...] = ()
+
+
+class DeploymentObject(ObjectModel, frozen=True, gc=False):
+    """A Deployment."""
+
+    spec: DeploymentSpec = DeploymentSpec()
+    status: DeploymentStatus = DeploymentStatus()
+
+
+class JobSpec(_Slim, frozen=True, gc=False):
+    """The part of a Job that may change after it was made."""
+
+    suspend: bool = False
+
+
+class JobStatus(_Slim, frozen=True, gc=False):
+    """How far a Job is."""
+
+    active: int = 0
+    ready: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    completion_time: str = ""
+    conditions: tuple[StatusCondition, ...] = ()
+
+
+class JobObject(ObjectModel, frozen=True, gc=False):
+    """A Job, of an AgentType or of its CronJob."""
+
+    spec: JobSpec = JobSpec()
+    status: JobStatus = JobStatus()
+
+
+class Waiting(_Slim, frozen=True, gc=False):
+    """Why a container does not run yet."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class Terminated(_Slim, frozen=True, gc=False):
+    """How a container ended. `message` is what it wrote itself: only initenv's is ever shown."""
+
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerState(_Slim, frozen=True, gc=False):
+    """At most one of the two; neither while it runs."""
+
+    waiting: Waiting | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(_Slim, frozen=True, gc=False):
+    """One container."""
+
+    name: str
+    ready: bool = False
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class PodStatus(_Slim, frozen=True, gc=False):
+    """What the kubelet and the scheduler say."""
+
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    conditions: tuple[StatusCondition, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class PodObject(ObjectModel, frozen=True, gc=False):
+    """A Pod."""
+
+    status: PodStatus = PodStatus()
+
+
+AGENTS = Source(AGENT_TYPES, AgentObject)
+DEPLOYED = Source(DEPLOYMENTS, DeploymentObject, selector=_OURS)
+RUNS = Source(JOBS, JobObject, selector=_OURS, labels=(AGENT_LABEL,))
+SCHEDULES: Source[PartialObject] = Source(CRON_JOBS, selector=_OURS)
+PODS_OF_AGENTS = Source(PODS, PodObject, selector=_OURS, labels=(AGENT_LABEL,))
+SERVED: Source[PartialObject] = Source(SERVICES, selector=_OURS)
+CONFIGURED: Source[PartialObject] = Source(CONFIG_MAPS, selector=_OURS)
+ACCOUNTS: Source[PartialObject] = Source(SERVICE_ACCOUNTS, selector=_OURS)
+
+CHILDREN = (ACCOUNTS, CONFIGURED, SERVED, DEPLOYED, RUNS, SCHEDULES)
+ALL = (AGENTS, *CHILDREN, PODS_OF_AGENTS)
+
+
+def agent_of(child: ObjectModel) -> tuple[ObjectKey, ...]:
+    """The AgentType whose label an object carries: Pods and the Jobs of a CronJob are not its own children."""
+    name = child.metadata.labels.get(AGENT_LABEL)
+    return (ObjectKey(child.metadata.namespace, name),) if name else ()
