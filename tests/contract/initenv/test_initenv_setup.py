@@ -1,4 +1,5 @@
 import json
+import sys
 import time
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_what_was_prepared_is_on_the_path(pod: Pod, index: PackageIndex) -> None
 
 def test_the_environment_is_minimal(pod: Pod) -> None:
     pod.env = {"CANARY": "secret", "HTTPS_PROXY": "http://127.0.0.1:9", "LD_PRELOAD": ""}
-    pod.plan(setup=steps(["python3", "-c", SHOW]))
+    pod.plan(setup=steps([sys.executable, "-c", SHOW]))
     line = next(line for line in pod.run().stderr.splitlines() if "s0: " in line)
     folder, env = json.loads(line.partition("s0: ")[2])
     assert folder == str(pod.shared)
