@@ -1,0 +1,179 @@
+"""The composition root: builds the tool proxy and runs it. No logic is here."""
+
+import logging
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+
+from agent_api import layout
+from agent_api.toolsconfig import PlannedTool
+from agent_kit.files import WatchedFile
+from agent_kit.metrics import new_registry
+from agent_kit.ops import OpsServer
+from agent_kit.redaction import Redactor
+from agent_kit.service import Stop, launch
+from agent_kit.telemetry import Telemetry, start_telemetry
+from agent_toolproxy.audit import Audit
+from agent_toolproxy.configuration import Configuration, parse_config
+from agent_toolproxy.credentials import Credentials
+from agent_toolproxy.discovery import Found
+from agent_toolproxy.download import Downloader
+from agent_toolproxy.entry import Entry
+from agent_toolproxy.factory import Parts, make_entry
+from agent_toolproxy.gate import Gate
+from agent_toolproxy.guard import NetworkGuard
+from agent_toolproxy.httpsession import open_session
+from agent_toolproxy.lockfile import LockFile
+from agent_toolproxy.mcp.connect import Connector, HttpConnector, StdioConnector
+from agent_toolproxy.mcp.server import McpServer
+from agent_toolproxy.mcp.upstream import UpstreamEntry
+from agent_toolproxy.memory.link import MemoryLink
+from agent_toolproxy.metrics import ToolMetrics
+from agent_toolproxy.pinning import Pins
+from agent_toolproxy.provision import Provisioner
+from agent_toolproxy.registry import Registry
+from agent_toolproxy.report import Reporter
+from agent_toolproxy.rest import RestApi
+from agent_toolproxy.server import FrontDoor, build_app, serve
+from agent_toolproxy.settings import ToolProxySettings
+from agent_toolproxy.sources import HttpServer
+from agent_toolproxy.store import Store
+from agent_toolproxy.toolbox import Toolbox
+from agent_toolproxy.workspace import Workspace, search_path
+
+NAME = "agent-toolproxy"
+_log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """The program."""
+    redactor = Redactor()
+    sys.exit(launch(partial(run, redactor), ToolProxySettings, name=NAME, redactor=redactor))
+
+
+async def run(redactor: Redactor, settings: ToolProxySettings, stop: Stop) -> None:
+    """Serve until told to stop. The tools folder is held for as long."""
+    guard = NetworkGuard()
+    store = Store(settings.located(settings.tools)).open()
+    try:
+        async with (
+            start_telemetry(
+                settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
+            ) as telemetry,
+            open_session(guard) as session,
+        ):
+            proxy = Proxy(settings, redactor, telemetry, session, guard, store)
+            await proxy.serve(stop)
+    finally:
+        store.close()
+
+
+class Proxy:
+    """The parts, wired."""
+
+    def __init__(
+        self,
+        settings: ToolProxySettings,
+        redactor: Redactor,
+        telemetry: Telemetry,
+        session: aiohttp.ClientSession,
+        guard: NetworkGuard,
+        store: Store,
+    ) -> None:
+        self._settings, self._redactor, self._session, self._guard = settings, redactor, session, guard
+        self._metrics_registry = new_registry()
+        metrics = ToolMetrics(self._metrics_registry)
+        workspace_root = settings.located(settings.workspace)
+        lock = LockFile(store.root, workspace_root)
+        lock.load()
+        pins = Pins(lock)
+        self._path = search_path(store.bin, os.environ.get("PATH", os.defpath))
+        self._workspace = Workspace(workspace_root)
+        gate = Gate(1)
+        self._memory = MemoryLink(
+            credentials_folder=self._credentials_folder, register=redactor.add, redact=redactor.redact, metrics=metrics
+        )
+        self._configuration = Configuration(settings=settings, guard=guard, pins=pins, gate=gate, memory=self._memory)
+        self._toolbox = Toolbox(pins=pins, metrics=metrics, audit=Audit(redactor), telemetry=telemetry)
+        self._provisioner = Provisioner(
+            store=store,
+            pins=pins,
+            downloader=Downloader(session, guard),
+            workspace=self._workspace,
+            path=self._path,
+            surroundings=self._configuration.surroundings,
+        )
+        parts = Parts(
+            store=store,
+            provisioner=self._provisioner,
+            workspace=self._workspace,
+            gate=gate,
+            path=self._path,
+            limits=lambda: self._configuration.current.limits,
+            notes=lambda: self._memory.notes,
+            credentials_folder=self._credentials_folder,
+            register=redactor.add,
+            make_upstream=self._make_upstream,
+        )
+        self._registry = Registry(partial(make_entry, parts, self._toolbox.mark_changed), self._toolbox.mark_changed)
+        self._toolbox.attach(self._registry)
+
+    def _credentials_folder(self, name: str) -> Path:
+        return self._settings.located(Path(layout.CREDENTIALS, name))
+
+    def _make_upstream(self, planned: PlannedTool, found: Found, credentials: Credentials) -> Entry:
+        limits = lambda: self._configuration.current.limits  # noqa: E731 - asked at each use
+        if isinstance(found.source, HttpServer):
+            connector: Connector = HttpConnector(
+                found.source.url,
+                found.definition,
+                session=self._session,
+                guard=self._guard,
+                credentials=credentials,
+            )
+        else:
+            connector = StdioConnector(
+                planned.name,
+                found,
+                provisioner=self._provisioner,
+                workspace=self._workspace,
+                credentials=credentials,
+                path=self._path,
+                limits=limits,
+            )
+        return UpstreamEntry(planned, found.definition, connector, limits=limits, on_change=self._toolbox.mark_changed)
+
+    async def serve(self, stop: Stop) -> None:
+        """Start everything in the order in which it is needed, and stop in the reverse."""
+        settings, redactor = self._settings, self._redactor
+        config = WatchedFile(
+            settings.located(settings.config),
+            parse_config,
+            interval_s=settings.watch_interval_s,
+            size_limit_bytes=settings.watch_limit_bytes,
+        )
+        reporter = Reporter(self._registry, self._toolbox, config, lambda: self._memory.report)
+        mcp = McpServer(self._toolbox, stop.tasks, redactor.redact)
+        rest = RestApi(self._registry, self._toolbox, lambda: self._memory.notes, redactor.redact)
+        door = FrontDoor(settings.host, settings.allowed_hosts, settings.allowed_origins)
+        app = build_app(door, (mcp.add_routes, rest.add_routes))
+        ops = OpsServer(
+            settings.ops_host,
+            settings.ops_port,
+            ready={"tools": reporter.check, "stop": stop.check},
+            registry=self._metrics_registry,
+            report=reporter.report,
+            redact=redactor.redact,
+            check_timeout_s=settings.ops_check_timeout_s,
+        )
+        async with ops, serve(app, settings.host, settings.port) as port:
+            for work in (config.run, self._registry.run, self._toolbox.run, self._memory.run):
+                stop.tasks.create_task(work())
+            stop.tasks.create_task(self._configuration.follow(config, self._registry))
+            _log.info("serving", extra={"port": port, "ops_port": ops.port})
+            await stop.wait()
+            mcp.close()
+        await self._memory.close()

@@ -1,0 +1,63 @@
+"""One line for each call: who asked for what, and what came of it.
+
+Arguments are there because a person who looks into an incident needs them; they are redacted, by value and by the
+name of the field, and cut.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from agent_toolproxy.call import Call
+
+_log: Final = logging.getLogger("agent_toolproxy.audit")
+_LONGEST_CHARS: Final = 1000
+_LONGEST_VALUE_CHARS: Final = 200
+_DEEPEST: Final = 6
+
+
+class FieldRedactor(Protocol):
+    """The kit's redactor, as far as it is needed here."""
+
+    def redact(self, text: str) -> str:
+        """`text` without secrets."""
+
+    def redact_field(self, name: str, text: str) -> str:
+        """`text` as the value of a field."""
+
+
+class Audit:
+    """Writes the lines."""
+
+    def __init__(self, redactor: FieldRedactor) -> None:
+        self._redactor = redactor
+
+    def record(self, tool: str, call: Call, *, outcome: str, seconds: float) -> None:
+        """A call that ended with `outcome`: ok, error, cancelled, or the refusal's code."""
+        _log.info(
+            "tool call",
+            extra={
+                "tool": tool,
+                "via": call.via,
+                "outcome": outcome,
+                "duration_ms": round(seconds * 1000, 1),
+                "arguments": self._shown(call.arguments),
+            },
+        )
+
+    def _shown(self, arguments: Mapping[str, Any]) -> str:
+        masked = self._mask("", arguments, _DEEPEST)
+        return self._redactor.redact(json.dumps(masked, ensure_ascii=False))[:_LONGEST_CHARS]
+
+    def _mask(self, name: str, value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON
+        if isinstance(value, str):
+            cut = value[:_LONGEST_VALUE_CHARS]
+            return self._redactor.redact_field(name, cut) + ("..." if len(value) > len(cut) else "")
+        if depth == 0:
+            return "..."
+        if isinstance(value, Mapping):
+            return {key: self._mask(str(key), each, depth - 1) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._mask(name, each, depth - 1) for each in value]
+        return value

@@ -1,0 +1,73 @@
+"""Brings each new tools.json to everyone who goes by it."""
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+from agent_api import layout
+from agent_api.toolsconfig import ToolsConfig
+from agent_toolproxy.gate import Gate
+from agent_toolproxy.guard import NetworkGuard
+from agent_toolproxy.installers.packager import Index
+from agent_toolproxy.memory.link import MemoryLink
+from agent_toolproxy.pinning import Pins
+from agent_toolproxy.provision import Surroundings
+from agent_toolproxy.registry import Registry
+from agent_toolproxy.settings import ToolProxySettings
+
+_log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """The watched file."""
+
+    def changes(self) -> AsyncIterator[ToolsConfig]:
+        """The present value, and every later one."""
+
+
+class Configuration:
+    """Applies configurations, one after the other, in an order in which nobody sees a mixture."""
+
+    def __init__(
+        self, *, settings: ToolProxySettings, guard: NetworkGuard, pins: Pins, gate: Gate, memory: MemoryLink
+    ) -> None:
+        self._settings = settings
+        self._guard = guard
+        self._pins = pins
+        self._gate = gate
+        self._memory = memory
+        self.current = ToolsConfig(agent="")
+
+    async def follow(self, source: Source, registry: Registry) -> None:
+        """Apply every configuration that `source` gives, for ever."""
+        async for config in source.changes():
+            self.current = config
+            self._guard.allow(config.policy.allowed_networks)
+            self._pins.policy = config.policy
+            self._gate.resize(config.limits.concurrency)
+            await self._memory.apply(config.memory)
+            await registry.apply(config)
+            _log.info("configuration applied", extra={"tools": len(config.tools)})
+
+    def surroundings(self) -> Surroundings:
+        """What installers need, as it is now."""
+        folder = self.current.index_folder
+        index = Index(
+            python_url=self.current.python_url,
+            npm_registry=self.current.npm_registry,
+            folder=self._settings.located(folder) if folder else None,
+        )
+        return Surroundings(index=index, limits=self.current.limits)
+
+    def credentials_folder(self, name: str) -> Path:
+        """The mounted Secret of a tool: a folder's name below the credentials, or its path in the Pod."""
+        path = Path(layout.CREDENTIALS, name)
+        return self._settings.located(path)
+
+
+def parse_config(content: bytes) -> ToolsConfig:
+    """tools.json. Raises ValueError, also for networks that are none."""
+    config = ToolsConfig.model_validate_json(content)
+    NetworkGuard(config.policy.allowed_networks)
+    return config

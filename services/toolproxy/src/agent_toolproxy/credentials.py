@@ -1,0 +1,41 @@
+"""The mounted Secret of one tool, read when it is used, so that a rotated key is used at once.
+
+Every value that is read is registered with the redactor before anyone can print it.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from agent_toolproxy.errors import ToolNotReady
+
+Register = Callable[[str], None]
+_LARGEST_BYTES = 1 << 20
+
+
+class Credentials:
+    """One folder of keys. A tool without a Secret has `folder` None."""
+
+    def __init__(self, folder: Path | None, register: Register) -> None:
+        self._folder = folder
+        self._register = register
+
+    def read(self, key: str) -> str:
+        """The value of `key`, without its line break. Raises ToolNotReady."""
+        if self._folder is None:
+            raise ToolNotReady(f"credential {key!r} is wanted, but the tool has no credentialsSecret")
+        if "/" in key or key.startswith("."):
+            raise ToolNotReady(f"credential {key!r} is not a key of a Secret")
+        try:
+            value = (self._folder / key).read_bytes()[:_LARGEST_BYTES].decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ToolNotReady(f"the tool's Secret has no readable key {key!r}") from error
+        self._register(value)
+        return value.strip("\r\n")
+
+    def has(self, key: str) -> bool:
+        """Whether `key` is there."""
+        return self._folder is not None and (self._folder / key).is_file()
+
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Values for variables, by the keys they name. Raises ToolNotReady."""
+        return {variable: self.read(key) for variable, key in variables.items()}

@@ -1,0 +1,1 @@
+"""One installer for each kind of package."""

@@ -1,0 +1,116 @@
+"""An npm package with a `bin`, in a folder of its own. No script of any package is run.
+
+The digest is of the resolved list: name, version and integrity of every package, without the registry's address.
+"""
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from agent_toolproxy.errors import NotFound, PackageFailed
+from agent_toolproxy.installers.packager import Index, Packager
+from agent_toolproxy.installers.request import Installed, InstallRequest
+from agent_toolproxy.lockfile import LockedTool
+from agent_toolproxy.sources import NpmSource
+from agent_toolproxy.store import Store, canonical_json
+
+_LOCK: Final = "package-lock.json"
+_FLAGS: Final = (
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--loglevel=error",
+    "--omit=dev",
+)
+
+
+class NpmInstaller:
+    """Installs one package with npm."""
+
+    def __init__(self, source: NpmSource, *, index: Index, platform: str, store: Store, npm: str, path: str) -> None:
+        self._source = source
+        self._platform = platform
+        self._store = store
+        self._packager = Packager(program=npm, environment=_environment(index, store.cache("npm"), path))
+
+    async def install(self, request: InstallRequest) -> Installed:
+        """Raises InstallError."""
+        with self._store.staging() as staged:
+            packages = request.packages or await self._resolve(staged, request)
+            digest = hashlib.sha256(packages.encode()).hexdigest()
+            locked = LockedTool(
+                version=request.version or self._source.version,
+                source=f"npm:{self._source.name}" + (f"@{self._source.version}" if self._source.version else ""),
+                platform=self._platform,
+                sha256=digest,
+            )
+            request.check(locked, packages)
+            folder = self._store.entry(digest)
+            if folder is None:
+                await self._fill(staged, packages, request)
+                folder = await asyncio.to_thread(self._store.commit, staged, digest)
+        program = await asyncio.to_thread(self._find_bin, folder, request)
+        return Installed(folder=folder, program=program, locked=locked, packages=packages)
+
+    async def _resolve(self, staged: Path, request: InstallRequest) -> str:
+        wanted = {"name": "tool", "private": True, "dependencies": {self._source.name: self._source.version or "*"}}
+        (staged / "package.json").write_text(json.dumps(wanted))
+        await self._packager.run(("install", "--package-lock-only", *_FLAGS), staged, request.limits)
+        lock = json.loads(await asyncio.to_thread((staged / _LOCK).read_text))
+        return canonical_json(_portable(lock)).decode()
+
+    async def _fill(self, staged: Path, packages: str, request: InstallRequest) -> None:
+        root = json.loads(packages)["packages"][""]
+        (staged / "package.json").write_text(json.dumps({"private": True, **root}))
+        (staged / _LOCK).write_text(packages)
+        await self._packager.run(("ci", *_FLAGS), staged, request.limits)
+
+    def _find_bin(self, folder: Path, request: InstallRequest) -> str:
+        bins = _bins_of(folder / "node_modules" / self._source.name, self._source.name)
+        short = self._source.name.rpartition("/")[2]
+        wanted = request.program or next(
+            (each for each in (request.name, short) if each in bins), min(bins) if len(bins) == 1 else ""
+        )
+        if wanted not in bins:
+            offered = ", ".join(sorted(bins)) or "none"
+            raise NotFound(
+                f"{self._source.name} has no program {wanted or request.name!r}: config.program names one of {offered}"
+            )
+        path = f"node_modules/.bin/{wanted}"
+        if not (folder / path).resolve().is_relative_to(folder.resolve()) or not (folder / path).is_file():
+            raise PackageFailed(f"{self._source.name}: its program {wanted!r} is not in the package")
+        return path
+
+
+def _bins_of(package: Path, name: str) -> set[str]:
+    try:
+        declared = json.loads((package / "package.json").read_text()).get("bin", {})
+    except (OSError, ValueError, AttributeError) as error:
+        raise PackageFailed(f"{name}: its package.json cannot be read") from error
+    if isinstance(declared, str):
+        return {name.rpartition("/")[2]}
+    return {PurePosixPath(each).name for each in declared} if isinstance(declared, dict) else set()
+
+
+def _portable(lock: dict[str, Any]) -> dict[str, Any]:
+    """The lock without where its packages were fetched from: a mirror has the same ones."""
+    packages = {
+        path: {key: value for key, value in each.items() if key != "resolved"}
+        for path, each in lock["packages"].items()
+    }
+    return {"name": "tool", "lockfileVersion": lock["lockfileVersion"], "requires": True, "packages": packages}
+
+
+def _environment(index: Index, cache: Path, path: str) -> dict[str, str]:
+    rc, authority = index.file("npmrc"), index.file("ca.crt")
+    return {
+        "PATH": path,
+        "npm_config_cache": str(cache),
+        "npm_config_globalconfig": "/dev/null",
+        "npm_config_userconfig": str(rc) if rc else "/dev/null",
+        **({"npm_config_registry": index.npm_registry} if index.npm_registry else {}),
+        **({"NODE_EXTRA_CA_CERTS": str(authority), "npm_config_cafile": str(authority)} if authority else {}),
+    }

@@ -1,0 +1,121 @@
+"""A Python package with a console script, in an environment of its own.
+
+First the names are resolved to a list with a hash for every file; the list's sha256 is the tool's digest. Then
+exactly that list is installed, from wheels alone: building a package would run its code here.
+"""
+
+import asyncio
+import configparser
+import hashlib
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from agent_toolproxy.errors import NotFound, PackageFailed
+from agent_toolproxy.installers.packager import Index, Packager
+from agent_toolproxy.installers.request import Installed, InstallRequest
+from agent_toolproxy.lockfile import LockedTool
+from agent_toolproxy.sources import PypiSource
+from agent_toolproxy.store import Store
+
+_LIST: Final = "packages.txt"
+_ENVIRONMENT: Final = "env"
+_PYTHON: Final = f"{_ENVIRONMENT}/bin/python"
+
+
+class PypiInstaller:
+    """Installs one requirement with uv."""
+
+    def __init__(self, source: PypiSource, *, index: Index, platform: str, store: Store, uv: str, path: str) -> None:
+        self._source = source
+        self._platform = platform
+        self._store = store
+        self._packager = Packager(program=uv, environment=_environment(index, store.cache("uv"), path))
+
+    async def install(self, request: InstallRequest) -> Installed:
+        """Raises InstallError."""
+        with self._store.staging() as work:
+            packages = request.packages or await self._resolve(work, request)
+            digest = hashlib.sha256(packages.encode()).hexdigest()
+            locked = LockedTool(
+                version=request.version or self._source.version,
+                source=f"pypi:{self._source.requirement}",
+                platform=self._platform,
+                sha256=digest,
+            )
+            request.check(locked, packages)
+            folder = self._store.entry(digest) or await self._build(digest, packages, request)
+        program = await asyncio.to_thread(self._find_script, folder, request)
+        return Installed(folder=folder, program=program, launcher=_PYTHON, locked=locked, packages=packages)
+
+    async def _resolve(self, work: Path, request: InstallRequest) -> str:
+        (work / "wanted.txt").write_text(self._source.requirement + "\n")
+        arguments = ("pip", "compile", "wanted.txt", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
+        await self._packager.run(
+            (*arguments, "--no-build", "--python", sys.executable, "--output-file", _LIST), work, request.limits
+        )
+        return _without_index(await asyncio.to_thread((work / _LIST).read_text))
+
+    async def _build(self, digest: str, packages: str, request: InstallRequest) -> Path:
+        with self._store.staging() as staged:
+            (staged / _LIST).write_text(packages)
+            venv = ("venv", "--relocatable", "--no-project", "--quiet", "--python", sys.executable, _ENVIRONMENT)
+            await self._packager.run(venv, staged, request.limits)
+            install = ("pip", "install", "--quiet", "--python", _PYTHON, "--require-hashes", "--no-build", "--no-deps")
+            await self._packager.run((*install, "--requirements", _LIST), staged, request.limits)
+            return await asyncio.to_thread(self._store.commit, staged, digest)
+
+    def _find_script(self, folder: Path, request: InstallRequest) -> str:
+        scripts = _console_scripts(folder / _ENVIRONMENT, self._source.name)
+        wanted = request.program or next(
+            (each for each in (request.name, self._source.name) if each in scripts),
+            scripts[0] if len(scripts) == 1 else "",
+        )
+        path = f"{_ENVIRONMENT}/bin/{wanted}"
+        if wanted and "/" not in wanted and (folder / path).is_file():
+            return path
+        offered = ", ".join(scripts) or "none"
+        raise NotFound(
+            f"{self._source.name} has no script {wanted or request.name!r}: config.program names one of {offered}"
+        )
+
+
+def _console_scripts(environment: Path, package: str) -> list[str]:
+    """The scripts of one distribution, by its own metadata."""
+    normal = _normalise(package)
+    for path in environment.glob("lib/python*/site-packages/*.dist-info/entry_points.txt"):
+        if _normalise(path.parent.name.split("-")[0]) == normal:
+            parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+            parser.optionxform = str  # type: ignore[assignment, method-assign] # names keep their case
+            try:
+                parser.read_string(path.read_text())
+            except (configparser.Error, UnicodeDecodeError) as error:
+                raise PackageFailed(f"{package}: its entry points cannot be read") from error
+            return sorted(parser["console_scripts"]) if "console_scripts" in parser else []
+    return []
+
+
+def _normalise(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _without_index(packages: str) -> str:
+    """The list without lines about where it came from: the index may have a password in its URL."""
+    return "".join(line for line in packages.splitlines(keepends=True) if not line.startswith("--"))
+
+
+def _environment(index: Index, cache: Path, path: str) -> dict[str, str]:
+    mounted = index.file("index-url")
+    url = mounted.read_text().strip() if mounted else index.python_url
+    authority = index.file("ca.crt")
+    return {
+        "PATH": path,
+        "UV_CACHE_DIR": str(cache),
+        "UV_NO_CONFIG": "1",
+        "UV_NO_PROGRESS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_LINK_MODE": "copy",
+        **({"UV_DEFAULT_INDEX": url} if url else {}),
+        **({"SSL_CERT_FILE": str(authority)} if authority else {}),
+    }

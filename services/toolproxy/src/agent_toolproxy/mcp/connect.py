@@ -1,0 +1,165 @@
+"""How the servers of a configuration are reached."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import aiohttp
+
+from agent_api.toolsconfig import ToolDefinition, ToolLimits
+from agent_toolproxy.credentials import Credentials
+from agent_toolproxy.discovery import Found
+from agent_toolproxy.errors import CallError, UpstreamUnavailable
+from agent_toolproxy.guard import NetworkGuard
+from agent_toolproxy.mcp.http import HttpLink
+from agent_toolproxy.mcp.link import Link
+from agent_toolproxy.mcp.stdio import StdioLink
+from agent_toolproxy.process import Command, ProcessLimits, start_process
+from agent_toolproxy.provision import Program, Provisioner
+from agent_toolproxy.workspace import Workspace, minimal_environment
+
+_COUNT_EVERY_S: Final = 0.5
+_CREDENTIAL_TTL_S: Final = 1.0
+_TOKEN_KEY: Final = "token"  # noqa: S105 - the key of a Secret, not a secret
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A link, and the work that goes on as long as it lives: `run` raises UpstreamUnavailable when it is over."""
+
+    link: Link
+    run: Callable[[], Awaitable[None]]
+    program: Program
+
+
+class Connector(Protocol):
+    """Opens connections to one server. Raises UpstreamError, InstallError."""
+
+    def open(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection, closed on leaving."""
+
+
+class StdioConnector:
+    """Starts the server's program, which is installed first if it has to be."""
+
+    def __init__(  # noqa: PLR0913 - what a child needs
+        self,
+        name: str,
+        found: Found,
+        *,
+        provisioner: Provisioner,
+        workspace: Workspace,
+        credentials: Credentials,
+        path: str,
+        limits: Callable[[], ToolLimits],
+    ) -> None:
+        self._name = name
+        self._found = found
+        self._provisioner = provisioner
+        self._workspace = workspace
+        self._credentials = credentials
+        self._path = path
+        self._limits = limits
+        self._program: Program | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Connection]:
+        """The program is found once: what runs does not change under a restart."""
+        if self._program is None:
+            self._program = await self._provisioner.provide(self._name, self._found)
+        with self._workspace.private_folder() as home:
+            try:
+                command = self._command(self._program, self._found.definition, home)
+                async with start_process(command, interval_s=_COUNT_EVERY_S) as child:
+                    link = StdioLink(self._name, child)
+                    try:
+                        yield Connection(link, link.run, self._program)
+                    finally:
+                        child.stdin.close()
+            except CallError as error:
+                raise UpstreamUnavailable(str(error)) from error
+
+    def _command(self, program: Program, definition: ToolDefinition, home: Path) -> Command:
+        limits = self._limits()
+        executable, *before = program.argv
+        return Command(
+            program=executable,
+            arguments=(*before, *definition.arguments),
+            folder=self._workspace.root,
+            environment={
+                **minimal_environment(self._path, home, self._workspace.root),
+                **definition.environment,
+                **self._credentials.environment(definition.credential_environment),
+            },
+            limits=ProcessLimits(
+                timeout_s=limits.timeout_seconds,
+                output_bytes=limits.output_bytes,
+                memory_bytes=limits.memory_bytes,
+                processes=limits.processes,
+            ),
+        )
+
+
+class HttpConnector:
+    """Uses the process's HTTP session."""
+
+    def __init__(
+        self,
+        url: str,
+        definition: ToolDefinition,
+        *,
+        session: aiohttp.ClientSession,
+        guard: NetworkGuard,
+        credentials: Credentials,
+    ) -> None:
+        self._url = url
+        self._headers = CredentialHeaders(credentials, definition.header_credentials)
+        self._version = definition.version
+        self._session = session
+        self._guard = guard
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Connection]:
+        """Nothing is connected yet: each request does that for itself."""
+        link = HttpLink(self._url, session=self._session, guard=self._guard, credential_headers=self._headers.read)
+        shown = self._url.partition("?")[0]
+        try:
+            program = Program(path="", version=self._version, source=f"url: {shown}")
+            yield Connection(link, _last_for_ever, program)
+        finally:
+            await link.end_session({})
+
+
+async def _last_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+class CredentialHeaders:
+    """Headers with credentials, read again when they are older than a second."""
+
+    def __init__(
+        self, credentials: Credentials, keys: Mapping[str, str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._credentials = credentials
+        self._keys = keys
+        self._clock = clock
+        self._read_at = float("-inf")
+        self._headers: dict[str, str] = {}
+
+    def read(self) -> Mapping[str, str]:
+        """Raises ToolNotReady."""
+        if self._clock() - self._read_at >= _CREDENTIAL_TTL_S:
+            self._headers = self._load()
+            self._read_at = self._clock()
+        return self._headers
+
+    def _load(self) -> dict[str, str]:
+        if self._keys:
+            return {header: self._credentials.read(key) for header, key in self._keys.items()}
+        if self._credentials.has(_TOKEN_KEY):
+            return {"Authorization": f"Bearer {self._credentials.read(_TOKEN_KEY)}"}
+        return {}

@@ -1,0 +1,222 @@
+"""A server at a URL: streamable HTTP, both eras.
+
+A call is sent once. What may follow is only what cannot run a tool twice: reading on in a stream that broke off, by
+the id of its last event.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final
+
+import aiohttp
+from yarl import URL
+
+from agent_toolproxy.errors import (
+    ToolNotReady,
+    ToolProxyError,
+    UpstreamAuth,
+    UpstreamHttp,
+    UpstreamProtocol,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from agent_toolproxy.guard import NetworkGuard
+from agent_toolproxy.mcp.codec import dump_json, load_json
+from agent_toolproxy.mcp.era import find_fault
+from agent_toolproxy.mcp.link import Exchange, MessageListener
+from agent_toolproxy.mcp.messages import (
+    CANCELLED,
+    HEADER_SESSION,
+    METHOD_NOT_FOUND,
+    Json,
+    RequestId,
+    error,
+    notification,
+    response,
+)
+from agent_toolproxy.mcp.sse import EventParser
+
+_ACCEPT: Final = "application/json, text/event-stream"
+_LARGEST_BYTES: Final = 64 << 20
+_CONNECT_S: Final = 10.0
+_SHORT_S: Final = 5.0
+_RESUMPTIONS: Final = 3
+_DEFAULT_RETRY_MS: Final = 1000
+_LONGEST_RETRY_MS: Final = 30_000
+
+
+class HttpLink:
+    """Talks to one URL. `credential_headers` is asked for each request, so that a rotated key is used."""
+
+    silence_is_legacy = False
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        session: aiohttp.ClientSession,
+        guard: NetworkGuard,
+        credential_headers: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._url = url
+        self._host = URL(url, encoded=True).host or url
+        self._session = session
+        self._guard = guard
+        self._credential_headers = credential_headers
+        self._session_id: str | None = None
+
+    async def exchange(self, exchange: Exchange, listener: MessageListener) -> Json:
+        """The response to a request."""
+        try:
+            async with asyncio.timeout(exchange.timeout_s):
+                async with self._send("POST", exchange.headers, exchange.message) as answer:
+                    if exchange.message["method"] == "initialize":
+                        self._session_id = answer.headers.get(HEADER_SESSION)
+                    return await self._read_answer(answer, exchange, listener)
+        except TimeoutError as problem:
+            raise UpstreamTimeout(f"{self._host} did not answer within {exchange.timeout_s or 0:g} s") from problem
+
+    async def notify(self, message: Json, headers: Mapping[str, str]) -> None:
+        """Send a notification, or a response to what the server asked."""
+        async with asyncio.timeout(_SHORT_S), self._send("POST", headers, message) as answer:
+            if answer.status not in (200, 202, 204):
+                raise UpstreamHttp(answer.status, f"{self._host} answered {answer.status} to {message.get('method')}")
+
+    async def cancel(self, message_id: RequestId, headers: Mapping[str, str], *, modern: bool) -> None:
+        """In 2026-07-28 closing the connection was the cancellation."""
+        if not modern:
+            with contextlib.suppress(ToolProxyError, TimeoutError):
+                await self.notify(notification(CANCELLED, {"requestId": message_id}), headers)
+
+    def forget_session(self) -> None:
+        """The next `initialize` goes out without a session id."""
+        self._session_id = None
+
+    async def end_session(self, headers: Mapping[str, str]) -> None:
+        """Tell a handshake server that its session is over."""
+        if self._session_id is not None:
+            with contextlib.suppress(ToolProxyError, TimeoutError):
+                async with asyncio.timeout(1.0), self._send("DELETE", headers, None):
+                    self._session_id = None
+
+    async def watch(self, listener: MessageListener, headers: Mapping[str, str]) -> None:
+        """The GET stream; a server that has none answers 405."""
+        async with self._send("GET", headers, None) as answer:
+            if answer.status == 200 and answer.content_type == "text/event-stream":
+                async for message in self._messages(answer, EventParser()):
+                    await self._take_aside(message, listener, headers)
+
+    @contextlib.asynccontextmanager
+    async def _send(
+        self, method: str, headers: Mapping[str, str], message: Json | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            own = dict(self._credential_headers())
+        except ToolNotReady as problem:
+            raise UpstreamAuth(str(problem)) from problem
+        if self._session_id is not None:
+            own[HEADER_SESSION] = self._session_id
+        if message is not None:
+            own["Content-Type"] = "application/json"
+        await self._guard.check_url(self._url)
+        try:
+            async with self._session.request(
+                method,
+                URL(self._url, encoded=True),
+                data=dump_json(message).encode() if message is not None else None,
+                headers={**headers, **own, "Accept": _ACCEPT if message is not None else "text/event-stream"},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+            ) as answer:
+                yield answer
+        except (aiohttp.ServerTimeoutError, aiohttp.ConnectionTimeoutError) as problem:
+            raise UpstreamUnavailable(f"{self._host} cannot be reached in time") from problem
+        except aiohttp.ClientError as problem:
+            raise UpstreamUnavailable(f"{self._host} cannot be reached: {_reason(problem)}") from problem
+
+    async def _read_answer(self, answer: aiohttp.ClientResponse, exchange: Exchange, listener: MessageListener) -> Json:
+        if answer.status in (401, 403):
+            raise UpstreamAuth(f"{self._host} refused the credential: {answer.status}; check credentialsSecret")
+        if answer.status == 200 and answer.content_type == "text/event-stream":
+            return await self._read_stream(answer, exchange, listener)
+        message = await self._read_message(answer)
+        if message is not None and "method" not in message and message.get("id") in (exchange.message_id, None):
+            return message
+        if answer.status >= 500:
+            raise UpstreamUnavailable(f"{self._host} answered {answer.status}")
+        if answer.status >= 300:
+            raise UpstreamHttp(answer.status, f"{self._host} answered {answer.status}")
+        raise UpstreamProtocol(f"{self._host} answered {answer.status} with something that is not MCP")
+
+    @staticmethod
+    async def _read_message(answer: aiohttp.ClientResponse) -> Json | None:
+        """The JSON-RPC message of a body, if it is one; an error may be without a readable id."""
+        body = bytearray()
+        async for chunk in answer.content.iter_any():
+            body += chunk
+            if len(body) > _LARGEST_BYTES:
+                raise UpstreamProtocol("an answer that is too large")
+        if answer.content_type != "application/json":
+            return None
+        try:
+            message = load_json(bytes(body))
+        except ValueError:
+            return None
+        if isinstance(message, dict) and "error" in message and "method" not in message:
+            return message if isinstance(message["error"], dict) else None
+        return message if find_fault(message) is None else None
+
+    async def _read_stream(self, answer: aiohttp.ClientResponse, exchange: Exchange, listener: MessageListener) -> Json:
+        parser = EventParser()
+        found = await self._find_response(answer, parser, exchange, listener)
+        for _ in range(_RESUMPTIONS):
+            if found is not None or parser.last_id is None:
+                break
+            await asyncio.sleep(min(parser.retry_ms or _DEFAULT_RETRY_MS, _LONGEST_RETRY_MS) / 1000)
+            headers = {**exchange.headers, "Last-Event-ID": parser.last_id}
+            async with self._send("GET", headers, None) as resumed:
+                if resumed.status == 200:
+                    found = await self._find_response(resumed, parser, exchange, listener)
+        if found is None:
+            raise UpstreamUnavailable(f"{self._host} closed the stream before it answered")
+        return found
+
+    async def _find_response(
+        self, answer: aiohttp.ClientResponse, parser: EventParser, exchange: Exchange, listener: MessageListener
+    ) -> Json | None:
+        with contextlib.suppress(aiohttp.ClientPayloadError, aiohttp.ClientConnectionError):
+            async for message in self._messages(answer, parser):
+                if "method" in message:
+                    await self._take_aside(message, listener, exchange.headers)
+                elif message.get("id") == exchange.message_id:
+                    return message
+        return None
+
+    @staticmethod
+    async def _messages(answer: aiohttp.ClientResponse, parser: EventParser) -> AsyncIterator[Json]:
+        try:
+            async for chunk in answer.content.iter_any():
+                for event in parser.feed(chunk):
+                    message: Any = load_json(event.data) if event.name == "message" else None
+                    if message is not None and find_fault(message) is None:
+                        yield message
+        except ValueError as problem:
+            raise UpstreamProtocol(f"a stream that is not MCP: {problem}") from problem
+
+    async def _take_aside(self, message: Json, listener: MessageListener, headers: Mapping[str, str]) -> None:
+        """What comes beside the response: notifications, and requests of a handshake server."""
+        if "id" not in message:
+            await listener(message)
+            return
+        known = message["method"] == "ping"
+        said = response(message["id"], {}) if known else error(message["id"], METHOD_NOT_FOUND, "Method not found")
+        with contextlib.suppress(ToolProxyError, TimeoutError):
+            await self.notify(said, headers)
+
+
+def _reason(problem: aiohttp.ClientError) -> str:
+    """Without the URL, whose query may hold a key."""
+    if isinstance(problem, aiohttp.ClientConnectorError):
+        return str(problem.os_error) or type(problem).__name__
+    return type(problem).__name__

@@ -1,0 +1,63 @@
+"""What became of a call to an upstream server, in the words of the proxy."""
+
+from typing import Final, NoReturn
+
+from agent_toolproxy.call import Json, text_result
+from agent_toolproxy.errors import (
+    ToolProxyError,
+    UpstreamRefused,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from agent_toolproxy.mcp.messages import (
+    HEADER_MISMATCH,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    KEY_SERVER,
+    KEY_SUBSCRIPTION,
+    METHOD_NOT_FOUND,
+    MISSING_CAPABILITY,
+    UNSUPPORTED_VERSION,
+)
+
+_OUR_FAULT: Final = (HEADER_MISMATCH, UNSUPPORTED_VERSION, METHOD_NOT_FOUND)
+_UNTOUCHED: Final = ("content", "structuredContent", "isError", "resultType", "inputRequests", "requestState", "_meta")
+
+
+def show_result(result: Json) -> Json:
+    """A server's result as ours: its content is not touched, its own name is taken off."""
+    shown: Json = {key: result[key] for key in _UNTOUCHED if key in result}
+    if shown.get("resultType") == "complete":
+        del shown["resultType"]
+    if isinstance(meta := shown.pop("_meta", None), dict) and (
+        kept := {key: value for key, value in meta.items() if key not in (KEY_SERVER, KEY_SUBSCRIPTION)}
+    ):
+        shown["_meta"] = kept
+    if "resultType" not in shown and not isinstance(shown.get("content"), list):
+        shown["content"] = []
+    return shown
+
+
+def show_failure(server: str, error: ToolProxyError) -> Json:
+    """A failure as a result that a model can read, if it is not one for the caller. Raises UpstreamRejected."""
+    if isinstance(error, UpstreamRefused):
+        if error.code == MISSING_CAPABILITY:
+            return text_result(f"{server}: this tool needs something that the client cannot do: {error}", is_error=True)
+        raise_refusal(server, error)
+    if isinstance(error, UpstreamTimeout):
+        return text_result(f"{server}: {error}. It may still be at work.", is_error=True)
+    if isinstance(error, UpstreamUnavailable):
+        return text_result(f"{server} is not available now: {error}", is_error=True)
+    return text_result(f"{server}: {error}", is_error=True)
+
+
+def raise_refusal(server: str, refusal: UpstreamRefused) -> NoReturn:
+    """A server's JSON-RPC error: what is the caller's passes, what is between us and the server does not."""
+    if refusal.code == INVALID_PARAMS:
+        raise UpstreamRejected(INVALID_PARAMS, f"{server}: {refusal}", refusal.data) from refusal
+    if refusal.code in _OUR_FAULT:
+        text = f"{server} does not take what the proxy sends ({refusal.code}): {refusal}"
+        raise UpstreamRejected(INTERNAL_ERROR, text) from refusal
+    data = {"server": server, "code": refusal.code, "message": str(refusal)}
+    raise UpstreamRejected(INTERNAL_ERROR, f"{server} failed: {refusal}", data) from refusal

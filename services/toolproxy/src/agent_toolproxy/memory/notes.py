@@ -1,0 +1,126 @@
+"""What an agent keeps: texts under keys, apart from those of other agents on the same server."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from agent_api.toolsreport import MemoryReport
+from agent_toolproxy.errors import InvalidArguments, MemoryUnavailable
+from agent_toolproxy.memory.resp import CommandError, RedisClient, Reply
+
+LONGEST_KEY_BYTES: Final = 512
+LARGEST_VALUE_BYTES: Final = 1 << 20
+LONGEST_TTL_S: Final = 10 * 365 * 86400
+MOST_KEYS: Final = 1000
+_SCAN_COUNT: Final = 500
+_MOST_SCANS: Final = 2000
+_USED: Final = re.compile(rb"used_memory:(\d+)")
+_GLOB: Final = re.compile(r"([\[\]*?\\])")
+
+
+@dataclass(frozen=True)
+class Note:
+    """A value and the seconds it has left; None is for ever."""
+
+    value: str
+    ttl_s: int | None
+
+
+class Notes:
+    """Texts under keys. Every method raises MemoryUnavailable, and InvalidArguments for keys and values too large."""
+
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+
+    async def get(self, key: str) -> Note | None:
+        """What is under `key`; None when there is nothing."""
+        full = self._full(key)
+        value = await self._do("GET", full)
+        if not isinstance(value, bytes):
+            return None
+        ttl_ms = await self._do("PTTL", full)
+        left = max(1, round(ttl_ms / 1000)) if isinstance(ttl_ms, int) and ttl_ms >= 0 else None
+        return Note(value.decode("utf-8", "replace"), left)
+
+    async def set(self, key: str, value: str, ttl_s: int | None = None) -> None:
+        """Put `value` under `key`, for `ttl_s` seconds or for ever."""
+        data = _checked(value)
+        if ttl_s is not None and not 1 <= ttl_s <= LONGEST_TTL_S:
+            raise InvalidArguments(f"ttlSeconds: must be from 1 to {LONGEST_TTL_S}")
+        await self._do("SET", self._full(key), data, *(("EX", ttl_s) if ttl_s else ()))
+
+    async def append(self, key: str, value: str) -> int:
+        """Add `value` to the end of what is under `key`; the length in bytes afterwards."""
+        full, data = self._full(key), _checked(value)
+        length = await self._do("STRLEN", full)
+        if isinstance(length, int) and length + len(data) > LARGEST_VALUE_BYTES:
+            raise InvalidArguments(f"value: {key!r} would become larger than {LARGEST_VALUE_BYTES} bytes")
+        after = await self._do("APPEND", full, data)
+        return after if isinstance(after, int) else 0
+
+    async def delete(self, key: str) -> bool:
+        """Whether there was something under `key`."""
+        return await self._do("DEL", self._full(key)) == 1
+
+    async def keys(self, prefix: str = "", limit: int = MOST_KEYS) -> list[str]:
+        """At most `limit` keys that begin with `prefix`, sorted."""
+        pattern = _GLOB.sub(r"\\\1", self._prefix + prefix) + "*"
+        found: set[bytes] = set()
+        cursor: Reply = b"0"
+        for _ in range(_MOST_SCANS):
+            reply = await self._do(
+                "SCAN", cursor if isinstance(cursor, bytes) else b"0", "MATCH", pattern, "COUNT", _SCAN_COUNT
+            )
+            if not isinstance(reply, list) or len(reply) != 2 or not isinstance(reply[1], list):
+                raise MemoryUnavailable("the memory's answer to SCAN is not one")
+            cursor = reply[0]
+            found.update(each for each in reply[1] if isinstance(each, bytes))
+            if cursor == b"0":
+                break
+        names = sorted(each.decode("utf-8", "replace").removeprefix(self._prefix) for each in found)
+        return names[: min(limit, MOST_KEYS)]
+
+    async def search(self, prefix: str, limit: int) -> dict[str, str]:
+        """Keys that begin with `prefix`, and their values; keys that do not hold text are left out."""
+        names = await self.keys(prefix, limit)
+        if not names:
+            return {}
+        values = await self._do("MGET", *(self._full(name) for name in names))
+        pairs = zip(names, values if isinstance(values, list) else [], strict=False)
+        return {name: value.decode("utf-8", "replace") for name, value in pairs if isinstance(value, bytes)}
+
+    async def probe(self, redact: Callable[[str], str] = str) -> MemoryReport:
+        """Whether the memory can be used, and how much it holds."""
+        try:
+            await self._do("PING")
+            info = await self._do("INFO", "memory")
+        except (MemoryUnavailable, InvalidArguments) as error:
+            return MemoryReport(reachable=False, error=redact(str(error)))
+        found = _USED.search(info) if isinstance(info, bytes) else None
+        return MemoryReport(reachable=True, used_bytes=int(found[1]) if found else None)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.close()
+
+    def _full(self, key: str) -> str:
+        if not key or len(key.encode("utf-8", "surrogatepass")) > LONGEST_KEY_BYTES:
+            raise InvalidArguments(f"key: must have 1 to {LONGEST_KEY_BYTES} bytes")
+        return self._prefix + key
+
+    async def _do(self, *parts: str | bytes | int) -> Reply:
+        try:
+            return await self._client.execute(*parts)
+        except CommandError as error:
+            if str(error).startswith("WRONGTYPE"):
+                raise InvalidArguments("key: it holds something that is not text") from error
+            raise MemoryUnavailable(f"the memory refused {parts[0]!s}: {error}") from error
+
+
+def _checked(value: str) -> bytes:
+    data = value.encode("utf-8", "surrogatepass")
+    if len(data) > LARGEST_VALUE_BYTES:
+        raise InvalidArguments(f"value: must have at most {LARGEST_VALUE_BYTES} bytes")
+    return data

@@ -1,0 +1,196 @@
+"""Makes the program of a tool be there, whatever it comes from."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from agent_api.toolsconfig import ToolLimits
+from agent_toolproxy.discovery import Found, current_platform
+from agent_toolproxy.download import Downloader
+from agent_toolproxy.errors import CallError, InstallError, NotFound
+from agent_toolproxy.installers.https import HttpsInstaller
+from agent_toolproxy.installers.npm import NpmInstaller
+from agent_toolproxy.installers.packager import Index
+from agent_toolproxy.installers.pypi import PypiInstaller
+from agent_toolproxy.installers.request import Installed, Installer, InstallLimits, InstallRequest
+from agent_toolproxy.pinning import Pins
+from agent_toolproxy.process import Command, ProcessLimits, run_command
+from agent_toolproxy.sources import HttpsSource, NpmSource, Package, PathSource, PypiSource, StdioServer
+from agent_toolproxy.store import Record, Store
+from agent_toolproxy.workspace import Workspace, minimal_environment
+
+_VERSION: Final = re.compile(rb"\d+(?:\.\d+)+[\w.+-]*")
+_VERSION_S: Final = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A program that can be run: `launcher` is an interpreter to give it to, or empty."""
+
+    path: str
+    launcher: str = ""
+    version: str = ""
+    digest: str = ""
+    source: str = ""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """How it begins to be called."""
+        return (self.launcher, self.path) if self.launcher else (self.path,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What installers need from the configuration of the moment."""
+
+    index: Index
+    limits: ToolLimits
+
+
+class Provisioner:
+    """Finds or installs programs. `surroundings` is asked at each install, so a new configuration counts at once."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        pins: Pins,
+        downloader: Downloader,
+        workspace: Workspace,
+        path: str,
+        surroundings: Callable[[], Surroundings],
+    ) -> None:
+        self._store = store
+        self._pins = pins
+        self._downloader = downloader
+        self._workspace = workspace
+        self._path = path
+        self._surroundings = surroundings
+        self._one_at_a_time = asyncio.Lock()
+
+    def which(self, program: str) -> str | None:
+        """A program on the proxy's PATH."""
+        return shutil.which(program, path=self._path)
+
+    async def provide(self, name: str, found: Found) -> Program:
+        """The program of `found`, which is installed if it has to be. Raises InstallError."""
+        package = found.package
+        if package is None:
+            raise NotFound(f"{name!r} has no program")
+        if isinstance(package, PathSource):
+            return await self._use_path(package, found)
+        if found.record is not None:
+            return self._use_record(found.record)
+        async with self._one_at_a_time:
+            return self._use_record(await self._install(name, package, found))
+
+    async def _use_path(self, package: PathSource, found: Found) -> Program:
+        path = self.which(package.program)
+        if path is None:
+            raise NotFound(f"{package.program!r} is not on the proxy's PATH: use an image that has it")
+        version = await self._ask_version(path, found.definition.version_arguments)
+        return Program(path=path, version=version, source=f"path: {path}")
+
+    def _use_record(self, record: Record) -> Program:
+        folder = self._store.entry(record.digest)
+        if folder is None:
+            raise NotFound(f"{record.name!r} is gone from the store")
+        return Program(
+            path=str(folder / record.program),
+            launcher=str(folder / record.launcher) if record.launcher else "",
+            version=record.version,
+            digest=record.digest,
+            source=record.source,
+        )
+
+    async def _install(self, name: str, package: Package, found: Found) -> Record:
+        platform = current_platform()
+        pinned = self._pins.expected(name, found.version, platform)
+        approved = self._pins.policy.approved.get(name)
+        if pinned and approved and approved != pinned.sha256:
+            pinned = None
+        limits = self._surroundings().limits
+        request = InstallRequest(
+            name=name,
+            version=found.version,
+            program=found.definition.program,
+            member=found.member,
+            pinned=pinned,
+            packages=await asyncio.to_thread(self._pins.packages, pinned.sha256) if pinned else None,
+            check=lambda locked, _: self._pins.check_install(name, locked, sha256=found.sha256),
+            limits=InstallLimits(
+                timeout_s=limits.install_timeout_seconds,
+                download_bytes=limits.download_bytes,
+                unpacked_bytes=limits.unpacked_bytes,
+                unpacked_files=limits.unpacked_files,
+            ),
+        )
+        try:
+            installed = await self._installer(package).install(request)
+        except OSError as error:
+            raise InstallError(
+                f"the tools folder cannot be written: {error.strerror or error}", retryable=True
+            ) from error
+        return await asyncio.to_thread(self._keep, name, found, installed)
+
+    def _keep(self, name: str, found: Found, installed: Installed) -> Record:
+        record = Record(
+            name=name,
+            key=found.key,
+            digest=installed.folder.name,
+            version=installed.locked.version,
+            source=f"{found.place}: {installed.locked.source.partition('?')[0]}",
+            program=installed.program,
+            launcher=installed.launcher,
+        )
+        self._pins.record_install(name, installed.locked, installed.packages)
+        self._store.save(record)
+        if isinstance(found.package, HttpsSource) and not isinstance(found.source, StdioServer):
+            self._store.link(name, installed.folder / installed.program)
+        return record
+
+    def _installer(self, package: Package) -> Installer:
+        index, platform = self._surroundings().index, current_platform()
+        if isinstance(package, HttpsSource):
+            return HttpsInstaller(package.url, platform=platform, store=self._store, downloader=self._downloader)
+        if isinstance(package, PypiSource):
+            return PypiInstaller(
+                package, index=index, platform=platform, store=self._store, uv=self._need("uv"), path=self._path
+            )
+        if isinstance(package, NpmSource):
+            return NpmInstaller(
+                package, index=index, platform=platform, store=self._store, npm=self._need("npm"), path=self._path
+            )
+        raise NotFound(f"{package.program} is not something to install")
+
+    def _need(self, program: str) -> str:
+        if (path := self.which(program)) is None:
+            raise NotFound(f"{program} is not on the proxy's PATH: use an image that has it")
+        return path
+
+    async def _ask_version(self, path: str, arguments: tuple[str, ...]) -> str:
+        if not arguments:
+            return ""
+        limits = self._surroundings().limits
+        with self._workspace.private_folder() as home:
+            command = Command(
+                program=path,
+                arguments=arguments,
+                folder=home,
+                environment=minimal_environment(self._path, home, self._workspace.root),
+                limits=ProcessLimits(
+                    timeout_s=_VERSION_S,
+                    output_bytes=4096,
+                    memory_bytes=limits.memory_bytes,
+                    processes=limits.processes,
+                ),
+            )
+            try:
+                result = await run_command(command)
+            except CallError:
+                return ""
+        found = _VERSION.search(result.stdout) or _VERSION.search(result.stderr)
+        return found[0].decode() if found else ""

@@ -1,0 +1,73 @@
+"""What the operator and the kubelet are told."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Protocol
+
+from agent_api.toolsreport import MemoryReport, ToolReport, ToolsReport
+from agent_toolproxy.pinning import hash_definition
+from agent_toolproxy.registry import Registry
+from agent_toolproxy.toolbox import Toolbox
+
+
+class ConfigSource(Protocol):
+    """The watched tools.json."""
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the newest content is not in use."""
+
+
+class Reporter:
+    """Sums up the registry, the toolbox and the memory."""
+
+    def __init__(
+        self, registry: Registry, toolbox: Toolbox, config: ConfigSource, memory: Callable[[], MemoryReport | None]
+    ) -> None:
+        self._registry = registry
+        self._toolbox = toolbox
+        self._config = config
+        self._memory = memory
+
+    def report(self) -> ToolsReport:
+        """The whole proxy."""
+        config = self._registry.config
+        return ToolsReport(
+            agent=config.agent,
+            ready=self.check() is None,
+            config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
+            config_error=str(self._config.error or ""),
+            tools=(*self._tools(), *self._drifts()),
+            memory=self._memory(),
+        )
+
+    def check(self) -> str | None:
+        """A readiness check: what required tools are not ready."""
+        if not self._registry.configured:
+            return "tools.json has not been read yet"
+        missing = [each for each in self._registry.entries() if each.planned.required and each.state != "ready"]
+        if missing:
+            return "; ".join(
+                f"{each.name} is {each.state}" + (f": {each.error}" if each.error else "") for each in missing
+            )
+        return None if self._toolbox.settled else "the list of tools is being made"
+
+    def _tools(self) -> list[ToolReport]:
+        return [self._with_hash(entry.report()) for entry in self._registry.entries()]
+
+    def _with_hash(self, report: ToolReport) -> ToolReport:
+        offer = self._toolbox.served.get(report.name)
+        return report.model_copy(update={"definition_hash": hash_definition(offer.definition)}) if offer else report
+
+    def _drifts(self) -> list[ToolReport]:
+        return [
+            ToolReport(
+                name=name,
+                required=False,
+                state="blocked",
+                kind="mcp",
+                definition_hash=drift.seen,
+                error=drift.describe(),
+            )
+            for name, drift in sorted(self._toolbox.drifts.items())
+        ]

@@ -1,0 +1,60 @@
+"""Paths that a caller names, kept inside the workspace."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent_toolproxy.errors import InvalidArguments
+from agent_toolproxy.store import remove_tree
+
+
+class Workspace:
+    """The folder that tools work in, and the private folders of their calls."""
+
+    def __init__(self, root: Path, temporary: Path | None = None) -> None:
+        self.root = root
+        self._temporary = temporary
+
+    def folder(self, relative: str) -> Path:
+        """The folder that `relative` leads to, links followed. Raises InvalidArguments unless it is inside."""
+        root = self.root.resolve()
+        if "\0" in relative:
+            raise InvalidArguments("cwd: holds a NUL character")
+        path = (root / relative).resolve()
+        if not path.is_relative_to(root):
+            raise InvalidArguments("cwd: leads out of the workspace")
+        if not path.is_dir():
+            raise InvalidArguments("cwd: there is no such folder in the workspace")
+        return path
+
+    @contextmanager
+    def private_folder(self) -> Iterator[Path]:
+        """A folder for one call alone: its HOME and TMPDIR."""
+        path = Path(tempfile.mkdtemp(prefix="agentberth-call-", dir=self._temporary))
+        try:
+            yield path
+        finally:
+            try:
+                remove_tree(path)
+            except OSError:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def minimal_environment(path: str, home: Path, workspace: Path) -> dict[str, str]:
+    """What every program is given; nothing of the proxy's own environment is in it."""
+    return {
+        "PATH": path,
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AGENT_WORKSPACE": str(workspace),
+    }
+
+
+def search_path(store_bin: Path, inherited: str) -> str:
+    """Installed programs first, then the image's own."""
+    return os.pathsep.join(part for part in (str(store_bin), inherited) if part)
