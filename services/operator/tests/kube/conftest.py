@@ -7,8 +7,8 @@ from blockbuster import BlockBuster, blockbuster_ctx
 
 sys.path.insert(0, str(Path(__file__).parents[4]))  # so that `services.operator.tests.kube` can be imported
 
-from services.operator.tests.kube.fake_api import FakeApi  # noqa: E402 - needs the line above
-from services.operator.tests.kube.kinds import ALL  # noqa: E402 - likewise
+from services.operator.tests.kube.fake_api import FakeApi
+from services.operator.tests.kube.kinds import ALL
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from agent_operator.kube import Access, Client, FixedCredentials, Limits, Resource
 from aiohttp import web
-
 from services.operator.tests.kube.fake_storage import Event, FakeStorage, Json, StatusError
+
+from agent_operator.kube import Access, Client, FixedCredentials, Limits, Resource
 
 Handler = Callable[[web.Request, "Called"], Awaitable[web.StreamResponse]]
 
@@ -61,7 +61,7 @@ class FakeApi:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
@@ -86,7 +86,9 @@ class FakeApi:
     def create(self, resource: Resource, manifest: Json, manager: str = "kubectl") -> Json:
         return self._told(lambda: self.storage.create(resource.plural, kind_of(resource), manifest, manager))
 
-    def edit(self, resource: Resource, name: str, patch: Json, subresource: str = "", namespace: str = "default") -> Json:
+    def edit(
+        self, resource: Resource, name: str, patch: Json, subresource: str = "", namespace: str = "default"
+    ) -> Json:
         key = (namespace, name)
         return self._told(
             lambda: self.storage.merge(resource.plural, kind_of(resource), key, patch, "kubectl", subresource)
@@ -125,8 +127,7 @@ class FakeApi:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         try:
-            if self.token is not None and request.headers.get("Authorization") != f"Bearer {self.token}":
-                raise StatusError(401, "Unauthorized", "Unauthorized")
+            self._authenticate(request)
             called = await self._read(request)
             self.calls.append(called)
             for fault in self.faults:
@@ -139,10 +140,14 @@ class FakeApi:
         except StatusError as error:
             return status_response(error)
 
+    def _authenticate(self, request: web.Request) -> None:
+        if self.token is not None and request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise StatusError(401, "Unauthorized", "Unauthorized")
+
     async def _read(self, request: web.Request) -> Called:
         parts = request.path.strip("/").split("/")
         resource, rest, namespace = self._locate(parts)
-        name, subresource = (rest + ["", ""])[:2]
+        name, subresource = [*rest, "", ""][:2]
         body = json.loads(await request.read() or b"null")
         verb = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}.get(request.method, "get")
         if verb == "get" and not name:

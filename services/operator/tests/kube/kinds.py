@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
 from agent_operator.kube import ObjectModel, Raw, Resource, Source
 from agent_operator.kube.resources import EVENTS, LEASES
 

@@ -9,6 +9,11 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 import yaml
+from hypothesis import given
+from services.operator.tests.kube import faults
+from services.operator.tests.kube.fake_api import FakeApi
+from services.operator.tests.kube.kinds import CONFIG_MAPS, DEPLOYMENTS, WIDGETS, config_map, widget
+
 from agent_operator.kube import (
     Access,
     Client,
@@ -35,11 +40,6 @@ from agent_operator.kube import (
 from agent_operator.kube.access import in_cluster, tls_context
 from agent_operator.kube.errors import LineTooLong, first_error
 from agent_operator.kube.lines import split_lines
-from hypothesis import given
-
-from services.operator.tests.kube import faults
-from services.operator.tests.kube.fake_api import FakeApi
-from services.operator.tests.kube.kinds import CONFIG_MAPS, DEPLOYMENTS, WIDGETS, config_map, widget
 
 KEY = ObjectKey("default", "w")
 
@@ -74,9 +74,9 @@ async def test_statuses_become_errors_that_say_what_to_do(api: FakeApi, code: in
 
 async def test_forbidden_names_verb_and_resource_and_is_retried_slowly(api: FakeApi) -> None:
     api.fault(faults.refuse(403, "Forbidden", "exceeded quota"))
+    manifest = {"metadata": {"name": "x", "namespace": "team"}}
     async with api.client() as client:
-        with pytest.raises(Forbidden, match=r"patch deployments.apps team/x: exceeded quota") as caught:
-            manifest = {"metadata": {"name": "x", "namespace": "team"}}
+        with pytest.raises(Forbidden, match=r"patch deployments\.apps team/x: exceeded quota") as caught:
             await client.apply(DEPLOYMENTS, manifest, field_manager="m")
     assert caught.value.retry_after_s == 30
 
@@ -101,7 +101,7 @@ async def test_html_is_a_server_fault_with_an_excerpt(api: FakeApi, page: Any) -
 async def test_call_without_an_answer_ends_at_its_deadline(api: FakeApi) -> None:
     api.fault(faults.hang)
     async with api.client(call_s=0.2) as client:
-        with pytest.raises(DeadlineExceeded, match="get widgets.example.com default/w: no answer in time"):
+        with pytest.raises(DeadlineExceeded, match=r"get widgets\.example\.com default/w: no answer in time"):
             await client.get(WIDGETS, KEY)
         with pytest.raises(DeadlineExceeded):
             await client.get(WIDGETS, KEY, timeout_s=0.1)
@@ -110,7 +110,7 @@ async def test_call_without_an_answer_ends_at_its_deadline(api: FakeApi) -> None
 async def test_reset_and_refused_connections_are_unreachable(api: FakeApi) -> None:
     api.fault(faults.reset, verb="patch")
     async with api.client() as client:
-        with pytest.raises(Unreachable, match="patch widgets.example.com default/w"):
+        with pytest.raises(Unreachable, match=r"patch widgets\.example\.com default/w"):
             await client.patch(WIDGETS, KEY, {})
         await api.stop()
         with pytest.raises(Unreachable):

@@ -3,12 +3,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import hypothesis.strategies as st
-import looptime
 import pytest
-from agent_operator.kube.errors import QueueClosed
-from agent_operator.kube.queue import Priority, WorkQueue
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from services.operator.tests.kube.virtual_time import virtual_loop
+
+from agent_operator.kube.errors import QueueClosed
+from agent_operator.kube.queue import Priority, WorkQueue
 
 KEYS = st.sampled_from("abcdef")
 
@@ -18,10 +19,6 @@ def virtual() -> Iterator[asyncio.Runner]:
     """A loop whose clock jumps to the next timer."""
     with asyncio.Runner(loop_factory=virtual_loop) as runner:
         yield runner
-
-
-def virtual_loop() -> asyncio.AbstractEventLoop:
-    return looptime.patch_event_loop(asyncio.new_event_loop())
 
 
 class Ledger:
@@ -84,7 +81,7 @@ def test_delays_come_in_order_and_the_earliest_of_one_key_counts(virtual: asynci
         queue.add_after("twice", 5)
         queue.add_after("twice", 50)
         queue.add_after("now", 0)
-        came = []
+        came: list[tuple[str, float]] = []
         for _ in range(3):
             key = await queue.get()
             came.append((key, round(loop.time() - start)))

@@ -3,13 +3,13 @@ from typing import Any
 import hypothesis.strategies as st
 import msgspec
 import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from services.operator.tests.kube.kinds import WIDGETS, config_maps, deployment, deployments, widgets
+
 from agent_operator.kube import ObjectKey, PartialObject, Store, Stores
 from agent_operator.kube.objects import ObjectMeta, OwnerReference
 from agent_operator.kube.store import Change
-from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-
-from services.operator.tests.kube.kinds import WIDGETS, config_maps, deployment, deployments, widgets
 
 NAMES = st.sampled_from("abcde")
 OWNERS = st.sampled_from(["", "u1", "u2"])
@@ -119,7 +119,7 @@ def test_managed_fields_and_last_applied_do_not_reach_the_cache() -> None:
 def test_only_applied_fields_count_as_applied() -> None:
     def digest(*entries: dict[str, Any]) -> int:
         raw = {"metadata": {"name": "a", "managedFields": list(entries)}}
-        return config_maps().decode(msgspec.json.encode(raw)).metadata.applied_fields
+        return int(config_maps().decode(msgspec.json.encode(raw)).metadata.applied_fields)
 
     ours = {"operation": "Apply", "fieldsV1": {"f:data": {"f:a": {}}}}
     status = {"operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {}}}

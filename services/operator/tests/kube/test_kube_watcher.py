@@ -6,11 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from agent_operator.kube import ObjectKey, Store, WatchSettings
-from agent_operator.kube.backoff import Backoff
-from agent_operator.kube.store import Change
-from agent_operator.kube.watcher import Watcher
-
 from services.operator.tests.kube import faults
 from services.operator.tests.kube.fake_api import FakeApi
 from services.operator.tests.kube.kinds import (
@@ -25,6 +20,11 @@ from services.operator.tests.kube.kinds import (
     widget,
     widgets,
 )
+
+from agent_operator.kube import ObjectKey, Store, WatchSettings
+from agent_operator.kube.backoff import Backoff
+from agent_operator.kube.store import Change
+from agent_operator.kube.watcher import Watcher
 
 
 def fast() -> Backoff:

@@ -133,14 +133,14 @@ class EventRecorder:
 
     async def _send(self, series: Series) -> None:
         count = series.count
+        repeats: Manifest = {"series": {"count": count, "lastObservedTime": micro_time(series.observed)}}
         if series.sent == 0:
-            await self._client.create(EVENTS, series.manifest)
+            await self._client.create(EVENTS, {**series.manifest, **repeats} if count > 1 else series.manifest)
         elif count > series.sent:
-            change: Manifest = {"series": {"count": count, "lastObservedTime": micro_time(series.observed)}}
             try:
-                await self._client.patch(EVENTS, series.key, change)
+                await self._client.patch(EVENTS, series.key, repeats)
             except NotFound:  # it has outlived the server's retention
-                await self._client.create(EVENTS, {**series.manifest, **change})
+                await self._client.create(EVENTS, {**series.manifest, **repeats})
         series.sent = count
 
     def _offer(self, series: Series) -> None:

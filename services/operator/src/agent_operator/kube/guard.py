@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from .objects import ObjectKey
 
+SHORTEST_S = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
@@ -50,7 +52,7 @@ class HotLoopGuard:
         bucket = self._refilled(key)
         if bucket is None or bucket.tokens >= 1:
             return 0.0
-        return (1 - bucket.tokens) * self._budget.window_s / bucket.capacity
+        return max(SHORTEST_S, (1 - bucket.tokens) * self._budget.window_s / bucket.capacity)
 
     def forget(self, key: ObjectKey) -> None:
         """The object was edited or is gone: what was written before is no fight."""

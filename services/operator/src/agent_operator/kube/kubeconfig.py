@@ -76,13 +76,11 @@ async def read_kubeconfig(paths: str, context: str | None = None) -> Access:
 def _open(paths: str, context: str | None) -> KubeConfigLoader:
     try:
         merged = KubeConfigMerger(paths).config
-        if merged is None:
-            raise ConfigurationError(f"no kubeconfig at {paths}: set KUBECONFIG to an existing file")
-        return KubeConfigLoader(config_dict=merged, active_context=context, config_base_path=None)
-    except ConfigurationError:
-        raise
+        if merged is not None:
+            return KubeConfigLoader(config_dict=merged, active_context=context, config_base_path=None)
     except Exception as error:  # the loader trips over a malformed file in many ways; the caller needs one sentence
         raise ConfigurationError(f"cannot use the kubeconfig {paths}: {_in_one_line(error)}") from error
+    raise ConfigurationError(f"no kubeconfig at {paths}: set KUBECONFIG to an existing file")
 
 
 def _context(configuration: Configuration) -> ssl.SSLContext:

@@ -1,0 +1,316 @@
+"""The parts together, as in the README's example, against the fake API server."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+from services.operator.tests.kube import faults
+from services.operator.tests.kube.fake_api import FakeApi
+from services.operator.tests.kube.kinds import (
+    ALL,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    MANAGER,
+    MARK,
+    WIDGETS,
+    Widget,
+    config_map,
+    config_maps,
+    deployment,
+    deployments,
+    eventually,
+    widget,
+    widgets,
+)
+
+import agent_operator.kube
+from agent_operator.kube import (
+    Applier,
+    Controller,
+    Done,
+    Elector,
+    EventRecorder,
+    Health,
+    LeaseTimes,
+    Metrics,
+    ObjectKey,
+    Outcome,
+    Request,
+    Runtime,
+    Settings,
+    Source,
+    Stores,
+    WatchSettings,
+)
+from agent_operator.kube.resources import EVENTS, LEASES
+from agent_operator.kube.watcher import Watcher
+
+TIMES = LeaseTimes(lease_s=3, renew_deadline_s=1.5, retry_s=0.1, margin_s=0.5, call_s=0.5)
+
+
+class Operator:
+    """A whole operator: each Widget gets a ConfigMap and a Deployment, and a status that counts them."""
+
+    def __init__(self, client: Any, name: str, **options: Any) -> None:
+        self.root, self.deploys, self.maps = widgets(), deployments(), config_maps()
+        self.stores = Stores([self.root, self.deploys, self.maps])
+        self.applier = Applier(client, self.stores, root=self.root, field_manager=MANAGER, mark=MARK)
+        self.recorder = EventRecorder(client, controller=MANAGER, instance=name)
+        self.registry = CollectorRegistry()
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.started = self.finished = 0
+        self.log: list[str] = []
+        metrics = Metrics(self.registry)
+        controller = Controller(
+            self.reconcile,
+            name="widget",
+            stores=self.stores,
+            root=self.root,
+            owns=[self.deploys, self.maps],
+            settings=Settings(settle_s=0.01),
+            metrics=metrics,
+        )
+        elector = Elector(client, namespace="default", name="lock", identity=name, times=TIMES)
+        self.runtime = Runtime(
+            client,
+            self.stores,
+            controllers=[controller],
+            elector=elector if options.get("elect", True) else None,
+            recorder=self.recorder,
+            operations=self.operations,
+            metrics=metrics,
+            watch_settings=WatchSettings(page_size=2),
+            freeze=lambda: self.log.append("frozen"),
+        )
+
+    @asynccontextmanager
+    async def operations(self, health: Health) -> AsyncIterator[None]:
+        self.log.append(f"operations up, {'unready' if health.unready() else 'ready'}")
+        try:
+            yield
+        finally:
+            self.log.append("operations down")
+
+    async def reconcile(self, request: Request) -> Outcome:
+        self.log.append("reconcile")
+        self.started += 1
+        await self.hold.wait()
+        found = self.stores[self.root].get(request.key)
+        if found is not None and not found.metadata.deletion_timestamp:
+            await self.converge(request, found)
+        self.finished += 1
+        return Done()
+
+    async def converge(self, request: Request, found: Widget) -> None:
+        size = msgspec.json.decode(found.spec).get("size", 1)
+        name = found.metadata.name
+        children = [config_map(name, size=str(size)), deployment(name)][: 2 if size else 1]
+        (await self.applier.apply(request, found, children)).raise_first()
+        await self.applier.prune(request, found, children)
+        owned = self.stores[self.deploys].owned_by(found.metadata.uid)
+        await self.applier.patch_status(request, found, {"deployments": len(owned)})
+        self.recorder.event(WIDGETS, found, "Normal", "Synced", "Reconcile", f"{len(owned)} deployments")
+
+
+@asynccontextmanager
+async def operating(
+    api: FakeApi, name: str = "one", **options: Any
+) -> AsyncIterator[tuple[Operator, asyncio.Task[None]]]:
+    async with api.client() as client:
+        operator = Operator(client, name, **options)
+        stop = asyncio.Event()
+        operator.stop = stop  # type: ignore[attr-defined]
+        task = asyncio.create_task(operator.runtime.run(stop))
+        try:
+            yield operator, task
+            stop.set()
+            await asyncio.wait([task], timeout=20)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        if options.get("check", True):
+            task.result()
+
+
+def settled(api: FakeApi, count: int) -> bool:
+    return len(api.names(DEPLOYMENTS)) == count and all(
+        api.read(WIDGETS, name).get("status", {}).get("deployments") == 1 for name in api.names(WIDGETS)
+    )
+
+
+async def test_objects_converge_and_steady_state_writes_nothing(api: FakeApi) -> None:
+    for number in range(10):
+        api.create(WIDGETS, widget(f"w{number}"))
+    async with operating(api) as (operator, _):
+        await eventually(lambda: settled(api, 10))
+        await operator.recorder.flush()
+        await asyncio.sleep(0.3)
+        api.calls.clear()
+        for number in range(10):
+            api.edit(DEPLOYMENTS, f"w{number}", {"status": {"readyReplicas": 1}}, subresource="status")
+        await asyncio.sleep(0.5)
+        assert [call for call in api.writes() if call.resource not in (LEASES, EVENTS)] == []
+        assert api.called("list") == []
+        assert operator.registry.get_sample_value("kube_cached_objects", {"resource": str(WIDGETS)}) == 10
+
+
+async def test_edit_prune_and_deletion(api: FakeApi) -> None:
+    api.create(WIDGETS, widget("w", size=1))
+    async with operating(api):
+        await eventually(lambda: settled(api, 1))
+        api.edit(WIDGETS, "w", {"spec": {"size": 5}})
+        await eventually(lambda: api.read(CONFIG_MAPS, "w")["data"] == {"size": "5"})
+        api.edit(WIDGETS, "w", {"spec": {"size": 0}})
+        await eventually(lambda: not api.names(DEPLOYMENTS))
+        await eventually(lambda: api.read(WIDGETS, "w")["status"] == {"deployments": 0})
+        api.remove(WIDGETS, "w")
+    assert api.names(WIDGETS) == []
+
+
+async def test_start_and_stop_in_order(api: FakeApi) -> None:
+    api.create(WIDGETS, widget("w"))
+    async with operating(api) as (operator, task):
+        await eventually(lambda: settled(api, 1))
+        assert operator.runtime.health.unready() is None
+        assert operator.runtime.health.ailing() is None
+        operator.stop.set()  # type: ignore[attr-defined]
+        await task
+        assert operator.log[:3] == ["operations up, unready", "frozen", "reconcile"]
+        assert operator.log[-1] == "operations down"
+    assert api.read(LEASES, "lock")["spec"]["holderIdentity"] == ""
+    await eventually(lambda: not api.watchers)
+
+
+async def test_no_worker_runs_before_all_caches_are_complete(api: FakeApi) -> None:
+    api.create(WIDGETS, widget("w"))
+    fault = api.fault(faults.refuse(500), verb="list", plural="deployments")
+    async with operating(api) as (operator, _):
+        await asyncio.sleep(0.5)
+        assert operator.started == 0
+        assert operator.runtime.health.unready() == "not listed yet: deployments.apps"
+        assert api.called("get", "leases") == []
+        fault.times = 0
+        await eventually(lambda: operator.started)
+
+
+async def test_stop_drains_running_reconciles_before_the_lease_is_released(api: FakeApi) -> None:
+    api.create(WIDGETS, widget("w"))
+    async with operating(api) as (operator, task):
+        operator.hold.clear()
+        await eventually(lambda: operator.started == 1)
+        operator.stop.set()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.5)
+        assert api.read(LEASES, "lock")["spec"]["holderIdentity"] == "one"
+        operator.hold.set()
+        await task
+        assert operator.finished == operator.started == 1
+    assert api.read(LEASES, "lock")["spec"]["holderIdentity"] == ""
+
+
+async def test_standby_keeps_its_caches_warm_and_takes_over(api: FakeApi) -> None:
+    api.create(WIDGETS, widget("w"))
+    async with operating(api, "one") as (one, first), operating(api, "two") as (two, second):
+        await eventually(lambda: settled(api, 1))
+        leader, standby = (one, two) if one.started else (two, one)
+        assert standby.started == 0
+        assert standby.runtime.health.unready() is None
+        leader.stop.set()  # type: ignore[attr-defined]
+        await (first if leader is one else second)
+        lists = len(api.called("list"))
+        api.create(WIDGETS, widget("later"))
+        await eventually(lambda: settled(api, 2))
+        assert len(api.called("list")) == lists
+        assert standby.started > 0
+
+
+async def test_lost_lease_ends_the_run(api: FakeApi) -> None:
+    api.create(WIDGETS, widget("w"))
+    async with operating(api, check=False) as (operator, task):
+        await eventually(lambda: operator.started)
+        api.fault(faults.refuse(500), verb="replace", plural="leases")
+        await asyncio.wait([task], timeout=20)
+        with pytest.raises(agent_operator.kube.LeadershipLost):
+            task.result()
+        assert operator.log[-1] == "operations down"
+
+
+async def test_conflicts_throttling_errors_and_resets_are_survived(api: FakeApi) -> None:
+    for number in range(10):
+        api.create(WIDGETS, widget(f"w{number}"))
+    api.fault(faults.refuse(409, "Conflict"), verb="patch", times=3)
+    api.fault(faults.refuse(429, "TooManyRequests", retry_after_s=1), verb="patch", times=3)
+    api.fault(faults.refuse(500), verb="patch", times=3)
+    api.fault(faults.reset, verb="patch", times=3)
+    api.fault(faults.html_502, verb="patch", times=3)
+    async with operating(api):
+        await eventually(lambda: settled(api, 10))
+
+
+async def test_server_restart_is_survived(api: FakeApi) -> None:
+    api.create(WIDGETS, widget("w"))
+    async with operating(api, elect=False):
+        await eventually(lambda: settled(api, 1))
+        await api.stop()
+        await asyncio.sleep(0.3)
+        api.create(WIDGETS, widget("meanwhile"))
+        api.storage.compact()
+        await api.__aenter__()
+        await eventually(lambda: settled(api, 2), timeout_s=30)
+
+
+def test_standing_watcher_and_late_loop_are_ailing() -> None:
+    now = 0.0
+    stores = Stores([widgets()])
+    [store] = stores
+    watcher = Watcher(None, store, "", clock=lambda: now)  # type: ignore[arg-type]
+    health = Health(stores, [watcher], clock=lambda: now)
+    assert health.ailing() is None
+    now = 200.0
+    assert health.ailing() == "widgets.example.com in all namespaces: nothing for 200 s; event loop: 199.0 s late"
+
+
+async def test_readme_example_works(api: FakeApi) -> None:
+    """The example of the README, as it is printed there."""
+    readme = (Path(agent_operator.kube.__file__).parent / "README.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    scope: dict[str, Any] = {"render": lambda spec: [deployment("site", image=spec["image"]), config_map("site")]}
+    exec(compile(code, "README.md", "exec"), scope)  # noqa: S102  the documented example
+    access = agent_operator.kube.Access(api.url, agent_operator.kube.FixedCredentials())
+
+    async def to_the_fake() -> Any:
+        return access
+
+    scope["open_access"] = to_the_fake
+    api.resources.append(scope["WEBSITES"])
+    manifest = {**widget("site", image="nginx"), "kind": "Website"}
+    api.create(scope["WEBSITES"], manifest)
+    stop = asyncio.Event()
+    task = asyncio.create_task(scope["main"](stop))
+    await eventually(lambda: api.names(DEPLOYMENTS) == ["site"] and api.names(EVENTS))
+    api.edit(DEPLOYMENTS, "site", {"status": {"readyReplicas": 3}}, subresource="status")
+    await eventually(lambda: api.read(scope["WEBSITES"], "site").get("status") == {"ready": 3})
+    stop.set()
+    await task
+
+
+def test_pod_does_not_load_the_generated_client() -> None:
+    code = "import sys, agent_operator.kube; print(any(m.startswith('kubernetes_asyncio') for m in sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_public_names_exist() -> None:
+    for name in agent_operator.kube.__all__:
+        assert hasattr(agent_operator.kube, name)
+    assert len(ALL) == 5
+    assert isinstance(config_maps(), Source)
+    assert ObjectKey("a", "b") == ("a", "b")
