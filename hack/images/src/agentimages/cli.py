@@ -17,6 +17,8 @@ from .context import ROOT, copy_context, revision
 from .engine import Engine, Recipe, find_engine
 from .errors import ImageError, UnknownImageError
 
+REVISION_LABEL = "org.opencontainers.image.revision"
+
 
 def build(arguments: Sequence[str]) -> int:
     """`hack/images/build`: returns the exit code."""
@@ -43,7 +45,8 @@ def base(arguments: Sequence[str]) -> int:
 def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) -> None:
     dockerfiles = {name: find_dockerfile(name) for name in names}
     engine = find_engine(os.environ)
-    version = tag or f"dev-{revision()}"
+    commit = revision()
+    version = tag or f"dev-{commit}"
     with tempfile.TemporaryDirectory(prefix="agentberth-context-") as scratch:
         context = Path(scratch)
         copy_context(context)
@@ -51,7 +54,9 @@ def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) 
             image = f"localhost/agent-{name}:{version}"
             started = time.monotonic()
             arguments = {"BASE": base} if base else {}
-            engine.build(Recipe(tag=image, dockerfile=dockerfile, context=context, arguments=arguments))
+            # As a label, not a build argument: an argument of each commit would make every layer anew.
+            labels = {REVISION_LABEL: commit}
+            engine.build(Recipe(tag=image, dockerfile=dockerfile, context=context, arguments=arguments, labels=labels))
             _summarise(engine, image, time.monotonic() - started)
 
 
