@@ -78,9 +78,9 @@ class Condition(ApiModel):
 class LastRun(ApiModel):
     """How the newest finished Job ended; kept when the Job itself is cleaned away."""
 
-    job: Annotated[str, StringConstraints(max_length=253)]
-    result: Literal["Succeeded", "Failed"]
-    finished_at: Annotated[str, StringConstraints(max_length=64)]
+    job: Annotated[str, StringConstraints(max_length=253)] = Field(description="Name of the Job.")
+    result: Literal["Succeeded", "Failed"] = Field(description="How it ended.")
+    finished_at: Annotated[str, StringConstraints(max_length=64)] = Field(description="RFC 3339, UTC.")
 
 
 class Status(ApiModel):
