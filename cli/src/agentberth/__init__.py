@@ -1,1 +1,1 @@
-"""The `agentberth` command: run, render, validate, crd."""
+"""The `agentberth` command: run, validate, render, diagnose, crd."""

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agentberth.commands import crd, render, run, validate
+from agentberth.commands import crd, diagnose, render, run, validate
 from agentberth.errors import CommandError
 from agentberth.terminal import stderr
 
@@ -18,7 +18,8 @@ examples:
   agentberth run agent.yaml               run an agent on this machine, without a cluster
   agentberth validate deploy/ agent.yaml  check manifests, with file and line of each fault
   agentberth render agent.yaml            print what the operator would create
-  agentberth crd | kubectl apply -f -     install the AgentType API
+  agentberth diagnose librarian           say why an agent in a cluster is not ready
+  agentberth crd | kubectl apply --server-side -f -  install the AgentType API
 """
 
 
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("agentberth")
     top.add_argument("--version", action="version", version=f"agentberth {version}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, validate, render, crd):
+    for module in (run, validate, render, diagnose, crd):
         module.register(commands)
     return top
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 examples:
-  agentberth crd | kubectl apply -f -
+  agentberth crd | kubectl apply --server-side -f -
   agentberth crd > deploy/base/crds/agenttype.yaml
 """
 

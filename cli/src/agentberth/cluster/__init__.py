@@ -1,0 +1,1 @@
+"""What the command reads of a cluster, through kubectl: the user's own contexts, plugins and rights."""

@@ -1,0 +1,67 @@
+"""kubectl as the transport: it knows every way to log in, and the user knows it."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentberth.errors import CommandError
+
+_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """One cluster and namespace, as kubectl's own flags name them."""
+
+    program: str
+    flags: tuple[str, ...]
+
+    @classmethod
+    def find(cls, *, context: str | None, namespace: str | None) -> "Kubectl":
+        """Kubectl on the PATH.
+
+        Raises CommandError when it is not there.
+        """
+        program = shutil.which("kubectl")
+        if program is None:
+            raise CommandError(
+                "kubectl is not on the PATH", cure="install kubectl: https://kubernetes.io/docs/tasks/tools"
+            )
+        pairs = (("--context", context), ("--namespace", namespace))
+        return cls(program, tuple(word for flag, value in pairs if value for word in (flag, value)))
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """One object.
+
+        Raises CommandError with kubectl's own words, such as that there is no such object.
+        """
+        found: dict[str, Any] = json.loads(self._run("get", kind, name, "--output", "json"))
+        return found
+
+    def select(self, kind: str, *selectors: str) -> list[dict[str, Any]]:
+        """Objects by label or field selectors, given as kubectl flags."""
+        found: list[dict[str, Any]] = json.loads(self._run("get", kind, *selectors, "--output", "json"))["items"]
+        return found
+
+    def logs(self, pod: str, container: str, *, lines: int, previous: bool) -> list[str]:
+        """The last lines of a container's log; none when it has no log."""
+        flags = ("--previous",) if previous else ()
+        try:
+            text = self._run("logs", pod, "--container", container, f"--tail={lines}", *flags)
+        except CommandError:
+            return []
+        return text.splitlines()
+
+    def _run(self, *words: str) -> str:
+        command: Sequence[str] = (self.program, *self.flags, *words)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired:
+            raise CommandError(f"the cluster gave no answer in {_TIMEOUT_S} s", cure="kubectl cluster-info") from None
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["kubectl failed"]
+            raise CommandError(lines[-1].removeprefix("error: "))
+        return done.stdout
