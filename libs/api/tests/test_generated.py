@@ -1,6 +1,7 @@
 """Generated and clean: each generated file is what its generator writes, and the documents' links lead somewhere."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,12 +10,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from agent_api.agenttype import ApiModel, ConditionType, Reason
 from agent_api.crd import root_schema
 from agent_api.gatewayconfig import GatewayConfig
 from agent_api.initplan import GitCode, InitPlan
 from agent_api.initreport import InitFault, InitReport
+from agent_api.problems import examine
 
 ROOT = Path(__file__).parents[3]
 SCHEMAS = Path("docs/reference/schemas")
@@ -128,6 +131,11 @@ def test_every_rule_says_what_would_go_wrong_without_it() -> None:
 @pytest.mark.parametrize("constant", [*ConditionType, *Reason, *InitFault], ids=str)
 def test_every_condition_type_and_reason_has_its_row_in_the_page(constant: str) -> None:
     assert f"\n| `{constant}` |" in PAGE
+
+
+@pytest.mark.parametrize("example", re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL), ids=len)
+def test_an_example_of_the_page_is_valid(example: str) -> None:
+    assert examine(yaml.safe_load(example)).problems == ()
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:
