@@ -7,9 +7,8 @@ from agent_render.identity import INIT_HASH, Identity, Manifest, fingerprint
 from agent_render.initplan import glue_runtime, init_plan, mounted_keys, needs_preparation, package_runtime
 from agent_render.part import PodPart, empty_dir, mount, scratch, variable
 from agent_render.settings import PlatformSettings
+from agent_render.sidecar import secret_volume
 from agent_render.sizes import resources
-
-_SECRET_MODE = 0o440
 
 
 def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
@@ -59,7 +58,7 @@ def _sources(agent: AgentType, environment: Environment) -> tuple[tuple[Manifest
     if environment.sdk and environment.sdk.lock_config_map:
         found.append((_config_map("lock", environment.sdk.lock_config_map), layout.CONFIG_LOCK))
     if environment.sdk and environment.sdk.index_secret:
-        found.append((_secret("index", environment.sdk.index_secret), layout.CONFIG_INDEX))
+        found.append((secret_volume("index", environment.sdk.index_secret), layout.CONFIG_INDEX))
     return tuple(found)
 
 
@@ -70,7 +69,7 @@ def _code_sources(source: Source) -> list[tuple[Manifest, str]]:
         claim = {"claimName": source.persistent_volume_claim, "readOnly": True}
         return [({"name": "code", "persistentVolumeClaim": claim}, layout.CONFIG_CODE)]
     if source.credentials_secret:
-        return [(_secret("git", source.credentials_secret), layout.CONFIG_GIT)]
+        return [(secret_volume("git", source.credentials_secret), layout.CONFIG_GIT)]
     return []
 
 
@@ -99,7 +98,3 @@ def _agent_path(spec: Agent) -> tuple[str, ...]:
 def _config_map(volume: str, name: str, keys: list[str] | None = None) -> Manifest:
     items = {"items": [{"key": key, "path": key} for key in keys]} if keys else {}
     return {"name": volume, "configMap": {"name": name, **items}}
-
-
-def _secret(volume: str, name: str) -> Manifest:
-    return {"name": volume, "secret": {"secretName": name, "defaultMode": _SECRET_MODE}}

@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent_api.gatewayconfig import Price
 from agent_api.model import Config
+from agent_api.toolsconfig import ToolDefinition
 
 
 class Images(Config):
@@ -86,5 +88,8 @@ class PlatformSettings(Config):
     npm_registry: str = Field(default="", description="npm registry for all agents; empty: the public one.")
     shared_size: str = Field(default="2Gi", description="Limit of /shared where the AgentType does not say.")
     workspace_size: str = Field(default="5Gi", description="Limit of /workspace.")
+    tools_size: str = Field(default="2Gi", description="Limit of /tools.")
     tmp_size: str = Field(default="1Gi", description="Limit of each container's /tmp.")
+    prices: dict[str, Price] = Field(default_factory=dict, description="By model, or provider/model; for budgets.")
+    catalogue: dict[str, ToolDefinition] = Field(default_factory=dict, description="The platform's tools, by name.")
     termination_grace_seconds: int = Field(default=30, ge=1, le=3600)

@@ -1,0 +1,89 @@
+"""The model gateway: one address for every model, with the keys where the agent cannot reach them."""
+
+from agent_api import layout
+from agent_api.agenttype import AgentType, Llm, Provider
+from agent_api.gatewayconfig import (
+    GatewayAlias,
+    GatewayBudget,
+    GatewayConfig,
+    GatewayProvider,
+    GatewayRoute,
+    Timeouts,
+)
+from agent_render import sidecar
+from agent_render.part import PodPart, mount, scratch, variable
+from agent_render.settings import PlatformSettings
+
+# The official clients refuse to start without a key; the gateway ignores it and uses the provider's own.
+PLACEHOLDER_KEY = "held-by-the-gateway"
+_ADDRESS = f"http://127.0.0.1:{layout.LLMGATEWAY_PORT}"
+
+
+def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
+    """The sidecar, its configuration and keys, and where the agent finds it."""
+    llm = agent.spec.llm
+    if llm is None:
+        return PodPart()
+    keys = {p.name: p.credentials_secret for p in llm.providers if p.credentials_secret}
+    key_volumes, key_mounts = sidecar.credentials(layout.CREDENTIALS, keys)
+    tmp_volume, _ = scratch(layout.LLMGATEWAY, settings.tmp_size)
+    container = sidecar.container(
+        agent,
+        settings,
+        name="llmgateway",
+        image=settings.images.llmgateway,
+        uid=layout.LLMGATEWAY_UID,
+        ops_port=layout.LLMGATEWAY_OPS_PORT,
+        mounts=(mount("gateway", layout.CONFIG_GATEWAY), *key_mounts),
+    )
+    return PodPart(
+        init_containers=(container,),
+        volumes=(sidecar.config_volume(agent, "gateway", layout.GATEWAY_KEY), *key_volumes, tmp_volume),
+        agent_env=(
+            variable("LLM_GATEWAY_URL", _ADDRESS),
+            variable("OPENAI_BASE_URL", f"{_ADDRESS}/v1"),
+            variable("OPENAI_API_KEY", PLACEHOLDER_KEY),
+            variable("ANTHROPIC_BASE_URL", _ADDRESS),
+            variable("ANTHROPIC_API_KEY", PLACEHOLDER_KEY),
+        ),
+        config={layout.GATEWAY_KEY: gateway_config(agent, llm, settings).model_dump_json(indent=2)},
+    )
+
+
+def gateway_config(agent: AgentType, llm: Llm, settings: PlatformSettings) -> GatewayConfig:
+    """`gateway.json`: the spec's providers in their order, and the platform's price table."""
+    aliases = (
+        GatewayAlias(
+            name=alias.name,
+            routes=tuple(GatewayRoute(provider=route.provider, model=route.model) for route in alias.routes),
+        )
+        for alias in llm.models
+    )
+    budget = llm.budget
+    return GatewayConfig(
+        agent=agent.metadata.name,
+        namespace=agent.metadata.namespace or "default",
+        providers=tuple(_provider(provider) for provider in llm.providers),
+        models=tuple(aliases),
+        delivery=llm.delivery,
+        budget=GatewayBudget(
+            tokens_per_hour=budget.tokens_per_hour if budget else None,
+            usd_per_day=budget.usd_per_day if budget else None,
+        ),
+        prices=settings.prices,
+    )
+
+
+def _provider(provider: Provider) -> GatewayProvider:
+    config = provider.config
+    timeouts = config.timeouts.model_dump(exclude_none=True, by_alias=False) if config.timeouts else {}
+    return GatewayProvider(
+        name=provider.name,
+        type=provider.type,
+        base_url=config.base_url or "",
+        credentials=f"{layout.CREDENTIALS}/{provider.name}" if provider.credentials_secret else None,
+        model=config.model,
+        models=config.models,
+        timeouts=Timeouts(**timeouts),
+        options=config.model_extra or {},
+    )

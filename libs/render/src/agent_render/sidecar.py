@@ -1,0 +1,70 @@
+"""What the platform's sidecars have in common: native sidecars that start before the agent and end after it."""
+
+from agent_api.agenttype import AgentType
+from agent_render.hardening import restricted_context
+from agent_render.identity import Identity, Manifest
+from agent_render.part import mount, scratch
+from agent_render.settings import PlatformSettings
+from agent_render.sizes import SizedContainer, resources
+
+_STARTUP_FAILURES = 300  # at one a second; installing tools takes its time
+SECRET_MODE = 0o440
+
+
+def container(  # noqa: PLR0913 - each is one thing in which sidecars differ
+    agent: AgentType,
+    settings: PlatformSettings,
+    *,
+    name: SizedContainer,
+    image: str,
+    uid: int,
+    ops_port: int,
+    mounts: tuple[Manifest, ...],
+) -> Manifest:
+    """A native sidecar. The agent starts only when its /readyz has answered once."""
+    _, tmp_mount = scratch(name, settings.tmp_size)
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": settings.images.pull_policy,
+        "restartPolicy": "Always",
+        "ports": [{"name": f"ops-{name[:10]}", "containerPort": ops_port, "protocol": "TCP"}],
+        "startupProbe": {**_probe("/readyz", ops_port), "periodSeconds": 1, "failureThreshold": _STARTUP_FAILURES},
+        "readinessProbe": {**_probe("/readyz", ops_port), "periodSeconds": 5},
+        "livenessProbe": {**_probe("/livez", ops_port), "periodSeconds": 10},
+        "env": list(_tracing(agent, name)),
+        "resources": resources(agent, settings, name),
+        "securityContext": restricted_context(uid),
+        "volumeMounts": [*mounts, tmp_mount],
+    }
+
+
+def config_volume(agent: AgentType, volume: str, key: str) -> Manifest:
+    """One key of the agent's ConfigMap. Mounted as a folder, so that a change arrives in the running Pod."""
+    return {"name": volume, "configMap": {"name": Identity.of(agent).config, "items": [{"key": key, "path": key}]}}
+
+
+def secret_volume(volume: str, secret: str) -> Manifest:
+    """A Secret for one container: its files are readable by the Pod's group alone."""
+    return {"name": volume, "secret": {"secretName": secret, "defaultMode": SECRET_MODE}}
+
+
+def credentials(folder: str, named: dict[str, str]) -> tuple[tuple[Manifest, ...], tuple[Manifest, ...]]:
+    """Volumes and mounts of Secrets by owner, each below `folder`/<owner>; `named` is Secret by owner."""
+    volumes = tuple(secret_volume(f"key-{at}", secret) for at, secret in enumerate(named.values()))
+    mounts = tuple(mount(f"key-{at}", f"{folder}/{owner}") for at, owner in enumerate(named))
+    return volumes, mounts
+
+
+def _probe(path: str, port: int) -> Manifest:
+    return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}}
+
+
+def _tracing(agent: AgentType, name: str) -> tuple[Manifest, ...]:
+    monitoring = agent.spec.monitoring
+    if monitoring is None or not monitoring.enabled or monitoring.tracing is None:
+        return ()
+    return (
+        {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": monitoring.tracing.endpoint},
+        {"name": "OTEL_SERVICE_NAME", "value": f"{agent.metadata.name}-{name}"},
+    )

@@ -1,0 +1,102 @@
+"""The tool proxy: tools installed and served over MCP and REST."""
+
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from agent_api import layout
+from agent_api.agenttype import AgentType, CustomTool, Tools
+from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolLimits, ToolsConfig, ToolsPolicy
+from agent_render import sidecar
+from agent_render.errors import UnsupportedError
+from agent_render.part import PodPart, empty_dir, mount, scratch, variable
+from agent_render.settings import PlatformSettings
+
+_ADDRESS = f"http://127.0.0.1:{layout.TOOLPROXY_PORT}"
+_CREDENTIALS = f"{layout.CREDENTIALS}/tools"
+
+
+def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
+    """The sidecar, the tools volume, and where the agent finds both."""
+    tools = agent.spec.tools
+    if tools is None:
+        return PodPart()
+    keys = {tool.name: tool.credentials_secret for tool in tools.custom if tool.credentials_secret}
+    volumes, mounts = sidecar.credentials(_CREDENTIALS, keys)
+    volumes = tuple({**volume, "name": f"tool-{volume['name']}"} for volume in volumes)
+    mounts = tuple({**entry, "name": f"tool-{entry['name']}"} for entry in mounts)
+    tmp_volume, _ = scratch(layout.TOOLPROXY, settings.tmp_size)
+    container = sidecar.container(
+        agent,
+        settings,
+        name="toolproxy",
+        image=settings.images.toolproxy,
+        uid=layout.TOOLPROXY_UID,
+        ops_port=layout.TOOLPROXY_OPS_PORT,
+        mounts=(
+            mount("tools-config", layout.CONFIG_TOOLS),
+            *mounts,
+            mount("tools", layout.TOOLS, read_only=False),
+            mount("workspace", layout.WORKSPACE, read_only=False),
+        ),
+    )
+    return PodPart(
+        init_containers=(container,),
+        volumes=(
+            sidecar.config_volume(agent, "tools-config", layout.TOOLS_KEY),
+            *volumes,
+            empty_dir("tools", settings.tools_size),
+            tmp_volume,
+        ),
+        agent_mounts=(mount("tools", layout.TOOLS),),
+        agent_env=(
+            variable("MCP_SERVER_URL", f"{_ADDRESS}/mcp"),
+            variable("TOOL_PROXY_URL", _ADDRESS),
+        ),
+        agent_path=(layout.TOOLS_BIN,),
+        config={layout.TOOLS_KEY: tools_config(agent, tools, settings).model_dump_json(indent=2)},
+    )
+
+
+def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> ToolsConfig:
+    """`tools.json`: each tool with the platform's catalogue entry for it, since a Pod cannot mount the catalogue."""
+    policy = tools.policy
+    return ToolsConfig(
+        agent=agent.metadata.name,
+        namespace=agent.metadata.namespace or "default",
+        tools=tuple(_planned(tools, settings)),
+        policy=ToolsPolicy(
+            pinning=policy.pinning,
+            require_checksum=policy.require_checksum,
+            allow=policy.allow,
+            deny=policy.deny,
+        ),
+        python_url=settings.python_index_url,
+        npm_registry=settings.npm_registry,
+        limits=ToolLimits(timeout_seconds=policy.timeout_seconds),
+    )
+
+
+def _planned(tools: Tools, settings: PlatformSettings) -> Iterator[PlannedTool]:
+    """Required first, then optional, then the custom tools that neither names: those are required."""
+    custom = {tool.name: tool for tool in tools.custom}
+    for name in dict.fromkeys((*tools.required, *tools.optional, *custom)):
+        own = custom.get(name)
+        yield PlannedTool(
+            name=name,
+            required=name not in tools.optional,
+            catalogue=settings.catalogue.get(name),
+            custom=_definition(own) if own else None,
+            credentials=f"{_CREDENTIALS}/{name}" if own and own.credentials_secret else None,
+        )
+
+
+def _definition(tool: CustomTool) -> ToolDefinition:
+    """The custom tool as a definition; its `config` holds the further fields of one by their names."""
+    own = {"name": tool.name, "version": tool.version or "", "source": tool.source, "sha256": tool.sha256 or ""}
+    try:
+        return ToolDefinition.model_validate({**(tool.config or {}), **own})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UnsupportedError(f"tools.custom {tool.name}: config.{place}: {first['msg']}") from error
