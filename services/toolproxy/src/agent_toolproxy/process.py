@@ -6,14 +6,13 @@ first (SIGTERM to its group), then killed with everything it has started.
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from agent_toolproxy import warden
 from agent_toolproxy.errors import InvalidArguments
@@ -120,17 +119,16 @@ async def run_command(command: Command, on_output: OutputListener | None = None)
     return _sum_up(child.outcome, captures, ended)
 
 
-def _sum_up(outcome: Mapping[str, Any], captures: Mapping[Stream, _Capture], ended: Ended) -> ProcessResult:
-    known = {"exit", "signal", "error"} & outcome.keys()
-    cause: Ended = ended if ended != "exit" else outcome.get("ended", "exit" if known else "lost")
+def _sum_up(outcome: "Outcome", captures: Mapping[Stream, _Capture], ended: Ended) -> ProcessResult:
+    cause: Ended = outcome.ended if ended == "exit" else ended
     return ProcessResult(
-        exit_code=outcome.get("exit") if cause == "exit" else None,
-        signal=outcome.get("signal"),
+        exit_code=outcome.exit_code if cause == "exit" else None,
+        signal=outcome.signal,
         stdout=bytes(captures["stdout"].kept),
         stderr=bytes(captures["stderr"].kept),
         truncated=tuple(name for name, each in captures.items() if each.seen_bytes > each.limit_bytes),
         ended=cause,
-        error=outcome.get("error", ""),
+        error=outcome.error,
     )
 
 
@@ -175,6 +173,28 @@ async def _drain(
             await on_output(name, kept)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What the warden said of a program's end."""
+
+    ended: Ended = "lost"
+    exit_code: int | None = None
+    signal: int | None = None
+    error: str = ""
+
+    @classmethod
+    def parse(cls, line: str) -> "Outcome":
+        """From the warden's line; an empty one is a warden that was killed."""
+        kind, _, rest = line.strip().partition(" ")
+        if kind == "error":
+            return cls("exit", error=rest)
+        number, _, limit = rest.partition(" ")
+        ended: Ended = "processes" if limit == "processes" else "exit"
+        if kind == "exit":
+            return cls(ended, exit_code=int(number))
+        return cls(ended, signal=int(number)) if kind == "signal" else cls()
+
+
 @dataclass
 class Child:
     """A running program. `outcome` is filled in when it has ended."""
@@ -183,7 +203,7 @@ class Child:
     stdin: asyncio.StreamWriter
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader
-    outcome: dict[str, Any] = field(default_factory=dict)
+    outcome: Outcome = Outcome()
 
     def terminate(self) -> None:
         """Ask the program to end; it is killed after the grace period."""
@@ -214,22 +234,14 @@ async def start_process(command: Command, *, interval_s: float) -> AsyncIterator
         try:
             await _end(child)
         finally:
-            child.outcome.update(_read_outcome(reading))
+            child.outcome = _read_outcome(reading)
             child.stdin.close()
 
 
 async def _spawn(command: Command, status: int, interval_s: float) -> asyncio.subprocess.Process:
-    spec = {
-        "statusFd": status,
-        "parent": os.getpid(),
-        "folder": str(command.folder),
-        "graceSeconds": GRACE_S,
-        "intervalSeconds": interval_s,
-        "processes": command.limits.processes,
-        "memoryBytes": command.limits.memory_bytes,
-        "fileBytes": FILE_BYTES,
-    }
-    prefix = ("-I", "-S", str(warden.__file__), json.dumps(spec), command.program)
+    limits = command.limits
+    spec = (status, os.getpid(), command.folder, GRACE_S, interval_s, limits.processes, limits.memory_bytes, FILE_BYTES)
+    prefix = ("-I", "-S", str(warden.__file__), *map(str, spec), command.program)
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -262,13 +274,12 @@ async def _end(child: Child) -> None:
                 child.process.kill()
 
 
-def _read_outcome(reading: int) -> dict[str, Any]:
+def _read_outcome(reading: int) -> Outcome:
     os.set_blocking(reading, False)
     try:
-        text = os.read(reading, 1 << 16)
+        line = os.read(reading, 1 << 16)
     except BlockingIOError:
-        text = b""
+        line = b""
     finally:
         os.close(reading)
-    outcome: dict[str, Any] = json.loads(text) if text.endswith(b"\n") else {}
-    return outcome
+    return Outcome.parse(line.decode("utf-8", "replace"))

@@ -1,4 +1,6 @@
-"""Keeps one tool's processes together, and leaves none behind. Run as a script, standard library only.
+"""Keeps one tool's processes together, and leaves none behind.
+
+A script, started for every call: what it imports is chosen by what that costs (json and typing would double it).
 
 A process group is not enough: a tool may start a daemon in a session of its own, and whoever started the tool may
 be killed before it can clean up. So each tool runs below a warden, which is a child subreaper: whatever the tool
@@ -6,63 +8,78 @@ starts and abandons becomes the warden's own child, and is killed and reaped whe
 told to stop (SIGTERM), or when its parent dies. It also counts the tool's processes: RLIMIT_NPROC counts by user
 id over the whole node, which would let one Pod use up another's.
 
-argv[1] is JSON: statusFd, parent, folder, graceSeconds, intervalSeconds, processes, memoryBytes, fileBytes; the rest
-of argv is the program and its arguments. The outcome is one line of JSON on statusFd:
-{"exit": code} | {"signal": number} | {"error": text}, with "ended": "processes" when that limit was hit.
+The first arguments are those of `Spec`, in its order; the rest is the program and its own arguments. The outcome is
+one line on the status descriptor: what happened, a number, and the limit that was hit if one was:
+`exit 0`, `signal 9`, `signal 9 processes`, `error No such file or directory`.
 """
 
-import contextlib
 import ctypes
-import json
 import os
 import resource
 import select
 import signal
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
-LINUX = sys.platform.startswith("linux")
 OPEN_FILES = 1024
+CALM_S = 0.002  # between two rounds of killing
 
-Prctl = Callable[..., int]
+
+class Spec:
+    """What the warden is told, as words of the command line."""
+
+    COUNT = 8
+
+    def __init__(self, words: list[str]) -> None:
+        self.status = int(words[0])
+        self.parent = int(words[1])
+        self.folder = words[2]
+        self.grace_s = float(words[3])
+        self.interval_s = float(words[4])
+        self.processes = int(words[5])
+        self.memory_bytes = int(words[6])
+        self.file_bytes = int(words[7])
 
 
-def load_prctl() -> Prctl:
-    """prctl(2), or nothing where there is none."""
-    return ctypes.CDLL(None, use_errno=True).prctl if LINUX else lambda *_: 0
+def set_process_attribute(option: int, value: int) -> None:
+    """prctl(2), where there is one."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def find_descendants(pid: int) -> list[int]:
-    """Every process below `pid`, parents before children."""
-    found, waiting = [], [pid]
+    """Every process below `pid`."""
+    found: list[int] = []
+    waiting = [pid]
     while waiting:
-        for child in _children(waiting.pop()):
-            found.append(child)
-            waiting.append(child)
+        children = list_children(waiting.pop())
+        found += children
+        waiting += children
     return found
 
 
-def _children(pid: int) -> list[int]:
+def list_children(pid: int) -> list[int]:
+    """The children of all threads of `pid`; none when it is gone."""
     children: list[int] = []
-    with contextlib.suppress(OSError):
+    try:
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - pathlib costs start time
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123 - likewise
-                children.extend(map(int, file.read().split()))
+                children += map(int, file.read().split())
+    except OSError:
+        pass
     return children
 
 
 class Tool:
     """The program in its own session, and what became of it."""
 
-    def __init__(self, spec: dict[str, Any], argv: list[str], prctl: Prctl) -> None:
+    def __init__(self, spec: Spec, argv: list[str]) -> None:
         self._spec = spec
         self._argv = argv
-        self._prctl = prctl
-        self.outcome: dict[str, Any] = {}
         self.pid = 0
+        self.outcome = ""
+        self.limit = ""
 
     def start(self) -> bool:
         """Fork and exec. False when the program could not be executed; the outcome has the reason."""
@@ -75,7 +92,7 @@ class Tool:
         os.close(reading)
         if problem:
             os.waitpid(self.pid, 0)
-            self.outcome = {"error": problem.decode("utf-8", "replace")}
+            self.outcome = "error " + problem.decode("utf-8", "replace")
         return not problem
 
     def _become(self, report: int) -> None:
@@ -84,8 +101,8 @@ class Tool:
             self._limit()
             for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
-            self._prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            os.chdir(self._spec["folder"])
+            set_process_attribute(PR_SET_NO_NEW_PRIVS, 1)
+            os.chdir(self._spec.folder)
             os.execv(self._argv[0], self._argv)  # noqa: S606 - no shell is the point
         except OSError as error:
             os.write(report, f"{error.strerror}: {error.filename or self._argv[0]}".encode())
@@ -94,8 +111,8 @@ class Tool:
 
     def _limit(self) -> None:
         for kind, value in (
-            (resource.RLIMIT_DATA, self._spec["memoryBytes"]),
-            (resource.RLIMIT_FSIZE, self._spec["fileBytes"]),
+            (resource.RLIMIT_DATA, self._spec.memory_bytes),
+            (resource.RLIMIT_FSIZE, self._spec.file_bytes),
             (resource.RLIMIT_CORE, 0),
             (resource.RLIMIT_NOFILE, OPEN_FILES),
         ):
@@ -105,24 +122,23 @@ class Tool:
 
     def reap(self) -> None:
         """Collect whoever has ended; note the tool's own end."""
-        with contextlib.suppress(ChildProcessError):
+        try:
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     return
                 if pid == self.pid:
                     code = os.waitstatus_to_exitcode(status)
-                    self.outcome.update({"exit": code} if code >= 0 else {"signal": -code})
-
-    @property
-    def ended(self) -> bool:
-        """Whether the tool itself has ended."""
-        return "exit" in self.outcome or "signal" in self.outcome
+                    self.outcome = f"exit {code}" if code >= 0 else f"signal {-code}"
+        except ChildProcessError:
+            pass
 
     def signal_group(self, number: int) -> None:
         """To the tool and those that stayed in its session."""
-        with contextlib.suppress(OSError):
+        try:  # noqa: SIM105 - contextlib costs start time
             os.killpg(self.pid, number)
+        except OSError:
+            pass
 
     def kill_all(self) -> None:
         """Kill the tool and everything below the warden, until nothing is left.
@@ -130,40 +146,48 @@ class Tool:
         The group first: that is atomic against forking. Then those with sessions of their own; each round's
         orphans are the warden's children in the next.
         """
-        if not self.ended:
+        if not self.outcome:
             self.signal_group(signal.SIGKILL)
-        while True:
+        while has_children():
             for pid in find_descendants(os.getpid()):
-                with contextlib.suppress(OSError):
+                try:  # noqa: SIM105 - likewise
                     os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
+            time.sleep(CALM_S)
             self.reap()
-            try:
-                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            time.sleep(0.002)
 
 
-def watch(tool: Tool, spec: dict[str, Any], wakeups: int) -> None:
+def has_children() -> bool:
+    """Whether there is a child, running or to be reaped."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def watch(tool: Tool, spec: Spec, wakeups: int) -> None:
     """Return when the tool has ended, was told to and did not, or has too many processes."""
-    kill_at: float | None = None
+    kill_at = 0.0
     while True:
-        select.select([wakeups], [], [], spec["intervalSeconds"])
-        received = _drain(wakeups)
+        select.select([wakeups], [], [], spec.interval_s)
+        received = drain(wakeups)
         tool.reap()
-        if tool.ended:
+        if tool.outcome:
             return
-        if signal.SIGTERM in received and kill_at is None:
+        if signal.SIGTERM in received and not kill_at:
             tool.signal_group(signal.SIGTERM)
-            kill_at = time.monotonic() + spec["graceSeconds"]
-        if kill_at is not None and time.monotonic() >= kill_at:
+            kill_at = time.monotonic() + spec.grace_s
+        if kill_at and time.monotonic() >= kill_at:
             return
-        if len(find_descendants(os.getpid())) > spec["processes"]:
-            tool.outcome["ended"] = "processes"
+        if len(find_descendants(os.getpid())) > spec.processes:
+            tool.limit = " processes"
             return
 
 
-def _drain(wakeups: int) -> bytes:
+def drain(wakeups: int) -> bytes:
+    """The numbers of the signals that came."""
     try:
         return os.read(wakeups, 1024)
     except BlockingIOError:
@@ -183,23 +207,21 @@ def listen_for_signals() -> int:
 
 def main() -> None:
     """Run the tool that the command line describes."""
-    spec = json.loads(sys.argv[1])
-    os.set_inheritable(spec["statusFd"], False)
-    prctl = load_prctl()
+    spec = Spec(sys.argv[1:])
+    os.set_inheritable(spec.status, False)
     wakeups = listen_for_signals()
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != spec["parent"]:
+    set_process_attribute(PR_SET_CHILD_SUBREAPER, 1)
+    set_process_attribute(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != spec.parent:
         return
-    tool = Tool(spec, sys.argv[2:], prctl)
+    tool = Tool(spec, sys.argv[1 + Spec.COUNT :])
     if tool.start():
         empty = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):  # the tool alone holds its pipes: their ends are its end
             os.dup2(empty, standard)
         watch(tool, spec, wakeups)
     tool.kill_all()
-    with contextlib.suppress(OSError):
-        os.write(spec["statusFd"], json.dumps(tool.outcome).encode() + b"\n")
+    os.write(spec.status, f"{tool.outcome}{tool.limit}\n".encode())
 
 
 if __name__ == "__main__":
