@@ -16,11 +16,25 @@ from agent_api.layout import relocate
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local.interpreter import Interpreter
 from agentberth.local.objects import Objects
+from agentberth.local.ports import Ports
 
 Manifest = Mapping[str, Any]
 
 # Programs of the platform's containers. Each takes --root, below which the Pod's paths are.
-PROGRAMS: Mapping[str, str] = MappingProxyType({layout.INITENV: "agent-initenv"})
+PROGRAMS: Mapping[str, str] = MappingProxyType(
+    {
+        layout.INITENV: "agent-initenv",
+        layout.TOOLPROXY: "agent-toolproxy",
+        layout.LLMGATEWAY: "agent-llmgateway",
+    }
+)
+# API and ops port of each sidecar.
+SIDECAR_PORTS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        layout.TOOLPROXY: (layout.TOOLPROXY_PORT, layout.TOOLPROXY_OPS_PORT),
+        layout.LLMGATEWAY: (layout.LLMGATEWAY_PORT, layout.LLMGATEWAY_OPS_PORT),
+    }
+)
 
 # What a process here needs of the machine, as a container has it from its node: never the user's secrets.
 _INHERITED = (
@@ -58,6 +72,7 @@ class Host:
 
     root: Path
     objects: Objects
+    ports: Ports
     interpreter: Interpreter | None = None
     command: tuple[str, ...] = ()
     """Replaces a container agent's image."""
@@ -81,10 +96,10 @@ def _platform_process(container: Manifest, host: Host) -> LocalProcess:
     return LocalProcess(
         name=name,
         role="sidecar" if sidecar else "init",
-        argv=(program, "--root", str(host.root), *arguments),
+        argv=(program, "--root", str(host.root), *_listening(name, host.ports), *arguments),
         env={**_machine(host), **_variables(container, {}, host), "PATH": _path("")},
         cwd=host.root,
-        startup=_probe(container.get("startupProbe")),
+        startup=_probe(container.get("startupProbe"), host.ports),
     )
 
 
@@ -125,7 +140,7 @@ def _variables(container: Manifest, template: Manifest, host: Host) -> dict[str,
     for entry in container.get("env", ()):
         value: str | None = entry["value"] if "value" in entry else _referred(entry, template, host)
         if value is not None:
-            found[entry["name"]] = _move(value, host.root)
+            found[entry["name"]] = host.ports.rewrite(_move(value, host.root))
     return found
 
 
@@ -168,12 +183,20 @@ def _program(name: str) -> str:
     return beside
 
 
-def _probe(probe: Manifest | None) -> Probe | None:
+def _listening(name: str, ports: Ports) -> tuple[str, ...]:
+    """Where a sidecar listens, and how it talks to a person."""
+    if name not in SIDECAR_PORTS:
+        return ()
+    api, ops = (str(ports.of(port)) for port in SIDECAR_PORTS[name])
+    return ("--port", api, "--ops-host", "127.0.0.1", "--ops-port", ops, "--log-format", "text")
+
+
+def _probe(probe: Manifest | None, ports: Ports) -> Probe | None:
     if probe is None or "httpGet" not in probe:
         return None
     get = probe["httpGet"]
     return Probe(
-        url=f"http://127.0.0.1:{get['port']}{get.get('path', '/')}",
+        url=f"http://127.0.0.1:{ports.of(get['port'])}{get.get('path', '/')}",
         period_s=float(probe.get("periodSeconds", 10)),
         failures=int(probe.get("failureThreshold", 3)),
     )

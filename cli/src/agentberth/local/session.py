@@ -21,7 +21,8 @@ from agentberth.errors import CommandError, ManifestError
 from agentberth.local.interpreter import Interpreter
 from agentberth.local.localise import localise
 from agentberth.local.objects import Objects
-from agentberth.local.pod import Host, LocalProcess, processes, split_command
+from agentberth.local.pod import SIDECAR_PORTS, Host, LocalProcess, processes, split_command
+from agentberth.local.ports import Ports
 from agentberth.local.supervisor import Outcome, Supervisor
 from agentberth.local.volumes import link, materialise
 from agentberth.manifest import Document, files_of, read
@@ -66,7 +67,8 @@ class Session:
         materialise(template["spec"], root, objects)
         if local.folder:
             link(local.folder, Path(layout.relocate(layout.CONFIG_CODE, str(root))))
-        host = Host(root, objects, interpreter, split_command(command) if command else ())
+        ports = Ports.reserve(port for pair in SIDECAR_PORTS.values() for port in pair)
+        host = Host(root, objects, ports, interpreter, split_command(command) if command else ())
         *early, last = processes(template, host)
         plans = (*(_with_report(plan, root) for plan in early), _with_arguments(last, arguments))
         return cls(agent, root, plans, template["spec"]["terminationGracePeriodSeconds"], quiet, interpreter)
@@ -93,13 +95,14 @@ class Session:
             self._announce(notes)
         width = max(len(plan.name) for plan in self.plans)
         order = {plan.name: at for at, plan in enumerate(self.plans)}
+        reported = {plan.name for plan in self.plans if plan.role == "init"}  # stdout is the report, not a log
 
         def emit(name: str, line: str, err: bool) -> None:  # noqa: FBT001 - see Emit
             of_agent = name == self.plans[-1].name
             target = results if of_agent and not err else notes
             if self.quiet and of_agent:
                 target.line(line)
-            elif not self.quiet and (of_agent or err):
+            elif not self.quiet and (err or name not in reported):
                 target.prefixed(name, line, width=width, order=order[name])
 
         supervisor = Supervisor(emit, stop, self.grace_s if grace_s is None else grace_s)
