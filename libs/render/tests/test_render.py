@@ -248,6 +248,25 @@ def test_the_platform_may_choose_baseline_for_agents_that_do_not_say() -> None:
     assert main_container(agent(spec={"security": {"profile": "restricted"}}), settings)["securityContext"]["runAsUser"]
 
 
+@pytest.mark.parametrize(
+    "own, user, group",
+    [
+        ({}, layout.AGENT_UID, layout.POD_GID),
+        ({"runAsGroup": 3000}, layout.AGENT_UID, 3000),
+        ({"runAsUser": 2000}, 2000, layout.POD_GID),
+    ],
+)
+def test_the_pod_names_no_group_without_a_user_since_no_sandbox_would_start(
+    own: dict[str, int], user: int, group: int
+) -> None:
+    found = agent(spec={"security": {"podSecurityContext": own}})
+
+    context = main_container(found)["securityContext"]
+
+    assert (context["runAsUser"], context["runAsGroup"]) == (user, group)
+    assert "runAsGroup" not in pod_template(found, SETTINGS)["spec"]["securityContext"]
+
+
 @given(names=st.lists(st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True), unique=True, max_size=12))
 def test_the_users_variables_keep_their_order(names: list[str]) -> None:
     own = [

@@ -13,11 +13,15 @@ def profile(agent: AgentType, settings: PlatformSettings) -> str:
 
 
 def pod_context(agent: AgentType) -> Manifest:
-    """The Pod's security context, with the user's own settings over it."""
+    """The Pod's security context, with the user's own settings over it.
+
+    A group without a user is set on the containers instead: containerd starts no sandbox with it.
+    """
     own = _plain(agent.spec.security.pod_security_context)
+    if "runAsUser" not in own:
+        own.pop("runAsGroup", None)
     return {
         "runAsNonRoot": True,
-        "runAsGroup": layout.POD_GID,
         "fsGroup": layout.POD_GID,
         "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
@@ -29,6 +33,7 @@ def restricted_context(uid: int) -> Manifest:
     """The context of a container that passes PodSecurity `restricted`, as user `uid`."""
     return {
         "runAsUser": uid,
+        "runAsGroup": layout.POD_GID,
         "runAsNonRoot": True,
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -39,14 +44,13 @@ def restricted_context(uid: int) -> Manifest:
 
 def agent_context(agent: AgentType, settings: PlatformSettings) -> Manifest:
     """The agent container's context: its profile with the user's own settings over it."""
-    own = _plain(agent.spec.agent.container.security_context if agent.spec.agent.container else None)
+    container = agent.spec.agent.container
+    own = {**_runs_as(agent), **_plain(container.security_context if container else None)}
     if profile(agent, settings) == "baseline":
         base: Manifest = {"runAsNonRoot": False, "allowPrivilegeEscalation": False}
         return {**base, **own}
     capabilities = {**own.pop("capabilities", {}), "drop": ["ALL"]}
-    uid = {} if _runs_as(agent) is None else {"runAsUser": _runs_as(agent)}
-    base = {**restricted_context(layout.AGENT_UID), **uid}
-    return {**base, **own, "capabilities": capabilities}
+    return {**restricted_context(layout.AGENT_UID), **own, "capabilities": capabilities}
 
 
 def weaknesses(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
@@ -65,10 +69,10 @@ def weaknesses(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _runs_as(agent: AgentType) -> int | None:
-    """A user id the Pod's own context asks for; a container's runAsUser would silently win over it."""
-    context = agent.spec.security.pod_security_context
-    return context.run_as_user if context else None
+def _runs_as(agent: AgentType) -> Manifest:
+    """User and group that the Pod's own context asks for; a container's would silently win over them."""
+    pod = _plain(agent.spec.security.pod_security_context)
+    return {key: pod[key] for key in ("runAsUser", "runAsGroup") if key in pod}
 
 
 def _plain(context: SecurityContext | PodSecurityContext | None) -> Manifest:
