@@ -59,6 +59,6 @@ class StallFinder:
 
 
 def _explain(event: CoreEvent) -> Finding | None:
-    if event.reason == "FailedMount":
+    if event.reason in {"FailedMount", "FailedCreatePodSandBox"}:
         return missing_object(event.message) or Finding(Reason.NOT_READY, event.message)
     return refused_pods(event.message) if event.reason == "FailedCreate" else None
