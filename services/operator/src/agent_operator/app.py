@@ -30,6 +30,7 @@ from agent_operator.kube import (
 )
 from agent_operator.platform import read_platform
 from agent_operator.reconcile import FIELD_MANAGER, Reconciler
+from agent_operator.reports import ReportReader
 from agent_operator.settings import OperatorSettings
 
 NAME = "agent-operator"
@@ -48,10 +49,11 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
     registry = new_registry()
     metrics = Metrics(registry)
     telemetry_on = start_telemetry(settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s)
-    async with telemetry_on as telemetry, Client(await open_access(), user_agent=NAME) as client:
+    access = await open_access()
+    async with telemetry_on as telemetry, ReportReader() as reports, Client(access, user_agent=NAME) as client:
         stores = Stores(sources.ALL, namespaces=settings.namespaces)
         recorder = EventRecorder(client, controller=FIELD_MANAGER, instance=instance)
-        reconciler = Reconciler(client, stores, recorder, platform=platform, resync_s=settings.resync_s)
+        reconciler = Reconciler(client, stores, recorder, reports, platform=platform, resync_s=settings.resync_s)
         controller = Controller(
             reconciler.reconcile,
             name="agenttype",

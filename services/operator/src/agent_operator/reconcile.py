@@ -35,6 +35,8 @@ from agent_operator.kube import (
 )
 from agent_operator.podfaults import is_starting, newest
 from agent_operator.progress import LastRun, Progress, of_deployment, of_job, of_schedule, suspended
+from agent_operator.reports import ReportReader
+from agent_operator.sidecars import CHECK_S, look
 from agent_operator.sources import AGENT_TYPES, AGENTS, DEPLOYED, PODS_OF_AGENTS, RUNS, AgentObject, PodObject
 from agent_operator.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.summary import Seen, hold_status, invalid_status, status_of
@@ -63,11 +65,12 @@ class Parsed:
 class Reconciler:
     """Makes the cluster fit one AgentType. `resync_s` is how often it looks without being asked."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - seams, filled by the composition root
         self,
         client: Client,
         stores: Stores,
         recorder: EventRecorder,
+        reports: ReportReader,
         *,
         platform: PlatformSettings,
         resync_s: float,
@@ -76,6 +79,7 @@ class Reconciler:
         self._client = client
         self._stores = stores
         self._recorder = recorder
+        self._reports = reports
         self._platform = platform
         self._resync_s = resync_s
         self._now = now
@@ -110,6 +114,7 @@ class Reconciler:
             agent=parsed.agent,
             progress=await self._progress(parsed, pods, last),
             pods=pods,
+            sidecars=await look(parsed.agent, pods, self._reports),
             refusal=_refusal(applied),
             unknown_settings=parsed.unknown_settings,
             weaknesses=weaknesses(parsed.agent, self._platform),
@@ -117,7 +122,7 @@ class Reconciler:
         status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
         await self._write(request, obj, status, before)
         applied.raise_first()
-        return RequeueAfter(LOOK_AGAIN_S if _is_stuck(seen) else self._resync_s)
+        return RequeueAfter(self._next_look_s(seen))
 
     async def show_failure(self, request: Request, error: Exception) -> None:
         """Says in the status that passes are held back: a fight over fields is for a person to end."""
@@ -128,6 +133,12 @@ class Reconciler:
         finding = Finding(Reason.HOT_LOOP, str(error))
         status = hold_status(finding, before, generation=obj.metadata.generation, now=self._stamp())
         await self._write(request, obj, status, before)
+
+    def _next_look_s(self, seen: Seen) -> float:
+        """Nothing in the cluster changes when a report does, or when a volume cannot be mounted."""
+        if _is_stuck(seen) or (seen.pods and not seen.sidecars.settled):
+            return LOOK_AGAIN_S
+        return min(self._resync_s, CHECK_S) if seen.sidecars.verdicts else self._resync_s
 
     def _parse(self, obj: AgentObject) -> Parsed | Finding:
         """The spec as the API's models see it: an object may be older than the rules that would refuse it."""

@@ -1,7 +1,7 @@
 """The one place where a status is made: from what a pass has seen, in one piece."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent_api.agenttype import AgentType, ConditionType, Phase, Reason
@@ -9,6 +9,7 @@ from agent_operator.conditions import Verdict, conditions
 from agent_operator.finding import Finding
 from agent_operator.preparation import judge_preparation
 from agent_operator.progress import Progress
+from agent_operator.sidecars import Sidecars
 from agent_operator.sources import PodObject
 from agent_render.identity import Identity
 from agent_render.initplan import needs_preparation
@@ -23,6 +24,7 @@ class Seen:
     agent: AgentType
     progress: Progress
     pods: Sequence[PodObject]
+    sidecars: Sidecars = field(default_factory=Sidecars)
     refusal: Finding | None = None
     """A child that the server did not take."""
     unknown_settings: tuple[str, ...] = ()
@@ -40,6 +42,7 @@ def status_of(seen: Seen, before: Plain, *, generation: int, now: str) -> Plain:
     selector = Identity.of(seen.agent).selector()
     return {
         **_head(_phase(seen), ready, generation),
+        **(seen.sidecars.status or {}),
         "replicas": progress.replicas,
         "readyReplicas": progress.ready,
         "selector": ",".join(f"{name}={value}" for name, value in selector.items()),
@@ -77,7 +80,7 @@ def _verdicts(seen: Seen) -> list[Verdict]:
     accepted = _accepted(seen)
     prepared = judge_preparation(seen.pods, needed=needs_preparation(seen.agent))
     available = _available(seen.progress)
-    return [accepted, prepared, available, _ready(seen, accepted)]
+    return [accepted, prepared, *seen.sidecars.verdicts, available, _ready(seen, accepted)]
 
 
 def _accepted(seen: Seen) -> Verdict:
@@ -102,6 +105,9 @@ def _ready(seen: Seen, accepted: Verdict) -> Verdict:
         return Verdict(ConditionType.READY, "False", accepted.reason, accepted.message)
     if progress.finding:
         return Verdict(ConditionType.READY, "False", progress.finding.reason, progress.finding.message)
+    unmet = next((verdict for verdict in seen.sidecars.verdicts if verdict.status == "False"), None)
+    if unmet and progress.phase != "Succeeded":
+        return Verdict(ConditionType.READY, "False", unmet.reason, f"{unmet.type}: {unmet.message}")
     if not progress.settled:
         return Verdict(ConditionType.READY, "False", progress.reason, progress.message)
     reason = Reason.READY if progress.reason == Reason.AVAILABLE else progress.reason

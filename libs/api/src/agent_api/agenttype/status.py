@@ -58,6 +58,10 @@ class Reason(StrEnum):
     READY = "Ready"
     WEAKENED = "Weakened"
     UNKNOWN_SETTINGS = "UnknownSettings"
+    TOOL_FAILED = "ToolFailed"
+    TOOL_BLOCKED = "ToolBlocked"
+    CONFIG_REFUSED = "ConfigRefused"
+    NO_PROVIDER = "NoProvider"
 
 
 class Condition(ApiModel):

@@ -1,0 +1,126 @@
+"""`ToolsReady` and `GatewayReady`, `toolStatus` and `llmStatus`: the sidecars' reports in the terms of the status."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agent_api import layout
+from agent_api.agenttype import AgentType, ConditionType, Reason
+from agent_api.gatewayreport import GatewayReport, ProviderState
+from agent_api.toolsreport import ToolReport, ToolsReport
+from agent_operator.conditions import Verdict
+from agent_operator.reports import Answer, ReportReader
+from agent_operator.sources import PodObject
+
+Plain = dict[str, Any]
+
+CHECK_S: Final = 300.0
+
+
+@dataclass(frozen=True)
+class Sidecars:
+    """What the sidecars of an agent say: conditions, and parts of the status by name (None removes one)."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    status: Plain | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is awaited of them."""
+        return all(verdict.status == "True" for verdict in self.verdicts)
+
+
+async def look(agent: AgentType, pods: Sequence[PodObject], reader: ReportReader) -> Sidecars:
+    """Reads the reports of the newest Pod; `pods` newest first."""
+    verdicts: list[Verdict] = []
+    status: Plain = {"toolStatus": None, "llmStatus": None}
+    if agent.spec.tools is not None:
+        tools = await _ask(pods, layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport, reader)
+        verdicts.append(judge_tools(tools))
+        status["toolStatus"] = tool_status(tools)
+    if agent.spec.llm is not None:
+        gateway = await _ask(pods, layout.LLMGATEWAY, layout.LLMGATEWAY_OPS_PORT, GatewayReport, reader)
+        verdicts.append(judge_gateway(gateway))
+        status["llmStatus"] = llm_status(gateway)
+    return Sidecars(tuple(verdicts), status)
+
+
+async def _ask(pods: Sequence[PodObject], container: str, port: int, model: Any, reader: ReportReader) -> Answer[Any]:  # noqa: ANN401 - one of the two report models
+    for pod in pods:
+        state = next((s for s in pod.status.init_container_statuses if s.name == container), None)
+        if state is not None and state.state.waiting is None and state.state.terminated is None:
+            return await reader.read(pod, port, model, ready=state.ready)
+    return Answer(error="the sidecar does not run yet")
+
+
+def judge_tools(answer: Answer[ToolsReport]) -> Verdict:
+    """`ToolsReady`: every required tool is ready; what is merely degraded is named."""
+    report = answer.report
+    if report is None:
+        return Verdict(ConditionType.TOOLS_READY, "Unknown", Reason.PROGRESSING, answer.error)
+    broken = [tool for tool in report.tools if tool.state in {"failed", "blocked"}]
+    required = [tool for tool in broken if tool.required]
+    if required:
+        reason = Reason.TOOL_BLOCKED if required[0].state == "blocked" else Reason.TOOL_FAILED
+        return Verdict(ConditionType.TOOLS_READY, "False", reason, _causes(required))
+    if report.config_error:
+        return Verdict(ConditionType.TOOLS_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
+    if not report.ready:
+        waiting = ", ".join(tool.name for tool in report.tools if tool.required and tool.state != "ready")
+        return Verdict(ConditionType.TOOLS_READY, "False", Reason.PROGRESSING, f"installing {waiting}")
+    count = sum(tool.state == "ready" for tool in report.tools)
+    degraded = f"; degraded: {_causes(broken)}" if broken else ""
+    return Verdict(ConditionType.TOOLS_READY, "True", Reason.READY, f"{count} of {len(report.tools)} ready{degraded}")
+
+
+def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
+    """`GatewayReady`: the configuration is in use, and at least one provider has a key."""
+    report = answer.report
+    if report is None:
+        return Verdict(ConditionType.GATEWAY_READY, "Unknown", Reason.PROGRESSING, answer.error)
+    if report.config_error:
+        return Verdict(ConditionType.GATEWAY_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
+    if not report.ready:
+        text = "no provider can be used: each needs a key in its Secret"
+        return Verdict(ConditionType.GATEWAY_READY, "False", Reason.NO_PROVIDER, text)
+    open_ones = [p.name for p in report.providers if p.routes and all(r.breaker == "open" for r in p.routes)]
+    rest = f"; not tried for now: {', '.join(open_ones)}" if open_ones else ""
+    return Verdict(ConditionType.GATEWAY_READY, "True", Reason.READY, f"{len(report.providers)} providers{rest}")
+
+
+def tool_status(answer: Answer[ToolsReport]) -> Plain | None:
+    """`status.toolStatus`: each tool's state by name."""
+    if answer.report is None:
+        return None
+    return {tool.name: _filled(tool) for tool in answer.report.tools}
+
+
+def llm_status(answer: Answer[GatewayReport]) -> Plain | None:
+    """`status.llmStatus`: each provider's state by name, and which one answers."""
+    report = answer.report
+    if report is None:
+        return None
+    answering = next((p.name for p in report.providers if p.answering), "")
+    return {"answering": answering, "providers": {p.name: _provider(p) for p in report.providers}}
+
+
+def _provider(provider: ProviderState) -> Plain:
+    worst = next((r.breaker for r in provider.routes if r.breaker != "closed"), "closed")
+    return {
+        "breaker": worst,
+        "keys": provider.keys,
+        "requests": provider.requests,
+        "failures": provider.failures,
+        "inputTokens": provider.input_tokens,
+        "outputTokens": provider.output_tokens,
+        **({"lastError": provider.last_error, "lastErrorAt": provider.last_error_at} if provider.last_error else {}),
+    }
+
+
+def _filled(tool: ToolReport) -> Plain:
+    plain = tool.model_dump(exclude={"name", "required", "definition_hash"})
+    return {"required": tool.required, **{key: value for key, value in plain.items() if value}}
+
+
+def _causes(tools: Sequence[ToolReport]) -> str:
+    return "; ".join(f"{tool.name}: {tool.error or tool.state}" for tool in tools)
