@@ -215,7 +215,8 @@ class PodSecurityContext(ApiModel):
         description="User of the agent container when its own context names none. Init and sidecars keep theirs.",
     )
     run_as_group: UserId | None = Field(
-        default=None, description="Group of all containers. Default: 10000, the group of the Pod's volumes."
+        default=None,
+        description="Group of the agent container. Default: 10000, that of the volumes. Init and sidecars keep theirs.",
     )
     run_as_non_root: bool | None = Field(default=None, description="true is the only value.")
     fs_group: UserId | None = Field(
