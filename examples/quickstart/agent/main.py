@@ -1,9 +1,10 @@
-"""A librarian: finds the note that fits each question best, and writes the answers to the workspace."""
+"""A librarian: finds the note that fits each question best, and has a model sum up the answers."""
 
 import logging
 import os
 from pathlib import Path
 
+from openai import OpenAI
 from rapidfuzz import fuzz, process
 from rich.console import Console
 from rich.table import Table
@@ -25,20 +26,34 @@ def answer(question: str, shelf: dict[str, str]) -> tuple[str, float]:
     return title, score
 
 
+def sum_up(answers: str) -> tuple[str, str]:
+    """One sentence for the visitor, and who said it. The address and the key are the gateway's affair."""
+    raw = OpenAI().chat.completions.with_raw_response.create(
+        model="auto",
+        messages=[{"role": "user", "content": f"Sum up in one sentence:\n{answers}"}],
+    )
+    return raw.parse().choices[0].message.content, raw.headers["x-agentberth-provider"]
+
+
 def main() -> None:
     shelf = read_shelf(HERE / "shelf")
     questions = (HERE / "questions.txt").read_text().splitlines()
     log.info("%d notes on the shelf, %d questions", len(shelf), len(questions))
 
     table = Table("Question", "Answer", "Fit", title=os.environ["LIBRARY_NAME"])
+    answers = ""
     for question in questions:
         title, score = answer(question, shelf)
         table.add_row(question, shelf[title], f"{score:.0f} %")
+        answers += f"- {question} {shelf[title]}\n"
     Console().print(table)
 
-    answers = Path(os.environ["AGENT_WORKSPACE"]) / "answers.md"
-    answers.write_text("".join(f"- {q} {shelf[answer(q, shelf)[0]]}\n" for q in questions))
-    log.info("answers written to %s", answers)
+    file = Path(os.environ["AGENT_WORKSPACE"]) / "answers.md"
+    file.write_text(answers)
+    log.info("answers written to %s", file)
+
+    summary, provider = sum_up(answers)
+    print(f"In short: {summary} (says the model of {provider})")
 
 
 if __name__ == "__main__":

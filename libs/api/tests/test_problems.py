@@ -36,7 +36,8 @@ def test_null_is_as_if_it_were_not_there() -> None:
 
 
 def test_misspelt_setting_of_a_provider_is_a_warning_because_it_is_passed_on() -> None:
-    document = agent(llm={"providers": [{"name": "a", "type": "mock", "config": {"modell": "x"}}]})
+    provider = {"name": "a", "type": "openai", "credentialsSecret": "s", "config": {"modell": "x"}}
+    document = agent(llm={"providers": [provider]})
 
     assert messages(document) == [
         (
@@ -48,6 +49,12 @@ def test_misspelt_setting_of_a_provider_is_a_warning_because_it_is_passed_on() -
     assert parsed is not None
     assert parsed.spec.llm is not None
     assert parsed.spec.llm.providers[0].config.model_extra == {"modell": "x"}
+
+
+def test_the_script_of_a_mock_is_judged_by_the_gateway() -> None:
+    document = agent(llm={"providers": [{"name": "a", "type": "mock", "config": {"replies": []}}]})
+
+    assert messages(document) == []
 
 
 def test_fields_of_kubernetes_own_objects_are_not_judged() -> None:

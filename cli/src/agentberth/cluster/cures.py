@@ -25,6 +25,10 @@ _CURES: Mapping[str, str] = {
     Reason.SUSPENDED: "set spec.suspend to false to run it",
     Reason.JOB_FAILED: "read the container's log below; an edit of the spec runs the Job again",
     Reason.DEADLINE_EXCEEDED: "raise spec.workload.activeDeadlineSeconds",
+    Reason.TOOL_FAILED: "correct the tool's source or checksum, or move it to spec.tools.optional",
+    Reason.TOOL_BLOCKED: "compare the tool with what was pinned in tools.lock.json of its workspace",
+    Reason.CONFIG_REFUSED: "correct the setting that the message names; the last good configuration is still in use",
+    Reason.NO_PROVIDER: "put a key into the Secret that the provider's credentialsSecret names",
     Reason.PREPARING: "wait: the init container is at work",
     Reason.PROGRESSING: "wait: the Pods are starting",
 }

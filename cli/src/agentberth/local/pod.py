@@ -188,7 +188,18 @@ def _listening(name: str, ports: Ports) -> tuple[str, ...]:
     if name not in SIDECAR_PORTS:
         return ()
     api, ops = (str(ports.of(port)) for port in SIDECAR_PORTS[name])
-    return ("--port", api, "--ops-host", "127.0.0.1", "--ops-port", ops, "--log-format", "text")
+    return (
+        "--port",
+        api,
+        "--ops-host",
+        "127.0.0.1",
+        "--ops-port",
+        ops,
+        "--log-format",
+        "text",
+        "--log-level",
+        "warning",
+    )
 
 
 def _probe(probe: Manifest | None, ports: Ports) -> Probe | None:

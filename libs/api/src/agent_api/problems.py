@@ -76,7 +76,8 @@ def _unknown(model: type[BaseModel], raw: Any, path: Path) -> Iterator[Problem]:
     for key in [k for k in raw if k not in fields]:
         if open_model is None or open_model.names_unknown:
             yield _unknown_field(key, tuple(fields), (*path, key), kept=open_model is not None)
-    for key, info in fields.items():
+    skipped = model.unexamined(raw) if issubclass(model, ApiModel) else frozenset()
+    for key, info in ((k, i) for k, i in fields.items() if k not in skipped):
         for inner in _models_in(info.annotation):
             value = raw.get(key)
             for at, item in enumerate(value) if isinstance(value, list) else ((None, value),):

@@ -103,6 +103,12 @@ class ApiModel(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
 
     @classmethod
+    def unexamined(cls, raw: dict[str, Any]) -> frozenset[str]:
+        """Fields of `raw` whose unknown keys somebody else judges."""
+        del raw
+        return frozenset()
+
+    @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         result = handler.resolve_ref_schema(handler(schema))
         if cls.rules:

@@ -1,6 +1,6 @@
 """`spec.tools`, `spec.memory` and `spec.llm`: what the sidecars provide to the agent."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -205,6 +205,11 @@ class Provider(ApiModel):
         default=None, description="Secret with one or more API keys, one per key of the Secret."
     )
     config: ProviderConfig = ProviderConfig()
+
+    @classmethod
+    def unexamined(cls, raw: dict[str, Any]) -> frozenset[str]:
+        """A mock's settings are its script: the gateway judges it, and `GatewayReady` says how."""
+        return frozenset({"config"}) if raw.get("type") == "mock" else frozenset()
 
     rules: ClassVar = (
         Rule(
