@@ -38,6 +38,19 @@ def test_packages_are_installed_with_their_dependencies(pod: Pod, registry: NpmR
     assert registry.requests == []
 
 
+def test_es_modules_find_them_too(pod: Pod, registry: NpmRegistry) -> None:
+    registry.add("good", "1.0.0")
+    plan(pod, registry, "good")
+    pod.run().prepared()
+    code = pod.shared / "code"
+    code.mkdir(exist_ok=True)
+    (code / "main.mjs").write_text('import good from "good"; console.log(good);')
+    node = shutil.which("node")
+    assert node is not None
+    done = subprocess.run([node, str(code / "main.mjs")], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "1.0.0"
+
+
 def test_no_script_of_a_package_runs(pod: Pod, registry: NpmRegistry) -> None:
     trace = pod.root / "it-ran"
     registry.add("eager", "1.0.0", manifest={"scripts": {"install": f"touch {trace}", "postinstall": f"touch {trace}"}})

@@ -16,6 +16,7 @@ from agent_initenv.tree import settle
 from agent_initenv.volume import Stamp, digest
 
 SDK: Final = f"{SHARED}/sdk"
+NODE_MODULES: Final = f"{SHARED}/node_modules"
 
 
 class Installer(Protocol):
@@ -70,8 +71,16 @@ class PackagesStep:
             size_bytes=settle(staged),
             versions=versions,
         )
+        self._link_modules()
         self._bench.volume.publish(self.name, staged, self._target, stamp)
         return stamp
+
+    def _link_modules(self) -> None:
+        """Shows the packages above /shared/code: `import` of an ES module looks there, and not at NODE_PATH."""
+        link = self._bench.volume.locate(NODE_MODULES)
+        link.unlink(missing_ok=True)
+        if self._packages.runtime == "nodejs":
+            link.symlink_to("sdk/nodejs/node_modules")
 
     def _fingerprint(self) -> str:
         packages = self._packages
