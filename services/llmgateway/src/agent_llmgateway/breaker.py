@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from agent_llmgateway.failure import Failure
+
 State = Literal["closed", "open", "half-open"]
 
 MOST_BREAKERS: Final = 4096
@@ -30,6 +32,8 @@ class Breaker:
     failures: int = 0
     open_until: float = 0.0
     probing: bool = False
+    reason: Failure | None = None
+    """The last failure: what is told while the route is left alone."""
 
     def state(self, now: float) -> State:
         """`half-open` is the time between the end of the cool-down and the outcome of the probe."""
@@ -60,6 +64,11 @@ class BreakerBoard:
         breaker = self._breakers.get(key)
         return breaker.failures if breaker else 0
 
+    def reason(self, key: BreakerKey) -> Failure | None:
+        """The last failure, while it counts."""
+        breaker = self._breakers.get(key)
+        return breaker.reason if breaker else None
+
     def known(self) -> list[BreakerKey]:
         """Every route that was ever asked and is remembered."""
         return list(self._breakers)
@@ -85,11 +94,12 @@ class BreakerBoard:
         if breaker is None:
             self._add(key)
         elif breaker.failures or breaker.open_until or breaker.probing:
-            breaker.failures, breaker.open_until, breaker.probing = 0, 0.0, False
+            breaker.failures, breaker.open_until, breaker.probing, breaker.reason = 0, 0.0, False, None
 
-    def fail(self, key: BreakerKey, *, threshold: int, open_s: float, cooldown_s: float | None = None) -> None:
-        """The route failed; `cooldown_s` is what it asked for. A failed probe opens the breaker again."""
+    def fail(self, key: BreakerKey, failure: Failure, *, threshold: int, open_s: float) -> None:
+        """The route failed and perhaps asked for a cool-down. A failed probe opens the breaker again."""
         breaker = self._breakers.get(key) or self._add(key)
+        cooldown_s, breaker.reason = failure.retry_after_s, failure
         breaker.failures += 1
         was_probe, breaker.probing = breaker.probing, False
         now = self._clock()

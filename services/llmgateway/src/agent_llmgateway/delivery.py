@@ -166,7 +166,7 @@ class Delivery:
         limits = self._core.present.config.limits
         if failure is not None:
             self._core.board.fail(
-                won.breaker, threshold=limits.breaker_failures, open_s=limits.breaker_open_seconds
+                won.breaker, failure, threshold=limits.breaker_failures, open_s=limits.breaker_open_seconds
             )  # fmt: skip
         elif not gone:
             self._core.board.succeed(won.breaker)

@@ -5,7 +5,7 @@ retries as a share of the traffic.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from agent_api.gatewayconfig import GatewayConfig, GatewayLimits, Timeouts
@@ -13,7 +13,7 @@ from agent_llmgateway.attempts import Answer, AttemptRecord, Window
 from agent_llmgateway.breaker import BreakerBoard, BreakerKey
 from agent_llmgateway.call import Call, WireRequest
 from agent_llmgateway.errors import AllRoutesError, AttemptError, NotCarriedError, ReturnedError
-from agent_llmgateway.failure import Cause, Failure, silent_failure
+from agent_llmgateway.failure import Cause, Failure, network_failure, silent_failure
 from agent_llmgateway.keys import Key, KeyPool
 from agent_llmgateway.retries import Backoff, RetryAllowance
 from agent_llmgateway.routing import Route
@@ -202,9 +202,9 @@ class Failover:
         else:
             self._tools.board.fail(
                 breaker,
+                failure,
                 threshold=self._limits.breaker_failures,
                 open_s=self._limits.breaker_open_seconds,
-                cooldown_s=failure.retry_after_s,
             )
         self._record(plan, failure, breaker.key, took_s)
         if failure.cause is Cause.SILENT:
@@ -239,7 +239,8 @@ class Failover:
         if last:
             return min(living, key=lambda key: self._tools.board.remaining_s(_breaker_key(plan, key)))
         if self._state.tries_of.get(plan.route.provider, 0) == 0:
-            self._record(plan, Failure(Cause.SKIPPED, 503, "left alone after failures"), living[0].name, 0.0)
+            reason = self._tools.board.reason(_breaker_key(plan, living[0])) or network_failure("left alone")
+            self._record(plan, replace(reason, cause=Cause.SKIPPED, retry_after_s=None), living[0].name, 0.0)
         return None
 
     async def _has_other_key(self, plan: RoutePlan, key: Key, failure: Failure) -> bool:

@@ -63,7 +63,7 @@ def tell_all_failed(dialect: Dialect, failed: AllRoutesError, redact: Callable[[
 def status_of_all(failed: AllRoutesError) -> int:
     """429 when all were rate limited, 503 when all were busy or away, else 502."""
     outcomes = {record.outcome for record in failed.attempts} - {Cause.NOT_CARRIED}
-    if outcomes and outcomes <= {Cause.RATE_LIMIT}:
+    if Cause.RATE_LIMIT in outcomes and outcomes <= {Cause.RATE_LIMIT, Cause.SKIPPED}:
         return 429
     return 503 if outcomes and outcomes <= _BUSY else 502
 

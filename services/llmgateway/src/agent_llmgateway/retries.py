@@ -28,7 +28,9 @@ class RetryAllowance:
         self._balance = min(RESERVE, self._balance + 1.0)
 
     def take(self) -> bool:
-        """Whether one more try of the same route may be made."""
+        """Whether one more try of the same route may be made. A ratio of 1 is no limit."""
+        if self.ratio >= 1:
+            return True
         if self._balance < 1.0:
             return False
         self._balance -= 1.0

@@ -60,7 +60,7 @@ _TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {
 
 def _translate(call: Call, provider: Provider, model: str, target: DialectName) -> WireRequest:
     translation = TRANSLATIONS[call.dialect.name, target]
-    translated = translation.request(call.body, model, provider.config.options)
+    translated = translation.request(call.body, model, {**provider.config.options, "type": provider.config.type})
     options = call.envelope.stream_options
     with_usage = call.dialect.name != "chat" or bool(options and options.include_usage)
     return WireRequest(

@@ -16,6 +16,7 @@ Fault = Literal[
     "cut",
     "clean-end",
     "stall",
+    "error-first-event",
     "error-event",
     "malformed-event",
     "no-done",

@@ -107,6 +107,8 @@ class MockServer:
         if reply.status != 200:
             document = answers.error_document(reply.error, exchange.dialect, reply.status)
             return web.json_response(document, status=reply.status, headers=reply.headers)
+        if exchange.stream and reply.fault == "not-json":
+            return web.Response(text="<html>a proxy's page</html>", content_type="text/html")
         if exchange.stream and exchange.dialect in ("chat", "messages", "responses"):
             return await _Streaming(request, reply, exchange).run()
         return await _answer_whole(request, reply, exchange)
@@ -172,7 +174,8 @@ class _Streaming:
         for index, frame in enumerate(self._frames()):
             if index == 1:
                 await asyncio.sleep(reply.first_token_delay_seconds)
-            if reply.fault and outputs == reply.fault_after and (frame.output or reply.fault == "reset-after-headers"):
+            at_once = reply.fault in ("reset-after-headers", "error-first-event")
+            if reply.fault and outputs == reply.fault_after and (frame.output or at_once):
                 done = await self._break(reply.fault)
                 if done:
                     return self._response
@@ -205,7 +208,7 @@ class _Streaming:
             return False
         if fault in ("no-done", "no-done-open"):
             return False
-        if fault == "error-event":
+        if fault in ("error-event", "error-first-event"):
             dialect = self._exchange.dialect
             document = answers.error_document(self._reply.error, dialect, 500)
             name = b"" if dialect == "chat" else b"event: error\n"
@@ -227,7 +230,7 @@ async def _answer_whole(request: web.BaseRequest, reply: Reply, exchange: Exchan
     headers = {"Content-Type": "application/json", **reply.headers}
     if reply.fault in ("malformed-event", "not-json"):
         return web.Response(body=body[: len(body) // 2], headers=headers)
-    if reply.fault == "error-event":
+    if reply.fault in ("error-event", "error-first-event"):
         document = answers.error_document(reply.error, exchange.dialect, 500)
         return web.json_response(document, headers=reply.headers)
     if reply.fault in ("cut", "clean-end", "stall", "reset-after-headers"):
