@@ -7,6 +7,8 @@ from .conftest import Run
 
 MANIFESTS = Path(__file__).parents[2] / "tests" / "manifests"
 
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(9))
+
 BAD = """\
 # a comment
 apiVersion: agents.example.com/v1
@@ -69,6 +71,8 @@ def test_json_output_is_for_scripts(agentberth: Run, tmp_path: Path) -> None:
         ("a: 1\na: 2\nkind: AgentType\n", "bad.yaml:2:1: a: this key stands twice"),
         ("just text", "bad.yaml:1:1: must be a mapping with apiVersion, kind, metadata and spec"),
         ("\x00", "bad.yaml: is not YAML"),
+        ("a: &a [*a]", "bad.yaml:1:4: is not YAML: an alias contains itself"),
+        (BOMB, "its aliases stand for more than 100000 values"),
     ],
 )
 def test_what_is_not_a_manifest_is_told_at_its_place(agentberth: Run, tmp_path: Path, text: str, message: str) -> None:

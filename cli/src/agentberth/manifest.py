@@ -13,6 +13,7 @@ from agent_api.problems import Path as FieldPath
 from agent_api.problems import Problem, examine
 from agentberth.errors import ManifestError
 
+_MOST_NODES = 100_000
 _SUFFIXES = {".yaml", ".yml", ".json"}
 
 
@@ -102,14 +103,44 @@ def read(file: Path) -> tuple[Document, ...]:
         raise ManifestError(f"{file}: cannot be read: {reason}") from error
     try:
         nodes = yaml.compose_all(text, Loader=yaml.SafeLoader)
-        documents = [Document(file, _construct(node), node) for node in nodes]
+        documents = [Document(file, _construct(_bounded(node)), node) for node in nodes]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         raise ManifestError(f"{place}: is not YAML: {error.problem or error}") from error
     except yaml.YAMLError as error:
         raise ManifestError(f"{file}: is not YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError:
+        raise ManifestError(f"{file}: is nested too deeply") from None
     return tuple(document for document in documents if document.data is not None)
+
+
+def _bounded(root: yaml.Node) -> yaml.Node:
+    """`root`, unless its aliases would make it endless or huge.
+
+    Raises yaml.MarkedYAMLError at the node where that shows.
+    """
+    sizes: dict[int, int] = {}
+
+    def measure(node: yaml.Node, above: frozenset[int]) -> int:
+        if id(node) in above:
+            raise yaml.MarkedYAMLError(problem="an alias contains itself", problem_mark=node.start_mark)
+        if id(node) not in sizes:
+            inner = above | {id(node)}
+            sizes[id(node)] = 1 + sum(measure(child, inner) for child in _children(node))
+        if sizes[id(node)] > _MOST_NODES:
+            text = f"its aliases stand for more than {_MOST_NODES} values"
+            raise yaml.MarkedYAMLError(problem=text, problem_mark=node.start_mark)
+        return sizes[id(node)]
+
+    measure(root, frozenset())
+    return root
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def _construct(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML

@@ -69,6 +69,13 @@ def test_a_field_nothing_resembles_is_told_with_what_is_known() -> None:
     assert message.startswith("error spec.quux: unknown field; known here: agent, llm, memory")
 
 
+def test_a_field_of_a_newer_version_does_not_stop_an_older_reader() -> None:
+    verdict = examine(agent(berths=2), newer_fields=True)
+
+    assert verdict.agent is not None
+    assert [(p.field, p.severity) for p in verdict.problems] == [("spec.berths", "warning")]
+
+
 @pytest.mark.parametrize("kind", ["Agent", "Deployment"])
 def test_other_kinds_are_refused(kind: str) -> None:
     assert messages({**agent(), "kind": kind}) == ['error kind: must be "AgentType"']

@@ -7,7 +7,7 @@ same messages for every rule, and names what the server would only say in its ow
 import difflib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -46,10 +46,15 @@ class Verdict:
         return tuple(p for p in self.problems if p.severity == "error")
 
 
-def examine(document: Mapping[str, Any]) -> Verdict:
-    """Judges one AgentType document: unknown fields, schema and bounds, then duplicates and rules."""
+def examine(document: Mapping[str, Any], *, newer_fields: bool = False) -> Verdict:
+    """Judges one AgentType document: unknown fields, schema and bounds, then duplicates and rules.
+
+    `newer_fields`: the document may be of a newer version than these models, so an unknown field is a warning.
+    """
     raw = _without_nulls(document)
     found = list(_unknown(AgentType, raw, ()))
+    if newer_fields:
+        found = [replace(problem, severity="warning") for problem in found]
     try:
         agent = AgentType.model_validate_json(json.dumps(raw, default=str), strict=True)
     except ValidationError as error:

@@ -42,10 +42,11 @@ def _replicas(agent: AgentType) -> Manifest:
 def _job(agent: AgentType, settings: PlatformSettings) -> Manifest:
     """A Job of a name that changes with the spec: a Job's template is immutable, and an edit is a new run.
 
-    An upgrade of the platform is not an edit, so the name does not depend on the settings.
+    An upgrade of the platform is not an edit, so the name depends neither on the settings nor on fields that a
+    newer API adds with a default.
     """
     identity = Identity.of(agent)
-    edited = agent.spec.model_dump_json(exclude={"suspend"})
+    edited = agent.spec.model_dump_json(exclude={"suspend"}, exclude_defaults=True)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

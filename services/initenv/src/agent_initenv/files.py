@@ -46,7 +46,7 @@ class FilesStep:
     def __init__(self, files: tuple[PlannedFile, ...], bench: Bench, *, with_code: bool) -> None:
         self._files = files
         self._bench = bench
-        taken = (f"{SHARED}/sdk", SHARED_GLUE, f"{SHARED}/{OWN_FOLDER}")
+        taken = (f"{SHARED}/sdk", f"{SHARED}/node_modules", SHARED_GLUE, f"{SHARED}/{OWN_FOLDER}")
         self._taken = (*taken, SHARED_CODE) if with_code else taken
         self.title = f"{len(files)} file{'s' if len(files) != 1 else ''}"
 

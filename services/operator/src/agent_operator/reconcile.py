@@ -150,7 +150,7 @@ class Reconciler:
             "spec": json.loads(bytes(obj.spec)),
         }
         try:
-            verdict = examine(document)
+            verdict = examine(document, newer_fields=True)
             if verdict.agent is None:
                 first = verdict.errors[0]
                 return Finding(Reason.INVALID, f"{first.field}: {first.message}")

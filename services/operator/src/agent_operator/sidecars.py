@@ -1,6 +1,6 @@
 """`ToolsReady` and `GatewayReady`, `toolStatus` and `llmStatus`: the sidecars' reports in the terms of the status."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,11 +37,13 @@ async def look(agent: AgentType, pods: Sequence[PodObject], reader: ReportReader
     if agent.spec.tools is not None:
         tools = await _ask(pods, layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport, reader)
         verdicts.append(judge_tools(tools))
-        status["toolStatus"] = tool_status(tools)
+        wanted = agent.spec.tools
+        names = {*wanted.required, *wanted.optional, *(tool.name for tool in wanted.custom)}
+        status["toolStatus"] = tool_status(tools, names)
     if agent.spec.llm is not None:
         gateway = await _ask(pods, layout.LLMGATEWAY, layout.LLMGATEWAY_OPS_PORT, GatewayReport, reader)
         verdicts.append(judge_gateway(gateway))
-        status["llmStatus"] = llm_status(gateway)
+        status["llmStatus"] = llm_status(gateway, {provider.name for provider in agent.spec.llm.providers})
     return Sidecars(tuple(verdicts), status)
 
 
@@ -88,20 +90,21 @@ def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
     return Verdict(ConditionType.GATEWAY_READY, "True", Reason.READY, f"{len(report.providers)} providers{rest}")
 
 
-def tool_status(answer: Answer[ToolsReport]) -> Plain | None:
-    """`status.toolStatus`: each tool's state by name."""
+def tool_status(answer: Answer[ToolsReport], names: Collection[str]) -> Plain | None:
+    """`status.toolStatus`: each tool's state by name; only of `names`, whatever else a report claims."""
     if answer.report is None:
         return None
-    return {tool.name: _filled(tool) for tool in answer.report.tools}
+    return {tool.name: _filled(tool) for tool in answer.report.tools if tool.name in names}
 
 
-def llm_status(answer: Answer[GatewayReport]) -> Plain | None:
-    """`status.llmStatus`: each provider's state by name, and which one answers."""
+def llm_status(answer: Answer[GatewayReport], names: Collection[str]) -> Plain | None:
+    """`status.llmStatus`: each provider's state by name, and which one answers; only of `names`."""
     report = answer.report
     if report is None:
         return None
-    answering = next((p.name for p in report.providers if p.answering), "")
-    return {"answering": answering, "providers": {p.name: _provider(p) for p in report.providers}}
+    known = [provider for provider in report.providers if provider.name in names]
+    answering = next((provider.name for provider in known if provider.answering), "")
+    return {"answering": answering, "providers": {provider.name: _provider(provider) for provider in known}}
 
 
 def _provider(provider: ProviderState) -> Plain:

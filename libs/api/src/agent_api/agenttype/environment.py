@@ -29,7 +29,7 @@ PLATFORM_VARIABLES = (
     "TOOL_PROXY_URL",
 )
 JOINED_VARIABLES = ("PATH", "PYTHONPATH", "NODE_PATH", "NODE_OPTIONS")
-OWNED_FOLDERS = ("code", "sdk", "glue", ".agentberth")
+OWNED_FOLDERS = ("code", "sdk", "glue", "node_modules", ".agentberth")
 
 
 class KeyReference(ApiModel):
@@ -167,9 +167,10 @@ class File(ApiModel):
             holds=lambda f: (f.content is None) != (f.config_map_key_ref is None),
         ),
         Rule(
-            message="code, sdk, glue and .agentberth under /shared are written by the platform: choose another path",
+            message="code, sdk, glue, node_modules and .agentberth under /shared are written by the platform: "
+            "choose another path",
             reason="Those folders are replaced as a whole: the file would vanish.",
-            cel="!self.path.matches('^(code|sdk|glue|[.]agentberth)(/.*)?$')",
+            cel="!self.path.matches('^(code|sdk|glue|node_modules|[.]agentberth)(/.*)?$')",
             holds=lambda f: f.path.split("/")[0] not in OWNED_FOLDERS,
             field="path",
         ),

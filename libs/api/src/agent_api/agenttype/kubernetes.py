@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from agent_api.agenttype.rule import ApiModel, Matches, Rule
+from agent_api import layout
+from agent_api.agenttype.rule import ApiModel, Matches, Rule, cel_list
 from agent_api.agenttype.scalars import Arguments, IntOrString, QuantityValue, Text
 
 HeaderName = Annotated[str, StringConstraints(max_length=128)]
@@ -149,7 +150,16 @@ class SeLinuxOptions(ApiModel):
 
 UserId = Annotated[int, Field(ge=0, le=2147483647)]
 
-_NOT_ROOT = (
+PLATFORM_UIDS = (layout.TOOLPROXY_UID, layout.LLMGATEWAY_UID, layout.MEMORY_UID, layout.INITENV_UID)
+
+_OWN_USER = (
+    Rule(
+        message=f"user ids {', '.join(map(str, PLATFORM_UIDS))} belong to the platform's containers: choose another",
+        reason="The user is a wall between containers of a Pod: with a sidecar's id the agent would be inside it.",
+        cel=f"!has(self.runAsUser) || !(self.runAsUser in {cel_list(PLATFORM_UIDS)})",
+        holds=lambda s: s.run_as_user not in PLATFORM_UIDS,
+        field="runAsUser",
+    ),
     Rule(
         message="root is not allowed: use another runAsUser than 0",
         reason="Root in a container owns every file that a mount shows it.",
@@ -158,7 +168,7 @@ _NOT_ROOT = (
         field="runAsUser",
     ),
     Rule(
-        message="runAsNonRoot cannot be switched off: agents never run as root",
+        message="runAsNonRoot cannot be switched off here: security.profile: baseline honours the image's own user",
         reason="An image without a user of its own would start as root.",
         cel="!has(self.runAsNonRoot) || self.runAsNonRoot",
         holds=lambda s: s.run_as_non_root is not False,
@@ -189,7 +199,7 @@ class SecurityContext(ApiModel):
     se_linux_options: SeLinuxOptions | None = None
 
     rules: ClassVar = (
-        *_NOT_ROOT,
+        *_OWN_USER,
         Rule(
             message="privileged containers are not allowed",
             reason="A privileged container is root on the node.",
@@ -232,7 +242,7 @@ class PodSecurityContext(ApiModel):
     seccomp_profile: SeccompProfile | None = None
     se_linux_options: SeLinuxOptions | None = None
 
-    rules: ClassVar = _NOT_ROOT
+    rules: ClassVar = _OWN_USER
 
 
 ResourceName = Annotated[
