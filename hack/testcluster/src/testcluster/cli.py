@@ -15,6 +15,7 @@ from . import bootstrap, lifecycle, node
 from .build import find_programs
 from .errors import ClusterError, NotUpError, UsageError
 from .home import Home, find_home
+from .loading import load_archive
 from .options import DEFAULT_API_QPS, DEFAULT_VOLUMES, UpOptions, wanted_programs
 from .supervision import SupervisorClient, is_up
 
@@ -169,7 +170,7 @@ def _run_load(options: argparse.Namespace) -> int:
     for archive in options.archives:
         if not archive.is_file():
             raise UsageError(f"{archive} is not a file: give archives that hack/images/build or docker save wrote")
-        for line in node.import_image(home, archive):
+        for line in load_archive(home, archive):
             print(line)
     return 0
 
