@@ -167,6 +167,26 @@ async def test_410_to_the_watch_request_leads_to_a_list(api: FakeApi) -> None:
     assert outcomes.count("Expired") == 1
 
 
+async def test_refused_version_leads_to_a_list(api: FakeApi) -> None:
+    store = Store(widgets())
+    api.fault(faults.refuse(400, "BadRequest"), verb="watch", times=1)
+    async with following(api, store) as outcomes:
+        await eventually(lambda: len(api.called("list")) == 2)
+        await eventually(lambda: api.watchers)
+    assert outcomes.count("Invalid") == 1
+
+
+async def test_several_streams_without_an_event_lead_to_a_list(api: FakeApi) -> None:
+    """After a restored backup the server waits for a version that lies in its past."""
+    store = Store(widgets())
+    fault = api.fault(faults.silence, verb="watch")
+    async with following(api, store, settings=WatchSettings(silence_s=0.05)):
+        await eventually(lambda: len(api.called("list")) == 2)
+        fault.times = 0
+        await eventually(lambda: api.watchers)
+    assert 5 <= len(api.called("watch")) <= 7
+
+
 async def test_expired_continue_token_is_answered_by_one_unpaged_list(api: FakeApi) -> None:
     for number in range(5):
         api.create(WIDGETS, widget(f"w{number}"))

@@ -2,11 +2,12 @@
 
     Listing ── complete ──> Watching(version) ── stream ends, reset, silent, 5xx ──> Watching(version)
        ^                          │
-       └── 410, ERROR event, line too long, API gone ──┘
+       └── 410, ERROR event, line too long, refused ───┘
 
 A new connection after an end or a failure always waits for the back-off first. A stream without a byte for
-`silence_s` is dead, since bookmarks come every minute: it is left and resumed where it stopped. One object that does
-not fit its model is reported and skipped: it must not hide all others.
+`silence_s` is dead, since bookmarks come every minute: it is left and resumed where it stopped. Several streams in a
+row without a single event mean a version that the server does not know, as after a restored backup: list again. One
+object that does not fit its model is reported and skipped: it must not hide all others.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from msgspec import Raw
 
 from .backoff import Backoff
 from .client import Client
-from .errors import ErrorEvent, Expired, KubeError, NotFound, Retryable, ServerFault, StreamBroken
+from .errors import ErrorEvent, Expired, Invalid, KubeError, NotFound, Retryable, ServerFault, StreamBroken
 from .objects import ObjectMeta, ObjectModel
 from .responses import read_status
 from .source import Page
@@ -34,6 +35,7 @@ T = TypeVar("T", bound=ObjectModel)
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 OPTIONAL_RETRY_S = 60.0
+BARREN_STREAMS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,7 @@ class Watcher(Generic[T]):
         self._decode_page = msgspec.json.Decoder(Page).decode
         self._version = ""
         self._stream_lists = self._settings.stream_lists
+        self._barren = 0
         self.progress_at = clock()
 
     @property
@@ -136,10 +139,10 @@ class Watcher(Generic[T]):
         try:
             if isinstance(state, Watching):
                 await self._watch(state.version)
-                return await self._pause(Watching(self._version), "ended")
+                return await self._pause(self._resumed(), "ended")
             if state.streamed:
                 await self._watch(None)
-                return await self._pause(Watching(self._version), "ended")
+                return await self._pause(self._resumed(), "ended")
             self._version = await self._list(paged=state.paged)
         except (KubeError, msgspec.MsgspecError) as error:
             return await self._fail(state, error)
@@ -161,9 +164,15 @@ class Watcher(Generic[T]):
     def _after_failure(self, state: State, error: Exception) -> State:
         listed = isinstance(state, Watching) or (state.streamed and bool(self._version))
         if listed:
-            return self._relist() if _needs_list(error) else Watching(self._version)
+            return self._relist() if _needs_list(error) else self._resumed()
         self._stream_lists = False  # refused or broken before its end: pages work everywhere
         return Listing(paged=not isinstance(error, Expired))
+
+    def _resumed(self) -> State:
+        if self._barren < BARREN_STREAMS:
+            return Watching(self._version)
+        self._barren = 0
+        return self._relist()
 
     def _relist(self) -> Listing:
         return Listing(streamed=self._stream_lists)
@@ -209,6 +218,7 @@ class Watcher(Generic[T]):
             silence_s=self._settings.silence_s,
         )
         async with stream as lines:
+            self._barren += 1
             if collected is not None:
                 await self._collect(lines, collected)
             async for line in lines:
@@ -234,6 +244,7 @@ class Watcher(Generic[T]):
     def _take(self, event: WatchEvent) -> None:
         """Apply one live event to the store."""
         self._progress()
+        self._barren = 0
         if event.type == "BOOKMARK":
             self._version = self._decode_bookmark(event.object).metadata.resource_version
             self._store.advance(self._scope, self._version)
@@ -264,4 +275,4 @@ class Watcher(Generic[T]):
 
 def _needs_list(error: Exception) -> bool:
     """Whether a watch cannot go on from its version after `error`."""
-    return isinstance(error, (Expired, StreamBroken, NotFound, msgspec.MsgspecError))
+    return isinstance(error, (Expired, StreamBroken, NotFound, Invalid, msgspec.MsgspecError))

@@ -1,0 +1,55 @@
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # for parts of the unit tests, and for `integration.kube`
+
+from integration.kube.cluster import CRD, CRDS, NAMESPACES, Cluster  # noqa: E402 - likewise
+
+from agent_operator.kube import Access, Client, ObjectKey, open_access  # noqa: E402 - needs the line above
+
+
+@pytest.fixture(scope="session")
+def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A control plane of these tests alone, whose parts may be restarted and frozen."""
+    home = tmp_path_factory.mktemp("cluster")
+    subprocess.run(
+        [ROOT / "hack/testcluster/up", "--control-plane", "--home", home, "--owner-pid", str(os.getpid())], check=True
+    )
+    yield Cluster(home / "kubeconfig", home)
+    subprocess.run([ROOT / "hack/testcluster/down", "--home", home], check=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """What KUBECONFIG names, or the tests' own control plane."""
+    if os.environ.get("KUBECONFIG"):
+        return Cluster(Path(os.environ["KUBECONFIG"]), None)
+    own: Cluster = request.getfixturevalue("own_cluster")
+    return own
+
+
+@pytest.fixture
+async def access(cluster: Cluster) -> Access:
+    return await open_access({"KUBECONFIG": str(cluster.kubeconfig)})
+
+
+@pytest.fixture
+async def client(access: Access) -> AsyncIterator[Client]:
+    async with Client(access) as opened:
+        await opened.apply(CRDS, CRD, field_manager="tests")
+        yield opened
+
+
+@pytest.fixture
+async def namespace(client: Client) -> AsyncIterator[str]:
+    name = f"kube-{uuid.uuid4().hex[:8]}"
+    await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    await client.delete(NAMESPACES, ObjectKey("", name))

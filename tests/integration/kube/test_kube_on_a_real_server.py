@@ -1,0 +1,348 @@
+"""The runtime's parts against a real API server: what it really sends, refuses and forgets."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import pytest
+import yaml
+from integration.kube.cluster import Cluster, eventually, list_names
+from integration.kube.proxies import TcpProxy
+from services.operator.tests.kube.kinds import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    MANAGER,
+    MARK,
+    WIDGETS,
+    config_map,
+    config_maps,
+    deployment,
+    deployments,
+    widget,
+    widgets,
+)
+from services.operator.tests.kube.kinds import (
+    eventually as locally,
+)
+
+from agent_operator.kube import (
+    Access,
+    Applier,
+    Client,
+    Conflict,
+    Forbidden,
+    Invalid,
+    ObjectKey,
+    Request,
+    Resource,
+    Source,
+    Store,
+    Stores,
+    WatchSettings,
+)
+from agent_operator.kube.access import in_cluster
+from agent_operator.kube.backoff import Backoff
+from agent_operator.kube.transport import Call
+from agent_operator.kube.watcher import Watcher
+
+HPAS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+SERVICES = Resource("", "v1", "services", "Service")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+
+
+@asynccontextmanager
+async def following(client: Client, store: Store[Any], namespace: str, **options: Any) -> AsyncIterator[list[str]]:
+    outcomes: list[str] = []
+    watcher = Watcher(
+        client,
+        store,
+        namespace,
+        backoff=Backoff(initial_s=0.05, maximum_s=1),
+        observe=lambda _resource, outcome: outcomes.append(outcome),
+        **options,
+    )
+    task = asyncio.create_task(watcher.run())
+    try:
+        yield outcomes
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def real_deployment(name: str, namespace: str, image: str = "nginx:1") -> dict[str, Any]:
+    manifest = deployment(name, image=image)
+    manifest["metadata"]["namespace"] = namespace
+    manifest["spec"]["selector"] = {"matchLabels": {"app": name}}
+    manifest["spec"]["template"]["metadata"] = {"labels": {"app": name}}
+    ports = [{"containerPort": 80, "name": "http"}]
+    manifest["spec"]["template"]["spec"]["containers"][0]["ports"] = ports
+    return manifest
+
+
+# watching
+
+
+async def test_pages_then_follows(client: Client, namespace: str) -> None:
+    for number in range(5):
+        await client.create(CONFIG_MAPS, config_map(f"c{number}", namespace, a="1"))
+    store = Store(config_maps(), (namespace,))
+    async with following(client, store, namespace, settings=WatchSettings(page_size=2)) as outcomes:
+        await locally(lambda: store.synced)
+        assert store.get(ObjectKey(namespace, "c4")) is not None
+        await client.create(CONFIG_MAPS, config_map("late", namespace))
+        await locally(lambda: store.get(ObjectKey(namespace, "late")))
+        await client.delete(CONFIG_MAPS, ObjectKey(namespace, "c0"))
+        await locally(lambda: store.get(ObjectKey(namespace, "c0")) is None)
+    assert outcomes == ["listed"]
+
+
+async def test_watch_list_streams_the_initial_state(client: Client, namespace: str) -> None:
+    for number in range(5):
+        await client.create(WIDGETS, widget(f"w{number}", namespace))
+    store = Store(widgets(), (namespace,))
+    async with following(client, store, namespace, settings=WatchSettings(stream_lists=True)) as outcomes:
+        await locally(lambda: store.synced)
+        assert len(store) == 5
+        await client.create(WIDGETS, widget("late", namespace))
+        await locally(lambda: len(store) == 6)
+    assert outcomes == []
+
+
+async def test_lifetime_of_a_watch_ends_and_it_resumes(client: Client, namespace: str) -> None:
+    store = Store(config_maps(), (namespace,))
+    settings = WatchSettings(timeout_s=(1, 1))
+    async with following(client, store, namespace, settings=settings) as outcomes:
+        await locally(lambda: outcomes.count("ended") >= 2)
+        await client.create(CONFIG_MAPS, config_map("late", namespace))
+        await locally(lambda: store.get(ObjectKey(namespace, "late")))
+    assert outcomes.count("listed") == 1
+
+
+async def test_dead_network_without_a_fin_is_noticed(access: Access, client: Client, namespace: str) -> None:
+    store = Store(config_maps(), (namespace,))
+    async with TcpProxy(access.server) as proxy, Client(_through(access, proxy)) as fragile:
+        settings = WatchSettings(silence_s=1.0)
+        async with following(fragile, store, namespace, settings=settings) as outcomes:
+            await locally(lambda: store.synced)
+            await asyncio.sleep(0.2)
+            proxy.freeze()
+            await client.create(CONFIG_MAPS, config_map("late", namespace))
+            await locally(lambda: "DeadlineExceeded" in outcomes)
+            proxy.thaw()
+            await locally(lambda: store.get(ObjectKey(namespace, "late")))
+
+
+async def test_resets_are_survived(access: Access, client: Client, namespace: str) -> None:
+    store = Store(config_maps(), (namespace,))
+    async with (
+        TcpProxy(access.server) as proxy,
+        Client(_through(access, proxy)) as fragile,
+        following(fragile, store, namespace),
+    ):
+        for number in range(5):
+            await asyncio.sleep(0.1)
+            proxy.reset()
+            await client.create(CONFIG_MAPS, config_map(f"c{number}", namespace))
+        await locally(lambda: len([o for o in store.items() if o.metadata.name.startswith("c")]) == 5)
+
+
+def _through(access: Access, proxy: TcpProxy) -> Access:
+    return Access(proxy.url, access.credentials, access.tls)
+
+
+# applying
+
+
+class World:
+    def __init__(self, client: Client, namespace: str, *extra: Source[Any]) -> None:
+        self.client, self.namespace = client, namespace
+        self.root, self.deploys, self.maps = widgets(), deployments(), config_maps()
+        self.stores = Stores([self.root, self.deploys, self.maps, *extra], namespaces=(namespace,))
+        self.applier = Applier(client, self.stores, root=self.root, field_manager=MANAGER, mark=MARK)
+
+    async def __aenter__(self) -> Self:
+        watchers = [
+            Watcher(self.client, store, self.namespace, backoff=Backoff(initial_s=0.05)) for store in self.stores
+        ]
+        self.tasks = [asyncio.create_task(watcher.run()) for watcher in watchers]
+        await self.stores.wait_synced()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)
+
+    async def apply(self, *children: dict[str, Any]) -> Any:
+        owner = await locally(lambda: self.stores[self.root].get(ObjectKey(self.namespace, "w")))
+        request = Request(owner.key, "id")
+        applied = await self.applier.apply(request, owner, children)
+        applied.raise_first()
+        await locally(lambda: all(expectation.met(self.stores) for expectation in request.writes.expected))
+        return applied
+
+
+def children(namespace: str) -> list[dict[str, Any]]:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "s"},
+        "spec": {"selector": {"app": "d"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+    }
+    hpa = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "h"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"},
+            "minReplicas": 1,
+            "maxReplicas": 3,
+        },
+    }
+    return [config_map("c", namespace, a="1"), real_deployment("d", namespace), service, hpa]
+
+
+async def test_controllers_and_defaults_cause_no_second_apply(client: Client, namespace: str) -> None:
+    """Deployment revisions and status, Service addresses, HPA conditions: none of it is drift."""
+    await client.create(WIDGETS, widget("w", namespace))
+    async with World(client, namespace, Source(SERVICES), Source(HPAS)) as world:
+        assert (await world.apply(*children(namespace))).sent == 4
+        deploy = ObjectKey(namespace, "d")
+        await eventually(lambda: _field(client, DEPLOYMENTS, deploy, "status", "observedGeneration"))
+        await client.patch(DEPLOYMENTS, deploy, {"spec": {"replicas": 3}}, field_manager="autoscaler")
+        scaled = {"metadata": {"labels": {"team": "x"}, "annotations": {"note": "y"}}}
+        answer = await client.patch(DEPLOYMENTS, deploy, scaled, field_manager="person")
+        await locally(lambda: world.stores[world.deploys].version(namespace) >= int(answer.resource_version))
+        for _ in range(5):
+            await asyncio.sleep(0.2)
+            assert (await world.apply(*children(namespace))).sent == 0
+        live = await client.get(DEPLOYMENTS, deploy)
+        assert live["spec"]["replicas"] == 3
+        assert live["metadata"]["labels"] == {"app": "d", "team": "x"}
+
+
+async def test_restart_sends_one_no_op_per_shape(client: Client, namespace: str) -> None:
+    await client.create(WIDGETS, widget("w", namespace))
+    many = [real_deployment(f"d{number}", namespace) for number in range(6)]
+    async with World(client, namespace) as first:
+        await first.apply(*many)
+    await eventually(lambda: _field(client, DEPLOYMENTS, ObjectKey(namespace, "d5"), "status", "observedGeneration"))
+    await client.patch(DEPLOYMENTS, ObjectKey(namespace, "d3"), _image("evil"), field_manager="person")
+    async with World(client, namespace) as second:
+        assert (await second.apply(*many)).sent == 2
+        live = await client.get(DEPLOYMENTS, ObjectKey(namespace, "d3"))
+        assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "nginx:1"
+        assert (await second.apply(*many)).sent == 0
+
+
+def _image(name: str) -> dict[str, Any]:
+    return {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": name}]}}}}
+
+
+async def test_drift_is_undone_and_foreign_fields_stay(client: Client, namespace: str) -> None:
+    await client.create(WIDGETS, widget("w", namespace))
+    async with World(client, namespace) as world:
+        await world.apply(config_map("c", namespace, a="1"))
+        key = ObjectKey(namespace, "c")
+        changed = await client.patch(CONFIG_MAPS, key, {"data": {"a": "2", "b": "theirs"}}, field_manager="person")
+        await locally(lambda: world.stores[world.maps].version(namespace) >= int(changed.resource_version))
+        assert (await world.apply(config_map("c", namespace, a="1"))).sent == 1
+        assert (await client.get(CONFIG_MAPS, key))["data"] == {"a": "1", "b": "theirs"}
+        assert (await world.apply(config_map("c", namespace, a="1"))).sent == 0
+
+
+async def test_no_op_apply_keeps_the_version(client: Client, namespace: str) -> None:
+    manifest = config_map("c", namespace, a="1")
+    one = await client.apply(CONFIG_MAPS, manifest, field_manager="m")
+    two = await client.apply(CONFIG_MAPS, manifest, field_manager="m")
+    assert one.resource_version == two.resource_version
+    assert one.applied_fields == two.applied_fields != 0
+
+
+async def test_deletion_of_the_owner_takes_the_children(client: Client, namespace: str) -> None:
+    await client.create(WIDGETS, widget("w", namespace))
+    async with World(client, namespace) as world:
+        await world.apply(config_map("c", namespace), real_deployment("d", namespace))
+    await client.delete(WIDGETS, ObjectKey(namespace, "w"))
+
+    async def gone() -> bool:
+        return not await list_names(client, DEPLOYMENTS, namespace)
+
+    await eventually(gone, timeout_s=80)  # the collector looks for new kinds every 30 s
+    assert "c" not in await list_names(client, CONFIG_MAPS, namespace)
+
+
+async def test_status_patch_touches_only_the_status(client: Client, namespace: str) -> None:
+    await client.create(WIDGETS, widget("w", namespace, size=1))
+    async with World(client, namespace) as world:
+        store = world.stores[world.root]
+        owner = await locally(lambda: store.get(ObjectKey(namespace, "w")))
+        request = Request(owner.key, "id")
+        assert await world.applier.patch_status(request, owner, {"phase": "Running", "tools": {"git": "2"}})
+        await locally(lambda: all(expectation.met(world.stores) for expectation in request.writes.expected))
+        owner = store.get(ObjectKey(namespace, "w"))
+        assert owner is not None
+        assert not await world.applier.patch_status(request, owner, {"phase": "Running", "tools": {"git": "2"}})
+    live = await client.get(WIDGETS, ObjectKey(namespace, "w"))
+    assert live["status"] == {"phase": "Running", "tools": {"git": "2"}}
+    assert live["metadata"]["generation"] == 1
+
+
+async def test_refusals_of_the_real_server(client: Client, namespace: str) -> None:
+    with pytest.raises(Invalid, match=r"patch deployments\.apps .*spec\.selector"):
+        await client.apply(
+            DEPLOYMENTS, {**deployment("d"), "metadata": {"name": "d", "namespace": namespace}}, field_manager="m"
+        )
+    await client.create(CONFIG_MAPS, config_map("c", namespace))
+    with pytest.raises(Conflict):
+        await client.create(CONFIG_MAPS, config_map("c", namespace))
+    with pytest.raises(Conflict):
+        await client.delete(CONFIG_MAPS, ObjectKey(namespace, "c"), uid="00000000-0000-0000-0000-000000000000")
+
+
+async def _field(client: Client, resource: Resource, key: ObjectKey, *path: str) -> Any:
+    value: Any = await client.get(resource, key)
+    for part in path:
+        value = value.get(part) or {}
+    return value
+
+
+# identity
+
+
+async def test_service_account_token_in_a_pods_files(
+    access: Access, client: Client, namespace: str, cluster: Cluster, tmp_path: Path
+) -> None:
+    """As in a Pod: CA and token in files; without rights, the refusal names verb and resource."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "op", "namespace": namespace}}
+    await client.create(SERVICE_ACCOUNTS, account)
+    (tmp_path / "ca.crt").write_bytes(_authority(cluster.kubeconfig))
+    (tmp_path / "token").write_text(await _token(client, namespace, "op"))
+    host, _, port = access.server.removeprefix("https://").rpartition(":")
+    environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    async with Client(in_cluster(environ, account=tmp_path)) as limited:
+        with pytest.raises(Forbidden, match=r"patch deployments\.apps .*cannot patch resource \"deployments\""):
+            await limited.apply(DEPLOYMENTS, real_deployment("d", namespace), field_manager="m")
+        (tmp_path / "token").write_text("broken")
+        store = Store(config_maps(), (namespace,))
+        async with following(limited, store, namespace) as outcomes:
+            await locally(lambda: "Forbidden" in outcomes)  # the token that is known is used for its minute
+
+
+def _authority(kubeconfig: Path) -> bytes:
+    entry = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
+    if "certificate-authority-data" in entry:
+        return base64.b64decode(entry["certificate-authority-data"])
+    return Path(entry["certificate-authority"]).read_bytes()
+
+
+async def _token(client: Client, namespace: str, name: str) -> str:
+    body = msgspec.json.encode({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})
+    call = Call("POST", SERVICE_ACCOUNTS, ObjectKey(namespace, name), "token", body=body)
+    answer = await client._transport.send(call)
+    token: str = msgspec.json.decode(answer)["status"]["token"]
+    return token

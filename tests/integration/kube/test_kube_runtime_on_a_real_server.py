@@ -1,0 +1,365 @@
+"""A whole operator against a real API server that fails in every way a proxy or a restart can make it fail."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from integration.kube.cluster import Cluster, eventually, list_names
+from integration.kube.proxies import HttpProxy, ProxyHandler, TcpProxy
+from services.operator.tests.kube.kinds import (
+    CONFIG_MAPS,
+    MANAGER,
+    MARK,
+    WIDGETS,
+    Widget,
+    config_map,
+    config_maps,
+    widget,
+    widgets,
+)
+from services.operator.tests.kube.kinds import eventually as locally
+
+from agent_operator.kube import (
+    Access,
+    Applier,
+    Client,
+    Controller,
+    Done,
+    Elector,
+    EventRecorder,
+    FixedCredentials,
+    LeadershipLost,
+    LeaseTimes,
+    Limits,
+    ObjectKey,
+    Outcome,
+    Request,
+    Runtime,
+    Settings,
+    Stores,
+    WatchSettings,
+    open_access,
+)
+from agent_operator.kube.resources import EVENTS, LEASES
+
+TIMES = LeaseTimes(lease_s=4, renew_deadline_s=2, retry_s=0.2, margin_s=0.5, call_s=1)
+CHILDREN = 3
+
+
+@dataclass
+class Operator:
+    """Each Widget gets some ConfigMaps with its size, and a status that says so."""
+
+    client: Client
+    namespace: str
+    identity: str
+    times: LeaseTimes = TIMES
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    passes: int = 0
+
+    def __post_init__(self) -> None:
+        self.root, self.maps = widgets(), config_maps()
+        self.stores = Stores([self.root, self.maps], namespaces=(self.namespace,))
+        self.applier = Applier(self.client, self.stores, root=self.root, field_manager=MANAGER, mark=MARK)
+        self.recorder = EventRecorder(self.client, controller=MANAGER, instance=self.identity)
+        controller = Controller(
+            self.reconcile,
+            name="widget",
+            stores=self.stores,
+            root=self.root,
+            owns=[self.maps],
+            settings=Settings(workers=4, settle_s=0.02, lag_timeout_s=2),
+        )
+        self.runtime = Runtime(
+            self.client,
+            self.stores,
+            controllers=[controller],
+            elector=Elector(
+                self.client,
+                namespace=self.namespace,
+                name="lock",
+                identity=self.identity,
+                times=self.times,
+                abort=lambda: pytest.fail("the process would have been ended"),
+            ),
+            recorder=self.recorder,
+            watch_settings=WatchSettings(page_size=5, silence_s=2),
+            freeze=lambda: None,
+        )
+
+    async def reconcile(self, request: Request) -> Outcome:
+        self.passes += 1
+        found = self.stores[self.root].get(request.key)
+        if found is not None and not found.metadata.deletion_timestamp:
+            await self.converge(request, found)
+        return Done()
+
+    async def converge(self, request: Request, found: Widget) -> None:
+        size = str(msgspec.json.decode(found.spec).get("size", 1))
+        name = found.metadata.name
+        children = [config_map(f"{name}-{number}", self.namespace, size=size) for number in range(CHILDREN)]
+        (await self.applier.apply(request, found, children)).raise_first()
+        await self.applier.prune(request, found, children)
+        await self.applier.patch_status(request, found, {"size": size})
+        self.recorder.event(WIDGETS, found, "Normal", "Synced", "Reconcile", f"size {size}")
+
+
+@asynccontextmanager
+async def operating(
+    access: Access, namespace: str, identity: str = "one", times: LeaseTimes = TIMES
+) -> AsyncIterator[tuple[Operator, Any]]:
+    async with Client(access, limits=Limits(call_s=2, connect_s=1)) as client:
+        operator = Operator(client, namespace, identity, times)
+        task = asyncio.create_task(operator.runtime.run(operator.stop))
+        try:
+            yield operator, task
+            operator.stop.set()
+            await asyncio.wait([task], timeout=30)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def settled(client: Client, namespace: str, sizes: dict[str, int]) -> bool:
+    wanted = {f"{name}-{number}": str(size) for name, size in sizes.items() for number in range(CHILDREN)}
+    raw = await client.list_page(CONFIG_MAPS, namespace, {}, accept="application/json")
+    found = {item["metadata"]["name"]: item.get("data") for item in msgspec.json.decode(raw)["items"]}
+    found.pop("kube-root-ca.crt", None)
+    if found != {name: {"size": size} for name, size in wanted.items()}:
+        return False
+    statuses = [(await client.get(WIDGETS, ObjectKey(namespace, name))).get("status") for name in sizes]
+    return statuses == [{"size": str(size)} for size in sizes.values()]
+
+
+async def disturb(client: Client, namespace: str) -> dict[str, int]:
+    """Creates, edits and deletes while trouble goes on; answers the sizes that must come of it."""
+    for number in range(12):
+        await client.create(WIDGETS, widget(f"w{number}", namespace, size=number))
+    await asyncio.sleep(0.5)
+    for number in range(6):
+        await client.patch(WIDGETS, ObjectKey(namespace, f"w{number}"), {"spec": {"size": 100 + number}})
+    for number in range(9, 12):
+        await client.delete(WIDGETS, ObjectKey(namespace, f"w{number}"))
+    return {f"w{number}": 100 + number if number < 6 else number for number in range(9)}
+
+
+async def test_steady_state_writes_nothing(access: Access, client: Client, namespace: str) -> None:
+    async with HttpProxy(access) as proxy, operating(_plain(proxy), namespace) as (operator, _):
+        sizes = await disturb(client, namespace)
+        await eventually(lambda: settled(client, namespace, sizes))
+        await operator.recorder.flush()
+        await asyncio.sleep(1)
+        proxy.calls.clear()
+        [controller] = operator.runtime._controllers
+        before = operator.passes
+        for _ in range(50):
+            for name in sizes:
+                controller.enqueue(ObjectKey(namespace, name))
+            await asyncio.sleep(0.02)
+        await locally(lambda: operator.passes >= before + 50)
+        writes = [(method, path) for method, path in proxy.calls if method != "GET" and "/leases/" not in path]
+        assert [path for _, path in writes if "/events" not in path] == []
+
+
+def _plain(proxy: HttpProxy) -> Access:
+    return Access(proxy.url, FixedCredentials())
+
+
+def answer(code: int, **headers: str) -> ProxyHandler:
+    async def handler(_request: web.Request) -> web.StreamResponse:
+        status = {"kind": "Status", "code": code, "message": "injected", "reason": "Injected"}
+        return web.json_response(status, status=code, headers=headers)
+
+    return handler
+
+
+async def html(_request: web.Request) -> web.StreamResponse:
+    return web.Response(status=502, text="<html>Bad Gateway</html>", content_type="text/html")
+
+
+async def reset(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def hang(_request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(60)
+    return web.Response()
+
+
+def every(nth: int, handlers: list[ProxyHandler]) -> Callable[[web.Request], ProxyHandler | None]:
+    """Each nth call meets the next handler; elections are spared, since they are tested apart."""
+    counter, turns = itertools.count(1), itertools.cycle(handlers)
+
+    def choose(request: web.Request) -> ProxyHandler | None:
+        if "/leases" in request.path or next(counter) % nth:
+            return None
+        return next(turns)
+
+    return choose
+
+
+@pytest.mark.parametrize(
+    "handlers",
+    [
+        [answer(409)],
+        [answer(429, **{"Retry-After": "1"})],
+        [answer(500), answer(503)],
+        [answer(410)],
+        [html],
+        [reset],
+        [hang],
+        [answer(409), answer(429), answer(500), answer(410), html, reset, answer(504), answer(401)],
+    ],
+    ids=["409", "429", "5xx", "410", "html", "reset", "hang", "all"],
+)
+async def test_same_end_state_through_trouble(
+    access: Access, client: Client, namespace: str, handlers: list[ProxyHandler]
+) -> None:
+    async with HttpProxy(access) as proxy:
+        proxy.trouble = every(4, handlers)
+        async with operating(_plain(proxy), namespace) as (_, task):
+            sizes = await disturb(client, namespace)
+            await eventually(lambda: settled(client, namespace, sizes), timeout_s=60)
+            assert not task.done()
+
+
+async def lose_answer(proxy: HttpProxy, request: web.Request) -> web.StreamResponse:
+    """The server does it, the client never hears of it."""
+    await proxy.forward(request)
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def test_writes_whose_answers_are_lost(access: Access, client: Client, namespace: str) -> None:
+    async with HttpProxy(access) as proxy:
+        counter = itertools.count(1)
+
+        def choose(request: web.Request) -> ProxyHandler | None:
+            if request.method == "PATCH" and next(counter) % 3 == 0:
+                return lambda lost: lose_answer(proxy, lost)
+            return None
+
+        proxy.trouble = choose
+        async with operating(_plain(proxy), namespace):
+            sizes = await disturb(client, namespace)
+            await eventually(lambda: settled(client, namespace, sizes), timeout_s=60)
+
+
+async def test_resets_and_a_dead_network_at_tcp(access: Access, client: Client, namespace: str) -> None:
+    async with TcpProxy(access.server) as proxy:
+        through = Access(proxy.url, access.credentials, access.tls)
+        async with operating(through, namespace) as (operator, task):
+            await locally(lambda: operator.stores.synced)
+            trouble = asyncio.create_task(_shake(proxy))
+            sizes = await disturb(client, namespace)
+            await trouble
+            await eventually(lambda: settled(client, namespace, sizes), timeout_s=60)
+            assert not task.done()
+
+
+async def _shake(proxy: TcpProxy) -> None:
+    for _ in range(5):
+        await asyncio.sleep(0.15)
+        proxy.reset()
+    proxy.freeze()
+    await asyncio.sleep(1.5)
+    proxy.thaw()
+
+
+async def test_killed_at_any_moment_and_started_again(access: Access, client: Client, namespace: str) -> None:
+    sizes = {f"w{number}": number for number in range(8)}
+    for name, size in sizes.items():
+        await client.create(WIDGETS, widget(name, namespace, size=size))
+    for moment_s in (0.05, 0.1, 0.15, 0.2, 0.3):
+        async with operating(access, namespace) as (operator, task):
+            await locally(lambda operator=operator: operator.passes)  # type: ignore[misc]
+            await asyncio.sleep(moment_s)
+            task.cancel()
+            await asyncio.wait([task])
+    async with operating(access, namespace):
+        await eventually(lambda: settled(client, namespace, sizes))
+
+
+async def test_restarted_api_server(own_cluster: Cluster) -> None:
+    access = await open_access({"KUBECONFIG": str(own_cluster.kubeconfig)})
+    namespace = "default"
+    patient = LeaseTimes(lease_s=60, renew_deadline_s=50)
+    async with Client(access) as client, operating(access, namespace, times=patient) as (operator, task):
+        sizes = {"restart-a": 1, "restart-b": 2}
+        await client.create(WIDGETS, widget("restart-a", namespace, size=1))
+        await locally(lambda: operator.passes)
+        await asyncio.to_thread(own_cluster.command, "restart", "--signal", "KILL", "kube-apiserver")
+        await eventually(lambda: client.create(WIDGETS, widget("restart-b", namespace, size=2)))
+        await eventually(lambda: settled(client, namespace, sizes), timeout_s=60)
+        assert not task.done()
+        for name in sizes:
+            await client.delete(WIDGETS, ObjectKey(namespace, name))
+
+
+async def test_frozen_api_server_costs_the_lease_and_nothing_else(own_cluster: Cluster) -> None:
+    """STOP: connections stay, nothing answers. The leader gives up in time; after CONT the other one leads."""
+    access = await open_access({"KUBECONFIG": str(own_cluster.kubeconfig)})
+    async with operating(access, "default") as (_one, first):
+        await asyncio.sleep(1)
+        try:
+            await asyncio.to_thread(own_cluster.command, "signal", "STOP", "kube-apiserver")
+            await asyncio.wait([first], timeout=30)
+            with pytest.raises(LeadershipLost):
+                first.result()
+        finally:
+            await asyncio.to_thread(own_cluster.command, "signal", "CONT", "kube-apiserver")
+        async with operating(access, "default", "two") as (_two, second), Client(access) as client:
+            lock = ObjectKey("default", "lock")
+            await eventually(lambda: _holder(client, lock, "two"))
+            assert not second.done()
+
+
+async def _holder(client: Client, lock: ObjectKey, wanted: str) -> bool:
+    lease = await client.get(LEASES, lock)
+    holder: str = lease["spec"].get("holderIdentity", "")
+    return holder == wanted
+
+
+async def test_two_instances_one_leader_and_a_quick_takeover(access: Access, client: Client, namespace: str) -> None:
+    async with (
+        operating(access, namespace, "one") as (one, first),
+        operating(access, namespace, "two") as (two, second),
+    ):
+        await client.create(WIDGETS, widget("a", namespace))
+        await eventually(lambda: settled(client, namespace, {"a": 1}))
+        assert bool(one.passes) != bool(two.passes)
+        leader, standby, task = (one, two, first) if one.passes else (two, one, second)
+        assert standby.stores.synced
+        leader.stop.set()
+        await asyncio.wait([task])
+        started = asyncio.get_running_loop().time()
+        await client.create(WIDGETS, widget("b", namespace))
+        await eventually(lambda: settled(client, namespace, {"a": 1, "b": 1}))
+        assert asyncio.get_running_loop().time() - started < 5
+        lease = await client.get(LEASES, ObjectKey(namespace, "lock"))
+        assert lease["spec"]["leaseTransitions"] == 1
+
+
+async def test_events_are_taken_and_counted(access: Access, client: Client, namespace: str) -> None:
+    async with operating(access, namespace) as (operator, _):
+        created = await client.create(WIDGETS, widget("w", namespace))
+        await eventually(lambda: settled(client, namespace, {"w": 1}))
+        found = operator.stores[operator.root].get(ObjectKey(namespace, "w"))
+        assert found is not None
+        for _ in range(3):
+            operator.recorder.event(WIDGETS, found, "Warning", "Repeated", "Reconcile", "again")
+        await operator.recorder.flush()
+        names = await list_names(client, EVENTS, namespace)
+        stored = [await client.get(EVENTS, ObjectKey(namespace, name)) for name in names]
+    about = {event["reason"]: event for event in stored if event.get("regarding", {}).get("kind") == "Widget"}
+    assert about["Synced"]["regarding"]["uid"] == created["metadata"]["uid"]
+    assert about["Repeated"]["series"]["count"] == 3
