@@ -13,7 +13,7 @@ from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.initplan import InitPlan
 from agent_api.problems import examine
-from agent_render import PlatformSettings, UnsupportedError, pod_template, render
+from agent_render import PlatformSettings, UnsupportedError, pod_template, render, unserved
 from agent_render.hardening import weaknesses
 
 AGENTS = sorted((Path(__file__).parent / "agents").glob("*.yaml"))
@@ -168,9 +168,32 @@ def test_an_image_keeps_the_path_it_was_built_with() -> None:
 
 
 def test_scaling_leaves_the_number_of_replicas_to_the_autoscaler() -> None:
-    deployment = render(agent(spec={"scaling": {"maxReplicas": 3}}), SETTINGS)[-1]
+    rendered = render(agent(spec={"scaling": {"maxReplicas": 3}}), SETTINGS)
+    deployment = next(m for m in rendered if m["kind"] == "Deployment")
 
     assert "replicas" not in deployment["spec"]
+
+
+def test_scaling_is_by_the_agent_container_alone_unless_the_user_says_otherwise() -> None:
+    *_, autoscaler, budget = render(agent(spec={"scaling": {"minReplicas": 2, "maxReplicas": 3}}), SETTINGS)
+
+    assert autoscaler["spec"]["metrics"][0]["containerResource"]["container"] == "agent"
+    assert budget["spec"]["maxUnavailable"] == 1
+
+    own = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
+    *_, autoscaler, _ = render(agent(spec={"scaling": {"maxReplicas": 3, "metrics": [own]}}), SETTINGS)
+    assert autoscaler["spec"]["metrics"] == [own]
+
+
+@pytest.mark.parametrize("spec", [{}, {"replicas": 1}, {"scaling": {"maxReplicas": 1}}])
+def test_a_single_pod_has_no_disruption_budget(spec: dict[str, Any]) -> None:
+    assert "PodDisruptionBudget" not in kinds(agent(spec=spec))
+
+
+def test_what_is_asked_for_and_not_done_is_named() -> None:
+    assert unserved(agent()) == ()
+    spec = {"memory": {}, "security": {"networkPolicy": {}}, "monitoring": {"metrics": ["latency"]}}
+    assert unserved(agent(spec=spec)) == ("spec.memory", "spec.security.networkPolicy", "spec.monitoring.metrics")
 
 
 @pytest.mark.parametrize(

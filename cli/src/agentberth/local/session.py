@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.initreport import InitReport
-from agent_render import PlatformSettings, RenderError, pod_template
+from agent_render import PlatformSettings, RenderError, pod_template, unserved
 from agent_render.identity import Identity
 from agent_render.pod import pod_parts
 from agentberth.errors import CommandError, ManifestError
@@ -118,6 +118,8 @@ class Session:
         if self.interpreter and not self.interpreter.serves(wanted):
             text = f"{self.interpreter.runtime} {wanted} is not installed here: using {self.interpreter.version}"
             notes.line(f"{notes.paint('note:', 'yellow')} {text}")
+        for field in unserved(self.agent):
+            notes.line(f"{notes.paint('note:', 'yellow')} {field} is not carried out by this version")
 
     def _conclude(self, outcome: Outcome, seconds: float, notes: Terminal) -> int:
         if outcome.cause == "init":

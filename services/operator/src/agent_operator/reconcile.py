@@ -40,7 +40,7 @@ from agent_operator.sidecars import CHECK_S, look
 from agent_operator.sources import AGENT_TYPES, AGENTS, DEPLOYED, PODS_OF_AGENTS, RUNS, AgentObject, PodObject
 from agent_operator.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.summary import Seen, hold_status, invalid_status, status_of
-from agent_render import PlatformSettings, RenderError, render
+from agent_render import PlatformSettings, RenderError, render, unserved
 from agent_render.hardening import weaknesses
 from agent_render.identity import AGENT_LABEL
 
@@ -117,6 +117,7 @@ class Reconciler:
             sidecars=await look(parsed.agent, pods, self._reports),
             refusal=_refusal(applied),
             unknown_settings=parsed.unknown_settings,
+            unserved=unserved(parsed.agent),
             weaknesses=weaknesses(parsed.agent, self._platform),
         )
         status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())

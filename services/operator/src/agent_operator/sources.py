@@ -16,6 +16,8 @@ CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
 PODS = Resource("", "v1", "pods", "Pod")
 SERVICES = Resource("", "v1", "services", "Service")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 CORE_EVENTS = Resource("", "v1", "events", "Event")
 
@@ -145,8 +147,10 @@ PODS_OF_AGENTS = Source(PODS, PodObject, selector=_OURS, labels=(AGENT_LABEL,))
 SERVED: Source[PartialObject] = Source(SERVICES, selector=_OURS)
 CONFIGURED: Source[PartialObject] = Source(CONFIG_MAPS, selector=_OURS)
 ACCOUNTS: Source[PartialObject] = Source(SERVICE_ACCOUNTS, selector=_OURS)
+SCALED: Source[PartialObject] = Source(AUTOSCALERS, selector=_OURS)
+GUARDED: Source[PartialObject] = Source(DISRUPTION_BUDGETS, selector=_OURS)
 
-CHILDREN = (ACCOUNTS, CONFIGURED, SERVED, DEPLOYED, RUNS, SCHEDULES)
+CHILDREN = (ACCOUNTS, CONFIGURED, SERVED, DEPLOYED, RUNS, SCHEDULES, SCALED, GUARDED)
 ALL = (AGENTS, *CHILDREN, PODS_OF_AGENTS)
 
 

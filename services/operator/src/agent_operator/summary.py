@@ -28,6 +28,8 @@ class Seen:
     refusal: Finding | None = None
     """A child that the server did not take."""
     unknown_settings: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
+    """Fields that this version does not carry out."""
     weaknesses: tuple[str, ...] = ()
 
 
@@ -86,6 +88,9 @@ def _verdicts(seen: Seen) -> list[Verdict]:
 def _accepted(seen: Seen) -> Verdict:
     if seen.refusal:
         return Verdict(ConditionType.ACCEPTED, "False", seen.refusal.reason, seen.refusal.message)
+    if seen.unserved:
+        text = f"this version does not carry out {', '.join(seen.unserved)}"
+        return Verdict(ConditionType.ACCEPTED, "True", Reason.NOT_CARRIED_OUT, text)
     if seen.unknown_settings:
         text = f"passed on as they are, but not known to Agentberth: {', '.join(seen.unknown_settings)}"
         return Verdict(ConditionType.ACCEPTED, "True", Reason.UNKNOWN_SETTINGS, text)

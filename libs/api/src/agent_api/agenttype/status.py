@@ -58,6 +58,7 @@ class Reason(StrEnum):
     READY = "Ready"
     WEAKENED = "Weakened"
     UNKNOWN_SETTINGS = "UnknownSettings"
+    NOT_CARRIED_OUT = "NotCarriedOut"
     TOOL_FAILED = "ToolFailed"
     TOOL_BLOCKED = "ToolBlocked"
     CONFIG_REFUSED = "ConfigRefused"
