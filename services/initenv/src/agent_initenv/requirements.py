@@ -14,7 +14,7 @@ from agent_initenv.errors import StepError
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _PYTHON: Final = re.compile(rf"({_NAME})\s*(?:\[[\w\s,.-]*\])?\s*(?:\(?[<>=!~][^;@]*\)?)?\s*(?:;.*)?")
 _PYTHON_URL: Final = re.compile(rf"(?:{_NAME}\s*(?:\[[\w\s,.-]*\])?\s*@\s*)?(https?://\S+)\s*(?:;.*)?")
-_NPM_NAME: Final = r"(?:@[a-z0-9~._-]+/)?[a-z0-9~_-][a-z0-9~._-]*"
+_NPM_NAME: Final = r"(?:@[a-z0-9~._-]+/)?[a-z0-9_][a-z0-9~._-]*"
 _NPM: Final = re.compile(rf"({_NPM_NAME})(?:@(?:npm:{_NPM_NAME}@?)?[^/:@]*)?", re.IGNORECASE)
 _NPM_URL: Final = re.compile(rf"(?:{_NPM_NAME}@)?(https?://\S+\.(?:tgz|tar\.gz))", re.IGNORECASE)
 _VERSION: Final = re.compile(r"\d+(?:\.\d+){0,2}")
