@@ -45,8 +45,15 @@ class Repository:
 class GitServer(FaultyServer):
     """Serves the repositories below `folder` by smart HTTP, one process of git's own backend a request."""
 
-    def __init__(self, folder: Path, *, protocol: str = "version=2", tls: tuple[Path, Path] | None = None) -> None:
-        super().__init__(tls)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        protocol: str = "version=2",
+        tls: tuple[Path, Path] | None = None,
+        address: str = "127.0.0.1",
+    ) -> None:
+        super().__init__(tls, address=address)
         self._folder = folder
         self._protocol = protocol
 

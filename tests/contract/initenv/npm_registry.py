@@ -37,8 +37,8 @@ def integrity_of(content: bytes) -> str:
 class NpmRegistry(FaultyServer):
     """The registry: `url` is what npm is given."""
 
-    def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
-        super().__init__(tls)
+    def __init__(self, tls: tuple[Path, Path] | None = None, *, address: str = "127.0.0.1") -> None:
+        super().__init__(tls, address=address)
         self._packages: dict[str, dict[str, dict[str, Any]]] = {}
         self._tarballs: dict[str, bytes] = {}
         self.token: str | None = None

@@ -80,9 +80,10 @@ Fault = int | str | Hold
 
 
 class FaultyServer:
-    """A threaded HTTP(S) server on loopback whose requests can be made to fail, a path prefix at a time."""
+    """A threaded HTTP(S) server whose requests can be made to fail, a path prefix at a time."""
 
-    def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, tls: tuple[Path, Path] | None = None, *, address: str = "127.0.0.1") -> None:
+        self._address = address
         self.requests: list[str] = []
         self.credentials: tuple[str, str] | None = None
         self.seen_authorisations: list[str] = []
@@ -90,7 +91,7 @@ class FaultyServer:
         self.sent_bytes = 0
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
+        self._server = ThreadingHTTPServer((address, 0), type("Handler", (_Handler,), {"owner": self}))
         self._server.daemon_threads = True
         self._scheme = "http"
         if tls is not None:
@@ -106,7 +107,7 @@ class FaultyServer:
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._address}:{self._server.server_address[1]}"
 
     def fail(self, prefix: str, *faults: Fault) -> None:
         """Meet the next requests below `prefix` with `faults`, one each: a status, RESET or a Hold."""
@@ -217,8 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
 class PackageIndex(FaultyServer):
     """The index: `url` is what an installer is given."""
 
-    def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
-        super().__init__(tls)
+    def __init__(self, tls: tuple[Path, Path] | None = None, *, address: str = "127.0.0.1") -> None:
+        super().__init__(tls, address=address)
         self._projects: dict[str, list[Distribution]] = {}
 
     @property
