@@ -241,7 +241,8 @@ def check_outcome(
 
 
 EMBEDDING_FAULTS = [
-    "none", "400-invalid", "401", "404", "429-seconds", "500-once", "500", "503", "reset-before-headers", "silence", "cut",
+    "none", "400-invalid", "401", "404", "429-seconds", "500-once", "500", "503", "reset-before-headers", "silence",
+    "cut",
 ]  # fmt: skip
 
 

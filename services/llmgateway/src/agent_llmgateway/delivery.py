@@ -5,6 +5,7 @@ ends with an error event in the client's dialect, and with a connection that is 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -26,6 +27,7 @@ from agent_llmgateway.problems import (
     status_of_all,
 )
 
+_log = logging.getLogger(__name__)
 KEEP_ALIVE_S: Final = 5.0
 """Between two comments while a whole answer is awaited; also how long a real status is still possible."""
 KEEP_ALIVE: Final = b": keep-alive\n\n"
@@ -65,6 +67,11 @@ class Delivery:
             except AttemptError as error:
                 failure = error.failure
                 await self._break_off(response, problem_of(failure, self._core.redactor.redact))
+            except ConnectionError:
+                raise
+            except Exception:
+                _log.exception("the gateway failed in a stream")
+                await self._break_off(response, Problem(500, "the gateway failed", "api_error", "gateway_error"))
             gone = False
             return response
         finally:

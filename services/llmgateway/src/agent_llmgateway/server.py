@@ -20,7 +20,6 @@ from agent_llmgateway.envelope import read_envelope
 from agent_llmgateway.errors import (
     AllRoutesError,
     BadRequestError,
-    GatewayError,
     RefusalError,
     ReturnedError,
     TooLargeError,
@@ -99,7 +98,10 @@ class GatewayServer:
                 response = await self._answer(request, dialect)
             if dialect is not None:
                 self._core.metrics.requests.labels(dialect.name, str(response.status)).inc()
-        except (asyncio.CancelledError, ConnectionError):
+        except ConnectionError:
+            self._core.metrics.gone.inc()
+            return web.Response()  # nobody is there to read it
+        except asyncio.CancelledError:
             self._core.metrics.gone.inc()
             raise
         finally:
@@ -118,7 +120,9 @@ class GatewayServer:
             return _respond(tell_returned(dialect, returned, redact))
         except AllRoutesError as failed:
             return _respond(tell_all_failed(dialect, failed, redact))
-        except GatewayError:
+        except ConnectionError:
+            raise
+        except Exception:
             _log.exception("the gateway failed")
             problem = Problem(500, "the gateway failed; its log says why", "api_error", "gateway_error")
             return _respond((500, dialect.error_body(problem), {"x-should-retry": "false"}))

@@ -7,6 +7,7 @@ without decompression, without redirects: a provider that redirects a key is not
 import asyncio
 from collections.abc import Mapping
 from contextvars import ContextVar
+from io import BytesIO
 from typing import Any, Final, NoReturn
 
 import aiohttp
@@ -21,6 +22,8 @@ _fresh_only: ContextVar[bool] = ContextVar("agent_llmgateway_fresh_only", defaul
 _reused: ContextVar[bool] = ContextVar("agent_llmgateway_reused", default=False)
 
 KEEP_ALIVE_S: Final = 60.0
+PLAIN_BYTES: Final = 1 << 20
+"""Larger bodies are given to aiohttp as a file: it writes those piece by piece and lets others run in between."""
 _FIRST_BYTES_LOST: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
@@ -130,7 +133,8 @@ class Upstream:
     async def _send(
         self, url: URL, body: bytes, headers: Mapping[str, str], limits: aiohttp.ClientTimeout
     ) -> UpstreamResponse:
-        response = await self._session.post(url, data=body, headers=headers, timeout=limits, allow_redirects=False)
+        data = body if len(body) <= PLAIN_BYTES else BytesIO(body)
+        response = await self._session.post(url, data=data, headers=headers, timeout=limits, allow_redirects=False)
         return UpstreamResponse(response)
 
     def _keep_timeout(self, connect_s: float) -> aiohttp.ClientTimeout:

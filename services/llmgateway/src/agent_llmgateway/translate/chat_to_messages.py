@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from agent_llmgateway.dialects.base import has_content
 from agent_llmgateway.translate.base import TranslatedRequest, decode_strict, refuse
 from agent_llmgateway.translate.chatschema import (
     CHAT_REQUESTS,
@@ -175,7 +176,8 @@ def _tools(request: ChatRequest) -> Document:
 def _tool(tool: Tool) -> Document:
     function = tool.function
     empty = msgspec.Raw(b'{"type":"object","properties":{}}')
-    document: Document = {"name": function.name, "input_schema": function.parameters or empty}
+    given = has_content(function.parameters)
+    document: Document = {"name": function.name, "input_schema": function.parameters if given else empty}
     if function.description is not None:
         document["description"] = function.description
     if function.strict is not None:

@@ -5,6 +5,9 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Raw, Struct
 
+NOTHING: Final = Raw(b"null")
+"""A raw field that is not there: msgspec has no optional `Raw`."""
+
 
 class TextPart(Struct, tag="text", tag_field="type", forbid_unknown_fields=True):
     """Text."""
@@ -86,7 +89,7 @@ class Function(Struct, forbid_unknown_fields=True):
 
     name: str
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = NOTHING
     strict: bool | None = None
 
 

@@ -10,7 +10,7 @@ class TextBlock(Struct, tag="text", tag_field="type", forbid_unknown_fields=True
     """Text."""
 
     text: str
-    cache_control: Raw | None = None
+    cache_control: Any = None
     citations: None = None
 
 
@@ -31,7 +31,7 @@ class ImageBlock(Struct, tag="image", tag_field="type", forbid_unknown_fields=Tr
     """An image."""
 
     source: Base64Source | UrlSource
-    cache_control: Raw | None = None
+    cache_control: Any = None
 
 
 class ToolUseBlock(Struct, tag="tool_use", tag_field="type", forbid_unknown_fields=True):
@@ -40,8 +40,8 @@ class ToolUseBlock(Struct, tag="tool_use", tag_field="type", forbid_unknown_fiel
     id: str
     name: str
     input: Raw
-    cache_control: Raw | None = None
-    caller: Raw | None = None
+    cache_control: Any = None
+    caller: Any = None
 
 
 class ToolResultBlock(Struct, tag="tool_result", tag_field="type", forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ class ToolResultBlock(Struct, tag="tool_result", tag_field="type", forbid_unknow
     tool_use_id: str
     content: str | list[TextBlock] | None = None
     is_error: bool | None = None
-    cache_control: Raw | None = None
+    cache_control: Any = None
 
 
 class ThinkingBlock(Struct, tag="thinking", tag_field="type", forbid_unknown_fields=True):
@@ -96,7 +96,7 @@ class ToolDefinition(Struct, forbid_unknown_fields=True):
     description: str | None = None
     type: Literal["custom"] | None = None
     strict: bool | None = None
-    cache_control: Raw | None = None
+    cache_control: Any = None
     eager_input_streaming: bool | None = None
 
 
@@ -175,7 +175,7 @@ class MessagesRequest(Struct, forbid_unknown_fields=True):
     thinking: ThinkingOn | ThinkingAdaptive | ThinkingOff | None = None
     output_config: OutputConfig | None = None
     metadata: Metadata | None = None
-    cache_control: Raw | None = None
+    cache_control: Any = None
     service_tier: Any = None
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from agent_llmgateway.dialects.base import has_content
 from agent_llmgateway.translate.base import TranslatedRequest, decode_strict, refuse
 from agent_llmgateway.translate.responseschema import (
     ITEMS,
@@ -155,7 +156,9 @@ def _tools(request: ResponsesRequest) -> Document:
 
 def _tool(tool: FunctionTool) -> Document:
     function: Document = {"name": tool.name}
-    for name, value in (("description", tool.description), ("parameters", tool.parameters), ("strict", tool.strict)):
+    if has_content(tool.parameters):
+        function["parameters"] = tool.parameters
+    for name, value in (("description", tool.description), ("strict", tool.strict)):
         if value is not None:
             function[name] = value
     return {"type": "function", "function": function}

@@ -5,6 +5,8 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from agent_llmgateway.translate.chatschema import NOTHING
+
 
 class InputText(Struct, tag="input_text", tag_field="type", forbid_unknown_fields=True):
     """Text."""
@@ -51,7 +53,7 @@ class CallItem(Struct, tag="function_call", tag_field="type", forbid_unknown_fie
     arguments: str
     id: str | None = None
     status: str | None = None
-    caller: Raw | None = None
+    caller: Any = None
 
 
 class ResultItem(Struct, tag="function_call_output", tag_field="type", forbid_unknown_fields=True):
@@ -75,7 +77,7 @@ class FunctionTool(Struct, tag="function", tag_field="type", forbid_unknown_fiel
 
     name: str
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = NOTHING
     strict: bool | None = None
 
 
