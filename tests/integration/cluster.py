@@ -7,6 +7,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,12 +120,7 @@ def _material(kubeconfig: Path, holder: dict[str, str], key: str) -> bytes:
 
 
 def _load_chain(context: ssl.SSLContext, kubeconfig: Path, user: dict[str, str]) -> None:
-    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or "/dev/shm")  # noqa: S108 - the key never reaches a disk
-    pair = folder / f"it-{os.getpid()}.pem"
-    parts = [_material(kubeconfig, user, key) for key in ("client-certificate", "client-key")]
-    pair.touch(mode=0o600)
-    try:
-        pair.write_bytes(b"\n".join(parts))
-        context.load_cert_chain(pair)
-    finally:
-        pair.unlink()
+    with tempfile.NamedTemporaryFile() as pair:  # readable by its owner alone
+        pair.write(b"\n".join(_material(kubeconfig, user, key) for key in ("client-certificate", "client-key")))
+        pair.flush()
+        context.load_cert_chain(pair.name)

@@ -129,7 +129,9 @@ def hire(cluster: Cluster, tmp_path: Path) -> Iterator[Hire]:
     numbers = count(1)
     with ExitStack() as stack:
 
-        def start(team: Team, *arguments: str, kubeconfig: Path | None = None, proxy: Proxy | None = None) -> OperatorProcess:
+        def start(
+            team: Team, *arguments: str, kubeconfig: Path | None = None, proxy: Proxy | None = None
+        ) -> OperatorProcess:
             name = f"operator-{next(numbers)}"
             config = kubeconfig or cluster.kubeconfig
             if proxy is not None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from integration.api import Api, Document
+from integration.waiting import eventually
 
 ON_HAND: Document = {"agent": {"limits": {"example.com/hand": 1}}}
 """`spec.resources` of an agent whose Pods are placed by hand."""
@@ -26,8 +27,14 @@ class Kubelet:
     node: str
 
     async def take(self, pod: Document) -> str:
-        """Places a Pod on the node; its name."""
+        """Places a Pod on the node; its name. The scheduler has its say first, or it would come later."""
         name: str = pod["metadata"]["name"]
+
+        async def given_up() -> bool:
+            conditions = (await self.api.get("pods", name))["status"].get("conditions", ())
+            return any(c["type"] == "PodScheduled" and c["reason"] == "Unschedulable" for c in conditions)
+
+        await eventually(given_up)
         target = {"apiVersion": "v1", "kind": "Node", "name": self.node}
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target}
         path = f"/api/v1/namespaces/{self.api.namespace}/pods/{name}/binding"
@@ -57,6 +64,17 @@ class Kubelet:
             "containerStatuses": _statuses(main or {}, ready=ready),
         }
         await self.api.patch("pods", pod, {"status": status}, part="status", manager="kubelet")
+
+    async def let_go(self, pod: str) -> None:
+        """Ends a Pod that is being deleted, as a kubelet does when its containers have stopped."""
+
+        async def deleted() -> bool:
+            return "deletionTimestamp" in (await self.api.get("pods", pod))["metadata"]
+
+        await eventually(deleted)
+        await self.report(pod, "Failed", main={"agent": ended(143)})
+        path = f"/api/v1/namespaces/{self.api.namespace}/pods/{pod}"
+        await self.api.call("DELETE", path, {"gracePeriodSeconds": 0})
 
     async def warn(self, pod: Document, reason: str, message: str) -> None:
         """Writes an event about a Pod."""

@@ -30,7 +30,9 @@ def free_port() -> int:
 class OperatorProcess:
     """One instance. Inside the context it runs; leaving it, what still runs is killed."""
 
-    def __init__(self, kubeconfig: Path, folder: Path, *, name: str = "operator", arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kubeconfig: Path, folder: Path, *, name: str = "operator", arguments: tuple[str, ...] = ()
+    ) -> None:
         self._kubeconfig = kubeconfig
         self._arguments = arguments
         self._log = folder / f"{name}.log"

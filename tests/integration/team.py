@@ -75,9 +75,7 @@ class Team:
         async def look() -> Document | None:
             return await self.api.find(plural, name)
 
-        found = await eventually(look)
-        assert found is not None
-        return found
+        return await eventually(look)
 
     @asynccontextmanager
     async def history(self, name: str) -> AsyncIterator[list[Document]]:
@@ -100,6 +98,12 @@ class Team:
         """An agent's Pods that are not being deleted."""
         pods = await self.api.list("pods", f"{AGENT_LABEL}={name}")
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    async def only_pod(self, name: str) -> Document:
+        """An agent's one Pod; fails while there are more."""
+        pods = await self.pods(name)
+        assert len(pods) == 1, [pod["metadata"]["name"] for pod in pods]
+        return pods[0]
 
     async def has_pods(self, name: str, count: int = 1) -> list[Document]:
         """An agent's Pods once there are `count`."""

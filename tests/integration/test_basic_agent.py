@@ -95,7 +95,7 @@ async def test_should_handle_missing_image_properly(team: Team) -> None:
 async def test_server_refuses_every_invalid_manifest_with_its_message(team: Team) -> None:
     wrong = {}
     for file in manifests("invalid"):
-        expected = dict(re.findall(r"^# (\w+): (.*)$", file.read_text(), re.MULTILINE))
+        expected: dict[str, str] = dict(re.findall(r"^# (\w+): (.*)$", file.read_text(), re.MULTILINE))
         try:
             await team.api.create(AGENTS, yaml.safe_load(file.read_text()))
             wrong[file.stem] = "was accepted"

@@ -89,8 +89,8 @@ async def test_failed_preparation_says_step_cause_and_cure(team: Team, kubelet: 
         cure="Did you mean requests?",
     )
     report = InitReport(agent="misspelt", outcome="failed", seconds=0.4, error=fault).line()
-    states = {"init": {"initenv": ended(1, message=report)}, "main": {"agent": waiting("PodInitializing")}}
-    await kubelet.report(name, "Pending", **states)
+    init = {"initenv": ended(1, message=report)}
+    await kubelet.report(name, "Pending", init=init, main={"agent": waiting("PodInitializing")})
 
     agent = await team.reaches("misspelt", "Failed", ready="False")
     assert agent["status"]["reason"] == "PackageNotFound"
@@ -108,12 +108,15 @@ async def test_should_inject_environment_variables(team: Team) -> None:
 
     (agent,) = (await pod_spec(team, "talker"))["containers"]
 
-    assert variables(agent).items() >= {
-        "MODE": "quiet",
-        "AGENT_NAME": "talker",
-        "AGENT_NAMESPACE": team.namespace,
-        "AGENT_WORKSPACE": "/workspace",
-    }.items()
+    assert (
+        variables(agent).items()
+        >= {
+            "MODE": "quiet",
+            "AGENT_NAME": "talker",
+            "AGENT_NAMESPACE": team.namespace,
+            "AGENT_WORKSPACE": "/workspace",
+        }.items()
+    )
     assert own[1] in agent["env"]
     assert [entry["name"] for entry in agent["env"]][-2:] == ["MODE", "KEY"]
 
@@ -168,7 +171,10 @@ async def test_order_of_everything_is_that_of_the_spec(team: Team) -> None:
     def shape(deployment: Document) -> list[object]:
         spec = deployment["spec"]["template"]["spec"]
         containers = [*spec["initContainers"], *spec["containers"]]
-        listed = [[c["name"], [e["name"] for e in c.get("env", [])], [m["name"] for m in c["volumeMounts"]]] for c in containers]
+        listed = [
+            [c["name"], [e["name"] for e in c.get("env", [])], [m["name"] for m in c["volumeMounts"]]]
+            for c in containers
+        ]
         return [listed, [volume["name"] for volume in spec["volumes"]]]
 
     assert shape(first) == shape(second)

@@ -56,7 +56,11 @@ async def test_removed_part_is_pruned(team: Team) -> None:
     files = [{"path": "words.txt", "content": "a"}]
     await team.create("slimmer", agent={**NGINX, "ports": ports, "environment": {"files": files}})
     await team.reaches("slimmer", "Running")
-    stranger = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stranger", "labels": {AGENT_LABEL: "slimmer"}}}
+    stranger = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "stranger", "labels": {AGENT_LABEL: "slimmer"}},
+    }
     await team.api.create("configmaps", stranger)
 
     await team.edit("slimmer", agent={"ports": None, "environment": None})

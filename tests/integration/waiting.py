@@ -12,7 +12,7 @@ T = TypeVar("T")
 PATIENCE_S = 45.0
 
 
-async def eventually(look: Callable[[], Awaitable[T]], *, within_s: float = PATIENCE_S) -> T:
+async def eventually(look: Callable[[], Awaitable[T | None]], *, within_s: float = PATIENCE_S) -> T:
     """What `look` gives as soon as it is true and raises nothing; else its last failure."""
     deadline = time.monotonic() + within_s
     while True:
