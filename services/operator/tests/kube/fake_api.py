@@ -267,6 +267,8 @@ def kind_of(resource: Resource) -> tuple[str, str]:
 
 def selects(query: dict[str, str], obj: Json) -> bool:
     labels = obj["metadata"].get("labels", {})
+    if query.get("fieldSelector", "").removeprefix("metadata.name=") not in {"", obj["metadata"]["name"]}:
+        return False
     return all(
         labels.get(name) == value
         for name, value in (part.split("=") for part in query.get("labelSelector", "").split(",") if part)

@@ -128,6 +128,9 @@ class FakeStorage:
             self._insert(plural, *key, flat, owner)
             return self._changed("ADDED", plural, kind, key)
         stored = self._stored(plural, *key)
+        sent = manifest["metadata"].get("resourceVersion")
+        if sent and sent != stored.system["resourceVersion"]:
+            raise StatusError(409, "Conflict", "the object has been modified; please apply your changes to the latest")
         before = self._fingerprint(stored)
         taken = {p for p, v in flat.items() if p in stored.fields and stored.fields[p] != v}
         for other, paths in stored.owners.items():

@@ -29,12 +29,14 @@ from services.operator.tests.kube.kinds import (
 from agent_operator.kube import (
     Applier,
     Client,
+    Conflict,
     Forbidden,
     Invalid,
     NotFound,
     ObjectKey,
     Occupied,
     Request,
+    Source,
     Stores,
     Unreachable,
 )
@@ -77,9 +79,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(api: FakeApi, client: Client) -> AsyncIterator[World]:
+async def world(api: FakeApi, client: Client, maps: Source[Any] | None = None) -> AsyncIterator[World]:
     root = widgets()
-    stores = Stores([root, deployments(), config_maps()])
+    stores = Stores([root, deployments(), maps or config_maps()])
     watchers = [Watcher(client, store, "", backoff=Backoff(initial_s=0.01)) for store in stores]
     tasks = [asyncio.create_task(watcher.run()) for watcher in watchers]
     try:
@@ -232,6 +234,49 @@ async def test_object_of_somebody_else_is_not_overwritten(here: World) -> None:
         applied.raise_first()
     assert here.api.read(CONFIG_MAPS, "taken")["data"] == {"a": "theirs"}
     assert here.api.read(CONFIG_MAPS, "owned")["data"] == {"a": "theirs"}
+
+
+@asynccontextmanager
+async def selective(api: FakeApi) -> AsyncIterator[World]:
+    """Caches of ConfigMaps with our label alone."""
+    if "w" not in api.names(WIDGETS):
+        api.create(WIDGETS, widget("w"))
+    async with api.client() as client, world(api, client, config_maps(selector="made-by=us")) as entered:
+        yield entered
+
+
+def labelled(name: str, **data: str) -> dict[str, Any]:
+    made = config_map(name, **data)
+    made["metadata"]["labels"] = {"made-by": "us"}
+    return made
+
+
+async def test_object_of_somebody_else_that_the_selector_hides_is_not_overwritten(api: FakeApi) -> None:
+    api.create(CONFIG_MAPS, config_map("before"))
+    api.create(CONFIG_MAPS, config_map("taken", a="theirs"))
+    async with selective(api) as here:
+        applied = await here.apply(labelled("taken", a="ours"), labelled("free"))
+    assert applied.sent == 1
+    with pytest.raises(Occupied, match=r"configmaps default/taken exists already.*rename or delete it"):
+        applied.raise_first()
+    assert api.read(CONFIG_MAPS, "taken")["data"] == {"a": "theirs"}
+    assert "labels" not in api.read(CONFIG_MAPS, "taken")["metadata"]
+
+
+async def test_object_of_ours_that_lost_its_label_gets_it_back(api: FakeApi) -> None:
+    async with selective(api) as here:
+        await here.apply(labelled("c", a="1"))
+    api.edit(CONFIG_MAPS, "c", {"metadata": {"labels": None}})
+    async with selective(api) as here:
+        assert (await here.apply(labelled("c", a="1"))).sent == 1
+    assert api.read(CONFIG_MAPS, "c")["metadata"]["labels"] == {"made-by": "us"}
+
+
+async def test_object_that_goes_while_it_is_looked_at_is_tried_again(api: FakeApi) -> None:
+    async with selective(api) as here:
+        api.fault(faults.refuse(409, "Conflict"), verb="patch", plural="configmaps")
+        with pytest.raises(Conflict):
+            await here.apply(labelled("c"))
 
 
 async def test_orphan_that_was_applied_from_here_is_adopted(here: World) -> None:

@@ -13,13 +13,16 @@ import msgspec
 from msgspec import Raw
 
 from .client import Client, Manifest, key_of
-from .errors import Forbidden, Invalid, KubeError, NotFound, Occupied
+from .errors import Conflict, Forbidden, Invalid, KubeError, NotFound, Occupied
 from .ledger import Ledger
 from .merge import merge_patch
 from .objects import ObjectKey, ObjectMeta, ObjectModel, digest_manifest, version_number
 from .request import Expectation, Request
 from .source import Source
 from .store import Stores
+
+# No object is ever of this version: a store's first write is its second. With it, an apply creates or is a Conflict.
+NEVER_STORED = "1"
 
 
 class HasStatus(Protocol):
@@ -143,12 +146,28 @@ class Applier:
             if self._ledger.holds(live, digest, manifest):
                 return False
             self._require_ours(source, live, owner.metadata.uid)
-        answer = await self._client.apply(
-            source.resource, self._marked(manifest, digest), field_manager=self._field_manager
-        )
+        marked = self._marked(manifest, digest)
+        if live is None:
+            answer = await self._create(source, owner.metadata.uid, marked)
+        else:
+            answer = await self._client.apply(source.resource, marked, field_manager=self._field_manager)
         self._ledger.learn(answer, manifest)
         self._record(request, source, live, answer)
         return True
+
+    async def _create(self, source: Source[Any], owner_uid: str, manifest: Manifest) -> ObjectMeta:
+        """Apply what the cache does not have. It may still be there: a selector hides what others made."""
+        metadata = {**manifest["metadata"], "resourceVersion": NEVER_STORED}
+        try:
+            return await self._client.apply(
+                source.resource, {**manifest, "metadata": metadata}, field_manager=self._field_manager
+            )
+        except Conflict:
+            hidden = await self._client.find_metadata(source.resource, key_of(manifest))
+            if hidden is None:
+                raise
+            self._require_ours(source, hidden, owner_uid)
+            return await self._client.apply(source.resource, manifest, field_manager=self._field_manager)
 
     def _record(self, request: Request, source: Source[Any], before: ObjectMeta | None, answer: ObjectMeta) -> None:
         """Expect to see the answer's version, unless the write has changed nothing."""

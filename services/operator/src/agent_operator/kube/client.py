@@ -15,7 +15,7 @@ from .access import Access
 from .errors import NotFound, ServerFault
 from .objects import ObjectKey, ObjectMeta
 from .resources import Resource
-from .source import PARTIAL
+from .source import PARTIAL, PARTIAL_LIST
 from .transport import Call, Limits, Transport
 
 APPLY = "application/apply-patch+yaml"
@@ -30,6 +30,12 @@ class MetadataOnly(msgspec.Struct, frozen=True):
     metadata: ObjectMeta
 
 
+class MetadataList(msgspec.Struct, frozen=True):
+    """What is read of a list of at most one object."""
+
+    items: list[MetadataOnly] | None = None
+
+
 class Client:
     """Calls to one API server under one identity. Use as an async context manager.
 
@@ -40,6 +46,7 @@ class Client:
         self._transport = Transport(access, user_agent=user_agent, limits=limits or Limits())
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(Manifest).decode
+        self._decode_list = msgspec.json.Decoder(MetadataList).decode
         self._decode_metadata = msgspec.json.Decoder(MetadataOnly).decode
 
     async def __aenter__(self) -> Self:
@@ -58,6 +65,13 @@ class Client:
     async def list_page(self, resource: Resource, namespace: str, query: Mapping[str, str], *, accept: str) -> bytes:
         """One page of a list, undecoded."""
         return await self._transport.send(Call("GET", resource, ObjectKey(namespace, ""), query=query, accept=accept))
+
+    async def find_metadata(self, resource: Resource, key: ObjectKey) -> ObjectMeta | None:
+        """Metadata of one object, None if it is absent. A list, so that the right to `get` is not needed."""
+        query = {"fieldSelector": f"metadata.name={key.name}"}
+        page = self._decode_list(await self.list_page(resource, key.namespace, query, accept=PARTIAL_LIST))
+        found = next(iter(page.items or ()), None)
+        return found.metadata if found else None
 
     def watch(
         self, resource: Resource, namespace: str, query: Mapping[str, str], *, accept: str, silence_s: float
