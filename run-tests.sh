@@ -13,7 +13,7 @@ Parts (default: all of them, in this order)
   contract     every service as a process, over HTTP
   integration  a real API server
   e2e          real Pods
-  step1..step5 integration and e2e tests of one step of the plan
+  step1, step2 integration and e2e tests of one step of the plan
 
 Examples
   ./run-tests.sh
@@ -24,31 +24,55 @@ TEXT
 
 part=${1:-all}
 shift || true
-mode=${CI:+ci}
-
+say() { printf '\n== %s\n' "$*"; }
 run() { # NAME PYTEST-ARGUMENTS...
-    local name=$1
+    say "$1"
     shift
-    printf '\n== %s\n' "$name"
     .venv/bin/python -m coverage run -m pytest -q "$@"
 }
-unit() { run unit libs services cli hack "$@"; }
-contract() { run contract tests/contract "$@"; }
-integration() { run integration tests/integration "$@"; }
-e2e() { run e2e tests/e2e "$@"; }
+
 check() {
-    printf '\n== check\n'
+    say check
     make --no-print-directory check
 }
+cluster_tests=hack/testcluster/tests/test_testcluster_control_plane.py
+unit() { run unit libs services cli hack --ignore "$cluster_tests" "$@"; }
+contract() {
+    hack/bootstrap programs
+    run contract tests/contract "$@"
+}
+integration() {
+    cluster control-plane
+    run integration "$cluster_tests" tests/integration "$@"
+}
+e2e() {
+    cluster node
+    run e2e tests/e2e "$@"
+}
+step() { # STEP PYTEST-ARGUMENTS...
+    local step=$1
+    shift
+    cluster node
+    run "$step" -m "$step" tests/integration tests/e2e "$@"
+}
 coverage() {
-    printf '\n== coverage\n'
+    say coverage
     .venv/bin/python -m coverage combine --quiet
     .venv/bin/python -m coverage report
+}
+cluster() { # control-plane|node: what the tests start it from, unless KUBECONFIG names a cluster
+    if [ -n "${KUBECONFIG:-}" ]; then return; fi
+    if [ "$1" = node ]; then
+        hack/testcluster/bootstrap
+        hack/testcluster/cluster build
+    else
+        hack/testcluster/cluster build --control-plane --kwok
+    fi
 }
 
 case "$part" in
 -h | --help) usage; exit 0 ;;
-all | check | unit | contract | integration | e2e | step[1-5]) ;;
+all | check | unit | contract | integration | e2e | step[12]) ;;
 *)
     echo "error: there is no part \"$part\"" >&2
     usage >&2
@@ -64,7 +88,9 @@ all)
     unit "$@"
     contract "$@"
     coverage
+    integration "$@"
+    e2e "$@"
     ;;
-step[1-5]) run "$part" -m "$part" tests "$@" ;;
+step[12]) step "$part" "$@" ;;
 *) "$part" "$@" ;;
 esac
