@@ -1,6 +1,7 @@
 """Rows 2, 4, 5 and 14 for calls: deadlines, media types, translated errors, credentials that are read again."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,6 +41,7 @@ from agent_operator.kube import (
 from agent_operator.kube.access import in_cluster, tls_context
 from agent_operator.kube.errors import LineTooLong, first_error
 from agent_operator.kube.lines import split_lines
+from agent_operator.kube.transport import proxy_from_environment
 
 KEY = ObjectKey("default", "w")
 
@@ -176,6 +178,25 @@ async def test_answers_are_not_compressed_and_writes_answer_metadata_only(api: F
             await client.patch(WIDGETS, KEY, {})
     assert headers[0]["Accept-Encoding"] == "identity"
     assert headers[0]["Accept"].startswith("application/json;as=PartialObjectMetadata")
+
+
+@pytest.mark.parametrize(
+    "environ,proxy",
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"HTTP_PROXY": "http://proxy:3128"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "10.0.0.1"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "other"}, "http://proxy:3128"),
+    ],
+)
+def test_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], proxy: str | None) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_from_environment("https://10.0.0.1:6443") == proxy
 
 
 # credentials

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -80,6 +81,7 @@ class Transport:
         self._access = access
         self._user_agent = user_agent
         self._limits = limits
+        self._proxy = access.proxy or proxy_from_environment(access.server)
 
     async def __aenter__(self) -> Self:
         self._calls = self._open_session(self._limits.connections)
@@ -133,7 +135,7 @@ class Transport:
                 timeout=deadline,
                 data=call.body,
                 allow_redirects=False,
-                proxy=self._access.proxy,
+                proxy=self._proxy,
                 server_hostname=self._access.tls_server_name,
             ) as response:
                 if response.status != 401 or renewed:
@@ -147,6 +149,16 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=limit, ssl=tls if tls is not None else True),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},  # compressing costs both sides CPU
-            trust_env=True,
             read_bufsize=READ_BUFFER_BYTES,
         )
+
+
+def proxy_from_environment(server: str) -> str | None:
+    """What HTTPS_PROXY, HTTP_PROXY and NO_PROXY say about a server.
+
+    Asked once: aiohttp's `trust_env` asks for each request, in two threads, for a quarter of its whole cost.
+    """
+    parts = urlsplit(server)
+    if proxy_bypass(parts.netloc):
+        return None
+    return getproxies().get(parts.scheme)
