@@ -106,10 +106,9 @@ async def test_clients_that_leave_close_the_provider_and_leave_nothing_behind(
 
         async def leave(model: str) -> None:
             body = request_body("chat", f"only/{model}", stream=True)
+            url, patience = f"{gateway.url}{PATHS['chat']}", aiohttp.ClientTimeout(total=PATIENCE_S)
             try:
-                async with session.post(
-                    f"{gateway.url}{PATHS['chat']}", json=body, timeout=_wait(PATIENCE_S)
-                ) as answer:
+                async with session.post(url, json=body, timeout=patience) as answer:
                     async for _ in answer.content.iter_any():
                         answer.close()
                         return

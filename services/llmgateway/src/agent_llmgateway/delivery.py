@@ -69,7 +69,7 @@ class Delivery:
                 await self._break_off(response, problem_of(failure, self._core.redactor.redact))
             except ConnectionError:
                 raise
-            except Exception:
+            except Exception:  # noqa: BLE001 - the promise holds for faults of ours too
                 _log.exception("the gateway failed in a stream")
                 await self._break_off(response, Problem(500, "the gateway failed", "api_error", "gateway_error"))
             gone = False
