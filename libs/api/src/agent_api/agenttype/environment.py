@@ -111,7 +111,7 @@ class Variable(ApiModel):
 Requirement = Annotated[
     str,
     StringConstraints(min_length=1, max_length=512),
-    Matches(r"[^-\s].*", 'must be a package such as requests or "pandas==2.2.*", not an option'),
+    Matches(r"[A-Za-z0-9@_].*", 'must be a package such as requests or "pandas==2.2.*", not an option'),
 ]
 
 
