@@ -1,5 +1,6 @@
 """The REST API and the runner, over the process."""
 
+import contextlib
 import json
 import os
 import signal
@@ -247,10 +248,8 @@ def test_killing_the_proxy_leaves_no_tool_behind(fresh: ToolProxy) -> None:
 
 
 def _ignore_errors(proxy: ToolProxy, script: str) -> None:
-    try:
+    with contextlib.suppress(httpx.HTTPError):
         proxy.run("sh", {"args": ["-c", script]})
-    except httpx.HTTPError:
-        pass
 
 
 def test_processes_and_descriptors_stay_constant(probing: ToolProxy) -> None:
@@ -403,7 +402,7 @@ def test_allow_and_deny_lists_decide_by_name(proxy: ToolProxy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    "headers,status",
     [({"Origin": "https://evil.example"}, 403), ({"Origin": "null"}, 403), ({"Host": "evil.example"}, 421)],
 )
 @pytest.mark.parametrize("path", ["/mcp", "/v1/tools"])

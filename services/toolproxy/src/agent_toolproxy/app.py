@@ -90,13 +90,16 @@ class Proxy:
         lock = LockFile(store.root, workspace_root)
         lock.load()
         pins = Pins(lock)
-        self._path = search_path(store.bin, os.environ.get("PATH", os.defpath))
+        image_path = os.environ.get("PATH", os.defpath)
+        self._path = search_path(store.bin, image_path)
         self._workspace = Workspace(workspace_root)
         gate = Gate(1)
         self._memory = MemoryLink(
             credentials_folder=self._credentials_folder, register=redactor.add, redact=redactor.redact, metrics=metrics
         )
-        self._configuration = Configuration(settings=settings, guard=guard, pins=pins, gate=gate, memory=self._memory)
+        self._configuration = Configuration(
+            settings=settings, guard=guard, pins=pins, gate=gate, memory=self._memory, store=store
+        )
         self._toolbox = Toolbox(pins=pins, metrics=metrics, audit=Audit(redactor), telemetry=telemetry)
         self._provisioner = Provisioner(
             store=store,
@@ -104,6 +107,7 @@ class Proxy:
             downloader=Downloader(session, guard),
             workspace=self._workspace,
             path=self._path,
+            image_path=image_path,
             surroundings=self._configuration.surroundings,
         )
         parts = Parts(

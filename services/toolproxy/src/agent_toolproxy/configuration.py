@@ -1,5 +1,6 @@
 """Brings each new tools.json to everyone who goes by it."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from agent_toolproxy.pinning import Pins
 from agent_toolproxy.provision import Surroundings
 from agent_toolproxy.registry import Registry
 from agent_toolproxy.settings import ToolProxySettings
+from agent_toolproxy.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -30,23 +32,36 @@ class Configuration:
     """Applies configurations, one after the other, in an order in which nobody sees a mixture."""
 
     def __init__(
-        self, *, settings: ToolProxySettings, guard: NetworkGuard, pins: Pins, gate: Gate, memory: MemoryLink
+        self,
+        *,
+        settings: ToolProxySettings,
+        guard: NetworkGuard,
+        pins: Pins,
+        gate: Gate,
+        memory: MemoryLink,
+        store: Store,
     ) -> None:
         self._settings = settings
         self._guard = guard
         self._pins = pins
         self._gate = gate
         self._memory = memory
+        self._store = store
         self.current = ToolsConfig(agent="")
 
     async def follow(self, source: Source, registry: Registry) -> None:
-        """Apply every configuration that `source` gives, for ever."""
+        """Apply every configuration that `source` gives, for ever.
+
+        What an earlier process installed and nobody asks for is removed first, while nothing uses it.
+        """
         async for config in source.changes():
             self.current = config
             self._guard.allow(config.policy.allowed_networks)
             self._pins.policy = config.policy
             self._gate.resize(config.limits.concurrency)
             await self._memory.apply(config.memory)
+            if not registry.configured:
+                await asyncio.to_thread(self._store.forget_others, [each.name for each in config.tools])
             await registry.apply(config)
             _log.info("configuration applied", extra={"tools": len(config.tools)})
 

@@ -61,6 +61,7 @@ class Provisioner:
         downloader: Downloader,
         workspace: Workspace,
         path: str,
+        image_path: str,
         surroundings: Callable[[], Surroundings],
     ) -> None:
         self._store = store
@@ -68,12 +69,13 @@ class Provisioner:
         self._downloader = downloader
         self._workspace = workspace
         self._path = path
+        self._image_path = image_path
         self._surroundings = surroundings
         self._one_at_a_time = asyncio.Lock()
 
     def which(self, program: str) -> str | None:
-        """A program on the proxy's PATH."""
-        return shutil.which(program, path=self._path)
+        """A program of the image; what is installed below /tools is another place."""
+        return shutil.which(program, path=self._image_path)
 
     async def provide(self, name: str, found: Found) -> Program:
         """The program of `found`, which is installed if it has to be. Raises InstallError."""

@@ -109,7 +109,7 @@ def _environment(index: Index, cache: Path, path: str) -> dict[str, str]:
     return {
         "PATH": path,
         "npm_config_cache": str(cache),
-        "npm_config_globalconfig": "/dev/null",
+        "npm_config_globalconfig": str(cache / "no-global-config"),  # must not be the same file as the other
         "npm_config_userconfig": str(rc) if rc else "/dev/null",
         **({"npm_config_registry": index.npm_registry} if index.npm_registry else {}),
         **({"NODE_EXTRA_CA_CERTS": str(authority), "npm_config_cafile": str(authority)} if authority else {}),
