@@ -1,0 +1,308 @@
+"""MCP servers to put behind the proxy: by HTTP in this process, by stdio as a script. Both eras.
+
+They are small but honest: they check what the specification tells a server to check, and remember every request.
+"""
+
+import contextlib
+import json
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+META = "io.modelcontextprotocol/"
+ECHO: dict[str, Any] = {
+    "name": "echo",
+    "description": "Say it again.",
+    "inputSchema": {"type": "object", "properties": {"text": {"type": "string", "x-mcp-header": "Text"}}},
+}
+SLOW: dict[str, Any] = {"name": "slow", "description": "Take a while.", "inputSchema": {"type": "object"}}
+
+
+@dataclass
+class Behaviour:
+    """What a server is and does; changed by tests while it runs."""
+
+    era: str = "modern"
+    tools: list[dict[str, Any]] = field(default_factory=lambda: [ECHO, SLOW])
+    token: str = ""
+    black_hole: bool = False
+    page_size: int = 50
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    hold: threading.Event = field(default_factory=threading.Event)
+    failure: dict[str, Any] | None = None
+    changed: threading.Event = field(default_factory=threading.Event)
+    sessions: set[str] = field(default_factory=set)
+
+    def discover(self) -> dict[str, Any]:
+        capabilities = {"tools": {"listChanged": True}}
+        return {"supportedVersions": ["2026-07-28"], "capabilities": capabilities, "ttlMs": 0, "cacheScope": "private"}
+
+    def list_tools(self, params: dict[str, Any]) -> dict[str, Any]:
+        start = int(params.get("cursor", 0))
+        page: dict[str, Any] = {"tools": self.tools[start : start + self.page_size]}
+        if start + self.page_size < len(self.tools):
+            page["nextCursor"] = str(start + self.page_size)
+        return page
+
+    def call(self, params: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(params)
+        arguments = params.get("arguments", {})
+        if params["name"] == "slow":
+            self.hold.wait(30)
+        if arguments.get("ask") and "inputResponses" not in params:
+            wanted = {
+                "method": "elicitation/create",
+                "params": {"mode": "form", "message": "Which?", "requestedSchema": {}},
+            }
+            return {"resultType": "input_required", "inputRequests": {"k": wanted}, "requestState": "state-1"}
+        text = json.dumps(
+            {"text": arguments.get("text"), "state": params.get("requestState"), "got": params.get("inputResponses")}
+        )
+        return {"content": [{"type": "text", "text": text}], "structuredContent": {"echo": arguments.get("text")}}
+
+
+class UpstreamServer:
+    """A server at `url`, which can be stopped and started again on the same port."""
+
+    def __init__(self, **behaviour: Any) -> None:
+        self.behaviour = Behaviour(**behaviour)
+        self._server: ThreadingHTTPServer | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}/mcp"
+
+    def start(self) -> None:
+        handler = type("Handler", (_Handler,), {"behaviour": self.behaviour})
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
+        self._server.daemon_threads = True
+        self._port = int(self._server.server_address[1])
+        self._connections: list[Any] = []
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        assert self._server is not None
+        self._server.shutdown()
+        self._server.server_close()
+        for connection in _Handler.open_connections.pop(self._port, []):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.behaviour.hold.set()
+        self.behaviour.sessions.clear()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    behaviour: Behaviour
+    open_connections: dict[int, list[Any]] = {}
+
+    def setup(self) -> None:
+        super().setup()
+        self.open_connections.setdefault(int(self.server.server_address[1]), []).append(self.connection)
+
+    def do_GET(self) -> None:
+        self._empty(405)
+
+    def do_DELETE(self) -> None:
+        self._empty(405)
+
+    def do_POST(self) -> None:
+        behaviour = self.behaviour
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        behaviour.requests.append(body)
+        behaviour.headers.append(dict(self.headers.items()))
+        if behaviour.black_hole:
+            time.sleep(30)
+        if behaviour.token and self.headers.get("Authorization") != f"Bearer {behaviour.token}":
+            self._empty(401)
+        elif behaviour.era == "modern":
+            self._modern(body)
+        else:
+            self._legacy(body)
+
+    def _modern(self, body: dict[str, Any]) -> None:
+        params = body.get("params", {})
+        meta = params.get("_meta", {})
+        if body["method"] == "initialize" or META + "protocolVersion" not in meta:
+            self._error(body, 400, -32602, "_meta is missing")
+        elif (
+            self.headers.get("Mcp-Method") != body["method"] or self.headers.get("MCP-Protocol-Version") != "2026-07-28"
+        ):
+            self._error(body, 400, -32020, "headers")
+        elif body["method"] == "server/discover":
+            self._result(body, self.behaviour.discover())
+        elif body["method"] == "tools/list":
+            self._result(body, {**self.behaviour.list_tools(params), "ttlMs": 0, "cacheScope": "private"})
+        elif body["method"] == "tools/call":
+            self._call(body, params, meta)
+        elif body["method"] == "subscriptions/listen":
+            self._listen(body)
+        else:
+            self._error(body, 404, -32601, "Method not found")
+
+    def _call(self, body: dict[str, Any], params: dict[str, Any], meta: dict[str, Any]) -> None:
+        if self.headers.get("Mcp-Name") != params["name"]:
+            self._error(body, 400, -32020, "name")
+        elif self.behaviour.failure is not None:
+            self._send(400, {"jsonrpc": "2.0", "id": body["id"], "error": self.behaviour.failure})
+        elif "progressToken" in meta:
+            self._begin_stream()
+            for progress in (1, 2, 3):
+                told = {"progressToken": meta["progressToken"], "progress": progress, "total": 3}
+                self._event({"jsonrpc": "2.0", "method": "notifications/progress", "params": told})
+                time.sleep(0.08)
+            self._event(
+                {
+                    "jsonrpc": "2.0",
+                    "id": body["id"],
+                    "result": {"resultType": "complete", **self.behaviour.call(params)},
+                }
+            )
+            self.close_connection = True
+        else:
+            self._result(body, self.behaviour.call(params))
+
+    def _listen(self, body: dict[str, Any]) -> None:
+        meta = {META + "subscriptionId": body["id"]}
+        self._begin_stream()
+        acknowledged = {"notifications": {"toolsListChanged": True}, "_meta": meta}
+        self._event({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": acknowledged})
+        while self.behaviour.changed.wait(30):
+            self.behaviour.changed.clear()
+            self._event({"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {"_meta": meta}})
+
+    def _legacy(self, body: dict[str, Any]) -> None:
+        session = self.headers.get("Mcp-Session-Id")
+        if body.get("method") == "initialize":
+            session = f"s{len(self.behaviour.sessions)}-{time.monotonic_ns()}"
+            self.behaviour.sessions.add(session)
+            result = {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "x", "version": "1"},
+            }
+            self._send(200, {"jsonrpc": "2.0", "id": body["id"], "result": result}, {"Mcp-Session-Id": session})
+        elif session is None:
+            self._error(body, 400, -32000, "Bad Request: no session")
+        elif session not in self.behaviour.sessions:
+            self._empty(404)
+        elif "id" not in body:
+            self._empty(202)
+        elif body["method"] == "tools/list":
+            self._result(body, self.behaviour.list_tools(body.get("params", {})), modern=False)
+        elif body["method"] == "tools/call":
+            self._result(body, self.behaviour.call(body["params"]), modern=False)
+        else:
+            self._error(body, 200, -32601, "Method not found")
+
+    def _result(self, body: dict[str, Any], result: dict[str, Any], *, modern: bool = True) -> None:
+        kind = {"resultType": "complete"} if modern else {}
+        self._send(200, {"jsonrpc": "2.0", "id": body["id"], "result": {**kind, **result}})
+
+    def _error(self, body: dict[str, Any], status: int, code: int, text: str) -> None:
+        self._send(status, {"jsonrpc": "2.0", "id": body.get("id"), "error": {"code": code, "message": text}})
+
+    def _send(self, status: int, message: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        content = json.dumps(message).encode()
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(content)),
+            **(headers or {}),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _empty(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _begin_stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b": hello\r\nid: 0\r\ndata:\r\n\r\n")
+
+    def _event(self, message: dict[str, Any]) -> None:
+        self.wfile.write(f"event: message\ndata: {json.dumps(message)}\n\n".encode())
+        self.wfile.flush()
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (ConnectionError, TimeoutError, ValueError, OSError):
+            self.close_connection = True
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        except (ConnectionError, ValueError, OSError):
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
+        """Quiet."""
+
+
+STDIO_SERVER = (
+    f"#!{sys.executable}\n"
+    + """
+import json, os, subprocess, sys, time
+era = sys.argv[1]
+if era == "dies-early": sys.exit("cannot start: no such thing")
+def say(message): print(json.dumps(message), flush=True)
+print("this line is not MCP", flush=True)
+print("a word on stderr", file=sys.stderr, flush=True)
+if "--child" in sys.argv: subprocess.Popen(["sleep", "2222"], start_new_session=True)
+tools = [{"name": name, "inputSchema": {"type": "object"}} for name in ("echo", "die", "pid", "big", "grow")]
+for line in sys.stdin:
+    m = json.loads(line)
+    method, params, i = m.get("method"), m.get("params", {}), m.get("id")
+    def result(value): say({"jsonrpc": "2.0", "id": i, "result": value})
+    def error(code): say({"jsonrpc": "2.0", "id": i, "error": {"code": code, "message": "no"}})
+    with open("seen", "a") as f: f.write(line)
+    if method is None or i is None: continue
+    if method == "server/discover":
+        if era == "modern": result({"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": True}}, "ttlMs": 0, "cacheScope": "private"})
+        elif era == "dies": os._exit(3)
+        elif era != "silent": error(-32601)
+    elif method == "initialize":
+        if era == "modern": error(-32601)
+        else: result({"protocolVersion": "2025-06-18", "capabilities": {"tools": {"listChanged": True}}, "serverInfo": {"name": "s", "version": "1"}})
+    elif method == "tools/list": result({"resultType": "complete", "tools": tools, "ttlMs": 0, "cacheScope": "private"})
+    elif method == "subscriptions/listen":
+        say({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": {"notifications": {"toolsListChanged": True}, "_meta": {"io.modelcontextprotocol/subscriptionId": i}}})
+        listening = i
+    elif method == "tools/call":
+        if params["name"] == "die": os._exit(9)
+        if params["name"] == "grow":
+            tools.append({"name": "grown", "inputSchema": {"type": "object"}})
+            meta = {"_meta": {"io.modelcontextprotocol/subscriptionId": listening}} if era == "modern" else {}
+            say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": meta})
+        token = params.get("_meta", {}).get("progressToken")
+        if token is not None: say({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": 0.5}})
+        text = str(os.getpid()) if params["name"] == "pid" else "x" * 300000 if params["name"] == "big" else json.dumps(params.get("arguments"))
+        result({"resultType": "complete", "content": [{"type": "text", "text": text}]})
+    else: error(-32601)
+"""
+)
