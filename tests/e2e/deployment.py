@@ -1,0 +1,77 @@
+"""The operator in the cluster, as deploy/overlays/test deploys it."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import yaml
+from e2e.place import ROOT, Site
+from e2e.waiting import eventually
+
+OVERLAY = ROOT / "deploy" / "overlays" / "test"
+NAMESPACE = "agentberth-system"
+DEPLOYMENT = "agentberth-operator"
+
+
+def deploy_operator(site: Site, folder: Path) -> None:
+    """`kubectl apply -k`, and waits until the operator of this very overlay is ready."""
+    kustomization = OVERLAY if site.own else write_overlay(site, folder)
+    site.kubectl.run("apply", "-k", str(kustomization))
+    # An image may have changed under its tag: a restart is what a person would do then, too.
+    site.kubectl.run("rollout", "restart", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE)
+    site.kubectl.run("rollout", "status", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE, "--timeout=80s")
+    eventually(lambda: len(operator_pods(site)) == 1, what="the former operator is gone")
+
+
+def operator_pods(site: Site) -> list[str]:
+    """Names of the operator's Pods."""
+    pods = site.kubectl.list("pods", NAMESPACE, f"app.kubernetes.io/name={DEPLOYMENT}")
+    return [pod["metadata"]["name"] for pod in pods]
+
+
+def kill_operator(site: Site) -> None:
+    """SIGKILL for the operator's process where it runs on this machine; elsewhere its Pod is deleted by force."""
+    pods = site.kubectl.list("pods", NAMESPACE, f"app.kubernetes.io/name={DEPLOYMENT}")
+    if not site.own:
+        names = [pod["metadata"]["name"] for pod in pods]
+        site.kubectl.run("delete", "pod", "-n", NAMESPACE, *names, "--grace-period=0", "--force", "--wait=false")
+        return
+    for pod in pods:
+        (container,) = pod["status"]["containerStatuses"]
+        for pid in processes_of(container["containerID"].rpartition("/")[2]):
+            os.kill(pid, signal.SIGKILL)
+
+
+def processes_of(container: str) -> list[int]:
+    """Processes of this machine that are in a container, by its id."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):
+            if folder.name.isdigit() and container in (folder / "cgroup").read_text():
+                found.append(int(folder.name))
+    return found
+
+
+def write_overlay(site: Site, folder: Path) -> Path:
+    """An overlay over the test overlay, with the images of another cluster."""
+    platform = yaml.safe_load((OVERLAY / "platform.yaml").read_text())
+    platform["images"]["initenv"] = site.images.initenv
+    for runtime in ("python", "nodejs"):
+        platform["runtimes"][runtime]["image"] = getattr(site.images, runtime)
+    (folder / "platform.yaml").write_text(yaml.safe_dump(platform))
+    name, _, tag = site.images.operator.rpartition(":")
+    overlay = {
+        "resources": [os.path.relpath(OVERLAY, folder.resolve())],
+        "images": [{"name": "localhost/agent-operator", "newName": name, "newTag": tag}],
+        "configMapGenerator": [
+            {
+                "name": "agentberth-platform",
+                "namespace": NAMESPACE,
+                "behavior": "replace",
+                "files": ["platform.yaml"],
+            }
+        ],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    return folder

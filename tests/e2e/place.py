@@ -1,0 +1,117 @@
+"""Where the tests run: the cluster that KUBECONFIG names, else a node on this machine; and the images they use there.
+
+| variable | meaning | default |
+|---|---|---|
+| `KUBECONFIG` | the cluster; without it, hack/testcluster starts a node (root) | |
+| `AGENTBERTH_E2E_HOST` | an address of this machine that Pods reach, for the tests' own servers | the node's |
+| `AGENTBERTH_E2E_OPERATOR`, `AGENTBERTH_E2E_INITENV` | images of the platform that the cluster can pull | built here |
+| `AGENTBERTH_E2E_PYTHON`, `AGENTBERTH_E2E_NODEJS` | images of the runtimes, `{version}` in them | built here |
+| `AGENTBERTH_E2E_NGINX` | an nginx image | built here |
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from e2e.kubectl import Kubectl
+
+ROOT = Path(__file__).parents[2]
+NODE_HOST = "10.89.0.254"
+PYTHON_BASE = "localhost/agentberth-base-python:3.13"
+_ARCHIVE = re.compile(r", archive (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Images:
+    """What Pods are made of."""
+
+    operator: str = "localhost/agent-operator:dev"
+    initenv: str = "localhost/agent-initenv:dev"
+    python: str = "localhost/agentberth-base-python:{version}"
+    nodejs: str = "localhost/agentberth-base-nodejs:{version}"
+    nginx: str = "localhost/nginx:1.26"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cluster with everything the tests need of it. `host` is this machine as Pods see it."""
+
+    kubectl: Kubectl
+    images: Images
+    host: str
+    own: bool
+    """Whether it is the node of this machine, whose images deploy/overlays/test names."""
+
+
+@contextmanager
+def open_site(environ: Mapping[str, str]) -> Iterator[Site]:
+    """The site for one session."""
+    given = environ.get("KUBECONFIG")
+    if given:
+        host = _wanted(environ, "HOST")
+        images = Images(**{part: _wanted(environ, part.upper()) for part in Images.__dataclass_fields__})
+        yield Site(Kubectl(_kubectl(), Path(given)), images, host, own=False)
+        return
+    _require_node_host()
+    archives = _build_images()
+    was_up = subprocess.run([_hack("testcluster/status")], capture_output=True, check=False).returncode == 0
+    _run("testcluster/up", *(() if was_up else ("--owner-pid", str(os.getpid()))))
+    try:
+        _run("testcluster/load", *archives)
+        kubeconfig = Path(_run("testcluster/kubeconfig").strip())
+        yield Site(Kubectl(_kubectl(), kubeconfig), Images(), NODE_HOST, own=True)
+    finally:
+        if not was_up:
+            _run("testcluster/down")
+
+
+def _build_images() -> list[str]:
+    said = _run("images/base", "python", "nodejs", "nginx")
+    said += _run("images/build", "--tag", "dev", "--base", PYTHON_BASE, "operator", "initenv")
+    return _ARCHIVE.findall(said)
+
+
+def _require_node_host() -> None:
+    lacking = [name for name in ("buildah", "containerd", "kubectl") if not shutil.which(name)]
+    if os.geteuid() != 0 or lacking:
+        cause = f"{', '.join(lacking)} not installed" if lacking else "not root"
+        give_up(f"e2e tests need KUBECONFIG, or root and what hack/testcluster/bootstrap installs: {cause}")
+
+
+def give_up(cause: str) -> None:
+    """Ends the tests that need what is not here: an error in CI, a skip that names the cause elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(cause, pytrace=False)
+    pytest.skip(cause)
+
+
+def _wanted(environ: Mapping[str, str], name: str) -> str:
+    variable = f"AGENTBERTH_E2E_{name}"
+    if not environ.get(variable):
+        pytest.fail(f"KUBECONFIG is set, and {variable} is not: tests/e2e/place.py lists what is needed", pytrace=False)
+    return environ[variable]
+
+
+def _kubectl() -> str:
+    found = shutil.which("kubectl")
+    if found is None:
+        give_up("e2e tests need kubectl on the PATH")
+    return str(found)
+
+
+def _hack(command: str) -> str:
+    return str(ROOT / "hack" / command)
+
+
+def _run(command: str, *arguments: str) -> str:
+    """Runs a command of hack/ with what it says on the terminal. Fails the tests when it fails."""
+    done = subprocess.run([_hack(command), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.fail(f"hack/{command} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}", pytrace=False)
+    return done.stdout

@@ -1,0 +1,131 @@
+"""The plan's step 2 with real Pods: shared volume, init container, variables, packages, glue, code."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from contract.initenv.git_server import GitServer, Repository
+from e2e.agents import KINDS, Kind
+from e2e.kubectl import Document, KubectlError
+from e2e.place import Site
+from e2e.yard import Agent, Yard
+
+pytestmark = pytest.mark.step2
+
+RESTRICTED = {"profile": "restricted"}
+GREETING = {"path": "greeting.txt", "content": "ahoy\n"}
+
+
+def moored(yard: Yard, site: Site, kind: Kind, environment: Document) -> Agent:
+    """An agent of that kind, running."""
+    agent = yard.create(f"{kind.name}-agent", kind.spec(yard, site.images, environment), security=RESTRICTED)
+    agent.wait_phase("Running")
+    return agent
+
+
+def mounts(container: Document) -> dict[str, bool]:
+    """Whether each mounted volume is read-only there, by name."""
+    return {mount["name"]: mount.get("readOnly", False) for mount in container["volumeMounts"]}
+
+
+def test_should_create_shared_volume(restricted: Yard, site: Site, kind: Kind) -> None:
+    agent = moored(restricted, site, kind, {"volume": {"sizeLimit": "64Mi"}, "files": [GREETING]})
+
+    spec = agent.pod()["spec"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes["shared"]["emptyDir"] == {"sizeLimit": "64Mi"}
+    assert mounts(spec["initContainers"][0])["shared"] is False
+    assert mounts(spec["containers"][0])["shared"] is True
+    assert agent.run("cat", "/shared/greeting.txt") == "ahoy\n"
+    with pytest.raises(KubectlError, match="Read-only file system"):
+        agent.run("touch", "/shared/mine")
+
+
+def test_should_execute_init_container_before_main_container(restricted: Yard, site: Site, kind: Kind) -> None:
+    setup = {"name": "mark", "command": ["sh", "-c", "date +%s > /shared/prepared-at"]}
+    agent = moored(restricted, site, kind, {"files": [GREETING], "setup": [setup]})
+
+    status = agent.pod()["status"]
+    (init,), (main,) = status["initContainerStatuses"], status["containerStatuses"]
+    ended, started = init["state"]["terminated"], main["state"]["running"]
+    assert (init["name"], ended["exitCode"]) == ("initenv", 0)
+    assert datetime.fromisoformat(ended["finishedAt"]) <= datetime.fromisoformat(started["startedAt"])
+    prepared_at = int(agent.run("cat", "/shared/prepared-at"))
+    assert prepared_at <= datetime.fromisoformat(started["startedAt"]).timestamp()
+    assert agent.run("cat", "/shared/greeting.txt") == "ahoy\n"
+    assert agent.condition("WorkspacePrepared")["reason"] == "Prepared"
+
+
+def test_should_inject_environment_variables(restricted: Yard, site: Site, kind: Kind) -> None:
+    restricted.secret("greetings", {"word": "ahoy"})
+    variables = [
+        {"name": "GREETING", "valueFrom": {"secretKeyRef": {"name": "greetings", "key": "word"}}},
+        {"name": "HARBOUR", "value": "Kiel"},
+        {"name": "MY_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    ]
+    agent = moored(restricted, site, kind, {"variables": variables})
+
+    assert agent.said()["greeting"] == "ahoy"
+    environment = dict(line.split("=", 1) for line in agent.run("env").splitlines() if "=" in line)
+    assert environment["HARBOUR"] == "Kiel"
+    assert environment["MY_POD"] == agent.pod()["metadata"]["name"]
+    assert environment["AGENT_NAME"] == f"{kind.name}-agent"
+    assert environment["AGENT_NAMESPACE"] == restricted.namespace
+
+
+@pytest.mark.usefixtures("indexes")
+def test_should_install_sdks(restricted: Yard, site: Site, kind: Kind) -> None:
+    agent = moored(restricted, site, kind, {"sdk": kind.sdk(kind.package)})
+
+    assert agent.said()["package"] == "1.2.0"
+    folder = {"python": "/shared/sdk/python", "nodejs": "/shared/sdk/nodejs/node_modules"}[kind.runtime]
+    installed = agent.run("ls", folder).split()
+    assert {"python": {"berth_sdk.py", "berth_core.py"}, "nodejs": {"berth-sdk"}}[kind.runtime] <= set(installed)
+    assert "packages" in agent.condition("WorkspacePrepared")["message"]
+
+
+def test_should_inject_glue_code(restricted: Yard, site: Site, kind: Kind) -> None:
+    name, content = kind.glue
+    environment = {"files": [{"path": name, "content": content}], "glueCode": {"source": f"/shared/{name}"}}
+    agent = moored(restricted, site, kind, environment)
+
+    assert agent.said()["glued"] == "before the first line"
+    assert agent.run("cat", f"/shared/{name}") == content
+
+
+@pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.name)
+def test_code_comes_from_a_git_server(
+    restricted: Yard, site: Site, kind: Kind, git_server: GitServer, git_folder: Path
+) -> None:
+    repository = Repository(git_folder / "harbour")
+    pinned = repository.commit(**{f"src/{name}": content for name, content in kind.files().items()})
+    repository.commit(**{f"src/{name}": "a later, broken version (" for name in kind.files()})
+    source = {"type": "git", "repository": git_server.url("harbour"), "revision": pinned, "path": "/src"}
+    code = {"type": "code", "code": {"runtime": kind.runtime, "source": source}}
+
+    agent = restricted.create("from-git", code, security=RESTRICTED)
+
+    agent.wait_phase("Running")
+    assert agent.said() == {"glued": None, "greeting": None, "package": None}
+    (file,) = kind.files()
+    assert agent.run("cat", f"/shared/code/{file}") == kind.files()[file]
+
+
+@pytest.mark.usefixtures("indexes")
+@pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.name)
+def test_a_missing_package_is_named_with_a_cure_and_an_edit_mends_it(restricted: Yard, site: Site, kind: Kind) -> None:
+    wrong = kind.sdk("no-such-package")
+    agent = restricted.create("mended", kind.spec(restricted, site.images, {"sdk": wrong}), security=RESTRICTED)
+
+    failed = agent.wait_condition("WorkspacePrepared", "False", "PackageNotFound")
+
+    assert "no-such-package" in failed["message"]
+    assert "Check the spelling of the package" in failed["message"]
+    assert agent.wait_phase("Failed")["reason"] == "PackageNotFound"
+    assert not [one for one in agent.pods() if one["status"]["phase"] == "Running"]
+
+    agent.patch({"spec": {"agent": {"environment": {"sdk": {"packages": [kind.package]}}}}})
+
+    agent.wait_phase("Running")
+    assert agent.condition("WorkspacePrepared")["status"] == "True"
+    assert agent.said()["package"] == "1.2.0"
