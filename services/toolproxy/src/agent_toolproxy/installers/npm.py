@@ -109,6 +109,9 @@ def _environment(index: Index, cache: Path, path: str) -> dict[str, str]:
     return {
         "PATH": path,
         "npm_config_cache": str(cache),
+        "npm_config_fetch_retries": "2",
+        "npm_config_fetch_retry_mintimeout": "1000",  # its own default of ten seconds hides what is wrong for long
+        "npm_config_fetch_timeout": "60000",
         "npm_config_globalconfig": str(cache / "no-global-config"),  # must not be the same file as the other
         "npm_config_userconfig": str(rc) if rc else "/dev/null",
         **({"npm_config_registry": index.npm_registry} if index.npm_registry else {}),
