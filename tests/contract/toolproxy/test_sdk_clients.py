@@ -27,7 +27,6 @@ NODE = "22.23.3"  # the Inspector wants a newer one than Debian has
 CA_FILES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 
 
-
 def everything(name: str, source: str, *arguments: str) -> dict[str, Any]:
     custom = {"name": name, "source": source, "arguments": list(arguments), "exclude": ["toggle-*", "gzip-*"]}
     return {"name": name, "custom": custom}
