@@ -26,6 +26,7 @@ from agent_operator.kube import (
     Runtime,
     Settings,
     Stores,
+    WatchSettings,
     open_access,
 )
 from agent_operator.platform import read_platform
@@ -50,7 +51,11 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
     metrics = Metrics(registry)
     telemetry_on = start_telemetry(settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s)
     access = await open_access()
-    async with telemetry_on as telemetry, ReportReader() as reports, Client(access, user_agent=NAME) as client:
+    async with (
+        telemetry_on as telemetry,
+        ReportReader(refresh_s=settings.report_refresh_s) as reports,
+        Client(access, user_agent=NAME) as client,
+    ):
         stores = Stores(sources.ALL, namespaces=settings.namespaces)
         recorder = EventRecorder(client, controller=FIELD_MANAGER, instance=instance)
         reconciler = Reconciler(client, stores, recorder, reports, platform=platform, resync_s=settings.resync_s)
@@ -84,7 +89,8 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
 
         runtime = Runtime(
             client, stores, controllers=[controller], elector=elector, recorder=recorder,
-            operations=operations, metrics=metrics, drain_s=settings.drain_s,
+            operations=operations, metrics=metrics, watch_settings=WatchSettings(silence_s=settings.watch_silence_s),
+            drain_s=settings.drain_s,
         )  # fmt: skip
         await runtime.run(stop)
 

@@ -36,7 +36,7 @@ from agent_operator.kube import (
 from agent_operator.podfaults import is_starting, newest
 from agent_operator.progress import LastRun, Progress, of_deployment, of_job, of_schedule, suspended
 from agent_operator.reports import ReportReader
-from agent_operator.sidecars import CHECK_S, look
+from agent_operator.sidecars import look
 from agent_operator.sources import AGENT_TYPES, AGENTS, DEPLOYED, PODS_OF_AGENTS, RUNS, AgentObject, PodObject
 from agent_operator.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.summary import Seen, hold_status, invalid_status, status_of
@@ -139,7 +139,7 @@ class Reconciler:
         """Nothing in the cluster changes when a report does, or when a volume cannot be mounted."""
         if _is_stuck(seen) or (seen.pods and not seen.sidecars.settled):
             return LOOK_AGAIN_S
-        return min(self._resync_s, CHECK_S) if seen.sidecars.verdicts else self._resync_s
+        return min(self._resync_s, self._reports.refresh_s) if seen.sidecars.verdicts else self._resync_s
 
     def _parse(self, obj: AgentObject) -> Parsed | Finding:
         """The spec as the API's models see it: an object may be older than the rules that would refuse it."""

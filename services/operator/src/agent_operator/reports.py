@@ -44,7 +44,7 @@ class ReportReader:
         self, *, timeout_s: float = 2.0, refresh_s: float = 300.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._timeout_s = timeout_s
-        self._refresh_s = refresh_s
+        self.refresh_s = refresh_s
         self._clock = clock
         self._known: OrderedDict[tuple[str, int], _Remembered] = OrderedDict()
         self._session: aiohttp.ClientSession | None = None
@@ -79,7 +79,7 @@ class ReportReader:
 
     def _age_limit_s(self, *, ready: bool) -> float:
         """What is not ready yet is looked at again sooner: an error there is what the user waits for."""
-        return self._refresh_s if ready else min(self._refresh_s, 10.0)
+        return self.refresh_s if ready else min(self.refresh_s, 10.0)
 
     async def _fetch(self, address: str, port: int, model: type[R]) -> Answer[R]:
         if self._session is None:

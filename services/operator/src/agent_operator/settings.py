@@ -23,5 +23,12 @@ class OperatorSettings(ServiceSettings):
     )
     workers: int = setting(32, "AgentTypes reconciled at once.", at_least=1, at_most=256)
     resync_s: float = setting(600, "Seconds after which an AgentType is looked at unasked.", at_least=1, at_most=86400)
+    watch_silence_s: float = setting(
+        70, "Seconds without a byte after which a watch counts as dead; the server says something every 60.",
+        at_least=1, at_most=600,
+    )  # fmt: skip
+    report_refresh_s: float = setting(
+        300, "Seconds after which a sidecar's report is read again.", at_least=1, at_most=86400
+    )
     reconcile_timeout_s: float = setting(60, "Longest time of one reconcile.", at_least=1, at_most=600)
     drain_s: float = setting(20, "Time for running reconciles to end after SIGTERM.", at_least=0, at_most=600)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, ConditionType, Reason
@@ -13,8 +13,6 @@ from agent_operator.reports import Answer, ReportReader
 from agent_operator.sources import PodObject
 
 Plain = dict[str, Any]
-
-CHECK_S: Final = 300.0
 
 
 @dataclass(frozen=True)

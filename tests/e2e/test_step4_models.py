@@ -1,0 +1,115 @@
+"""The plan's step 4, its model half, with real Pods: failover between providers, and keys out of the agent's reach."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from e2e.agents import PYTHON_VERSION
+from e2e.place import Site
+from e2e.waiting import eventually
+from e2e.yard import Agent, Yard
+
+pytestmark = pytest.mark.step4
+
+CANARY = "sk-canary-4f1d9c0b7a"
+
+ASKER = (Path(__file__).parent / "asker.py").read_text()
+
+
+@pytest.fixture
+def cloud(site: Site, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Two providers on this machine: one is overloaded, the other answers whoever has the key. Name -> base URL."""
+    scripts: dict[str, dict[str, Any]] = {
+        "primary": {"replies": [{"status": 529}]},
+        "backup": {"keys": [CANARY], "replies": [{"text": "ahoy from the backup"}]},
+    }
+    running = [(name, _start(script, site.host, tmp_path / f"{name}.yaml")) for name, script in scripts.items()]
+    try:
+        yield {name: f"http://{site.host}:{_port(process)}/v1" for name, process in running}
+    finally:
+        for _, process in running:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+def _start(script: dict[str, Any], host: str, file: Path) -> subprocess.Popen[str]:
+    file.write_text(yaml.safe_dump(script))
+    program = Path(sys.executable).parent / "agent-llmgateway"
+    command = [str(program), "mock", "--script", str(file), "--host", host, "--port", "0"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _port(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    return int(line.strip().removesuffix("/v1").rpartition(":")[2])
+
+
+def asker(yard: Yard, site: Site, cloud: dict[str, str]) -> Agent:
+    """An agent with both providers, the overloaded one first; their keys are in Secrets."""
+    yard.secret("primary-key", {"key": f"{CANARY}-primary"})
+    yard.secret("backup-key", {"key": CANARY})
+    providers = [
+        {
+            "name": name,
+            "type": "openai-compatible",
+            "credentialsSecret": f"{name}-key",
+            "config": {"baseUrl": url, "model": "mock"},
+        }
+        for name, url in cloud.items()
+    ]
+    image = site.images.python.format(version=PYTHON_VERSION)
+    hunted = [{"name": "HUNTED", "value": CANARY[::-1]}]
+    agent = {"image": image, "command": ["python", "-c", ASKER], "environment": {"variables": hunted}}
+    return yard.create("asker", agent, llm={"providers": providers}, security={"profile": "restricted"})
+
+
+def test_should_answer_from_the_backup_when_the_primary_fails(
+    restricted: Yard, site: Site, cloud: dict[str, str]
+) -> None:
+    agent = asker(restricted, site, cloud)
+    agent.wait_phase("Running")
+
+    said = agent.said()
+    assert (said["text"], said["by"]) == ("ahoy from the backup", "backup")
+    agent.wait_condition("GatewayReady", "True", "Ready")
+
+
+def test_should_keep_the_keys_out_of_the_agents_reach(restricted: Yard, site: Site, cloud: dict[str, str]) -> None:
+    agent = asker(restricted, site, cloud)
+    agent.wait_phase("Running")
+
+    said = agent.said()
+    assert said["text"] == "ahoy from the backup"  # the very key that is looked for was used
+    assert said["found"] == []
+    assert said["pids"] == ["1"]  # no other container's processes are in sight
+    spec = agent.pod()["spec"]
+    assert CANARY not in str(agent.document())
+    (main,) = spec["containers"]
+    secrets = {volume["name"] for volume in spec["volumes"] if "secret" in volume}
+    assert secrets
+    assert not secrets & {mount["name"] for mount in main["volumeMounts"]}
+    (gateway,) = spec["initContainers"]
+    assert secrets <= {mount["name"] for mount in gateway["volumeMounts"]}
+    assert CANARY not in agent.log("llmgateway")
+
+
+def test_should_show_in_the_status_who_answers(restricted: Yard, site: Site, cloud: dict[str, str]) -> None:
+    agent = asker(restricted, site, cloud)
+    agent.wait_phase("Running")
+    agent.said()
+
+    status = eventually(
+        lambda: agent.status() if (agent.status().get("llmStatus") or {}).get("answering") == "backup" else None,
+        what="llmStatus names the backup",
+        explain=agent.explain,
+    )
+
+    primary = status["llmStatus"]["providers"]["primary"]
+    assert primary["failures"] >= 1
+    assert "529" in primary["lastError"] or primary["lastError"]
+    assert CANARY not in str(status)
