@@ -7,6 +7,7 @@ operations. Lists whose items have a known key are maps, all others are atomic, 
 import itertools
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +116,7 @@ class FakeStorage:
         namespace, name = manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
         if self.has(plural, namespace, name):
             raise StatusError(409, "AlreadyExists", f'{plural} "{name}" already exists')
-        flat = flatten(user_part(manifest))
+        flat = flatten(user_part(manifest)) | self._defaults(plural, manifest)
         self._insert(plural, namespace, name, flat, (manager, "Update", ""))
         return self._changed("ADDED", plural, kind, (namespace, name))
 
@@ -126,6 +127,7 @@ class FakeStorage:
         owner = (manager, "Apply", "")
         if not self.has(plural, *key):
             self._insert(plural, *key, flat, owner)
+            self._stored(plural, *key).fields |= self._defaults(plural, manifest)
             return self._changed("ADDED", plural, kind, key)
         stored = self._stored(plural, *key)
         sent = manifest["metadata"].get("resourceVersion")
@@ -141,6 +143,7 @@ class FakeStorage:
                 stored.fields.pop(path, None)
         self._set(stored, flat, taken, owner)
         stored.owners[owner] = set(flat)
+        stored.fields = self._defaults(plural, unflatten(stored.fields)) | stored.fields
         return self._changed_if(before, plural, kind, key)
 
     def merge(
@@ -148,6 +151,8 @@ class FakeStorage:
     ) -> Json:
         current = self.render(plural, kind, key)
         wanted = _merged(current, {"status": patch.get("status")} if subresource == "status" else patch)
+        if "managedFields" in (patch.get("metadata") or {}):
+            return self._rewrite_owners(plural, kind, key, wanted["metadata"])
         return self.replace(plural, kind, wanted, manager, subresource=subresource, locked=False)
 
     def replace(
@@ -191,7 +196,22 @@ class FakeStorage:
         self.compacted = self.version
         self.history.clear()
 
+    def _rewrite_owners(self, plural: str, kind: tuple[str, str], key: tuple[str, str], metadata: Json) -> Json:
+        stored = self._stored(plural, *key)
+        if metadata["resourceVersion"] != stored.system["resourceVersion"]:
+            raise StatusError(409, "Conflict", "the object has been modified")
+        stored.owners = {
+            (entry["manager"], entry["operation"], entry.get("subresource", "")): set(_paths(entry["fieldsV1"]))
+            for entry in metadata["managedFields"]
+        }
+        return self._changed("MODIFIED", plural, kind, key)
+
     # inside
+
+    def _defaults(self, plural: str, manifest: Json) -> dict[Path, Json]:
+        """A create owns defaults, an apply does not."""
+        missing = plural == "deployments" and "replicas" not in (manifest.get("spec") or {})
+        return {("f:spec", "f:replicas"): 1} if missing else {}
 
     def _stored(self, plural: str, namespace: str, name: str) -> Stored:
         stored = self.objects.get((plural, namespace, name))
@@ -257,6 +277,11 @@ class FakeStorage:
             entry = {"manager": manager, "operation": operation, "apiVersion": api_version, "fieldsV1": tree}
             entries.append({**entry, "subresource": subresource} if subresource else entry)
         return entries
+
+
+def _paths(tree: Json, path: Path = ()) -> Iterator[Path]:
+    for part, inner in tree.items():
+        yield from _paths(inner, (*path, part)) if inner else [(*path, part)]
 
 
 def _overlap(one: Path, other: Path) -> bool:

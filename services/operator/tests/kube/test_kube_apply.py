@@ -82,11 +82,12 @@ class World:
 async def world(api: FakeApi, client: Client, maps: Source[Any] | None = None) -> AsyncIterator[World]:
     root = widgets()
     stores = Stores([root, deployments(), maps or config_maps()])
+    applier = Applier(client, stores, root=root, field_manager=MANAGER, mark=MARK)
     watchers = [Watcher(client, store, "", backoff=Backoff(initial_s=0.01)) for store in stores]
     tasks = [asyncio.create_task(watcher.run()) for watcher in watchers]
     try:
         await stores.wait_synced()
-        yield World(api, stores, Applier(client, stores, root=root, field_manager=MANAGER, mark=MARK))
+        yield World(api, stores, applier)
     finally:
         for task in tasks:
             task.cancel()
@@ -115,10 +116,14 @@ async def test_children_are_created_owned_and_marked(here: World) -> None:
     }
     assert metadata["namespace"] == "default"
     assert len(metadata["annotations"][MARK]) == 16
-    [one, two] = here.api.called("patch")
+    [one, two] = here.api.called("create")
     assert [one.plural, two.plural] == ["configmaps", "deployments"]
-    assert one.query == {"fieldManager": MANAGER, "force": "true"}
+    assert one.query == {"fieldManager": MANAGER}
     assert "status" not in two.body
+    await here.apply(config_map("c", a="2"), deployment("d"))
+    last = here.api.called("patch")[-1]
+    assert last.query == {"fieldManager": MANAGER, "force": "true"}
+    assert last.content_type == "application/apply-patch+yaml"
 
 
 async def test_nothing_is_sent_when_nothing_changes(here: World) -> None:
@@ -133,6 +138,7 @@ async def test_nothing_is_sent_when_nothing_changes(here: World) -> None:
 
 async def test_only_the_changed_child_is_sent(here: World) -> None:
     await here.apply(config_map("c", a="1"), deployment("d"))
+    await here.apply(config_map("c", a="1"), deployment("d", image="nginx:1"))
     here.api.calls.clear()
     await here.apply(config_map("c", a="1"), deployment("d", image="nginx:2"))
     assert [call.plural for call in here.api.writes()] == ["deployments"]
@@ -140,9 +146,29 @@ async def test_only_the_changed_child_is_sent(here: World) -> None:
 
 
 async def test_field_that_is_no_longer_rendered_is_removed(here: World) -> None:
+    await here.apply(config_map("c", a="1", b="2", c="3"))
     await here.apply(config_map("c", a="1", b="2"))
+    assert here.api.read(CONFIG_MAPS, "c")["data"] == {"a": "1", "b": "2"}
     await here.apply(config_map("c", a="1"))
     assert here.api.read(CONFIG_MAPS, "c")["data"] == {"a": "1"}
+    owners = {(entry["manager"], entry["operation"]) for entry in _managed(here, CONFIG_MAPS, "c")}
+    assert owners == {(MANAGER, "Apply")}
+
+
+async def test_claim_that_loses_a_race_is_tried_again(here: World) -> None:
+    await here.apply(config_map("c", a="1"))
+    here.api.fault(faults.refuse(409, "Conflict"), verb="patch", times=3)
+    await here.apply(config_map("c", a="2"))
+    assert here.api.read(CONFIG_MAPS, "c")["data"] == {"a": "2"}
+
+
+async def test_claim_that_loses_every_race_is_left_to_the_next_pass(here: World) -> None:
+    await here.apply(config_map("c", a="1"))
+    here.api.fault(faults.refuse(409, "Conflict"), verb="patch", times=4)
+    with pytest.raises(Conflict):
+        await here.apply(config_map("c", a="2"))
+    await here.apply(config_map("c", a="2"))
+    assert here.api.read(CONFIG_MAPS, "c")["data"] == {"a": "2"}
 
 
 async def test_drift_in_an_owned_field_is_undone(here: World) -> None:
@@ -172,7 +198,10 @@ async def test_what_is_not_ours_is_kept_and_causes_no_writes(here: World) -> Non
     here.api.edit(DEPLOYMENTS, "d", {"status": {"readyReplicas": 7}}, subresource="status")
     here.api.edit(DEPLOYMENTS, "d", {"metadata": {"labels": {"team": "x"}, "annotations": {"revision": "1"}}})
     await eventually(lambda: _version(here, DEPLOYMENTS, "d") == here.api.storage.version)
-    here.api.calls.clear()
+    assert (await here.apply(deployment("d"))).sent == 1  # `replicas` was ours by default, and is no longer
+    here.api.edit(DEPLOYMENTS, "d", {"spec": {"replicas": 8}})
+    here.api.edit(DEPLOYMENTS, "d", {"spec": {"replicas": 7}})
+    await eventually(lambda: _version(here, DEPLOYMENTS, "d") == here.api.storage.version)
     assert (await here.apply(deployment("d"))).sent == 0
     await here.apply(deployment("d", image="other"))
     stored = here.api.read(DEPLOYMENTS, "d")
@@ -181,17 +210,22 @@ async def test_what_is_not_ours_is_kept_and_causes_no_writes(here: World) -> Non
     assert stored["metadata"]["annotations"]["revision"] == "1"
 
 
-async def test_restarted_operator_sends_one_apply_per_shape(api: FakeApi) -> None:
+@pytest.mark.parametrize("changed", [False, True])
+async def test_restarted_operator_writes_nothing_and_reads_once_per_shape(api: FakeApi, changed: bool) -> None:
     api.create(WIDGETS, widget("w"))
     children = [config_map(f"c{number}", a=str(number)) for number in range(20)]
+    children += [deployment(f"d{number}", image=f"nginx:{number}") for number in range(20)]
     async with api.client() as client:
         async with world(api, client) as first:
+            if changed:
+                await first.apply(*[deployment(f"d{number}", image="old") for number in range(20)])
             await first.apply(*children)
         versions = [api.read(CONFIG_MAPS, name)["metadata"]["resourceVersion"] for name in api.names(CONFIG_MAPS)]
         api.calls.clear()
         async with world(api, client) as second:
             applied = await second.apply(*children)
-            assert (applied.sent, applied.unchanged) == (1, 19)
+            assert (applied.sent, applied.unchanged) == (0, 40)
+            assert len([call for call in api.called("list") if "fieldSelector" in call.query]) == 2
     assert versions == [api.read(CONFIG_MAPS, name)["metadata"]["resourceVersion"] for name in api.names(CONFIG_MAPS)]
 
 
@@ -274,7 +308,7 @@ async def test_object_of_ours_that_lost_its_label_gets_it_back(api: FakeApi) -> 
 
 async def test_object_that_goes_while_it_is_looked_at_is_tried_again(api: FakeApi) -> None:
     async with selective(api) as here:
-        api.fault(faults.refuse(409, "Conflict"), verb="patch", plural="configmaps")
+        api.fault(faults.refuse(409, "AlreadyExists"), verb="create", plural="configmaps")
         with pytest.raises(Conflict):
             await here.apply(labelled("c"))
 
@@ -290,7 +324,7 @@ async def test_orphan_that_was_applied_from_here_is_adopted(here: World) -> None
 
 @pytest.mark.parametrize("code,error", [(403, Forbidden), (422, Invalid), (404, NotFound)])
 async def test_refused_child_does_not_stop_the_others(here: World, code: int, error: type[Exception]) -> None:
-    here.api.fault(faults.refuse(code), verb="patch", plural="configmaps")
+    here.api.fault(faults.refuse(code), verb="create", plural="configmaps")
     applied = await here.apply(config_map("c"), deployment("d"))
     assert applied.sent == 1
     [refusal] = applied.refused
@@ -298,10 +332,10 @@ async def test_refused_child_does_not_stop_the_others(here: World, code: int, er
 
 
 async def test_unreachable_server_stops_at_once(here: World) -> None:
-    here.api.fault(faults.reset, verb="patch")
+    here.api.fault(faults.reset, verb="create")
     with pytest.raises(Unreachable):
         await here.apply(config_map("c"), deployment("d"))
-    assert len(here.api.called("patch")) == 1
+    assert len(here.api.called("create")) == 1
 
 
 async def test_prune_deletes_what_is_no_longer_rendered_and_only_that(here: World) -> None:
@@ -348,11 +382,22 @@ async def test_status_is_sent_only_as_far_as_it_differs(here: World) -> None:
 
 async def test_no_op_apply_counts_as_no_write(here: World) -> None:
     await here.apply(config_map("c", a="1"))
-    here.applier._ledger._by_shape.clear()
+    await here.apply(config_map("c", a="2"))
+    here.applier._ledger._by_shape[shape_of(here.applier._owned(config_map("c", a="2"), here.owner)), False] = 1
     request = here.request()
-    assert (await here.applier.apply(request, here.owner, [config_map("c", a="1")])).sent == 1
+    assert (await here.applier.apply(request, here.owner, [config_map("c", a="2")])).sent == 1
     assert request.writes.count == 0
     assert request.writes.children == 1
+
+
+async def test_applier_made_after_the_caches_were_filled_is_refused(here: World) -> None:
+    with pytest.raises(RuntimeError, match="before the Runtime runs"):
+        Applier(here.applier._client, here.stores, root=here.source(WIDGETS), field_manager="other", mark=MARK)
+
+
+def _managed(here: World, resource: Any, name: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = here.api.read(resource, name)["metadata"]["managedFields"]
+    return entries
 
 
 def _version(here: World, resource: Any, name: str) -> int:

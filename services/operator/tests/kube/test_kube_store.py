@@ -111,22 +111,27 @@ def test_managed_fields_and_last_applied_do_not_reach_the_cache() -> None:
     widget = widgets().decode(msgspec.json.encode(raw))
     assert widget.metadata.annotations == {"mine": "1"}
     assert widget.metadata.managed_fields == ()
-    assert widget.metadata.applied_fields != 0
+    assert widget.metadata.owned_fields != 0
     assert bytes(widget.spec) == b'{"size":1}'
     assert WIDGETS.api_version == "example.com/v1"
 
 
-def test_only_applied_fields_count_as_applied() -> None:
-    def digest(*entries: dict[str, Any]) -> int:
-        raw = {"metadata": {"name": "a", "managedFields": list(entries)}}
-        return int(config_maps().decode(msgspec.json.encode(raw)).metadata.applied_fields)
+def test_fields_count_as_owned_if_applied_or_set_by_our_create() -> None:
+    def meta(*entries: dict[str, Any]) -> ObjectMeta:
+        source = config_maps()
+        source.field_manager = "me"
+        made = source.decode(msgspec.json.encode({"metadata": {"name": "a", "managedFields": list(entries)}}))
+        assert isinstance(made, PartialObject)
+        return made.metadata
 
-    ours = {"operation": "Apply", "fieldsV1": {"f:data": {"f:a": {}}}}
-    status = {"operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {}}}
-    update = {"operation": "Update", "fieldsV1": {"f:data": {"f:b": {}}}}
-    assert digest() == digest(update) == digest(status) == 0
-    assert digest(ours) == digest(ours, update, status) != 0
-    assert digest(ours) != digest({"operation": "Apply", "fieldsV1": {"f:data": {}}})
+    applied = {"manager": "me", "operation": "Apply", "fieldsV1": {"f:data": {"f:a": {}}}}
+    created = {"manager": "me", "operation": "Update", "fieldsV1": {"f:data": {"f:b": {}}}}
+    status = {"manager": "me", "operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {}}}
+    foreign = {"manager": "other", "operation": "Update", "fieldsV1": {"f:data": {"f:c": {}}}}
+    assert meta().owned_fields == meta(foreign).owned_fields == meta(status).owned_fields == 0
+    assert meta(applied).owned_fields == meta(applied, foreign, status).owned_fields != 0
+    assert meta(applied).owned_fields != meta(created).owned_fields != 0
+    assert [meta(applied).as_created, meta(created).as_created, meta(foreign).as_created] == [False, True, False]
 
 
 class StoreMachine(RuleBasedStateMachine):

@@ -1,8 +1,10 @@
 """Makes the children of an object what they should be, with as few and as small requests as that takes.
 
-Server-side apply sends only the fields we own, under one field manager, and takes back those that others changed. A
-child is left alone when the cache shows that nothing would change. What is not ours is never overwritten: an object
-of the same name that another controller owns, or that nobody applied from here, is an `Occupied` refusal.
+A child that is missing is created by POST, which is the server's cheapest write and fails if there is one already.
+What exists is changed by server-side apply: it sends only the fields we own, under one field manager, and takes back
+those that others changed. A child is left alone when the cache shows that nothing would change. What is not ours is
+never overwritten: an object of the same name that another controller owns, or that nobody made from here, is an
+`Occupied` refusal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,16 +15,18 @@ import msgspec
 from msgspec import Raw
 
 from .client import Client, Manifest, key_of
-from .errors import Conflict, Forbidden, Invalid, KubeError, NotFound, Occupied
+from .errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound, Occupied
 from .ledger import Ledger
 from .merge import merge_patch
 from .objects import ObjectKey, ObjectMeta, ObjectModel, digest_manifest, version_number
+from .ownership import claim, owns
 from .request import Expectation, Request
 from .source import Source
 from .store import Stores
 
 # No object is ever of this version: a store's first write is its second. With it, an apply creates or is a Conflict.
-NEVER_STORED = "1"
+
+CLAIM_ATTEMPTS = 4
 
 
 class HasStatus(Protocol):
@@ -66,7 +70,8 @@ class Applier:
 
     Each method takes the pass's Request, which counts the writes and makes the key rest until the caches show them.
 
-    `field_manager`: one for the whole operator. `mark`: name of the annotation that `Ledger` reads.
+    `field_manager`: one for the whole operator; the caches must not be running yet, since they note what it owns.
+    `mark`: name of the annotation that `Ledger` reads.
     """
 
     def __init__(self, client: Client, stores: Stores, *, root: Source[Any], field_manager: str, mark: str) -> None:
@@ -75,6 +80,7 @@ class Applier:
         self._root = root
         self._field_manager = field_manager
         self._ledger = Ledger(mark)
+        stores.track(field_manager)
 
     async def apply(self, request: Request, owner: ObjectModel, children: Sequence[Manifest]) -> Applied:
         """Apply `children` in their order, in the owner's namespace and owned by it.
@@ -138,36 +144,71 @@ class Applier:
         return True
 
     async def _apply_one(self, request: Request, owner: ObjectModel, manifest: Manifest) -> bool:
-        source = self._stores.source_of(manifest)
-        digest = digest_manifest(manifest)
-        found = self._stores[source].get(key_of(manifest))
-        live = found.metadata if found is not None else None
-        if live is not None:
-            if self._ledger.holds(live, digest, manifest):
-                return False
-            self._require_ours(source, live, owner.metadata.uid)
+        source, digest = self._stores.source_of(manifest), digest_manifest(manifest)
+        cached = self._stores[source].get(key_of(manifest))
         marked = self._marked(manifest, digest)
-        if live is None:
-            answer = await self._create(source, owner.metadata.uid, marked)
-        else:
-            answer = await self._client.apply(source.resource, marked, field_manager=self._field_manager)
+        if cached is None:
+            created = await self._create(source, marked)
+            if created is not None:
+                self._ledger.learn(created, manifest)
+                self._record(request, source, None, created)
+                return True
+        live = cached.metadata if cached is not None else await self._find(source, key_of(manifest))
+        if self._ledger.misses(live, digest, manifest):
+            await self._learn_from(source, live, manifest)
+        if self._ledger.holds(live, digest, manifest):
+            return False
+        self._require_ours(source, live, owner.metadata.uid)
+        answer = await self._update(source, live, marked)
         self._ledger.learn(answer, manifest)
         self._record(request, source, live, answer)
         return True
 
-    async def _create(self, source: Source[Any], owner_uid: str, manifest: Manifest) -> ObjectMeta:
-        """Apply what the cache does not have. It may still be there: a selector hides what others made."""
-        metadata = {**manifest["metadata"], "resourceVersion": NEVER_STORED}
+    async def _create(self, source: Source[Any], marked: Manifest) -> ObjectMeta | None:
+        """None if it exists: it is not in the cache yet, or not in the cache's selector."""
         try:
-            return await self._client.apply(
-                source.resource, {**manifest, "metadata": metadata}, field_manager=self._field_manager
-            )
-        except Conflict:
-            hidden = await self._client.find_metadata(source.resource, key_of(manifest))
-            if hidden is None:
-                raise
-            self._require_ours(source, hidden, owner_uid)
-            return await self._client.apply(source.resource, manifest, field_manager=self._field_manager)
+            return await self._client.post(source.resource, marked, field_manager=self._field_manager)
+        except AlreadyExists:
+            return None
+
+    async def _update(self, source: Source[Any], live: ObjectMeta, marked: Manifest) -> ObjectMeta:
+        if live.as_created:
+            await self._claim(source, live.key)
+        return await self._client.apply(source.resource, marked, field_manager=self._field_manager)
+
+    async def _learn_from(self, source: Source[Any], live: ObjectMeta, manifest: Manifest) -> None:
+        """After a restart: read once which fields a manifest of this shape owns, if `live` still owns them all."""
+        metadata = await self._client.find_fields(source.resource, live.key)
+        if metadata is None or metadata["resourceVersion"] != live.resource_version:
+            return
+        if owns(metadata.get("managedFields", []), self._field_manager, manifest):
+            self._ledger.learn(live, manifest)
+
+    async def _claim(self, source: Source[Any], key: ObjectKey) -> None:
+        """Own through apply what is owned through the create: the next apply then removes what is not rendered.
+
+        Controllers write the object's status meanwhile; Conflict when they were faster each time.
+        """
+        for attempt in range(CLAIM_ATTEMPTS):
+            metadata = await self._client.find_fields(source.resource, key)
+            if metadata is None:
+                break
+            entries = claim(metadata["managedFields"], self._field_manager)
+            change = {"metadata": {"managedFields": entries, "resourceVersion": metadata["resourceVersion"]}}
+            try:
+                await self._client.patch(source.resource, key, change, field_manager=self._field_manager)
+            except Conflict:
+                if attempt + 1 == CLAIM_ATTEMPTS:
+                    raise
+            else:
+                return
+        raise Conflict(f"{source.resource} {key} has gone meanwhile")
+
+    async def _find(self, source: Source[Any], key: ObjectKey) -> ObjectMeta:
+        live = await self._client.find_metadata(source.resource, key, field_manager=self._field_manager)
+        if live is None:
+            raise Conflict(f"{source.resource} {key} existed and has gone meanwhile")
+        return live
 
     def _record(self, request: Request, source: Source[Any], before: ObjectMeta | None, answer: ObjectMeta) -> None:
         """Expect to see the answer's version, unless the write has changed nothing."""

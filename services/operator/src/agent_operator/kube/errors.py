@@ -8,6 +8,7 @@
     │   ├── TooManyRequests     429
     │   ├── Unauthorized        401 with a token that was just read again
     │   ├── Conflict            409: somebody was faster, read again
+    │   │   └── AlreadyExists       409 to a create
     │   ├── NotFound            404: it, its namespace or its API is not there (yet, or any more)
     │   ├── Expired             410: this resourceVersion is compacted, list again
     │   ├── Forbidden           403: RBAC, quota or admission; the message names verb and resource
@@ -64,6 +65,10 @@ class Unauthorized(Retryable):
 
 class Conflict(Retryable):
     """409: somebody was faster. Read again, decide again."""
+
+
+class AlreadyExists(Conflict):
+    """409 to a create: there is an object of this name, perhaps not the one that was meant."""
 
 
 class NotFound(Retryable):

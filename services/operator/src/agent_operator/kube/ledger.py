@@ -2,9 +2,9 @@
 
 Every applied object carries an annotation, the mark, with the digest of the manifest it was applied from. The cache
 therefore tells whether a manifest is the one that was applied, also after a restart. Whether the applied fields are
-still ours it tells too: `ObjectMeta.applied_fields` is a digest of the server's own list of them, and the answer to an
-apply says what that digest has to be. Manifests of one shape own the same fields, so after a restart a few applies,
-one for each shape, teach the digests of all objects.
+still ours it tells too: `ObjectMeta.owned_fields` is a digest of the server's own list of them, and the answer to a
+write says what that digest has to be. Manifests of one shape own the same fields, so after a restart a few looks at
+the list itself, one for each shape, teach the digests of all objects.
 """
 
 from hashlib import blake2b
@@ -20,12 +20,15 @@ ITEM_KEYS = frozenset(
 )
 
 
+Shape = tuple[bytes, bool]  # of a manifest, and whether the object is as it was created
+
+
 class Ledger:
     """What the server should say about applied objects. `mark` is the annotation's name."""
 
     def __init__(self, mark: str) -> None:
         self.mark = mark
-        self._by_shape: dict[bytes, int] = {}
+        self._by_shape: dict[Shape, int] = {}
         self._by_uid: dict[str, int] = {}
 
     def holds(self, live: ObjectMeta, digest: str, manifest: Manifest) -> bool:
@@ -34,16 +37,21 @@ class Ledger:
             return False
         expected = self._by_uid.get(live.uid)
         if expected is None:
-            expected = self._by_shape.get(shape_of(manifest))
-        return expected == live.applied_fields
+            expected = self._by_shape.get((shape_of(manifest), live.as_created))
+        return expected == live.owned_fields
+
+    def misses(self, live: ObjectMeta, digest: str, manifest: Manifest) -> bool:
+        """Whether `live` may be as it should be, if only the digest of its fields were known."""
+        unknown = live.uid not in self._by_uid and (shape_of(manifest), live.as_created) not in self._by_shape
+        return unknown and live.annotations.get(self.mark) == digest
 
     def learn(self, answer: ObjectMeta, manifest: Manifest) -> None:
-        """The server has answered an apply of `manifest`."""
-        known = self._by_shape.setdefault(shape_of(manifest), answer.applied_fields)
-        if known == answer.applied_fields:
+        """The server has answered a write of `manifest`."""
+        known = self._by_shape.setdefault((shape_of(manifest), answer.as_created), answer.owned_fields)
+        if known == answer.owned_fields:
             self._by_uid.pop(answer.uid, None)
         else:  # another applier has fields on this object, or its shape misses a difference
-            self._by_uid[answer.uid] = answer.applied_fields
+            self._by_uid[answer.uid] = answer.owned_fields
 
     def forget(self, uid: str) -> None:
         """The object is gone."""

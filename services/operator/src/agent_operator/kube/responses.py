@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from .errors import (
+    AlreadyExists,
     Conflict,
     DeadlineExceeded,
     Expired,
@@ -59,6 +60,8 @@ def error_of(what: str, code: int, headers: Mapping[str, str], body: bytes) -> K
     after = _retry_after(headers, status)
     if code == 403:
         return Forbidden(message, retry_after_s=after or FORBIDDEN_RETRY_S)
+    if status.reason == "AlreadyExists":
+        return AlreadyExists(message)
     if code in _BY_STATUS:
         return _BY_STATUS[code](message, retry_after_s=after)
     if 400 <= code < 500:

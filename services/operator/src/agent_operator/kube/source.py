@@ -37,6 +37,8 @@ class Source(Generic[T]):
     `selector`: label selector sent to the server, for example of one shard.
     `labels`: names of labels to index by.
     `optional`: the API may be missing; the cache then counts as synced and empty and is tried again slowly.
+
+    `field_manager` is set by `Stores.track`: whose creations count in `ObjectMeta.owned_fields`.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Source(Generic[T]):
         self.selector = selector
         self.labels = labels
         self.optional = optional
+        self.field_manager = ""
         self.metadata_only = chosen is PartialObject
         self._raw_fields = tuple(field.name for field in fields(chosen) if field.type is Raw)
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(chosen)
@@ -73,7 +76,7 @@ class Source(Generic[T]):
     def decode(self, raw: bytes | Raw) -> T:
         """One object from its JSON. Raises msgspec.MsgspecError if it does not fit the model."""
         obj = self._decoder.decode(raw)
-        obj.metadata.slim()
+        obj.metadata.slim(self.field_manager)
         for name in self._raw_fields:  # a Raw is a view that would keep the whole page alive
             force_setattr(obj, name, getattr(obj, name).copy())
         return obj

@@ -213,6 +213,13 @@ class Stores:
         for store in self:
             await store.wait_synced()
 
+    def track(self, field_manager: str) -> None:
+        """Have the caches note what `field_manager` owns. Raises RuntimeError when one of them is filled already."""
+        if any(store.synced for store in self):
+            raise RuntimeError("the caches are filled already: make the Applier before the Runtime runs")
+        for source in self._stores:
+            source.field_manager = field_manager
+
     def source_of(self, manifest: dict[str, Any]) -> Source[Any]:
         """The source that caches a manifest's kind. KeyError if none does."""
         return self._by_kind[manifest["apiVersion"], manifest["kind"]]
