@@ -10,10 +10,10 @@ from agent_llmgateway.breaker import BreakerBoard
 from agent_llmgateway.budget import Budget
 from agent_llmgateway.cache import AnswerCache
 from agent_llmgateway.errors import GatewayError
-from agent_llmgateway.failover import TryRoute
 from agent_llmgateway.metrics import Metrics
 from agent_llmgateway.retries import RetryAllowance
 from agent_llmgateway.roster import Roster
+from agent_llmgateway.routeplan import TryRoute
 from agent_llmgateway.tally import Tally
 
 

@@ -16,7 +16,7 @@ from agent_llmgateway.call import Call
 from agent_llmgateway.core import Core
 from agent_llmgateway.dialects import Problem
 from agent_llmgateway.errors import AllRoutesError, AttemptError, GatewayError, RefusalError, ReturnedError
-from agent_llmgateway.failover import Failover, Won
+from agent_llmgateway.failover import Failover
 from agent_llmgateway.failure import Cause, Failure, silent_failure
 from agent_llmgateway.problems import (
     ATTEMPTS,
@@ -26,6 +26,7 @@ from agent_llmgateway.problems import (
     problem_of,
     status_of_all,
 )
+from agent_llmgateway.routeplan import Won
 
 _log = logging.getLogger(__name__)
 KEEP_ALIVE_S: Final = 5.0

@@ -14,11 +14,12 @@ from agent_llmgateway.call import Call, WireRequest
 from agent_llmgateway.core import Core, WholeAnswer
 from agent_llmgateway.delivery import Delivery
 from agent_llmgateway.errors import GatewayError, NotCarriedError
-from agent_llmgateway.failover import Failover, RoutePlan, Tools, Won
+from agent_llmgateway.failover import Failover
 from agent_llmgateway.failure import Failure
 from agent_llmgateway.problems import CACHE, DROPPED, PROVIDER, count_tries
 from agent_llmgateway.retries import Backoff
 from agent_llmgateway.roster import Provider, Roster
+from agent_llmgateway.routeplan import RoutePlan, Tools, Won
 from agent_llmgateway.routing import Route, find_routes
 from agent_llmgateway.usage import Usage
 from agent_llmgateway.wire import prepare_wire

@@ -4,18 +4,18 @@ Everything that may loop is bounded: tries of a provider, tries of a request, on
 retries as a share of the traffic.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final
 
-from agent_api.gatewayconfig import GatewayConfig, GatewayLimits, Timeouts
+from agent_api.gatewayconfig import GatewayConfig
 from agent_llmgateway.attempts import Answer, AttemptRecord, Window
-from agent_llmgateway.breaker import BreakerBoard, BreakerKey
+from agent_llmgateway.breaker import BreakerKey
 from agent_llmgateway.call import Call, WireRequest
 from agent_llmgateway.errors import AllRoutesError, AttemptError, NotCarriedError, ReturnedError
 from agent_llmgateway.failure import Cause, Failure, network_failure, silent_failure
-from agent_llmgateway.keys import Key, KeyPool
-from agent_llmgateway.retries import Backoff, RetryAllowance
+from agent_llmgateway.keys import Key
+from agent_llmgateway.routeplan import RoutePlan, Tools, Won
 from agent_llmgateway.routing import Route
 
 _HEALTHY: Final = frozenset({Cause.CONTEXT, Cause.FILTER, Cause.REFUSED})
@@ -23,62 +23,6 @@ _HEALTHY: Final = frozenset({Cause.CONTEXT, Cause.FILTER, Cause.REFUSED})
 
 TIMER_S: Final = 0.005
 """A timer may wake that much early, and a cool-down that is not over yet is not obeyed."""
-
-
-class RouteProvider(Protocol):
-    """A provider, as failover needs it."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the configuration."""
-        ...
-
-    @property
-    def keys(self) -> KeyPool:
-        """Its keys."""
-        ...
-
-    def key_headers(self, key: Key) -> dict[str, str]:
-        """Headers that show `key`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RoutePlan:
-    """A route of this request. `prepare` makes what is sent and may raise NotCarriedError."""
-
-    route: Route
-    provider: RouteProvider
-    timeouts: Timeouts
-    prepare: Callable[[], WireRequest]
-
-
-@dataclass(slots=True)
-class Won:
-    """An answer, who gave it, and what it took. `breaker` is told later how the stream ended."""
-
-    answer: Answer
-    plan: RoutePlan
-    wire: WireRequest
-    breaker: BreakerKey
-    attempts: list[AttemptRecord]
-    upstream_s: float
-
-
-TryRoute = Callable[[Call, WireRequest, dict[str, str], Window, GatewayLimits], Awaitable[Answer]]
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a run works with; one for the process."""
-
-    board: BreakerBoard
-    allowance: RetryAllowance
-    backoff: Backoff
-    try_route: TryRoute
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[object]]
-    note: Callable[[AttemptRecord, Failure | None], None]
 
 
 @dataclass(slots=True)
@@ -314,6 +258,3 @@ class Failover:
 
 def _breaker_key(plan: RoutePlan, key: Key) -> BreakerKey:
     return BreakerKey(plan.route.provider, plan.route.model, key.name, key.mark)
-
-
-__all__ = ["Failover", "RoutePlan", "Tools", "Won"]

@@ -57,14 +57,17 @@ class ChatAnswer(Struct):
 _CHAT_ANSWERS: Final = msgspec.json.Decoder(ChatAnswer)
 
 
-def chat_usage(usage: AnswerUsage) -> Document:
-    """Usage of a message as a completion has it: cached input is counted in."""
+def chat_usage(usage: AnswerUsage) -> Document | None:
+    """Usage of a message as a completion has it: cached input is counted in. None when it is not known."""
+    if usage.input_tokens is None:
+        return None
     cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
     prompt = usage.input_tokens + cached + written
+    output = usage.output_tokens or 0
     return {
         "prompt_tokens": prompt,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": prompt + usage.output_tokens,
+        "completion_tokens": output,
+        "total_tokens": prompt + output,
         "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
     }
 
@@ -118,8 +121,8 @@ def message_to_chat(body: bytes, now_epoch_s: Now) -> bytes:
         "model": answer.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
     }
-    if answer.usage is not None:
-        document["usage"] = chat_usage(answer.usage)
+    if answer.usage is not None and (usage := chat_usage(answer.usage)) is not None:
+        document["usage"] = usage
     return msgspec.json.encode(document)
 
 

@@ -182,8 +182,8 @@ class MessagesRequest(Struct, forbid_unknown_fields=True):
 class AnswerUsage(Struct):
     """Tokens of an answer."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
 

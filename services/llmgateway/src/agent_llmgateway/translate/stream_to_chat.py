@@ -82,9 +82,8 @@ class MessageToChatStream:
     def finish(self) -> bytes:
         """See `EventTranslator`."""
         done = b"data: [DONE]\n\n"
-        if not self._with_usage or self._usage is None:
-            return done
-        return data_event({**self._head, "choices": [], "usage": chat_usage(self._usage)}) + done
+        usage = chat_usage(self._usage) if self._with_usage and self._usage is not None else None
+        return done if usage is None else data_event({**self._head, "choices": [], "usage": usage}) + done
 
     def _start(self, event: _Event) -> bytes:
         if event.message is not None:

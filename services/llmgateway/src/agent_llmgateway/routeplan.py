@@ -1,0 +1,70 @@
+"""What a request's way through its routes is made of: the routes, the tools, and the answer that was won."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent_api.gatewayconfig import GatewayLimits, Timeouts
+from agent_llmgateway.attempts import Answer, AttemptRecord, Window
+from agent_llmgateway.breaker import BreakerBoard, BreakerKey
+from agent_llmgateway.call import Call, WireRequest
+from agent_llmgateway.failure import Failure
+from agent_llmgateway.keys import Key, KeyPool
+from agent_llmgateway.retries import Backoff, RetryAllowance
+from agent_llmgateway.routing import Route
+
+
+class RouteProvider(Protocol):
+    """A provider, as failover needs it."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        ...
+
+    @property
+    def keys(self) -> KeyPool:
+        """Its keys."""
+        ...
+
+    def key_headers(self, key: Key) -> dict[str, str]:
+        """Headers that show `key`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePlan:
+    """A route of this request. `prepare` makes what is sent and may raise NotCarriedError."""
+
+    route: Route
+    provider: RouteProvider
+    timeouts: Timeouts
+    prepare: Callable[[], WireRequest]
+
+
+@dataclass(slots=True)
+class Won:
+    """An answer, who gave it, and what it took. `breaker` is told later how the stream ended."""
+
+    answer: Answer
+    plan: RoutePlan
+    wire: WireRequest
+    breaker: BreakerKey
+    attempts: list[AttemptRecord]
+    upstream_s: float
+
+
+TryRoute = Callable[[Call, WireRequest, dict[str, str], Window, GatewayLimits], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a run works with; one for the process."""
+
+    board: BreakerBoard
+    allowance: RetryAllowance
+    backoff: Backoff
+    try_route: TryRoute
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[object]]
+    note: Callable[[AttemptRecord, Failure | None], None]

@@ -1,0 +1,133 @@
+import asyncio
+import json
+
+import pytest
+
+from agent_llmgateway.answerstream import AnswerStream
+from agent_llmgateway.dialects import DIALECTS
+from agent_llmgateway.errors import AttemptError
+from agent_llmgateway.failure import Cause, silent_failure
+from agent_llmgateway.mock import answers, responses
+from agent_llmgateway.mock.script import Reply
+from agent_llmgateway.usage import Usage
+
+REPLY = Reply(text="one two three four", chunks=4)
+FRAMES = {
+    "chat": answers.chat_frames(REPLY, REPLY.text, "m", with_usage=True),
+    "messages": answers.message_frames(REPLY, REPLY.text, "m"),
+    "responses": responses.response_frames(REPLY, REPLY.text, "m"),
+}
+ALL = list(FRAMES)
+
+
+class Source:
+    """Chunks, then the end, or silence."""
+
+    def __init__(self, chunks: list[bytes], *, silent: bool = False) -> None:
+        self.chunks = chunks
+        self.silent = silent
+        self.closed = False
+
+    async def read_chunk(self, timeout_s: float) -> bytes:
+        if self.chunks:
+            return self.chunks.pop(0)
+        if self.silent:
+            raise AttemptError(silent_failure(f"nothing for {timeout_s}"))
+        return b""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def read(dialect: str, chunks: list[bytes], *, silent: bool = False) -> tuple[bytes, AnswerStream]:
+    stream = AnswerStream(Source(chunks, silent=silent), DIALECTS[dialect])  # type: ignore[index]
+
+    async def drain() -> bytes:
+        seen = b""
+        while not stream.ended:
+            seen += await stream.next(1.0)
+        return seen
+
+    return asyncio.run(drain()), stream
+
+
+@pytest.mark.parametrize("dialect", ALL)
+@pytest.mark.parametrize("size", [1, 7, 100, 100_000])
+def test_a_whole_stream_goes_through_byte_by_byte(dialect: str, size: int) -> None:
+    whole = b"".join(frame.data for frame in FRAMES[dialect])
+    seen, stream = read(dialect, [whole[at : at + size] for at in range(0, len(whole), size)])
+    assert seen == whole
+    assert stream.usage == Usage(12, 8)
+    assert stream.outputs == 4
+    assert stream.malformed == 0
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_cut_anywhere_before_its_finish_it_is_a_failure(dialect: str) -> None:
+    frames = [frame.data for frame in FRAMES[dialect]]
+    last = next(
+        i
+        for i, data in enumerate(frames)
+        if b'"finish_reason": "stop"' in data or b"_stop\n" in data or b"completed\n" in data
+    )
+    if dialect == "messages":
+        last = len(frames) - 1
+    for end in range(last):
+        with pytest.raises(AttemptError) as broken:
+            read(dialect, frames[:end])
+        assert broken.value.failure.cause is Cause.BROKEN
+
+
+def test_done_without_a_finish_is_a_cut_however_polite() -> None:
+    frames = [frame.data for frame in FRAMES["chat"] if b'"finish_reason": "stop"' not in frame.data]
+    with pytest.raises(AttemptError) as broken:
+        read("chat", [b"".join(frames)])
+    assert broken.value.failure.cause is Cause.BROKEN
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_missing_done_is_added(*, silent: bool) -> None:
+    whole = b"".join(frame.data for frame in FRAMES["chat"])
+    seen, _ = read("chat", [whole.removesuffix(b"data: [DONE]\n\n")], silent=silent)
+    assert seen == whole
+
+
+def test_an_unfinished_last_event_is_not_given_to_the_client() -> None:
+    data = FRAMES["chat"][1].data
+    source = Source([data + data[:30]])
+    stream = AnswerStream(source, DIALECTS["chat"])
+    assert asyncio.run(stream.next(1.0)) == data
+
+
+@pytest.mark.parametrize("bad", [b"data: {nope\n\n", b"data: 7\n\n", b'data: {"choices": 3}\n\n', b"data: \xff\n\n"])
+def test_one_malformed_event_is_left_out_and_counted(bad: bytes) -> None:
+    frames = [frame.data for frame in FRAMES["chat"]]
+    seen, stream = read("chat", [b"".join([*frames[:2], bad, *frames[2:]])])
+    assert seen == b"".join(frames)
+    assert stream.malformed == 1
+
+
+@pytest.mark.parametrize(
+    "error,cause",
+    [({"type": "overloaded_error", "message": "x"}, Cause.UNAVAILABLE),
+     ({"type": "rate_limit_error", "message": "x"}, Cause.RATE_LIMIT),
+     ({"message": "x", "code": 429}, Cause.RATE_LIMIT),
+     ({"type": "api_error", "message": "x"}, Cause.SERVER),
+     ({"code": "context_length_exceeded", "message": "x"}, Cause.CONTEXT),
+     ({"type": "authentication_error", "message": "x"}, Cause.KEY),
+     ({"type": "invalid_request_error", "message": "x"}, Cause.REFUSED),
+     ("just text", Cause.UNAVAILABLE)],
+)  # fmt: skip
+@pytest.mark.parametrize("dialect", ALL)
+def test_an_error_inside_is_what_it_would_be_as_a_status(dialect: str, error: object, cause: Cause) -> None:
+    data = json.dumps({"type": "error", "error": error}).encode()
+    with pytest.raises(AttemptError) as failed:
+        read(dialect, [FRAMES[dialect][0].data, b"event: error\ndata: " + data + b"\n\n"])
+    assert failed.value.failure.cause is cause
+
+
+def test_comments_and_pings_are_passed_on_and_are_no_output() -> None:
+    stream = AnswerStream(Source([b": ping\n\n", b'event: ping\ndata: {"type": "ping"}\n\n']), DIALECTS["messages"])
+    assert asyncio.run(stream.next(1.0)) == b": ping\n\n"
+    assert asyncio.run(stream.next(1.0)).startswith(b"event: ping")
+    assert stream.outputs == 0

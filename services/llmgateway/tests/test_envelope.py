@@ -1,0 +1,67 @@
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_llmgateway.envelope import read_envelope, replace_model
+from agent_llmgateway.errors import BadRequestError
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.just("model"), inner, max_size=4),
+    max_leaves=20,
+)
+FIELDS = st.dictionaries(st.text(max_size=12).filter(lambda name: name not in ("model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "max_output_tokens")), JSON, max_size=6)  # fmt: skip # noqa: E501
+
+
+@given(FIELDS, FIELDS, st.text(min_size=1), st.sampled_from([None, 1, 3]), st.booleans())
+def test_only_the_models_name_is_another(
+    before: dict[str, Any],
+    after: dict[str, Any],
+    model: str,
+    indent: int | None,
+    ascii_only: bool,
+) -> None:
+    document = {**before, "model": "the-old-name", **{k: v for k, v in after.items() if k not in before}}
+    body = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return
+    changed = replace_model(body, model)
+    assert json.loads(changed) == {**document, "model": model}
+    assert list(json.loads(changed)) == list(document)
+    old, new = b'"the-old-name"', msgspec.json.encode(model)
+    places = [match.start() for match in re.finditer(old, body)]
+    assert changed in [body[:at] + new + body[at + len(old) :] for at in places]
+
+
+def test_a_model_inside_of_others_is_left_alone() -> None:
+    body = b'{"messages":[{"model":"x","content":"\\"model\\": \\"y\\""}],"tools":{"model":{}}, "model" :"old"}'
+    assert replace_model(body, 'n"ew') == body.replace(b'"old"', b'"n\\"ew"')
+    assert json.loads(replace_model(body, 'n"ew'))["model"] == 'n"ew'
+
+
+def test_a_field_given_twice_is_refused_not_guessed() -> None:
+    with pytest.raises(BadRequestError):
+        replace_model(b'{"temperature":1,"temperature":22,"model":"a"}', "b")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"not json", b"[]", b"null", b'"text"', b'{"model":', b'{"model":7}', b'{"stream":true}', b'{"model":""}',
+     b'{"model":"a","stream":"yes"}', b"\xff\xfe", b'{"model":"a","max_tokens":"many"}', b"[" * 100_000],
+)  # fmt: skip
+def test_what_is_no_request_is_refused(body: bytes) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        read_envelope(body)
+    assert refused.value.status == 400
+
+
+def test_what_is_read() -> None:
+    envelope = read_envelope(b'{"model":"a","stream":true,"max_completion_tokens":7,"anything":{"else":[1]}}')
+    assert (envelope.model, envelope.stream, envelope.output_limit_tokens) == ("a", True, 7)

@@ -1,0 +1,216 @@
+"""Answers and streams between dialects: text, calls, ids, order, stop reasons and usage are what they were."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_llmgateway.errors import AttemptError, MalformedEventError
+from agent_llmgateway.mock import answers, responses
+from agent_llmgateway.mock.script import Reply
+from agent_llmgateway.sse import EventScanner, read_data
+from agent_llmgateway.translate import TRANSLATIONS
+
+Document = dict[str, Any]
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=40)
+NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_-]{0,20}", fullmatch=True)
+CALLS = st.lists(
+    st.builds(
+        lambda number, name, arguments: {"id": f"id_{number}", "name": name, "arguments": arguments},
+        st.integers(),
+        NAMES,
+        st.dictionaries(WORDS, st.integers() | WORDS | st.none(), max_size=3),
+    ),
+    max_size=3,
+    unique_by=lambda call: call["id"],
+)
+REPLIES = st.builds(
+    lambda text, thoughts, calls, finish, chunks, usage: Reply.model_validate(
+        {
+            "text": text,
+            "reasoning": thoughts,
+            "tool_calls": calls,
+            "chunks": chunks,
+            "usage": usage,
+            "finish": "" if calls else finish,
+        }
+    ),
+    WORDS,
+    st.just("") | WORDS,
+    CALLS,
+    st.sampled_from(["stop", "length", "content_filter"]),
+    st.integers(1, 6),
+    st.none() | st.just({"input": 100, "output": 20, "cached": 30}),
+)
+
+
+def whole(dialect: str, reply: Reply) -> bytes:
+    made = {"chat": answers.chat_answer, "messages": answers.message_answer}[dialect](reply, reply.text, "m")
+    return json.dumps(made).encode()
+
+
+def stream(dialect: str, reply: Reply) -> list[bytes]:
+    frames = (
+        answers.chat_frames(reply, reply.text, "m", with_usage=True)
+        if dialect == "chat"
+        else answers.message_frames(reply, reply.text, "m")
+    )
+    return [read_data(frame.data) or b"" for frame in frames]
+
+
+def said(document: Document, dialect: str) -> tuple[str, str, list[Any], str]:
+    """Text, thoughts, calls and the end of an answer, whatever its dialect."""
+    if dialect == "chat":
+        message = document["choices"][0]["message"]
+        calls = [
+            (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
+            for call in message.get("tool_calls", ())
+        ]
+        finish = document["choices"][0]["finish_reason"]
+        return message["content"] or "", message.get("reasoning_content", ""), calls, finish
+    if dialect == "messages":
+        blocks = document["content"]
+        text = "".join(b["text"] for b in blocks if b["type"] == "text")
+        thoughts = "".join(b["thinking"] for b in blocks if b["type"] == "thinking")
+        uses = [(b["id"], b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"]
+        ends = {"end_turn": "stop", "max_tokens": "length", "tool_use": "tool_calls", "refusal": "content_filter"}
+        return text, thoughts, uses, ends[document["stop_reason"]]
+    output = document["output"]
+    text = "".join(p["text"] for i in output if i["type"] == "message" for p in i["content"])
+    thoughts = "".join(p["text"] for i in output if i["type"] == "reasoning" for p in i["content"])
+    made = [(i["call_id"], i["name"], json.loads(i["arguments"])) for i in output if i["type"] == "function_call"]
+    reason = (document["incomplete_details"] or {}).get("reason", "")
+    end = {"max_output_tokens": "length", "content_filter": "content_filter"}.get(reason)
+    return text, thoughts, made, end or ("tool_calls" if made else "stop")
+
+
+def expected(reply: Reply) -> tuple[str, str, list[Any], str]:
+    calls = [(call.id, call.name, call.arguments) for call in reply.tool_calls]
+    return "" if calls else reply.text, reply.reasoning, calls, answers.chat_finish(reply)
+
+
+def tokens(document: Document) -> tuple[int, int] | None:
+    usage = document.get("usage")
+    if not usage:
+        return None
+    if "prompt_tokens" in usage:
+        return usage["prompt_tokens"], usage["completion_tokens"]
+    cached = usage.get("cache_read_input_tokens") or 0
+    return usage["input_tokens"] + cached, usage["output_tokens"]
+
+
+PAIRS = sorted(TRANSLATIONS)
+
+
+@pytest.mark.parametrize("client,provider", PAIRS)
+@given(reply=REPLIES)
+@settings(max_examples=150, deadline=None)
+def test_a_whole_answer_says_the_same(client: str, provider: str, reply: Reply) -> None:
+    translated = json.loads(TRANSLATIONS[client, provider].answer(whole(provider, reply)))  # type: ignore[index]
+    assert said(translated, client) == expected(reply)
+    if reply.usage:
+        assert tokens(translated) == (100, 20)
+    elif client != "messages":
+        assert not translated.get("usage")
+
+
+@pytest.mark.parametrize("client,provider", PAIRS)
+@given(reply=REPLIES)
+@settings(max_examples=150, deadline=None)
+def test_a_stream_adds_up_to_the_same(client: str, provider: str, reply: Reply) -> None:
+    translator = TRANSLATIONS[client, provider].stream("m", with_usage=True)  # type: ignore[index]
+    out = b"".join(translator.feed(data) for data in stream(provider, reply) if data != b"[DONE]") + translator.finish()
+    events = [read_data(block) for block in EventScanner().feed(out).blocks]
+    built = BUILDERS[client]([json.loads(data) for data in events if data and data != b"[DONE]"])
+    assert said(built, client) == expected(reply)
+    assert (events[-1] == b"[DONE]") == (client == "chat")
+    if reply.usage:
+        assert tokens(built) == (100, 20)
+
+
+def build_chat(events: list[Document]) -> Document:
+    message: Document = {"content": "", "reasoning_content": "", "tool_calls": []}
+    finish = usage = None
+    for event in events:
+        usage = event.get("usage") or usage
+        for choice in event["choices"]:
+            delta = choice["delta"]
+            finish = choice["finish_reason"] or finish
+            message["content"] += delta.get("content") or ""
+            message["reasoning_content"] += delta.get("reasoning_content") or ""
+            for call in delta.get("tool_calls", ()):
+                if call["index"] == len(message["tool_calls"]):
+                    message["tool_calls"].append({"id": call["id"], "function": dict(call["function"])})
+                else:
+                    message["tool_calls"][call["index"]]["function"]["arguments"] += call["function"]["arguments"]
+    return {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
+
+
+def build_message(events: list[Document]) -> Document:
+    """Checks the order of events on the way: one start, blocks one after the other, one stop."""
+    kinds = [event["type"] for event in events]
+    assert kinds.count("message_start") == kinds.count("message_stop") == kinds.count("message_delta") == 1
+    assert (kinds[0], kinds[-1], kinds[-2]) == ("message_start", "message_stop", "message_delta")
+    document: Document = {"content": []}
+    is_open = False
+    for event in events[1:-2]:
+        if event["type"] == "content_block_start":
+            assert not is_open
+            assert event["index"] == len(document["content"])
+            document["content"].append({**event["content_block"], "json": ""})
+            is_open = True
+        elif event["type"] == "content_block_stop":
+            assert is_open
+            is_open = False
+        else:
+            assert is_open
+            block, delta = document["content"][event["index"]], event["delta"]
+            field = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "json"}[delta["type"]]
+            block[field] += delta["partial_json" if field == "json" else field]
+    assert not is_open
+    for block in document["content"]:
+        if block["type"] == "tool_use":
+            block["input"] = json.loads(block["json"] or "{}")
+    return {**document, **events[-2]["delta"], "usage": events[-2].get("usage")}
+
+
+def build_response(events: list[Document]) -> Document:
+    """Checks that the deltas and the whole at the end agree."""
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
+    response: Document = events[-1]["response"]
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert done == response["output"]
+    text = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+    assert text == "".join(p["text"] for i in done if i["type"] == "message" for p in i["content"])
+    return response
+
+
+BUILDERS = {"chat": build_chat, "messages": build_message, "responses": build_response}
+
+
+def test_interleaved_calls_are_a_failure_and_not_a_loss() -> None:
+    def chunk(index: int, **more: Any) -> bytes:
+        call = {"index": index, **more}
+        return json.dumps({"id": "i", "model": "m", "choices": [{"delta": {"tool_calls": [call]}}]}).encode()
+
+    for client in ("messages", "responses"):
+        translator = TRANSLATIONS[client, "chat"].stream("m", with_usage=True)
+        translator.feed(chunk(0, id="a", function={"name": "f", "arguments": "{"}))
+        translator.feed(chunk(1, id="b", function={"name": "g", "arguments": "{"}))
+        with pytest.raises(AttemptError):
+            translator.feed(chunk(0, function={"arguments": "}"}))
+
+
+def test_arguments_that_are_no_json_are_a_failure() -> None:
+    reply = Reply.model_validate({"tool_calls": [{"name": "f", "arguments": "{broken"}]})
+    with pytest.raises(MalformedEventError):
+        TRANSLATIONS["messages", "chat"].answer(whole("chat", reply))
+
+
+def test_stop_with_tool_calls_is_tool_use() -> None:
+    reply = Reply.model_validate({"tool_calls": [{"name": "f", "arguments": {}}], "finish": "stop"})
+    assert json.loads(TRANSLATIONS["messages", "chat"].answer(whole("chat", reply)))["stop_reason"] == "tool_use"
+    assert responses.response_answer(reply, "", "m")["output"][0]["type"] == "function_call"

@@ -1,0 +1,358 @@
+"""Requests there and back again: no argument, id, order or role is lost; what cannot be carried is refused by name."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_llmgateway.errors import NotCarriedError
+from agent_llmgateway.translate.chat_to_messages import chat_to_messages
+from agent_llmgateway.translate.messages_to_chat import messages_to_chat
+from agent_llmgateway.translate.responses_to_chat import responses_to_chat
+
+Document = dict[str, Any]
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=20)
+NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_-]{0,20}", fullmatch=True)
+LEAVES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | WORDS
+OBJECTS = st.dictionaries(
+    WORDS, st.recursive(LEAVES, lambda x: st.lists(x, max_size=3) | st.dictionaries(WORDS, x, max_size=3), max_leaves=6)
+)
+IMAGES = st.sampled_from(["https://example.com/a.png", "data:image/png;base64,aGVsbG8="])
+
+
+@st.composite
+def call_turns(draw: st.DrawFn) -> list[Document]:
+    """Parallel calls, and their results in the same order."""
+    count = draw(st.integers(1, 3))
+    ids = draw(st.lists(NAMES, min_size=count, max_size=count, unique=True))
+    calls = [
+        {"id": i, "type": "function", "function": {"name": draw(NAMES), "arguments": json.dumps(draw(OBJECTS))}}
+        for i in ids
+    ]
+    text = draw(st.none() | WORDS)
+    content = None if text is None else [{"type": "text", "text": text}]
+    results = [{"role": "tool", "tool_call_id": i, "content": draw(WORDS)} for i in ids]
+    return [{"role": "assistant", "content": content, "tool_calls": calls}, *results]
+
+
+USER_PARTS = st.lists(
+    st.builds(lambda text: {"type": "text", "text": text}, WORDS)
+    | st.builds(lambda url: {"type": "image_url", "image_url": {"url": url}}, IMAGES),
+    min_size=1,
+    max_size=3,
+)
+TURNS = st.lists(
+    st.builds(lambda content: [{"role": "user", "content": content}], WORDS | USER_PARTS)
+    | st.builds(lambda text: [{"role": "assistant", "content": text}], WORDS)
+    | st.builds(lambda text: [{"role": "system", "content": text}], WORDS)
+    | call_turns(),
+    max_size=5,
+).map(lambda groups: [turn for group in groups for turn in group])
+TOOLS = st.lists(
+    st.builds(
+        lambda name, text, schema: {
+            "type": "function",
+            "function": {
+                "name": name,
+                "parameters": {"type": "object", **schema},
+                **({"description": text} if text else {}),
+            },
+        },
+        NAMES,
+        st.none() | WORDS,
+        OBJECTS,
+    ),
+    min_size=1,
+    max_size=3,
+)
+CHAT = st.fixed_dictionaries(
+    {
+        "messages": TURNS.map(lambda turns: [{"role": "user", "content": "first"}, *turns]),
+        "max_completion_tokens": st.integers(1, 9999),
+    },
+    optional={
+        "temperature": st.sampled_from([0.0, 0.5, 1.0]),
+        "top_p": st.sampled_from([0.1, 1.0]),
+        "stop": st.lists(WORDS, min_size=1, max_size=3),
+        "stream": st.just(value=False),
+        "user": WORDS,
+        "tools": TOOLS,
+        "tool_choice": st.sampled_from(["auto", "none", "required", {"type": "function", "function": {"name": "f"}}]),
+        "reasoning_effort": st.sampled_from(["none", "low", "medium", "high", "xhigh", "max"]),
+    },
+)
+
+
+@given(CHAT, st.lists(WORDS, max_size=2))
+@settings(max_examples=300, deadline=None)
+def test_a_chat_request_comes_back_as_it_was(document: Document, system: list[str]) -> None:
+    heads = [{"role": "system", "content": text} for text in system]
+    document = {"model": "m", **document, "messages": [*heads, *document["messages"]]}
+    there = chat_to_messages(json.dumps(document).encode(), "m", {})
+    assert there.dropped == ()
+    back = json.loads(messages_to_chat(there.body, "m", {}).body)
+    assert normal(back) == normal(document)
+
+
+def normal(document: Document) -> Document:
+    """Where both say the same in two ways: text is a list of parts, arguments are what they mean."""
+    turns: list[Document] = []
+    for turn in document["messages"]:
+        content = turn.get("content")
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+        calls = [
+            (c["id"], c["function"]["name"], json.loads(c["function"]["arguments"])) for c in turn.get("tool_calls", ())
+        ]
+        if turn["role"] == "system" and turns and all(each["role"] == "system" for each in turns):
+            turns[-1]["parts"] += parts
+        else:
+            known = {"role": turn["role"], "parts": list(parts), "calls": calls, "of": turn.get("tool_call_id")}
+            turns.append(known)
+    rest = {name: value for name, value in document.items() if name != "messages"}
+    return {**rest, "messages": turns}
+
+
+@given(OBJECTS, st.sampled_from([None, 1, "\t"]))
+def test_arguments_and_schemas_keep_their_bytes(value: Document, indent: Any) -> None:
+    arguments = json.dumps(value, indent=indent)
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    there = chat_to_messages(json.dumps({"model": "m", "messages": messages}).encode(), "m", {})
+    assert arguments.encode() in there.body
+    back = json.loads(messages_to_chat(there.body, "m", {}).body)
+    assert back["messages"][1]["tool_calls"][0]["function"]["arguments"] == arguments
+
+
+MESSAGES_ONLY = {
+    "model": "m",
+    "max_tokens": 10,
+    "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
+    "stop_sequences": ["x"],
+    "metadata": {"user_id": "u"},
+    "thinking": {"type": "enabled", "budget_tokens": 9000},
+    "tools": [{"name": "f", "input_schema": {"type": "object"}, "strict": True}],
+    "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
+    "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}},
+    "messages": [
+        {"role": "user", "content": "one"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "s"},
+                {"type": "text", "text": "t"},
+                {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1.50}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "1",
+                    "is_error": True,
+                    "content": [{"type": "text", "text": "no"}],
+                },
+                {"type": "text", "text": "again"},
+            ],
+        },
+    ],
+}
+
+
+def test_a_messages_request_says_the_same_in_chat() -> None:
+    translated = messages_to_chat(json.dumps(MESSAGES_ONLY).encode(), "gpt", {"type": "openai-compatible"})
+    assert set(translated.dropped) == {"cache_control", "thinking"}
+    chat = json.loads(translated.body)
+    assert [turn["role"] for turn in chat["messages"]] == ["system", "user", "assistant", "tool", "user"]
+    assert chat["messages"][2]["tool_calls"][0]["function"]["arguments"] == '{"a": 1.5}'
+    assert chat["messages"][3]["content"].endswith("no")
+    assert (chat["max_tokens"], chat["stop"], chat["user"], chat["reasoning_effort"]) == (10, ["x"], "u", "high")
+    assert chat["tool_choice"] == {"type": "function", "function": {"name": "f"}}
+    assert chat["parallel_tool_calls"] is False
+    assert chat["tools"][0]["function"]["strict"] is True
+    assert chat["response_format"]["json_schema"]["schema"] == {"type": "object"}
+    back = json.loads(chat_to_messages(translated.body, "m", {}).body)
+    assert back["messages"][2]["content"][0] == {
+        "type": "tool_result",
+        "tool_use_id": "1",
+        "is_error": True,
+        "content": "no",
+    }
+    assert back["tool_choice"] == MESSAGES_ONLY["tool_choice"]
+
+
+def test_streams_to_chat_ask_for_usage() -> None:
+    body = json.dumps({"model": "m", "max_tokens": 1, "messages": [], "stream": True}).encode()
+    assert json.loads(messages_to_chat(body, "m", {}).body)["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize(
+    "change,param",
+    [
+        ({"n": 2}, "n"),
+        ({"seed": 1}, "seed"),
+        ({"logprobs": True}, "logprobs"),
+        ({"logit_bias": {"1": 2}}, "logit_bias"),
+        ({"frequency_penalty": 0.5}, "frequency_penalty"),
+        ({"temperature": 1.5}, "temperature"),
+        ({"modalities": ["audio"]}, "modalities"),
+        ({"response_format": {"type": "json_object"}}, "response_format.type"),
+        ({"reasoning_effort": "minimal"}, "reasoning_effort"),
+        ({"something_new": 1}, "something_new"),
+        ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0].type"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]},
+            "messages[0].content[0].type",
+        ),
+        ({"messages": [{"role": "user", "content": "x", "name": "bob"}]}, "messages[0].name"),
+        ({"messages": [{"role": "function", "name": "f", "content": "x"}]}, "messages[0].role"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc"}}]}]},
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "[1]"}}]}
+                ]
+            },
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+    ],
+)
+def test_what_messages_have_no_place_for_is_refused_by_name(change: Document, param: str) -> None:
+    document = {"model": "m", "messages": [{"role": "user", "content": "x"}], **change}
+    with pytest.raises(NotCarriedError) as refused:
+        chat_to_messages(json.dumps(document).encode(), "m", {})
+    assert refused.value.param == param
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "name,neutral",
+    [
+        ("n", 1),
+        ("frequency_penalty", 0),
+        ("logprobs", False),
+        ("seed", None),
+        ("modalities", ["text"]),
+        ("logit_bias", {}),
+    ],
+)
+def test_what_changes_nothing_is_carried_by_leaving_it_out(name: str, neutral: Any) -> None:
+    document = {"model": "m", "messages": [{"role": "user", "content": "x"}], name: neutral}
+    assert name not in json.loads(chat_to_messages(json.dumps(document).encode(), "m", {}).body)
+
+
+def test_hints_are_left_out_and_named() -> None:
+    document = {"model": "m", "messages": [], "metadata": {"a": "b"}, "store": True, "service_tier": "flex"}
+    assert set(chat_to_messages(json.dumps(document).encode(), "m", {}).dropped) == {
+        "metadata",
+        "store",
+        "service_tier",
+    }
+
+
+@pytest.mark.parametrize(
+    "change,param",
+    [
+        ({"top_k": 5}, "top_k"),
+        ({"container": "c"}, "container"),
+        ({"mcp_servers": []}, "mcp_servers"),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, None),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]},
+            "messages[0].content[0].type",
+        ),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "text", "text": "a"}, {"type": "tool_result", "tool_use_id": "1"}],
+                    }
+                ]
+            },
+            "messages[0].content",
+        ),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "assistant",
+                        "content": [
+                            {"type": "tool_use", "id": "1", "name": "f", "input": {}},
+                            {"type": "text", "text": "behind"},
+                        ],
+                    }
+                ]
+            },
+            "messages[0].content",
+        ),
+    ],
+)
+def test_what_chat_has_no_place_for_is_refused_by_name(change: Document, param: str | None) -> None:
+    document = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}], **change}
+    with pytest.raises(NotCarriedError) as refused:
+        messages_to_chat(json.dumps(document).encode(), "m", {})
+    assert param is None or refused.value.param == param
+    assert param is not None or "tools" in str(refused.value.param)
+
+
+def test_a_responses_request_says_the_same_in_chat() -> None:
+    document = {
+        "model": "m",
+        "instructions": "be brief",
+        "max_output_tokens": 7,
+        "store": True,
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True}},
+        "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": False}],
+        "tool_choice": {"type": "function", "name": "f"},
+        "input": [
+            {"role": "user", "content": "one"},
+            {"role": "user", "content": [{"type": "input_image", "image_url": "https://example.com/a.png"}]},
+            {"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "x"},
+            {
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "two", "annotations": []}],
+            },
+            {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{ }"},
+            {"type": "function_call", "call_id": "c2", "name": "f", "arguments": '{"a":1}'},
+            {"type": "function_call_output", "call_id": "c1", "output": "r1"},
+            {"type": "function_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "r2"}]},
+        ],
+    }
+    translated = responses_to_chat(json.dumps(document).encode(), "gpt", {})
+    assert set(translated.dropped) == {"store", "reasoning.summary", "reasoning"}
+    chat = json.loads(translated.body)
+    assert [turn["role"] for turn in chat["messages"]] == ["system", "user", "user", "assistant", "tool", "tool"]
+    calls = chat["messages"][3]["tool_calls"]
+    assert [(c["id"], c["function"]["arguments"]) for c in calls] == [("c1", "{ }"), ("c2", '{"a":1}')]
+    assert [turn["tool_call_id"] for turn in chat["messages"][4:]] == ["c1", "c2"]
+    assert (chat["max_completion_tokens"], chat["reasoning_effort"]) == (7, "low")
+    assert chat["response_format"]["json_schema"]["strict"] is True
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"previous_response_id": "r"},
+        {"conversation": "c"},
+        {"background": True},
+        {"prompt": {"id": "p"}},
+        {"tools": [{"type": "web_search"}]},
+        {"input": [{"type": "item_reference", "id": "x"}]},
+        {"max_tool_calls": 3},
+        {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
+        {"new_field": 1},
+    ],
+)
+def test_what_needs_the_state_of_a_provider_is_refused_by_name(change: Document) -> None:
+    with pytest.raises(NotCarriedError) as refused:
+        responses_to_chat(json.dumps({"model": "m", "input": "x", **change}).encode(), "m", {})
+    assert next(iter(change)) in (refused.value.param or "") + refused.value.message
