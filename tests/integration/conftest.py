@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -17,12 +17,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # so that `integration` can 
 from integration.api import open_api
 from integration.cluster import ROOT, Cluster, start_cluster, stop_cluster, write_kubeconfig
 from integration.kubelet import Kubelet, join_node, leave_node
-from integration.operating import OperatorProcess
+from integration.operating import Hire, OperatorProcess
 from integration.proxy import Proxy, open_proxy
 from integration.team import Team
 from integration.waiting import eventually
 
-Hire = Callable[..., OperatorProcess]
 CRD = ROOT / "deploy" / "base" / "crds" / "agenttype.yaml"
 
 
@@ -125,18 +124,23 @@ async def kubelet(team: Team) -> AsyncIterator[Kubelet]:
 
 @pytest.fixture
 def hire(cluster: Cluster, tmp_path: Path) -> Iterator[Hire]:
-    """Starts operators for one namespace; what still runs at the end is killed."""
+    """Starts operators for the namespace of a team, or `everywhere`; what still runs at the end is killed."""
     numbers = count(1)
     with ExitStack() as stack:
 
         def start(
-            team: Team, *arguments: str, kubeconfig: Path | None = None, proxy: Proxy | None = None
+            team: Team,
+            *arguments: str,
+            kubeconfig: Path | None = None,
+            proxy: Proxy | None = None,
+            everywhere: bool = False,
         ) -> OperatorProcess:
             name = f"operator-{next(numbers)}"
             config = kubeconfig or cluster.kubeconfig
-            if proxy is not None:
+            if proxy is not None and kubeconfig is None:
                 config = write_kubeconfig(tmp_path / f"{name}.kubeconfig", proxy.url)
-            scope = ("--namespaces", team.namespace, "--lease-namespace", team.namespace)
-            return stack.enter_context(OperatorProcess(config, tmp_path, name=name, arguments=(*scope, *arguments)))
+            scope = () if everywhere else ("--namespaces", team.namespace)
+            flags = ("--lease-namespace", team.namespace, *scope, *arguments)
+            return stack.enter_context(OperatorProcess(config, tmp_path, name=name, arguments=flags))
 
         yield start

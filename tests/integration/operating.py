@@ -8,11 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
+from integration.proxy import Proxy
+from integration.team import Team
 from integration.waiting import eventually
 
 PROGRAM = Path(sys.executable).with_name("agent-operator")
@@ -82,6 +83,11 @@ class OperatorProcess:
         return await asyncio.to_thread(self._process.wait, 40)
 
     @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def text(self) -> str:
         """The whole log."""
         return self._log.read_text()
@@ -119,12 +125,15 @@ class OperatorProcess:
         return await self.metric("leader_election_master_status") == 1
 
 
-async def seconds_until_one_leads(candidates: list[OperatorProcess], *, within_s: float) -> float:
-    """How long it takes from now until one of them holds the lease."""
-    started = time.monotonic()
+class Hire(Protocol):
+    """Starts an operator for one namespace, or for all."""
 
-    async def look() -> bool:
-        return any([await candidate.leads() for candidate in candidates])
-
-    await eventually(look, within_s=within_s)
-    return time.monotonic() - started
+    def __call__(
+        self,
+        team: Team,
+        *arguments: str,
+        kubeconfig: Path | None = None,
+        proxy: Proxy | None = None,
+        everywhere: bool = False,
+    ) -> OperatorProcess:
+        """With `proxy` it speaks to that one, as the administrator unless `kubeconfig` names another."""

@@ -51,7 +51,7 @@ class Proxy:
         self.url = ""
         self.exchanges: list[Exchange] = []
         self.fault: Fault | None = None
-        self._open: set[web.Request] = set()
+        self._open: list[web.Request] = []
 
     @property
     def writes(self) -> list[Exchange]:
@@ -72,13 +72,13 @@ class Proxy:
 
     def cut(self) -> None:
         """Resets every connection that has a request on it."""
-        for request in list(self._open):
+        for request in self._open:
             if request.transport is not None:
                 request.transport.abort()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request."""
-        self._open.add(request)
+        self._open.append(request)
         try:
             await self._flowing.wait()
             answer = await self.fault(request) if self.fault else None
@@ -87,7 +87,7 @@ class Proxy:
                 return answer
             return await self._forward(request)
         finally:
-            self._open.discard(request)
+            self._open.remove(request)
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         own = "Authorization" in request.headers

@@ -5,8 +5,8 @@ import copy
 
 import pytest
 from integration.api import AGENTS, Document
-from integration.conftest import Hire
 from integration.kubelet import ON_HAND, Kubelet, ended, running
+from integration.operating import Hire
 from integration.team import NGINX, Team, condition
 from integration.waiting import eventually, throughout
 

@@ -1,6 +1,7 @@
 """Waiting for the world to be as it should: only how long at most is ever said."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -9,7 +10,7 @@ import aiohttp
 
 T = TypeVar("T")
 
-PATIENCE_S = 45.0
+PATIENCE_S = float(os.environ.get("PATIENCE_S", "45"))
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], *, within_s: float = PATIENCE_S) -> T:

@@ -1,0 +1,112 @@
+"""When nothing changes, nothing is written; and what is kept from eyes stays so."""
+
+import base64
+import json
+
+import pytest
+from integration.api import Document
+from integration.operating import Hire
+from integration.proxy import Proxy
+from integration.team import NGINX, Team
+from integration.waiting import eventually
+
+pytestmark = pytest.mark.step1
+
+RESYNCS = 50
+AGENTS = 4
+
+
+async def test_nothing_is_written_over_fifty_resyncs(own_team: Team, hire: Hire, proxy: Proxy) -> None:
+    operator = hire(own_team, "--resync-s", "1", "--leader-election=false", proxy=proxy)
+    kinds: list[Document] = [
+        {},
+        {"agent": {**NGINX, "environment": {"files": [{"path": "a", "content": "b"}]}}, "replicas": 2},
+        {"workload": {"kind": "Job"}},
+        {"workload": {"kind": "CronJob", "schedule": "0 3 1 1 *"}},
+    ]
+    for number, spec in enumerate(kinds):
+        await own_team.create(f"quiet-{number}", **spec)
+    for number, phase in enumerate(("Running", "Running", "Succeeded", "Pending")):
+        await own_team.reaches(f"quiet-{number}", phase, ready="True")
+
+    async def passes() -> float:
+        return await operator.metric("controller_runtime_reconcile_total")
+
+    async def passed(goal: float) -> bool:
+        return await passes() >= goal
+
+    await eventually(lambda: passed(3 * AGENTS))
+    start, written = await passes(), len(proxy.writes)
+    versions = await resource_versions(own_team)
+
+    await eventually(lambda: passed(start + RESYNCS * AGENTS), within_s=RESYNCS * 2)
+
+    assert proxy.writes[written:] == []
+    assert await resource_versions(own_team) == versions
+
+
+async def resource_versions(team: Team) -> dict[str, str]:
+    agents = await team.api.list("agenttypes")
+    return {agent["metadata"]["name"]: agent["metadata"]["resourceVersion"] for agent in agents}
+
+
+async def test_restart_writes_nothing_but_one_apply_of_each_shape(own_team: Team, hire: Hire, proxy: Proxy) -> None:
+    """What was applied is known from the objects themselves."""
+    operator = hire(own_team, "--leader-election=false", proxy=proxy)
+    names = [f"quiet-{number}" for number in range(12)]
+    for name in names:
+        await own_team.create(name)
+    for name in names:
+        await own_team.reaches(name, "Running", ready="True")
+    versions = await resource_versions(own_team)
+    operator.kill()
+    written = len(proxy.writes)
+    operator.start()
+    await operator.ready()
+
+    async def all_seen() -> bool:
+        return await operator.metric("controller_runtime_reconcile_total") >= len(names)
+
+    await eventually(all_seen)
+
+    assert await resource_versions(own_team) == versions
+    again = proxy.writes[written:]
+    assert {each.method for each in again} <= {"PATCH"}
+    assert len(again) < 2 * len(names)
+
+
+CANARY = "canary-7Qx2-not-to-be-shown"
+
+
+async def test_secret_values_are_nowhere_to_be_read(own_team: Team, hire: Hire) -> None:
+    """Not in status, not in events, not in the log at its most talkative."""
+    operator = hire(own_team, "--leader-election=false", "--log-level", "debug", "--resync-s", "1")
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}}
+    await own_team.api.create("secrets", {**secret, "data": {"key": base64.b64encode(CANARY.encode()).decode()}})
+    variables = [
+        {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "key"}}},
+        {"name": "LITERAL", "value": CANARY},
+    ]
+    glue = {"glueCode": {"source": "/shared/glue.py"}, "files": [{"path": "glue.py", "content": f"KEY = '{CANARY}'"}]}
+    environment = {"variables": variables, **glue}
+    await own_team.create("keeper", agent={**NGINX, "command": ["run", CANARY], "environment": environment})
+    await own_team.reaches("keeper", "Running", ready="True")
+    await own_team.create("refused", agent={**NGINX, "environment": environment}, resources=impossible())
+    await own_team.says("refused", "ApplyRefused")
+    await own_team.edit("keeper", suspend=True)
+    await own_team.says("keeper", "Suspended")
+
+    shown = [(await own_team.agent(name))["status"] for name in ("keeper", "refused")]
+    for name in ("keeper", "refused"):
+        shown += await own_team.events(name)
+
+    assert shown
+    assert CANARY not in json.dumps(shown)
+    assert base64.b64encode(CANARY.encode()).decode() not in json.dumps(shown)
+    assert CANARY not in operator.text
+    assert any(line["level"] == "debug" for line in operator.lines())
+
+
+def impossible() -> dict[str, object]:
+    """Sizes that the server refuses: more is asked for than is allowed."""
+    return {"agent": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}
