@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from services.operator.tests.kube.kinds import WIDGETS, config_maps, deployment, deployments, widgets
 
 from agent_operator.kube import ObjectKey, PartialObject, Store, Stores
-from agent_operator.kube.objects import ObjectMeta, OwnerReference
+from agent_operator.kube.objects import ObjectMeta, OwnerReference, Writer
 from agent_operator.kube.store import Change
 
 NAMES = st.sampled_from("abcde")
@@ -119,7 +119,7 @@ def test_managed_fields_and_last_applied_do_not_reach_the_cache() -> None:
 def test_fields_count_as_owned_if_applied_or_set_by_our_create() -> None:
     def meta(*entries: dict[str, Any]) -> ObjectMeta:
         source = config_maps()
-        source.field_manager = "me"
+        source.writer = Writer("me")
         made = source.decode(msgspec.json.encode({"metadata": {"name": "a", "managedFields": list(entries)}}))
         assert isinstance(made, PartialObject)
         return made.metadata

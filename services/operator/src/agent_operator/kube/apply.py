@@ -18,7 +18,7 @@ from .client import Client, Manifest, key_of
 from .errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound, Occupied
 from .ledger import Ledger
 from .merge import merge_patch
-from .objects import ObjectKey, ObjectMeta, ObjectModel, digest_manifest, version_number
+from .objects import ObjectKey, ObjectMeta, ObjectModel, Writer, digest_manifest, version_number
 from .ownership import claim, owns
 from .request import Expectation, Request
 from .source import Source
@@ -78,9 +78,9 @@ class Applier:
         self._client = client
         self._stores = stores
         self._root = root
-        self._field_manager = field_manager
-        self._ledger = Ledger(mark)
-        stores.track(field_manager)
+        self._writer = Writer(field_manager, mark)
+        self._ledger = Ledger()
+        stores.track(self._writer)
 
     async def apply(self, request: Request, owner: ObjectModel, children: Sequence[Manifest]) -> Applied:
         """Apply `children` in their order, in the owner's namespace and owned by it.
@@ -139,7 +139,9 @@ class Applier:
         patch = merge_patch(msgspec.json.decode(obj.status), status)
         if not patch:
             return False
-        answer = await self._client.patch_status(self._root.resource, obj.key, patch, field_manager=self._field_manager)
+        answer = await self._client.patch_status(
+            self._root.resource, obj.key, patch, field_manager=self._writer.manager
+        )
         self._record(request, self._root, obj.metadata, answer)
         return True
 
@@ -167,21 +169,21 @@ class Applier:
     async def _create(self, source: Source[Any], marked: Manifest) -> ObjectMeta | None:
         """None if it exists: it is not in the cache yet, or not in the cache's selector."""
         try:
-            return await self._client.post(source.resource, marked, field_manager=self._field_manager)
+            return await self._client.post(source.resource, marked, field_manager=self._writer.manager)
         except AlreadyExists:
             return None
 
     async def _update(self, source: Source[Any], live: ObjectMeta, marked: Manifest) -> ObjectMeta:
         if live.as_created:
             await self._claim(source, live.key)
-        return await self._client.apply(source.resource, marked, field_manager=self._field_manager)
+        return await self._client.apply(source.resource, marked, field_manager=self._writer.manager)
 
     async def _learn_from(self, source: Source[Any], live: ObjectMeta, manifest: Manifest) -> None:
         """After a restart: read once which fields a manifest of this shape owns, if `live` still owns them all."""
         metadata = await self._client.find_fields(source.resource, live.key)
         if metadata is None or metadata["resourceVersion"] != live.resource_version:
             return
-        if owns(metadata.get("managedFields", []), self._field_manager, manifest):
+        if owns(metadata.get("managedFields", []), self._writer.manager, manifest):
             self._ledger.learn(live, manifest)
 
     async def _claim(self, source: Source[Any], key: ObjectKey) -> None:
@@ -193,10 +195,10 @@ class Applier:
             metadata = await self._client.find_fields(source.resource, key)
             if metadata is None:
                 break
-            entries = claim(metadata["managedFields"], self._field_manager)
+            entries = claim(metadata["managedFields"], self._writer.manager)
             change = {"metadata": {"managedFields": entries, "resourceVersion": metadata["resourceVersion"]}}
             try:
-                await self._client.patch(source.resource, key, change, field_manager=self._field_manager)
+                await self._client.patch(source.resource, key, change, field_manager=self._writer.manager)
             except Conflict:
                 if attempt + 1 == CLAIM_ATTEMPTS:
                     raise
@@ -205,7 +207,7 @@ class Applier:
         raise Conflict(f"{source.resource} {key} has gone meanwhile")
 
     async def _find(self, source: Source[Any], key: ObjectKey) -> ObjectMeta:
-        live = await self._client.find_metadata(source.resource, key, field_manager=self._field_manager)
+        live = await self._client.find_metadata(source.resource, key, self._writer)
         if live is None:
             raise Conflict(f"{source.resource} {key} existed and has gone meanwhile")
         return live
@@ -220,11 +222,11 @@ class Applier:
         what = f"{source.resource} {live.key}"
         if live.controller_uid and live.controller_uid != owner_uid:
             raise Occupied(f"{what} belongs to another controller; rename one of the two", retry_after_s=5.0)
-        if not live.controller_uid and self._ledger.mark not in live.annotations:
+        if not live.controller_uid and not live.mark:
             raise Occupied(f"{what} exists already and was not made from here; rename or delete it", retry_after_s=30.0)
 
     def _prunable(self, live: ObjectMeta, owner_uid: str) -> bool:
-        ours = live.controller_uid == owner_uid and self._ledger.mark in live.annotations
+        ours = live.controller_uid == owner_uid and bool(live.mark)
         return ours and live.deletion_timestamp is None
 
     def _owned(self, child: Manifest, owner: ObjectModel) -> Manifest:
@@ -241,5 +243,5 @@ class Applier:
 
     def _marked(self, manifest: Manifest, digest: str) -> Manifest:
         metadata = manifest["metadata"]
-        annotations = {**metadata.get("annotations", {}), self._ledger.mark: digest}
+        annotations = {**metadata.get("annotations", {}), self._writer.mark: digest}
         return {**manifest, "metadata": {**metadata, "annotations": annotations}}

@@ -13,7 +13,7 @@ import msgspec
 
 from .access import Access
 from .errors import NotFound, ServerFault
-from .objects import ObjectKey, ObjectMeta
+from .objects import ObjectKey, ObjectMeta, Writer
 from .resources import Resource
 from .source import PARTIAL, PARTIAL_LIST
 from .transport import Call, Limits, Transport
@@ -66,12 +66,12 @@ class Client:
         """One page of a list, undecoded."""
         return await self._transport.send(Call("GET", resource, ObjectKey(namespace, ""), query=query, accept=accept))
 
-    async def find_metadata(self, resource: Resource, key: ObjectKey, *, field_manager: str = "") -> ObjectMeta | None:
+    async def find_metadata(self, resource: Resource, key: ObjectKey, writer: Writer) -> ObjectMeta | None:
         """Metadata of one object, None if it is absent. A list, so that the right to `get` is not needed."""
         found = next(iter(self._decode_list(await self._find(resource, key)).items or ()), None)
         if found is None:
             return None
-        found.metadata.slim(field_manager)
+        found.metadata.slim(writer)
         return found.metadata
 
     async def find_fields(self, resource: Resource, key: ObjectKey) -> Manifest | None:
@@ -151,7 +151,7 @@ class Client:
             metadata = self._decode_metadata(answer).metadata
         except msgspec.MsgspecError as error:
             raise ServerFault(f"{call}: the answer has no metadata: {error}") from error
-        metadata.slim(field_manager)
+        metadata.slim(Writer(field_manager))
         return metadata
 
 

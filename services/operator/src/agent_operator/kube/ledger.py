@@ -24,16 +24,15 @@ Shape = tuple[bytes, bool]  # of a manifest, and whether the object is as it was
 
 
 class Ledger:
-    """What the server should say about applied objects. `mark` is the annotation's name."""
+    """What the server should say about applied objects."""
 
-    def __init__(self, mark: str) -> None:
-        self.mark = mark
+    def __init__(self) -> None:
         self._by_shape: dict[Shape, int] = {}
         self._by_uid: dict[str, int] = {}
 
     def holds(self, live: ObjectMeta, digest: str, manifest: Manifest) -> bool:
         """Whether `live` was applied from `manifest` (of this digest) and nobody has taken a field since."""
-        if live.annotations.get(self.mark) != digest:
+        if live.mark != digest:
             return False
         expected = self._by_uid.get(live.uid)
         if expected is None:
@@ -43,7 +42,7 @@ class Ledger:
     def misses(self, live: ObjectMeta, digest: str, manifest: Manifest) -> bool:
         """Whether `live` may be as it should be, if only the digest of its fields were known."""
         unknown = live.uid not in self._by_uid and (shape_of(manifest), live.as_created) not in self._by_shape
-        return unknown and live.annotations.get(self.mark) == digest
+        return unknown and live.mark == digest
 
     def learn(self, answer: ObjectMeta, manifest: Manifest) -> None:
         """The server has answered a write of `manifest`."""

@@ -11,12 +11,19 @@ status updates and foreign labels.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
 from msgspec.structs import force_setattr
+
+SHARED_STRINGS = 16384
+NONE: dict[str, str] = {}  # shared by all objects without labels or annotations; nobody writes to it
+
+share = lru_cache(SHARED_STRINGS)(str)
+"""The same string for equal strings, as long as they are in use."""
 
 APPLY, UPDATE = "Apply", "Update"  # operations of managedFields
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -32,6 +39,13 @@ class ObjectKey(NamedTuple):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+class Writer(NamedTuple):
+    """Who applies: `manager` is the field manager, `mark` the annotation that holds the digest of what was applied."""
+
+    manager: str = ""
+    mark: str = ""
+
+
 class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One entry of `metadata.ownerReferences`."""
 
@@ -39,6 +53,10 @@ class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     kind: str = ""
     name: str = ""
     controller: bool = False
+
+    def shared(self) -> "OwnerReference":
+        """The same, with strings that the children of one owner have in common."""
+        return OwnerReference(share(self.uid), share(self.kind), share(self.name), self.controller)
 
 
 class ManagedFields(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -73,6 +91,7 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     managed_fields: tuple[ManagedFields, ...] = ()
     owned_fields: int = 0
     as_created: bool = False
+    mark: str = ""
 
     @property
     def key(self) -> ObjectKey:
@@ -87,16 +106,24 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
                 return owner.uid
         return ""
 
-    def slim(self, manager: str) -> None:
-        """Replace managedFields by what they say and drop kubectl's copy of the manifest. Once, right after reading.
+    def slim(self, writer: Writer, *, labels: tuple[str, ...] | None = None) -> None:
+        """Keep what a controller decides by. Once, right after reading.
 
-        `as_created` is then whether `manager` owns fields through a create, which an apply cannot take away.
+        managedFields become `owned_fields` and `as_created` (whether `writer` owns fields through a create, which an
+        apply cannot take away), the writer's annotation becomes `mark`. With `labels` all other labels and all
+        annotations are dropped. Strings that many objects have in common are shared.
         """
-        ours = [entry for entry in self.managed_fields if entry.is_owned(manager)]
+        ours = [entry for entry in self.managed_fields if entry.is_owned(writer.manager)]
         force_setattr(self, "owned_fields", digest_fields(ours, self.owner_references))
         force_setattr(self, "as_created", any(entry.operation == UPDATE for entry in ours))
         force_setattr(self, "managed_fields", ())
+        force_setattr(self, "mark", self.annotations.pop(writer.mark, ""))
         self.annotations.pop(LAST_APPLIED, None)
+        kept = self.labels if labels is None else {name: self.labels[name] for name in labels if name in self.labels}
+        force_setattr(self, "labels", {name: share(value) for name, value in kept.items()} or NONE)
+        force_setattr(self, "annotations", (self.annotations if labels is None else None) or NONE)
+        force_setattr(self, "namespace", share(self.namespace))
+        force_setattr(self, "owner_references", tuple(owner.shared() for owner in self.owner_references))
 
 
 class ObjectModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import fields, force_setattr
 
-from .objects import ObjectModel, PartialObject
+from .objects import ObjectModel, PartialObject, Writer
 from .resources import Resource
 
 T = TypeVar("T", bound=ObjectModel)
@@ -33,12 +33,13 @@ class Page(msgspec.Struct, frozen=True):
 class Source(Generic[T]):
     """A kind to cache.
 
-    `model`: what is kept of each object. With the default, `PartialObject`, only metadata is fetched.
+    `model`: what is kept of each object. With the default, `PartialObject`, only metadata is fetched, and of labels
+    and annotations only the indexed labels are kept.
     `selector`: label selector sent to the server, for example of one shard.
     `labels`: names of labels to index by.
     `optional`: the API may be missing; the cache then counts as synced and empty and is tried again slowly.
 
-    `field_manager` is set by `Stores.track`: whose creations count in `ObjectMeta.owned_fields`.
+    `writer` is set by `Stores.track`: whose fields and mark are noted in the metadata.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Source(Generic[T]):
         self.selector = selector
         self.labels = labels
         self.optional = optional
-        self.field_manager = ""
+        self.writer = Writer()
         self.metadata_only = chosen is PartialObject
         self._raw_fields = tuple(field.name for field in fields(chosen) if field.type is Raw)
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(chosen)
@@ -76,7 +77,7 @@ class Source(Generic[T]):
     def decode(self, raw: bytes | Raw) -> T:
         """One object from its JSON. Raises msgspec.MsgspecError if it does not fit the model."""
         obj = self._decoder.decode(raw)
-        obj.metadata.slim(self.field_manager)
+        obj.metadata.slim(self.writer, labels=self.labels if self.metadata_only else None)
         for name in self._raw_fields:  # a Raw is a view that would keep the whole page alive
             force_setattr(obj, name, getattr(obj, name).copy())
         return obj

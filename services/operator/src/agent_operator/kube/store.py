@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from .objects import ObjectKey, ObjectModel, version_number
+from .objects import ObjectKey, ObjectModel, Writer, version_number
 from .source import Source
 
 T = TypeVar("T", bound=ObjectModel)
@@ -213,12 +213,12 @@ class Stores:
         for store in self:
             await store.wait_synced()
 
-    def track(self, field_manager: str) -> None:
-        """Have the caches note what `field_manager` owns. Raises RuntimeError when one of them is filled already."""
+    def track(self, writer: Writer) -> None:
+        """Have the caches note what `writer` owns. Raises RuntimeError when one of them is filled already."""
         if any(store.synced for store in self):
             raise RuntimeError("the caches are filled already: make the Applier before the Runtime runs")
         for source in self._stores:
-            source.field_manager = field_manager
+            source.writer = writer
 
     def source_of(self, manifest: dict[str, Any]) -> Source[Any]:
         """The source that caches a manifest's kind. KeyError if none does."""
