@@ -1,16 +1,14 @@
-"""docs/spec/agenttype.md: what the models say goes between its markers, what a person says stays as it is.
-
-A marker is a pair of comments, `<!-- begin NAME -->` and `<!-- end NAME -->`; BLOCKS has a function for each.
-"""
+"""docs/spec/agenttype.md: what the models say goes between its markers; BLOCKS has a function for each."""
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
 from hack.generate.bounds import bounds_of, type_of
+from hack.generate.marked import Blocks, fill
 
 from agent_api.agenttype import AgentType, ApiModel, OpenModel, Rule, Spec, Status
 from agent_api.agenttype.agent import PLATFORM_CONTAINERS, PLATFORM_PORTS
@@ -31,15 +29,7 @@ def files(root: Path) -> Iterator[tuple[Path, str]]:
 
     Raises SystemExit when the page lacks one of the markers.
     """
-    text = (root / PAGE).read_text(encoding="utf-8")
-    for name, write in BLOCKS.items():
-        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
-        before, found, rest = text.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not (found and closed):
-            raise SystemExit(f"{PAGE}: the markers of {name} are not there")
-        text = f"{before}{begin}\n{write()}\n\n{end}{after}"
-    yield PAGE, text
+    yield PAGE, fill(PAGE, (root / PAGE).read_text(encoding="utf-8"), BLOCKS)
 
 
 def _spec() -> str:
@@ -151,6 +141,6 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
+BLOCKS: Blocks = MappingProxyType(
     {"metadata": _metadata, "spec": _spec, "profiles": _profiles, "names": _names, "status": _status}
 )

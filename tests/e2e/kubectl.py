@@ -29,8 +29,9 @@ class Kubectl:
         return done.stdout
 
     def apply(self, *documents: Mapping[str, Any]) -> None:
-        """Applies objects that say their own namespace."""
-        self.run("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, documents)))
+        """Applies objects that say their own namespace, in that order."""
+        if documents:
+            self.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
 
     def find(self, kind: str, name: str, namespace: str) -> Document | None:
         """One object, None when it is absent."""

@@ -129,3 +129,15 @@ def test_a_missing_package_is_named_with_a_cure_and_an_edit_mends_it(restricted:
     agent.wait_phase("Running")
     assert agent.condition("WorkspacePrepared")["status"] == "True"
     assert agent.said()["package"] == "1.2.0"
+
+
+def test_an_agent_waits_for_its_config_map_and_says_so(restricted: Yard, site: Site) -> None:
+    source = {"type": "local", "configMap": "code"}
+    code = {"type": "code", "code": {"runtime": "python", "source": source}}
+    agent = restricted.create("hello", code, security=RESTRICTED)
+
+    missing = agent.wait_condition("Ready", "False", "ConfigMapMissing")
+
+    assert '"code" not found' in missing["message"]
+    restricted.config_map("code", KINDS[1].files())
+    agent.wait_phase("Running")

@@ -54,7 +54,7 @@ class Setting:
         """The default in the form in which it would be given."""
         if self.required:
             return "required"
-        if self.default is None or self.default == ():
+        if self.default is None or self.default in ((), ""):
             return "none"
         if isinstance(self.default, bool):
             return str(self.default).lower()

@@ -1,0 +1,43 @@
+"""docs/reference/operator.md: settings, platform defaults and metrics, from the code that has them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+
+import yaml
+from hack.generate.marked import Blocks, fill
+from prometheus_client import CollectorRegistry
+
+from agent_kit.settings import describe
+from agent_operator.kube import Metrics
+from agent_operator.settings import OperatorSettings
+from agent_render import PlatformSettings
+
+PAGE = Path("docs/reference/operator.md")
+
+
+def files(root: Path) -> Iterator[tuple[Path, str]]:
+    """The page, with every generated part anew."""
+    yield PAGE, fill(PAGE, (root / PAGE).read_text(encoding="utf-8"), BLOCKS)
+
+
+def _settings() -> str:
+    return describe(OperatorSettings).rstrip()
+
+
+def _platform() -> str:
+    defaults = PlatformSettings().model_dump(mode="json", by_alias=True)
+    return f"```yaml\n{yaml.safe_dump(defaults, sort_keys=False, width=120)}```"
+
+
+def _metrics() -> str:
+    lines = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
+    for collector in vars(Metrics(CollectorRegistry())).values():
+        (family,) = collector.describe()
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # noqa: SLF001 - there is no public name
+        lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines)
+
+
+BLOCKS: Blocks = MappingProxyType({"settings": _settings, "platform": _platform, "metrics": _metrics})

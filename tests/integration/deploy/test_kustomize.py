@@ -1,0 +1,240 @@
+"""Every kustomization renders, the API server takes it, and what it deploys keeps the platform's own rules."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from e2e.kubectl import Document, Kubectl, KubectlError
+from integration.cluster import ROOT, Cluster
+
+from agent_operator import sources
+from agent_operator.kube import Resource
+from agent_operator.platform import read_platform
+
+pytestmark = pytest.mark.step1
+
+DEPLOY = ROOT / "deploy"
+PAGE = ROOT / "docs" / "reference" / "operator.md"
+INSTALL = ROOT / "docs" / "how-to" / "install.md"
+OPERATOR, SYSTEM = "agentberth-operator", "agentberth-system"
+CHILD_VERBS = frozenset({"get", "list", "watch", "create", "patch", "delete"})
+POSSIBLE_ESCALATIONS = frozenset({"bind", "escalate", "impersonate", "approve", "sign"})
+
+
+def find_kustomizations(kind: str) -> list[Path]:
+    files = sorted(DEPLOY.rglob("kustomization.yaml"))
+    return [file.parent for file in files if yaml.safe_load(file.read_text())["kind"] == kind]
+
+
+PLAIN = find_kustomizations("Kustomization")
+COMPONENTS = find_kustomizations("Component")
+
+
+def label(folder: Path) -> str:
+    return str(folder.relative_to(DEPLOY))
+
+
+@pytest.fixture(params=[*PLAIN, *COMPONENTS], ids=label)
+def kustomization(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Each kustomization; a component over the base."""
+    folder: Path = request.param
+    return with_component(folder, tmp_path) if folder in COMPONENTS else folder
+
+
+def with_component(component: Path, folder: Path) -> Path:
+    """A kustomization of the base with one component."""
+    base, added = (os.path.relpath(one, folder.resolve()) for one in (DEPLOY / "base", component))
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [base], "components": [added]}))
+    return folder
+
+
+def render(folder: Path) -> list[Document]:
+    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "deprecated" not in done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+@pytest.fixture(scope="module")
+def kubectl(cluster: Cluster) -> Kubectl:
+    return Kubectl("kubectl", cluster.kubeconfig)
+
+
+def make_namespaces(kubectl: Kubectl, documents: list[Document]) -> None:
+    """The namespaces that objects are in: a dry run makes none."""
+    wanted = {document["metadata"].get("namespace", "default") for document in documents}
+    known = {one["metadata"]["name"]: one for one in documents if one["kind"] == "Namespace"}
+    bare = {name: {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in wanted}
+    kubectl.apply(*{**bare, **known}.values())
+
+
+def test_the_api_server_takes_it(kustomization: Path, kubectl: Kubectl) -> None:
+    documents = render(kustomization)
+    make_namespaces(kubectl, documents)
+
+    said = kubectl.run("apply", "-k", str(kustomization), "--dry-run=server", "--validate=strict")
+    again = kubectl.run("apply", "-k", str(kustomization), "--dry-run=server", "--server-side", "--field-manager=test")
+
+    assert said.count("\n") == again.count("\n") == len(documents)
+
+
+def test_rights_are_named_one_by_one(kustomization: Path) -> None:
+    rules = [rule for one in render(kustomization) if one["kind"] in {"Role", "ClusterRole"} for rule in one["rules"]]
+
+    for rule in rules:
+        words = {*rule["verbs"], *rule["resources"], *rule["apiGroups"]}
+        assert "*" not in "".join(words)
+        assert "secrets" not in words
+        assert not words & POSSIBLE_ESCALATIONS
+
+
+def pods_in(documents: list[Document]) -> Iterator[tuple[Document, Document]]:
+    """Each workload with the Pod it makes."""
+    for one in documents:
+        if one["kind"] in {"Deployment", "StatefulSet", "DaemonSet", "Job"}:
+            template = one["spec"]["template"]
+            yield one, {"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]}
+
+
+def test_containers_have_limits_probes_and_versions(kustomization: Path) -> None:
+    for workload, pod in pods_in(render(kustomization)):
+        for container in pod["spec"]["containers"]:
+            assert (
+                {"cpu", "memory"}
+                == container["resources"]["requests"].keys()
+                == container["resources"]["limits"].keys()
+            )
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            name, _, version = container["image"].rpartition(":")
+            assert name, f"{container['image']} has no version"
+            assert version != "latest"
+            if workload["kind"] != "Job":
+                assert {"livenessProbe", "readinessProbe"} <= container.keys()
+
+
+def test_pods_pass_pod_security_restricted(kustomization: Path, kubectl: Kubectl) -> None:
+    documents = render(kustomization)
+    make_namespaces(kubectl, documents)
+    for workload, pod in pods_in(documents):
+        namespace = workload["metadata"]["namespace"]
+        enforce = "pod-security.kubernetes.io/enforce=restricted"
+        kubectl.run("label", "namespace", namespace, enforce, "--overwrite")
+        kubectl.apply(*[one for one in documents if one["kind"] == "ServiceAccount"])
+        pod["metadata"] |= {"name": "admission-test", "namespace": namespace}
+        kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
+
+
+def test_the_admission_that_judges_these_pods_does_refuse(kubectl: Kubectl) -> None:
+    documents = render(DEPLOY / "base")
+    make_namespaces(kubectl, documents)
+    kubectl.apply(*[one for one in documents if one["kind"] == "ServiceAccount"])
+    ((_, pod),) = pods_in(documents)
+    pod["metadata"] |= {"name": "admission-test", "namespace": SYSTEM}
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+
+    with pytest.raises(KubectlError, match="violates PodSecurity"):
+        kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
+
+
+def test_platform_settings_are_what_the_operator_reads(kustomization: Path, tmp_path: Path) -> None:
+    for one in render(kustomization):
+        if one["kind"] == "ConfigMap" and one["metadata"]["name"].startswith("agentberth-platform"):
+            file = tmp_path / "platform.yaml"
+            file.write_text(one["data"]["platform.yaml"])
+            assert read_platform(file).images.initenv
+
+
+def rights_of(rules: list[dict[str, Any]]) -> dict[tuple[str, str], frozenset[str]]:
+    """Verbs by API group and resource."""
+    return {
+        (group, resource): frozenset(rule["verbs"])
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+def find_rules(documents: list[Document], kind: str, name: str) -> list[dict[str, Any]]:
+    (role,) = [one for one in documents if one["kind"] == kind and one["metadata"]["name"] == name]
+    rules: list[dict[str, Any]] = role["rules"]
+    return rules
+
+
+def test_the_operator_has_the_rights_that_its_caches_and_children_need_and_no_other() -> None:
+    def of(resource: Resource, part: str = "") -> tuple[str, str]:
+        return resource.group, "/".join(filter(None, (resource.plural, part)))
+
+    wanted = {
+        of(sources.AGENT_TYPES): {"list", "watch"},
+        of(sources.AGENT_TYPES, "status"): {"patch"},
+        of(sources.AGENT_TYPES, "finalizers"): {"update"},
+        of(sources.PODS): {"list", "watch"},
+        of(sources.CORE_EVENTS): {"list"},
+        ("events.k8s.io", "events"): {"create", "patch"},
+        **{of(source.resource): CHILD_VERBS for source in sources.CHILDREN},
+    }
+
+    assert rights_of(find_rules(render(DEPLOY / "base"), "ClusterRole", OPERATOR)) == wanted
+
+
+def test_namespaced_mode_has_the_same_rights_in_its_namespaces_alone(tmp_path: Path) -> None:
+    documents = render(with_component(DEPLOY / "components" / "namespaced", tmp_path))
+
+    bound = [one["roleRef"]["kind"] for one in documents if one["kind"].endswith("RoleBinding") and one["subjects"]]
+    assert set(bound) == {"Role"}
+    everywhere = find_rules(render(DEPLOY / "base"), "ClusterRole", OPERATOR)
+    assert find_rules(documents, "Role", f"{OPERATOR}-agents") == everywhere
+    ((_, pod),) = pods_in(documents)
+    assert {"name": "AGENTBERTH_NAMESPACES", "value": "agents"} in pod["spec"]["containers"][0]["env"]
+
+
+def test_two_replicas_survive_a_drain_of_one_node() -> None:
+    documents = render(DEPLOY / "base")
+    ((deployment, pod),) = pods_in(documents)
+    (budget,) = [one for one in documents if one["kind"] == "PodDisruptionBudget"]
+
+    assert deployment["spec"]["replicas"] == 2
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert pod["spec"]["affinity"]["podAntiAffinity"]
+
+
+def test_every_right_is_explained_in_the_reference() -> None:
+    rows = [line.split("|")[1:5] for line in PAGE.read_text().splitlines() if line.startswith("| `") and "`" in line]
+    table = {
+        (group.strip(" `"), resource): frozenset(word.strip(" `") for word in verbs.split(","))
+        for group, resources, verbs, _ in (row for row in rows if len(row) == 4)
+        for resource in (word.strip(" `") for word in resources.split(","))
+    }
+    documents = render(DEPLOY / "base")
+    given = {
+        (group or "core", resource): verbs
+        for (group, resource), verbs in rights_of(find_rules(documents, "ClusterRole", OPERATOR)).items()
+    }
+
+    assert given.items() <= table.items()
+
+
+def test_overlays_of_the_installation_guide_render(tmp_path: Path) -> None:
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    for block in INSTALL.read_text().split("```yaml\n")[1:]:
+        place = tmp_path / block.partition("\n")[0].removeprefix("# ")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(block.partition("```")[0])
+
+    mine = render(tmp_path / "deploy/overlays/mine")
+    teams = render(tmp_path / "deploy/overlays/teams")
+
+    for documents in (mine, teams):
+        ((_, pod),) = pods_in(documents)
+        assert pod["spec"]["containers"][0]["image"] == "registry.example.com/agents/agent-operator:0.1.0"
+    roles = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in teams if one["kind"] == "Role"}
+    assert {("agents", f"{OPERATOR}-agents"), ("team-b", f"{OPERATOR}-agents"), (SYSTEM, OPERATOR)} == roles
+    ((_, pod),) = pods_in(teams)
+    assert {"name": "AGENTBERTH_NAMESPACES", "value": "agents,team-b"} in pod["spec"]["containers"][0]["env"]
