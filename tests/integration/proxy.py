@@ -24,6 +24,8 @@ class Exchange:
     path: str
     query: str
     status: int
+    body: str = ""
+    """What was sent to be written."""
 
     @property
     def watch(self) -> bool:
@@ -92,14 +94,15 @@ class Proxy:
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         own = "Authorization" in request.headers
         headers = {name: value for name, value in request.headers.items() if name.lower() not in DROPPED}
+        sent = await request.read()
         async with self._session.request(
             request.method,
             self._admin.server + request.path_qs,
-            data=await request.read() or None,
+            data=sent or None,
             headers=headers if own else {**headers, **self._admin.headers},
             ssl=self._admin.trust if own else self._admin.identity,
         ) as upstream:
-            self._note(request, upstream.status)
+            self._note(request, upstream.status, sent.decode())
             kept = {name: value for name, value in upstream.headers.items() if name.lower() not in DROPPED}
             response = web.StreamResponse(status=upstream.status, headers=kept)
             await response.prepare(request)
@@ -110,8 +113,8 @@ class Proxy:
                 await response.write(chunk)
         return response
 
-    def _note(self, request: web.Request, status: int) -> None:
-        self.exchanges.append(Exchange(request.method, request.path, request.query_string, status))
+    def _note(self, request: web.Request, status: int, body: str = "") -> None:
+        self.exchanges.append(Exchange(request.method, request.path, request.query_string, status, body))
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ def status_of(seen: Seen, before: Plain, *, generation: int, now: str) -> Plain:
         verdicts.append(Verdict(ConditionType.SECURITY_POSTURE, "False", Reason.WEAKENED, text))
     progress = seen.progress
     selector = Identity.of(seen.agent).selector()
-    return {
+    status = {
         **_head(_phase(seen), ready, generation),
         **(seen.sidecars.status or {}),
         "replicas": progress.replicas,
@@ -51,6 +51,7 @@ def status_of(seen: Seen, before: Plain, *, generation: int, now: str) -> Plain:
         "lastRun": progress.last_run.plain() if progress.last_run else before.get("lastRun"),
         "conditions": conditions(verdicts, before.get("conditions", ()), generation=generation, now=now),
     }
+    return {name: value for name, value in status.items() if value is not None}
 
 
 def invalid_status(finding: Finding, before: Plain, *, generation: int, now: str) -> Plain:
