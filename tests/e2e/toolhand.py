@@ -12,7 +12,7 @@ from typing import Any
 WORD = "ahoy from the workspace"
 
 
-def fetch(address: str, body: dict[str, Any] | None = None, accept: str = "application/json") -> Any:  # noqa: ANN401 - JSON
+def fetch(address: str, body: dict[str, Any] | None = None, accept: str = "application/json") -> Any:
     """The JSON that an address of the tool proxy answers."""
     headers = {"content-type": "application/json", "accept": accept}
     content = None if body is None else json.dumps(body).encode()
