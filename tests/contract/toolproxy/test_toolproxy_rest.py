@@ -438,3 +438,24 @@ def test_a_second_proxy_on_the_same_folder_says_so(fresh: ToolProxy) -> None:
     second.log = fresh.root / "second-log"
     with pytest.raises(AssertionError, match="another tool proxy works on"):
         second.launch()
+
+
+def test_a_program_sees_no_credentials_and_writes_to_the_workspace_alone(probing: ToolProxy) -> None:
+    probing.write_credential("other-tool", "key", "canary-of-another-tool")
+    secret = probing.root / "etc/agentberth/credentials/other-tool/key"
+    for script in (
+        f"cat {secret}",
+        f"ls {secret.parent.parent}",
+        f"cat {probing.config_file}",
+        f"cat {probing.workspace}/../etc/agentberth/credentials/other-tool/key",
+        f"cat /proc/{probing.pid}/root{secret}",
+        f"ln -s {secret} link && cat link",
+        f"echo x > {probing.tools}/bin/evil",
+        f"echo x > {probing.root}/evil",
+    ):
+        result = structured(probing.run("sh", {"args": ["-c", script]}))
+        assert result["exitCode"] != 0, script
+        assert "Permission denied" in result["stderr"], (script, result)
+        assert "canary" not in result["stdout"]
+    script = "mkdir -p d && echo x > d/f && mv d/f g && truncate -s 0 g && rm -r d g && echo > $HOME/h && echo > /dev/null"
+    assert structured(probing.run("sh", {"args": ["-c", script]}))["exitCode"] == 0

@@ -35,7 +35,8 @@ class ToolOptions(Config):
     description: str = Field(default="", max_length=4096)
     program: str = Field(default="", description="Program of the package or on PATH; default: found by name.")
     arguments: tuple[str, ...] = Field(
-        default=(), description="Arguments before the caller's; for mcp+stdio: the server's own."
+        default=(),
+        description="Arguments before the caller's; for mcp+stdio: the server's own. {workspace} is its folder.",
     )
     input_schema: dict[str, Any] = Field(
         default_factory=dict, description="JSON Schema of a call; empty: {args: [string], stdin: string, cwd: string}."
@@ -78,6 +79,13 @@ class ToolDefinition(ToolOptions):
     )
     sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     artifacts: tuple[Artifact, ...] = ()
+
+
+class ToolCatalogue(Config):
+    """The platform's tools: deploy/base/catalog/tools.yaml."""
+
+    schema_version: Literal[1] = 1
+    tools: tuple[ToolDefinition, ...] = ()
 
 
 class PlannedTool(Config):

@@ -26,6 +26,7 @@ from agent_toolproxy.factory import Parts, make_entry
 from agent_toolproxy.gate import Gate
 from agent_toolproxy.guard import NetworkGuard
 from agent_toolproxy.httpsession import open_session
+from agent_toolproxy.landlock import is_available
 from agent_toolproxy.lockfile import LockFile
 from agent_toolproxy.mcp.connect import Connector, HttpConnector, StdioConnector
 from agent_toolproxy.mcp.server import McpServer
@@ -92,7 +93,7 @@ class Proxy:
         pins = Pins(lock)
         image_path = os.environ.get("PATH", os.defpath)
         self._path = search_path(store.bin, image_path)
-        self._workspace = Workspace(workspace_root)
+        self._workspace = Workspace(workspace_root, settings.located(layout.CONFIG))
         gate = Gate(1)
         self._memory = MemoryLink(
             credentials_folder=self._credentials_folder, register=redactor.add, redact=redactor.redact, metrics=metrics
@@ -177,6 +178,8 @@ class Proxy:
             for work in (config.run, self._registry.run, self._toolbox.run, self._memory.run):
                 stop.tasks.create_task(work())
             stop.tasks.create_task(self._configuration.follow(config, self._registry))
+            if not is_available():
+                _log.warning("the kernel has no Landlock: tools can read the credentials of other tools")
             _log.info("serving", extra={"port": port, "ops_port": ops.port})
             await stop.wait()
             mcp.close()

@@ -110,6 +110,7 @@ class CommandTool:
             },
             stdin=invocation.stdin,
             limits=limits,
+            confinement=self._workspace.confinement(home),
         )
 
     def _show(self, result: ProcessResult, limits: ProcessLimits) -> Json:

@@ -7,7 +7,7 @@ program on the PATH is called as the catalogue says, if it has an entry for it.
 import platform as machine
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Final, Literal
@@ -93,7 +93,7 @@ def find_tool(
     found = _as_defined(planned, definition) if definition else None
     if found is None or isinstance(found.source, HttpsSource | PypiSource | NpmSource | PathSource):
         if found and (record := record_of(planned.name)) and record.key == found.key:
-            return Found(**{**vars(found), "place": "installed", "record": record})
+            return replace(found, place="installed", record=record)
         if program := which(described.program or planned.name):
             return Found(place="path", definition=described, source=PathSource(program))
     if found is None:
@@ -102,7 +102,7 @@ def find_tool(
             "add it to tools.custom with a source"
         )
     if (record := record_of(planned.name)) and record.key == found.key:
-        return Found(**{**vars(found), "place": "installed", "record": record})
+        return replace(found, place="installed", record=record)
     return found
 
 

@@ -1,7 +1,7 @@
 """From a planned tool to its entry: the one place that knows which kind of tool is made of what."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent_api.toolsconfig import PlannedTool, ToolLimits, ToolsConfig
@@ -41,6 +41,7 @@ def make_entry(parts: Parts, on_change: Callable[[], None], planned: PlannedTool
     """The entry of `planned`; a FailedEntry tells why it cannot be."""
     try:
         found = find_tool(planned, config.policy, parts.store.record_of, parts.provisioner.which)
+        found = _locate_arguments(found, parts.workspace.root)
         if isinstance(found.source, BuiltinSource):
             return MemoryEntry(planned, parts.notes(), on_change)
         folder = parts.credentials_folder(planned.credentials) if planned.credentials else None
@@ -58,3 +59,9 @@ def make_entry(parts: Parts, on_change: Callable[[], None], planned: PlannedTool
         return CommandEntry(planned, found, tool, parts.provisioner, on_change)
     except InstallError as error:
         return FailedEntry(planned, error, on_change)
+
+
+def _locate_arguments(found: Found, workspace: Path) -> Found:
+    """Where the workspace is, is not known to who writes a definition: on a laptop it is below another folder."""
+    arguments = tuple(each.replace("{workspace}", str(workspace)) for each in found.definition.arguments)
+    return replace(found, definition=found.definition.model_copy(update={"arguments": arguments}))

@@ -106,7 +106,7 @@ def _path_parameter(name: str, text: str, longest: int) -> Json:
     return {"name": name, "in": "path", "required": True, "description": text, "schema": schema}
 
 
-def _operation(  # noqa: PLR0913 - the columns of the table above
+def _operation(
     operation: str,
     summary: str,
     status: int,

@@ -44,6 +44,14 @@ class ProcessLimits:
     processes: int
 
 
+@dataclass(frozen=True)
+class Confinement:
+    """What a program cannot see, and the only folders that it can write to."""
+
+    hidden: Path
+    writable: tuple[Path, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A program to run. `program` is an absolute path; `environment` is the whole of it."""
@@ -54,6 +62,7 @@ class Command:
     environment: Mapping[str, str]
     stdin: bytes = b""
     limits: ProcessLimits
+    confinement: Confinement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +249,8 @@ async def start_process(command: Command, *, interval_s: float) -> AsyncIterator
 
 async def _spawn(command: Command, status: int, interval_s: float) -> asyncio.subprocess.Process:
     limits = command.limits
-    spec = (status, os.getpid(), command.folder, GRACE_S, interval_s, limits.processes, limits.memory_bytes, FILE_BYTES)
+    bounds = (limits.processes, limits.memory_bytes, FILE_BYTES)
+    spec = (status, os.getpid(), command.folder, GRACE_S, interval_s, *bounds, *_spell(command.confinement))
     prefix = ("-I", "-S", str(warden.__file__), *map(str, spec), command.program)
     try:
         return await asyncio.create_subprocess_exec(
@@ -258,6 +268,12 @@ async def _spawn(command: Command, status: int, interval_s: float) -> asyncio.su
         )
     except OSError as error:
         raise InvalidArguments(f"the arguments cannot be given to a program: {error.strerror}") from error
+
+
+def _spell(confinement: Confinement | None) -> tuple[str, str]:
+    if confinement is None:
+        return "", ""
+    return str(confinement.hidden), ":".join(map(str, confinement.writable))
 
 
 async def _end(child: Child) -> None:

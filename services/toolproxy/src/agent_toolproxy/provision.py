@@ -53,7 +53,7 @@ class Surroundings:
 class Provisioner:
     """Finds or installs programs. `surroundings` is asked at each install, so a new configuration counts at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of an install
         self,
         *,
         store: Store,

@@ -8,6 +8,7 @@ import asyncio
 import codecs
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -123,7 +124,7 @@ class RestApi:
         """Events `output` while the program runs, then one `result` or `error`."""
         stream = _EventStream(request)
         try:
-            result = await self._toolbox.call(name, Call(**{**vars(call), "on_output": stream.send_output}))
+            result = await self._toolbox.call(name, replace(call, on_output=stream.send_output))
         except CallError as error:
             if not stream.begun:
                 raise

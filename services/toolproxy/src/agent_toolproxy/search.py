@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from agent_toolproxy.call import Call, Json, Offer, define, text_result
@@ -110,5 +111,5 @@ class SearchTools:
         name = call.arguments["name"]
         if name in (FIND, CALL):
             raise UnknownTool(f"{name} cannot be called through {CALL}")
-        inner = Call(**{**vars(call), "arguments": call.arguments.get("arguments", {})})
+        inner = replace(call, arguments=call.arguments.get("arguments", {}))
         return await self._dispatch(name, inner)

@@ -7,6 +7,7 @@ hides nothing but itself.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from agent_api.toolsconfig import ToolsConfig
@@ -198,7 +199,7 @@ class Toolbox:
         headers: dict[str, str] = {}
         self._telemetry.inject(headers, parent)
         meta: dict[str, Any] = {**call.meta, **headers}
-        return Call(**{**vars(call), "meta": meta})
+        return replace(call, meta=meta)
 
 
 def _outcome_of(result: Json, span: Span) -> str:

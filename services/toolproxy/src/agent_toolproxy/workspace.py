@@ -8,15 +8,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent_toolproxy.errors import InvalidArguments
+from agent_toolproxy.process import Confinement
 from agent_toolproxy.store import remove_tree
 
 
 class Workspace:
-    """The folder that tools work in, and the private folders of their calls."""
+    """The folder that tools work in, and the private folders of their calls. `hidden` is not for tools to see."""
 
-    def __init__(self, root: Path, temporary: Path | None = None) -> None:
+    def __init__(self, root: Path, hidden: Path, temporary: Path | None = None) -> None:
         self.root = root
+        self._hidden = hidden
         self._temporary = temporary
+
+    def confinement(self, home: Path) -> Confinement:
+        """Of a tool's program: no configuration or credentials to see, nothing to write to but work and devices.
+
+        Some programs insist on /tmp; they have it, unless what is hidden is there too.
+        """
+        temporary = self._temporary or Path(tempfile.gettempdir())
+        shared = () if self._hidden.resolve().is_relative_to(temporary.resolve()) else (temporary,)
+        return Confinement(self._hidden, (self.root, home, *shared, Path("/dev"), Path("/proc")))
 
     def folder(self, relative: str) -> Path:
         """The folder that `relative` leads to, links followed. Raises InvalidArguments unless it is inside."""

@@ -101,6 +101,7 @@ class StdioConnector:
                 memory_bytes=limits.memory_bytes,
                 processes=limits.processes,
             ),
+            confinement=self._workspace.confinement(home),
         )
 
 
