@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-from integration.cluster import Admin
+import yaml
+from integration.cluster import ROOT, Admin, Cluster
+from integration.waiting import eventually
 
 Document = dict[str, Any]
 
 AGENTS = "agenttypes"
+CRD = ROOT / "deploy" / "base" / "crds" / "agenttype.yaml"
 PREFIXES = {
     AGENTS: "/apis/agents.example.com/v1",
     "deployments": "/apis/apps/v1",
@@ -118,9 +121,15 @@ class Api:
         """Deletes an object; its dependents follow in the background."""
         await self.call("DELETE", self._path(plural, name), {"propagationPolicy": "Background"})
 
-    async def follow(self, plural: str, name: str) -> AsyncIterator[Document]:
-        """The states of one object as they come, from now on."""
-        query = {"watch": "1", "fieldSelector": f"metadata.name={name}"}
+    async def text(self, path: str) -> str:
+        """An answer that is not JSON."""
+        url = self._admin.server + path
+        async with self._session.get(url, headers=self._admin.headers, ssl=self._admin.identity) as response:
+            return await response.text()
+
+    async def follow(self, plural: str, name: str = "") -> AsyncIterator[Document]:
+        """The states of one object, or of all of the namespace, as they come, beginning with the present ones."""
+        query = {"watch": "1", **({"fieldSelector": f"metadata.name={name}"} if name else {})}
         async with self._session.get(
             self._admin.server + self._path(plural),
             params=query,
@@ -148,3 +157,18 @@ async def open_api(admin: Admin, namespace: str) -> AsyncIterator[Api]:
     """A client for the time of one test."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
         yield Api(session, admin, namespace)
+
+
+async def define_agents(cluster: Cluster) -> None:
+    """Applies the AgentType's definition; returns when it is served."""
+    definition = yaml.safe_load(CRD.read_text())
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
+    query = {"fieldManager": "integration-test", "force": "true"}
+    async with open_api(cluster.access, "default") as api:
+        await api.call("PATCH", path, definition, media="application/apply-patch+yaml", query=query)
+
+        async def established() -> bool:
+            conditions = (await api.call("GET", path)).get("status", {}).get("conditions") or ()
+            return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+        await eventually(established)

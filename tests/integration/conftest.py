@@ -10,19 +10,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # so that `integration` can be imported
 
-from integration.api import open_api
-from integration.cluster import ROOT, Cluster, start_cluster, stop_cluster, write_kubeconfig
+from integration.api import define_agents, open_api
+from integration.cluster import Cluster, start_cluster, stop_cluster, write_kubeconfig
 from integration.kubelet import Kubelet, join_node, leave_node
 from integration.operating import Hire, OperatorProcess
 from integration.proxy import Proxy, open_proxy
 from integration.team import Team
-from integration.waiting import eventually
-
-CRD = ROOT / "deploy" / "base" / "crds" / "agenttype.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -31,25 +27,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     given = os.environ.get("KUBECONFIG")
     found = Cluster(Path(given)) if given else start_cluster(tmp_path_factory.mktemp("cluster"))
     try:
-        asyncio.run(_define_agents(found))
+        asyncio.run(define_agents(found))
         yield found
     finally:
         if found.home is not None:
             stop_cluster(found)
-
-
-async def _define_agents(cluster: Cluster) -> None:
-    definition = yaml.safe_load(CRD.read_text())
-    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
-    query = {"fieldManager": "integration-test", "force": "true"}
-    async with open_api(cluster.access, "default") as api:
-        await api.call("PATCH", path, definition, media="application/apply-patch+yaml", query=query)
-
-        async def established() -> bool:
-            conditions = (await api.call("GET", path)).get("status", {}).get("conditions") or ()
-            return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
-
-        await eventually(established)
 
 
 @pytest.fixture(scope="session")

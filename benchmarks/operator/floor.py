@@ -1,0 +1,76 @@
+"""The floor: the same children, posted by a client that does nothing else."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from agents import PLURALS, Document, agent_document, children
+from integration.api import Api, open_api
+from integration.cluster import Cluster
+from integration.waiting import eventually
+
+T = TypeVar("T")
+
+NAMESPACE = "bench-floor"
+CLIENTS = 32
+CLEARING_S = 1800
+
+
+async def run_floor(cluster: Cluster, count: int, shape: str) -> tuple[float, float]:
+    """Agents per second until all children are created, and until all their Pods are ready."""
+    manifests = [children(agent_document(number, NAMESPACE, shape)) for number in range(count)]
+    async with open_api(cluster.access, NAMESPACE) as api:
+        await create_namespace(api)
+        started = time.monotonic()
+        await in_parallel(manifests, lambda parts: post_all(api, parts))
+        created_s = time.monotonic() - started
+        await until_ready(api, count)
+        ready_s = time.monotonic() - started
+        await clear(api)
+    return count / created_s, count / ready_s
+
+
+async def create_namespace(api: Api) -> None:
+    """The client's namespace."""
+    document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": api.namespace}}
+    await api.call("POST", "/api/v1/namespaces", document)
+
+
+async def post_all(api: Api, manifests: tuple[Document, ...]) -> None:
+    """One agent's children, in their order."""
+    for manifest in manifests:
+        await api.call("POST", PLURALS[manifest["kind"]].format(api.namespace), manifest)
+
+
+async def in_parallel(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
+    """`work` on every item, `CLIENTS` at a time."""
+    left = iter(items)
+
+    async def client() -> None:
+        for item in left:
+            await work(item)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CLIENTS):
+            group.create_task(client())
+
+
+async def until_ready(api: Api, count: int) -> None:
+    """Returns when `count` Deployments have a ready Pod, as their watch tells."""
+    ready: set[str] = set()
+    async for deployment in api.follow("deployments"):
+        if deployment["status"].get("readyReplicas"):
+            ready.add(deployment["metadata"]["name"])
+        if len(ready) == count:
+            return
+
+
+async def clear(api: Api) -> None:
+    """Deletes the namespace and waits until nothing of it is left to be worked on."""
+    await api.call("DELETE", f"/api/v1/namespaces/{api.namespace}")
+
+    async def empty() -> bool:
+        return not await api.list("pods") and not await api.list("deployments")
+
+    await eventually(empty, within_s=CLEARING_S)

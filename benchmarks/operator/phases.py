@@ -1,0 +1,184 @@
+"""The phases of a run: converge, hand over, stay."""
+
+import asyncio
+import os
+import re
+import statistics
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from agents import agent_document
+from floor import create_namespace, in_parallel
+from integration.api import AGENTS, Api, open_api
+from integration.cluster import Cluster
+from integration.operating import OperatorProcess
+from integration.waiting import eventually
+
+NAMESPACE = "bench"
+ALONE = 20
+OURS = frozenset({AGENTS, "serviceaccounts", "configmaps", "services", "deployments"})
+WRITES = frozenset({"POST", "PATCH", "APPLY", "DELETE"})
+PATIENCE_S = 3600
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Converged:
+    """From the first create until every AgentType says Running and Ready."""
+
+    rate: float
+    p50_s: float
+    p99_s: float
+    alone_p50_s: float
+    writes_per_agent: float
+    cpu_ms_per_agent: float
+    rss_mb: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Steady:
+    """What was written while nothing changed, and how often the operator looked."""
+
+    writes: int
+    passes: int
+    rss_mb: float
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """How long nobody led."""
+
+    seconds: float
+
+
+def start_operator(cluster: Cluster, folder: Path, name: str, *arguments: str) -> OperatorProcess:
+    """An operator of the benchmark's namespace, with a lease."""
+    scope = ("--namespaces", NAMESPACE, "--lease-namespace", "default")
+    return OperatorProcess(cluster.kubeconfig, folder, name=name, arguments=(*scope, *arguments))
+
+
+async def converge(cluster: Cluster, operator: OperatorProcess, count: int, shape: str) -> Converged:
+    """Creates `count` AgentTypes as fast as the server takes them, and waits for all."""
+    async with open_api(cluster.access, NAMESPACE) as api:
+        await create_namespace(api)
+        alone = [await one_alone(api, count + number, shape) for number in range(ALONE)]
+        writes, cpu_s = await writes_so_far(api, OURS), cpu_seconds(operator.pid)
+        told = asyncio.create_task(follow(api, count))
+        await asyncio.sleep(0.2)
+        started = time.monotonic()
+        numbers = range(count)
+        await in_parallel(numbers, lambda number: create(api, number, shape))
+        first_status = await told
+        seconds = time.monotonic() - started
+        writes = await writes_so_far(api, OURS) - writes
+        cpu_s = cpu_seconds(operator.pid) - cpu_s
+    centiles = statistics.quantiles(first_status, n=100)
+    return Converged(
+        rate=count / seconds,
+        p50_s=centiles[49],
+        p99_s=centiles[98],
+        alone_p50_s=statistics.median(alone),
+        writes_per_agent=(writes - count) / count,  # the AgentTypes themselves are not the operator's
+        cpu_ms_per_agent=cpu_s * 1000 / count,
+        rss_mb=memory_mb(operator.pid, "VmRSS"),
+        peak_mb=memory_mb(operator.pid, "VmHWM"),
+    )
+
+
+async def create(api: Api, number: int, shape: str) -> None:
+    """One AgentType."""
+    await api.create(AGENTS, agent_document(number, api.namespace, shape))
+
+
+async def one_alone(api: Api, number: int, shape: str) -> float:
+    """Seconds from the create of one AgentType to its first status, with nothing else to do."""
+    name = agent_document(number, api.namespace, shape)["metadata"]["name"]
+    await create(api, number, shape)
+    started = time.monotonic()
+    seconds = 0.0
+    async for state in api.follow(AGENTS, name):
+        status = state.get("status", {})
+        if status and not seconds:
+            seconds = time.monotonic() - started
+        if status.get("phase") == "Running":
+            break
+    return seconds
+
+
+async def follow(api: Api, count: int) -> list[float]:
+    """Seconds from creation to first status of each AgentType, once `count` of them are ready. One clock."""
+    seen: dict[str, float] = {}
+    answered: dict[str, float] = {}
+    ready: set[str] = set()
+    async for state in api.follow(AGENTS):
+        name, status = state["metadata"]["name"], state.get("status", {})
+        if int(name.rsplit("-", 1)[1]) >= count:
+            continue
+        seen.setdefault(name, time.monotonic())
+        if status:
+            answered.setdefault(name, time.monotonic() - seen[name])
+        if status.get("phase") == "Running" and status.get("reason") == "Ready":
+            ready.add(name)
+        if len(ready) == count:
+            break
+    return list(answered.values())
+
+
+async def hand_over(leader: OperatorProcess, standby: OperatorProcess, how: str) -> HandOver:
+    """Ends the leader and waits until the standby leads."""
+    await eventually(leader.leads)
+    started = time.monotonic()
+    ending = asyncio.create_task(leader.terminate()) if how == "TERM" else None
+    if ending is None:
+        leader.kill()
+    await eventually(standby.leads)
+    seconds = time.monotonic() - started
+    if ending is not None:
+        await ending
+    return HandOver(seconds)
+
+
+async def stay(cluster: Cluster, operator: OperatorProcess, count: int, *, resyncs: int, resync_s: float) -> Steady:
+    """Waits for `resyncs` looks at every AgentType, from the end of the first one after the takeover."""
+
+    async def passes() -> float:
+        return await operator.metric("controller_runtime_reconcile_total")
+
+    async def passed(goal: float) -> bool:
+        await asyncio.sleep(resync_s / 10)  # a look at the metrics is not for nothing
+        return await passes() >= goal
+
+    await eventually(partial(passed, count), within_s=PATIENCE_S)
+    async with open_api(cluster.access, NAMESPACE) as api:
+        start, before = await passes(), await writes_so_far(api, OURS | {"events"})
+        await eventually(partial(passed, start + resyncs * count), within_s=PATIENCE_S)
+        writes = await writes_so_far(api, OURS | {"events"}) - before
+        return Steady(writes, int(await passes() - start), memory_mb(operator.pid, "VmRSS"))
+
+
+async def writes_so_far(api: Api, kinds: frozenset[str]) -> int:
+    """Writes that the API server has counted of `kinds`; PUT is the deployment controller's, the operator has none."""
+    total = 0
+    text = await api.text("/metrics")
+    for labels, value in re.findall(r"^apiserver_request_total\{([^}]*)\} (\S+)$", text, re.MULTILINE):
+        known = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        mine = known["resource"] in kinds and (not known["subresource"] or known["resource"] == AGENTS)
+        if mine and known["verb"] in WRITES:
+            total += int(float(value))
+    return total
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def memory_mb(pid: int, field: str) -> float:
+    """A field of /proc/PID/status in MB (10^6 bytes)."""
+    found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024 / 1e6
