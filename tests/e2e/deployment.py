@@ -56,7 +56,8 @@ def processes_of(container: str) -> list[int]:
 def write_overlay(site: Site, folder: Path) -> Path:
     """An overlay over the test overlay, with the images of another cluster."""
     platform = yaml.safe_load((OVERLAY / "platform.yaml").read_text())
-    platform["images"]["initenv"] = site.images.initenv
+    for part in ("initenv", "toolproxy", "llmgateway"):
+        platform["images"][part] = getattr(site.images, part)
     for runtime in ("python", "nodejs"):
         platform["runtimes"][runtime]["image"] = getattr(site.images, runtime)
     (folder / "platform.yaml").write_text(yaml.safe_dump(platform))

@@ -4,7 +4,7 @@
 |---|---|---|
 | `KUBECONFIG` | the cluster; without it, hack/testcluster starts a node (root) | |
 | `AGENTBERTH_E2E_HOST` | an address of this machine that Pods reach, for the tests' own servers | the node's |
-| `AGENTBERTH_E2E_OPERATOR`, `AGENTBERTH_E2E_INITENV` | images of the platform that the cluster can pull | built here |
+| `AGENTBERTH_E2E_OPERATOR`, `_INITENV`, `_TOOLPROXY`, `_LLMGATEWAY` | the platform's images, to be pulled | built here |
 | `AGENTBERTH_E2E_PYTHON`, `AGENTBERTH_E2E_NODEJS` | images of the runtimes, `{version}` in them | built here |
 | `AGENTBERTH_E2E_NGINX` | an nginx image | built here |
 """
@@ -33,6 +33,8 @@ class Images:
 
     operator: str = "localhost/agent-operator:dev"
     initenv: str = "localhost/agent-initenv:dev"
+    toolproxy: str = "localhost/agent-toolproxy:dev"
+    llmgateway: str = "localhost/agent-llmgateway:dev"
     python: str = "localhost/agentberth-base-python:{version}"
     nodejs: str = "localhost/agentberth-base-nodejs:{version}"
     nginx: str = "localhost/nginx:1.26"
@@ -73,7 +75,8 @@ def open_site(environ: Mapping[str, str]) -> Iterator[Site]:
 
 def _build_images() -> list[str]:
     said = _run("images/base", "python", "nodejs", "nginx")
-    said += _run("images/build", "--tag", "dev", "--base", PYTHON_BASE, "operator", "initenv")
+    services = sorted(file.parent.name for file in (ROOT / "services").glob("*/Dockerfile"))
+    said += _run("images/build", "--tag", "dev", "--base", PYTHON_BASE, *services)
     return _ARCHIVE.findall(said)
 
 
