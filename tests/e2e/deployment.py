@@ -17,9 +17,10 @@ DEPLOYMENT = "agentberth-operator"
 def deploy_operator(site: Site, folder: Path) -> None:
     """`kubectl apply -k`, and waits until the operator of this very overlay is ready."""
     kustomization = OVERLAY if site.own else write_overlay(site, folder)
+    was_there = operator_pods(site)
     site.kubectl.run("apply", "-k", str(kustomization))
-    # An image may have changed under its tag: a restart is what a person would do then, too.
-    site.kubectl.run("rollout", "restart", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE)
+    if was_there:  # its image may have changed under its tag
+        site.kubectl.run("rollout", "restart", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE)
     site.kubectl.run("rollout", "status", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE, "--timeout=80s")
     eventually(lambda: len(operator_pods(site)) == 1, what="the former operator is gone")
 
