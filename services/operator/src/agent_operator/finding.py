@@ -1,9 +1,18 @@
 """What is the matter with an agent, in the terms of its conditions."""
 
+import re
 from dataclasses import dataclass
 
 from agent_api.agenttype import Reason
 from agent_api.initreport import InitFault
+
+# The kubelet's words for an object that is not there, and for a key that is not in it.
+_MISSING = re.compile(
+    r'\b(secret|configmap) "[^"]*" not found'
+    r"|couldn't find key \S+ in (secret|configmap)\b"
+    r"|non-existent (secret|config) key",
+    re.IGNORECASE,
+)
 
 FAILING = frozenset(
     {
@@ -41,11 +50,8 @@ def refused_pods(message: str) -> Finding:
 
 def missing_object(message: str) -> Finding | None:
     """A Secret or ConfigMap that the kubelet could not find, from its own message."""
-    lowered = message.lower()
-    if "not found" not in lowered and "non-existent" not in lowered and "couldn't find key" not in lowered:
+    found = _MISSING.search(message)
+    if found is None:
         return None
-    if "secret" in lowered:
-        return Finding(Reason.SECRET_MISSING, message)
-    if "configmap" in lowered:
-        return Finding(Reason.CONFIG_MAP_MISSING, message)
-    return None
+    kind = next(filter(None, found.groups())).lower()
+    return Finding(Reason.SECRET_MISSING if kind == "secret" else Reason.CONFIG_MAP_MISSING, message)

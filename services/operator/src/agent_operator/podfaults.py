@@ -9,6 +9,8 @@ from agent_operator.preparation import failed_preparation
 from agent_operator.sources import ContainerStatus, PodObject, Terminated
 
 _PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_NOT_STARTED = frozenset({"StartError", "ContainerCannotRun"})  # the message is the runtime's, not the container's
+_LOOPS = "ends by itself and is started again; what is to end belongs in workload.kind: Job or CronJob"
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
@@ -53,8 +55,10 @@ def _fault_of(container: ContainerStatus) -> Finding | None:
     if waiting is not None and waiting.reason.startswith("Create"):  # CreateContainerConfigError and its kin
         return missing_object(waiting.message) or _crash(container, waiting.message or waiting.reason)
     ended = container.state.terminated or (container.last_state.terminated if waiting is not None else None)
-    if ended is None or ended.exit_code == 0:
+    if ended is None:
         return None
+    if ended.exit_code == 0:
+        return _crash(container, _LOOPS) if waiting is not None and waiting.reason == "CrashLoopBackOff" else None
     return _ended(container, ended)
 
 
@@ -64,6 +68,8 @@ def _ended(container: ContainerStatus, ended: Terminated) -> Finding:
     if ended.reason == "OOMKilled":
         text = f"container {container.name} was killed at its memory limit: raise spec.resources"
         return Finding(Reason.OUT_OF_MEMORY, text)
+    if ended.reason in _NOT_STARTED:
+        return _crash(container, f"could not be started: {ended.message}")
     return _crash(container, f"ended with exit code {ended.exit_code}")
 
 

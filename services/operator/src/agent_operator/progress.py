@@ -94,7 +94,7 @@ def last_run(job: JobObject) -> LastRun | None:
     for condition in job.status.conditions:
         if condition.status == "True" and condition.type in {"Complete", "Failed"}:
             result = "Succeeded" if condition.type == "Complete" else "Failed"
-            return LastRun(job.metadata.name, result, job.status.completion_time or job.metadata.creation_timestamp)
+            return LastRun(job.metadata.name, result, job.status.completion_time or condition.last_transition_time)
     return None
 
 

@@ -71,6 +71,12 @@ class JobSpec(_Slim, frozen=True, gc=False):
     suspend: bool = False
 
 
+class JobCondition(StatusCondition, frozen=True, gc=False):
+    """A Job's condition, with the time that tells when a failed Job ended."""
+
+    last_transition_time: str = ""
+
+
 class JobStatus(_Slim, frozen=True, gc=False):
     """How far a Job is."""
 
@@ -79,7 +85,7 @@ class JobStatus(_Slim, frozen=True, gc=False):
     succeeded: int = 0
     failed: int = 0
     completion_time: str = ""
-    conditions: tuple[StatusCondition, ...] = ()
+    conditions: tuple[JobCondition, ...] = ()
 
 
 class JobObject(ObjectModel, frozen=True, gc=False):

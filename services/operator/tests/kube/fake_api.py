@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, Self
 
 from aiohttp import web
@@ -267,7 +268,8 @@ def kind_of(resource: Resource) -> tuple[str, str]:
 
 def selects(query: dict[str, str], obj: Json) -> bool:
     labels = obj["metadata"].get("labels", {})
-    if query.get("fieldSelector", "").removeprefix("metadata.name=") not in {"", obj["metadata"]["name"]}:
+    fields = [part.split("=") for part in query.get("fieldSelector", "").split(",") if part]
+    if any(reduce(lambda at, step: at.get(step, {}), path.split("."), obj) != value for path, value in fields):
         return False
     return all(
         labels.get(name) == value

@@ -1,0 +1,198 @@
+"""Which children are applied, and what only events tell, against the fake API server over HTTP."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from services.operator.tests.kube import faults
+from services.operator.tests.kube.fake_api import FakeApi
+from services.operator.tests.operator_objects import SUCCEEDED, agent, job, pod, state
+
+from agent_operator.children import choose, follow_suspend, live_job
+from agent_operator.errors import PlatformError
+from agent_operator.finding import Finding
+from agent_operator.kube import Client, ObjectKey, Request, Stores
+from agent_operator.platform import read_platform
+from agent_operator.progress import LastRun
+from agent_operator.settings import OperatorSettings
+from agent_operator.sources import ALL, CORE_EVENTS, JOBS, RUNS, JobObject
+from agent_operator.stall import StallFinder
+from agent_render import PlatformSettings, render
+
+RENDERED = render(agent(workload={"kind": "Job"}), PlatformSettings())
+JOB = next(manifest for manifest in RENDERED if manifest["kind"] == "Job")
+NAME = JOB["metadata"]["name"]
+STARTING = pod(state("agent", waiting={"reason": "ContainerCreating"}), phase="Pending")
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[FakeApi]:
+    async with FakeApi([JOBS, CORE_EVENTS]) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(api: FakeApi) -> AsyncIterator[Client]:
+    async with api.client() as opened:
+        yield opened
+
+
+def stores(*jobs: JobObject) -> Stores:
+    """Caches with these Jobs in them."""
+    made = Stores(ALL)
+    for each in jobs:
+        made[RUNS].put("", each)
+    return made
+
+
+def kinds(manifests: Any) -> list[str]:
+    return [manifest["kind"] for manifest in manifests]
+
+
+def test_job_is_applied_once() -> None:
+    assert "Job" in kinds(choose(RENDERED, stores(), None).apply)
+
+    chosen = choose(RENDERED, stores(job(NAME)), None)
+
+    assert "Job" not in kinds(chosen.apply)
+    assert "Job" in kinds(chosen.keep)
+    assert "ServiceAccount" in kinds(chosen.apply)
+
+
+def test_job_that_ended_and_was_cleaned_away_is_not_run_again() -> None:
+    chosen = choose(RENDERED, stores(), LastRun(NAME, "Succeeded", "t"))
+
+    assert "Job" not in kinds(chosen.apply)
+
+
+def test_job_of_another_spec_is_run() -> None:
+    chosen = choose(RENDERED, stores(), LastRun(f"{NAME}-old", "Succeeded", "t"))
+
+    assert "Job" in kinds(chosen.apply)
+
+
+def test_job_of_this_spec() -> None:
+    live = job(NAME)
+
+    assert live_job(RENDERED, stores(live)) is live
+    assert live_job(RENDERED, stores()) is None
+    assert live_job(render(agent(), PlatformSettings()), stores(live)) is None
+
+
+@pytest.mark.parametrize("suspend", [True, False])
+async def test_suspension_is_carried_to_the_job(api: FakeApi, client: Client, suspend: bool) -> None:
+    api.create(JOBS, {**JOB, "spec": {**JOB["spec"], "suspend": not suspend}})
+    request = Request(ObjectKey("team", "subject"), "id")
+
+    await follow_suspend(client, request, job(NAME, suspend=not suspend), suspend=suspend, manager="us")
+
+    assert api.read(JOBS, NAME, "team")["spec"]["suspend"] is suspend
+    assert request.writes.count == 1
+
+
+@pytest.mark.parametrize("live", [job(NAME), job(NAME, **SUCCEEDED)], ids=["is-so", "has-ended"])
+async def test_nothing_is_sent_to_a_job_that_is_so_or_has_ended(api: FakeApi, client: Client, live: JobObject) -> None:
+    ended = bool(live.status.conditions)
+
+    await follow_suspend(client, Request(live.key, "id"), live, suspend=ended, manager="us")
+
+    assert api.writes() == []
+
+
+def warn(api: FakeApi, uid: str, reason: str, message: str) -> None:
+    """An event about the object with this uid."""
+    name = f"event-{len(api.names(CORE_EVENTS, 'team'))}"
+    metadata = {"name": name, "namespace": "team"}
+    about = {"involvedObject": {"uid": uid}, "type": "Warning", "reason": reason, "message": message}
+    api.create(CORE_EVENTS, {"apiVersion": "v1", "kind": "Event", "metadata": metadata, **about})
+
+
+async def test_event_says_why_a_volume_is_not_there(api: FakeApi, client: Client) -> None:
+    warn(api, "uid-pod", "FailedMount", "timed out")
+    warn(api, "uid-pod", "FailedMount", 'secret "key" not found')
+
+    found = await StallFinder(client).of_pods([STARTING])
+
+    assert found == Finding("SecretMissing", 'secret "key" not found')
+    [called] = api.called("list", "events")
+    assert called.query["fieldSelector"] == "involvedObject.uid=uid-pod,type=Warning"
+
+
+@pytest.mark.parametrize(
+    "reason, message, found",
+    [
+        ("FailedMount", "timed out", Finding("NotReady", "timed out")),
+        ("FailedCreatePodSandBox", "no address", Finding("NotReady", "no address")),
+        ("Unhealthy", "probe failed", None),
+    ],
+)
+async def test_other_events(api: FakeApi, client: Client, reason: str, message: str, found: Finding | None) -> None:
+    warn(api, "uid-pod", reason, message)
+
+    assert await StallFinder(client).of_pods([STARTING]) == found
+
+
+async def test_nobody_is_asked_about_a_pod_that_runs(api: FakeApi, client: Client) -> None:
+    assert await StallFinder(client).of_pods([pod(state("agent", ready=True))]) is None
+    assert api.calls == []
+
+
+async def test_nothing_is_known_without_events_or_without_an_answer(api: FakeApi, client: Client) -> None:
+    finder = StallFinder(client)
+    assert await finder.of_pods([STARTING]) is None
+
+    api.fault(faults.refuse(403), verb="list", plural="events")
+    assert await finder.of_pods([STARTING]) is None
+
+
+async def test_event_says_why_a_job_has_no_pod(api: FakeApi, client: Client) -> None:
+    warn(api, "uid-run", "FailedCreate", "exceeded quota: tight")
+    finder = StallFinder(client)
+
+    assert await finder.of_job(job(), []) == Finding("QuotaExceeded", "exceeded quota: tight")
+    assert await finder.of_job(None, []) is None
+    assert await finder.of_job(job(active=1), []) is None
+    assert await finder.of_job(job(suspend=True), []) is None
+    assert await finder.of_job(job(), [STARTING]) is None
+
+
+def test_platform_without_a_file_is_built_in() -> None:
+    assert read_platform(None) == PlatformSettings()
+
+
+def test_platform_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "platform.yaml"
+    file.write_text("images: {initenv: mine:1}\n")
+    assert read_platform(file).images.initenv == "mine:1"
+
+    file.write_text("")
+    assert read_platform(file) == PlatformSettings()
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [("{", "is not YAML"), ("images: {initenv: [1]}", "images.initenv: "), ("imges: {}", "imges: ")],
+)
+def test_platform_that_is_wrong_names_file_and_field(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "platform.yaml"
+    file.write_text(text)
+
+    with pytest.raises(PlatformError, match=r"platform\.yaml") as error:
+        read_platform(file)
+
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_platform_file_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match="cannot be read: No such file"):
+        read_platform(tmp_path / "none.yaml")
+
+
+def test_settings_fit_the_deadlines_of_each_other() -> None:
+    settings = OperatorSettings()
+
+    assert settings.drain_s <= settings.grace_s
+    assert settings.watch_silence_s > 60  # the server says something every 60 s
+    assert settings.namespaces == ()
