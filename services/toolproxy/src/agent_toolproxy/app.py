@@ -101,7 +101,8 @@ class Proxy:
         self._configuration = Configuration(
             settings=settings, guard=guard, pins=pins, gate=gate, memory=self._memory, store=store
         )
-        self._toolbox = Toolbox(pins=pins, metrics=metrics, audit=Audit(redactor), telemetry=telemetry)
+        self._audit = Audit(redactor)
+        self._toolbox = Toolbox(pins=pins, metrics=metrics, audit_log=self._audit, telemetry=telemetry)
         self._provisioner = Provisioner(
             store=store,
             pins=pins,
@@ -183,4 +184,5 @@ class Proxy:
             _log.info("serving", extra={"port": port, "ops_port": ops.port})
             await stop.wait()
             mcp.close()
+        self._audit.flush()
         await self._memory.close()

@@ -4,9 +4,12 @@ Arguments are there because a person who looks into an incident needs them; they
 name of the field, and cut.
 """
 
+import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from agent_toolproxy.call import Call
@@ -15,6 +18,7 @@ _log: Final = logging.getLogger("agent_toolproxy.audit")
 _LONGEST_CHARS: Final = 1000
 _LONGEST_VALUE_CHARS: Final = 200
 _DEEPEST: Final = 6
+_DELAY_S: Final = 0.02
 
 
 class FieldRedactor(Protocol):
@@ -27,22 +31,43 @@ class FieldRedactor(Protocol):
         """`text` as the value of a field."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A call that ended with `outcome`: ok, error, cancelled, or the refusal's code."""
+
+    tool: str
+    call: Call
+    outcome: str
+    seconds: float
+
+
 class Audit:
-    """Writes the lines."""
+    """Writes the lines, a moment after the calls: no caller waits for a log. `flush` writes what is left at the end."""
 
     def __init__(self, redactor: FieldRedactor) -> None:
         self._redactor = redactor
+        self._waiting: deque[Entry] = deque()
 
-    def record(self, tool: str, call: Call, *, outcome: str, seconds: float) -> None:
-        """A call that ended with `outcome`: ok, error, cancelled, or the refusal's code."""
+    def record(self, entry: Entry) -> None:
+        """Write the line of a call soon."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(_DELAY_S, self.flush)
+        self._waiting.append(entry)
+
+    def flush(self) -> None:
+        """Write all lines now."""
+        while self._waiting:
+            self._write(self._waiting.popleft())
+
+    def _write(self, entry: Entry) -> None:
         _log.info(
             "tool call",
             extra={
-                "tool": tool,
-                "via": call.via,
-                "outcome": outcome,
-                "duration_ms": round(seconds * 1000, 1),
-                "arguments": self._shown(call.arguments),
+                "tool": entry.tool,
+                "via": entry.call.via,
+                "outcome": entry.outcome,
+                "duration_ms": round(entry.seconds * 1000, 1),
+                "arguments": self._shown(entry.call.arguments),
             },
         )
 

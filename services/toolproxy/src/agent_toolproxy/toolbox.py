@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from agent_api.toolsconfig import ToolsConfig
 from agent_kit.telemetry import Span, Telemetry
-from agent_toolproxy.audit import Audit
+from agent_toolproxy import audit
 from agent_toolproxy.call import Call, Json, Offer
 from agent_toolproxy.discovery import is_allowed
 from agent_toolproxy.entry import Entry
@@ -44,13 +44,13 @@ class Toolbox:
         *,
         pins: Pins,
         metrics: ToolMetrics,
-        audit: Audit,
+        audit_log: audit.Audit,
         telemetry: Telemetry,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._pins = pins
         self._metrics = metrics
-        self._audit = audit
+        self._audit = audit_log
         self._telemetry = telemetry
         self._clock = clock
         self._search = SearchTools(lambda: tuple(self._served.values()), self.call)
@@ -185,7 +185,7 @@ class Toolbox:
             finally:
                 seconds = self._clock() - started
                 self._metrics.record(offer.name, outcome, seconds)
-                self._audit.record(offer.name, call, outcome=outcome, seconds=seconds)
+                self._audit.record(audit.Entry(offer.name, call, outcome, seconds))
         return result
 
     async def _call_owned(self, offer: Offer, call: Call) -> Json:

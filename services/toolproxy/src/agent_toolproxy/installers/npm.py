@@ -109,7 +109,7 @@ def _environment(index: Index, cache: Path, path: str) -> dict[str, str]:
     return {
         "PATH": path,
         "npm_config_cache": str(cache),
-        "npm_config_fetch_retries": "2",
+        "npm_config_fetch_retries": "1",
         "npm_config_fetch_retry_mintimeout": "1000",  # its own default of ten seconds hides what is wrong for long
         "npm_config_fetch_timeout": "60000",
         "npm_config_globalconfig": str(cache / "no-global-config"),  # must not be the same file as the other

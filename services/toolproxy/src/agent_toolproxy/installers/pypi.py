@@ -116,6 +116,7 @@ def _environment(index: Index, cache: Path, path: str) -> dict[str, str]:
         "UV_NO_PROGRESS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_LINK_MODE": "copy",
+        "UV_HTTP_RETRIES": "1",  # the whole install is tried again, and says why meanwhile
         **({"UV_DEFAULT_INDEX": url} if url else {}),
         **({"SSL_CERT_FILE": str(authority)} if authority else {}),
     }
