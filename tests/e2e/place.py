@@ -9,10 +9,12 @@
 | `AGENTBERTH_E2E_NGINX` | an nginx image | built here |
 """
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,13 +63,27 @@ def open_site(environ: Mapping[str, str]) -> Iterator[Site]:
         yield Site(Kubectl(_kubectl(), Path(given)), images, host, own=False)
         return
     _require_node_host()
+    with _alone(), _open_node() as kubeconfig:
+        yield Site(Kubectl(_kubectl(), kubeconfig), Images(), NODE_HOST, own=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """The machine has one node and one image of a name: another session waits here until this one has ended."""
+    with (Path(tempfile.gettempdir()) / "agentberth-e2e.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _open_node() -> Iterator[Path]:
+    """The kubeconfig of the node, with the images of this tree in it. A node that was up before stays up."""
     archives = _build_images()
     was_up = subprocess.run([_hack("testcluster/status")], capture_output=True, check=False).returncode == 0
     _run("testcluster/up", *(() if was_up else ("--owner-pid", str(os.getpid()))))
     try:
         _run("testcluster/load", *archives)
-        kubeconfig = Path(_run("testcluster/kubeconfig").strip())
-        yield Site(Kubectl(_kubectl(), kubeconfig), Images(), NODE_HOST, own=True)
+        yield Path(_run("testcluster/kubeconfig").strip())
     finally:
         if not was_up:
             _run("testcluster/down")
