@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_api.toolsconfig import Argument, PlannedTool, ToolCatalogue, ToolDefinition, ToolOptions, ToolsPolicy
+from agent_kit.settings import describe
 from agent_toolproxy import __version__
 from agent_toolproxy.arguments import build_invocation, input_schema_of
 from agent_toolproxy.call import Call, Json, Offer, define
@@ -37,6 +38,7 @@ from agent_toolproxy.pinning import Pins, hash_definition
 from agent_toolproxy.process import ProcessResult
 from agent_toolproxy.schema import Schema, SchemaError
 from agent_toolproxy.search import rank
+from agent_toolproxy.settings import ToolProxySettings
 from agent_toolproxy.sources import (
     BuiltinSource,
     HttpServer,
@@ -73,7 +75,8 @@ def test_sources(text: str, expected: object) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "git", "ftp://e.com/x", "https://", "https://u:p@e.com/x", "https://e.com/a b", "pypi:a>=1", "pypi:a==1;b",
-     "pypi:-r", "npm:../x", "npm:a@", "npm:a@--flag", "path:/bin/sh", "path:-x", "mcp+stdio:builtin:memory", "builtin:other",
+     "pypi:-r", "npm:../x", "npm:a@", "npm:a@--flag", "path:/bin/sh", "path:-x", "mcp+stdio:builtin:memory",
+     "builtin:other",
      "mcp+stdio:mcp+https://e.com", "https://[::1", "npm:file:x"],
 )  # fmt: skip
 def test_sources_that_are_none(text: str) -> None:
@@ -174,7 +177,8 @@ def test_a_denied_tool_is_not_looked_for() -> None:
     "address,permitted",
     [("93.184.216.34", True), ("2606:4700::1", True), ("10.1.2.3", False), ("127.0.0.1", False),
      ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False),  # noqa: S104 - refused
-     ("::1", False), ("fe80::1%eth0", False), ("fd00::1", False), ("::ffff:10.0.0.1", False), ("64:ff9b::a00:1", False), ("2002:a00:1::", False), ("not an address", False)],
+     ("::1", False), ("fe80::1%eth0", False), ("fd00::1", False), ("::ffff:10.0.0.1", False),
+     ("64:ff9b::a00:1", False), ("2002:a00:1::", False), ("not an address", False)],
 )  # fmt: skip
 def test_only_public_addresses_are_permitted(address: str, permitted: bool) -> None:
     assert NetworkGuard().permits(address) is permitted
@@ -437,3 +441,15 @@ def test_lock_files_are_written_for_people(lock: LockFile, tmp_path: Path) -> No
     text = (tmp_path / "workspace/tools.lock.json").read_text()
     assert json.loads(text)["tools"]["t"]["sha256"] == "a" * 64
     assert text.startswith("{\n  ")
+
+
+def test_the_table_of_settings_is_the_codes() -> None:
+    page = (ROOT / "docs/reference/toolproxy.md").read_text()
+    assert describe(ToolProxySettings) in page
+
+
+def test_the_page_of_tools_names_the_whole_catalogue_and_every_option() -> None:
+    page = (ROOT / "docs/reference/tools.md").read_text()
+    catalogue = yaml.safe_load((ROOT / "deploy/base/catalog/tools.yaml").read_text())
+    options = [field.alias or name for name, field in ToolOptions.model_fields.items()]
+    assert not [name for name in (*options, *(each["name"] for each in catalogue["tools"])) if f"`{name}`" not in page]

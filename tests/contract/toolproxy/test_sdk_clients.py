@@ -17,9 +17,8 @@ from typing import Any
 
 import httpx
 import pytest
-from mcp.client import Client
-
 from contract.toolproxy.toolproxy_harness import ToolProxy
+from mcp.client import Client
 
 EVERYTHING = "npm:@modelcontextprotocol/server-everything@2026.8.31"
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"

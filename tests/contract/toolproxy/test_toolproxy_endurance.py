@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import httpx
-
 from contract.toolproxy.test_toolproxy_upstream import server, stdio
 from contract.toolproxy.toolproxy_harness import ToolProxy, descendants, modern_request
 from contract.toolproxy.upstream_server import UpstreamServer

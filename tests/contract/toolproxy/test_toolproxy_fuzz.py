@@ -10,11 +10,10 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-
 from contract.toolproxy.test_toolproxy_memory import RedisServer
 from contract.toolproxy.toolproxy_harness import ToolProxy
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 DOCUMENT = Path(__file__).parents[3] / "docs/reference/toolproxy.openapi.json"
 CALM = settings(

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from contract.toolproxy.toolproxy_harness import ToolProxy
 
 TOOLS = [f"memory__{name}" for name in ("append", "delete", "get", "list", "search", "set")]

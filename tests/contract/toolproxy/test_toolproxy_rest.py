@@ -458,5 +458,7 @@ def test_a_program_sees_no_credentials_and_writes_to_the_workspace_alone(probing
         assert result["exitCode"] != 0, script
         assert "Permission denied" in result["stderr"], (script, result)
         assert "canary" not in result["stdout"]
-    script = "mkdir -p d && echo x > d/f && mv d/f g && truncate -s 0 g && rm -r d g && echo > $HOME/h && echo > /dev/null"
+    script = (
+        "mkdir -p d && echo x > d/f && mv d/f g && truncate -s 0 g && rm -r d g && echo > $HOME/h && echo > /dev/null"
+    )
     assert structured(probing.run("sh", {"args": ["-c", script]}))["exitCode"] == 0

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from contract.toolproxy.toolproxy_harness import ToolProxy, descendants, modern_request, processes_with
 from contract.toolproxy.upstream_server import ECHO, META, SLOW, STDIO_SERVER, UpstreamServer
 

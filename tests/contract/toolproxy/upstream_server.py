@@ -266,7 +266,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 STDIO_SERVER = (
     f"#!{sys.executable}\n"
-    + """
+    """
 import json, os, subprocess, sys, time
 era = sys.argv[1]
 if era == "dies-early": sys.exit("cannot start: no such thing")
