@@ -3,17 +3,13 @@
 Each step is a method; what they find is collected in `Seen`, and `summary` alone turns it into a status.
 """
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
-from pydantic import ValidationError
 
-from agent_api.agenttype import AgentType, Reason
-from agent_api.problems import examine
+from agent_api.agenttype import Reason
 from agent_operator.children import choose, follow_suspend, live_job
 from agent_operator.finding import Finding
 from agent_operator.kube import (
@@ -24,7 +20,6 @@ from agent_operator.kube import (
     EventRecorder,
     Forbidden,
     HotLoopError,
-    Manifest,
     ObjectKey,
     Occupied,
     Outcome,
@@ -38,9 +33,10 @@ from agent_operator.progress import LastRun, Progress, of_deployment, of_job, of
 from agent_operator.reports import ReportReader
 from agent_operator.sidecars import look
 from agent_operator.sources import AGENT_TYPES, AGENTS, DEPLOYED, PODS_OF_AGENTS, RUNS, AgentObject, PodObject
+from agent_operator.specs import Parsed, SpecReader
 from agent_operator.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.summary import Seen, hold_status, invalid_status, status_of
-from agent_render import PlatformSettings, RenderError, render, unserved
+from agent_render import PlatformSettings, unserved
 from agent_render.hardening import weaknesses
 from agent_render.identity import AGENT_LABEL
 
@@ -51,15 +47,6 @@ APPLIED_MARK = "agents.example.com/applied"
 def utc_now() -> datetime:
     """The time for conditions."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """An AgentType that can be carried out: its children and what is odd about it."""
-
-    agent: AgentType
-    rendered: tuple[Manifest, ...]
-    unknown_settings: tuple[str, ...]
 
 
 class Reconciler:
@@ -85,6 +72,7 @@ class Reconciler:
         self._now = now
         self._applier = Applier(client, stores, root=AGENTS, field_manager=FIELD_MANAGER, mark=APPLIED_MARK)
         self._stalls = StallFinder(client)
+        self._specs = SpecReader(platform)
 
     async def reconcile(self, request: Request) -> Outcome:
         """One pass. Raises the kube errors; each is first shown in the status where the object still is."""
@@ -92,7 +80,7 @@ class Reconciler:
         if obj is None or obj.metadata.deletion_timestamp:
             return Done()  # the children go by their ownerReferences
         before = msgspec.json.decode(obj.status)
-        parsed = self._parse(obj)
+        parsed = self._specs.read(obj)
         if isinstance(parsed, Finding):
             status = invalid_status(parsed, before, generation=obj.metadata.generation, now=self._stamp())
             await self._write(request, obj, status, before)
@@ -141,25 +129,6 @@ class Reconciler:
             return LOOK_AGAIN_S
         return min(self._resync_s, self._reports.refresh_s) if seen.sidecars.verdicts else self._resync_s
 
-    def _parse(self, obj: AgentObject) -> Parsed | Finding:
-        """The spec as the API's models see it: an object may be older than the rules that would refuse it."""
-        metadata = {"name": obj.metadata.name, "namespace": obj.metadata.namespace, "uid": obj.metadata.uid}
-        document = {
-            "apiVersion": AGENT_TYPES.api_version,
-            "kind": AGENT_TYPES.kind,
-            "metadata": metadata,
-            "spec": json.loads(bytes(obj.spec)),
-        }
-        try:
-            verdict = examine(document, newer_fields=True)
-            if verdict.agent is None:
-                first = verdict.errors[0]
-                return Finding(Reason.INVALID, f"{first.field}: {first.message}")
-            rendered = render(verdict.agent, self._platform)
-        except (RenderError, ValidationError) as error:
-            return Finding(Reason.INVALID, str(error))
-        return Parsed(verdict.agent, rendered, tuple(problem.field for problem in verdict.problems))
-
     async def _progress(self, parsed: Parsed, pods: list[PodObject], last: LastRun | None) -> Progress:
         spec, identity = parsed.agent.spec, parsed.agent.metadata
         key = ObjectKey(identity.namespace, identity.name)
@@ -192,7 +161,8 @@ class Reconciler:
         self, request: Request, obj: AgentObject, status: dict[str, Any], before: Mapping[str, Any]
     ) -> None:
         await self._applier.patch_status(request, obj, status)
-        if status["reason"] != before.get("reason") or status["phase"] != before.get("phase"):
+        told = status["reason"] == before.get("reason") and status["phase"] == before.get("phase")
+        if not told and status["reason"] != Reason.PROGRESSING:  # being under way is no event
             fine = status["phase"] in {"Running", "Succeeded"} or not Finding(status["reason"], "").failing
             kind: Literal["Normal", "Warning"] = "Normal" if fine else "Warning"
             self._recorder.event(AGENT_TYPES, obj, kind, status["reason"], "Reconcile", status["message"])
