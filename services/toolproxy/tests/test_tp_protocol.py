@@ -222,6 +222,6 @@ async def test_progress_grows_and_is_not_too_frequent() -> None:
 
 
 def test_only_what_can_be_relayed_is_passed_on() -> None:
-    capabilities = {"elicitation": {}, "roots": {}, "extensions": {"x": {}}, "experimental": {}}
+    capabilities: dict[str, Any] = {"elicitation": {}, "roots": {}, "extensions": {"x": {}}, "experimental": {}}
     assert relayed_capabilities({KEY_CAPABILITIES: capabilities}) == {"elicitation": {}, "roots": {}}
     assert relayed_capabilities({KEY_CAPABILITIES: []}) == {}

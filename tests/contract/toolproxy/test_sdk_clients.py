@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
@@ -64,8 +65,6 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToolProxy]:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -127,12 +126,13 @@ SDK_1 = """
                 call = lambda name, arguments, **more: session.call_tool(f"{server}__{name}", arguments, **more)
                 image = await call("get-tiny-image", {})
                 links = await call("get-resource-links", {"count": 2})
+                structured = await call("get-structured-content", {"location": "Chicago"})
                 await call("trigger-long-running-operation", {"duration": 0.6, "steps": 3}, progress_callback=listen)
                 found[server] = {
                     "echo": (await call("echo", {"message": "hello"})).content[0].text,
                     "image": [block.type for block in image.content],
                     "links": [block.type for block in links.content],
-                    "structured": sorted((await call("get-structured-content", {"location": "Chicago"})).structuredContent),
+                    "structured": sorted(structured.structuredContent),
                     "error": (await call("get-sum", {"a": "x"})).isError,
                     "progress": list(seen),
                 }

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import random
 import shutil
 import tarfile
 import time
@@ -91,7 +90,7 @@ def test_what_is_installed_is_on_the_agents_path_and_cannot_be_half_there(
     proxy.write_config(tools=[planned("hello", server.url("/hello.tgz"))])
     proxy.start()
     link = proxy.tools / "bin/hello"
-    assert not os.path.isabs(os.readlink(link))
+    assert not link.readlink().is_absolute()
     assert link.read_bytes() == SCRIPT
 
 
@@ -181,7 +180,7 @@ def test_each_hostile_archive_is_refused_and_leaves_nothing(proxy: ToolProxy, se
         server.add(f"/{name}", HOSTILE[title][0])
     tools = [planned(name, server.url(f"/{name}"), program="hello") | {"required": False} for name in names]
     limits = {"unpackedBytes": 20 << 20, "unpackedFiles": 200}
-    outside = set(os.listdir(proxy.root.parent))
+    outside = set(proxy.root.parent.iterdir())
     proxy.write_config(tools=tools, limits=limits)
     proxy.start()
     for name, title in names.items():
@@ -189,7 +188,7 @@ def test_each_hostile_archive_is_refused_and_leaves_nothing(proxy: ToolProxy, se
         assert state["state"] == "failed", title
         assert HOSTILE[title][1] in state["error"], (title, state["error"])
     assert_nothing_left(proxy)
-    assert set(os.listdir(proxy.root.parent)) == outside
+    assert set(proxy.root.parent.iterdir()) == outside
     assert not Path("/tmp/evil").exists()
 
 
@@ -282,7 +281,7 @@ def test_a_damaged_or_hostile_lock_in_the_workspace_stops_nothing(proxy: ToolPro
 
 
 def test_a_download_goes_on_where_it_broke_off(proxy: ToolProxy, server: ArtifactServer) -> None:
-    content = SCRIPT + b"#" + random.Random(1).randbytes(3_000_000).hex().encode()
+    content = SCRIPT + b"#" + os.urandom(3_000_000).hex().encode()
     sha256 = server.add("/big", content)
     server.faults["/big"].extend([-2_000_000, 503, -1_000_000])
     proxy.write_config(tools=[planned("big", server.url("/big"), sha256=sha256)])

@@ -139,7 +139,7 @@ def test_methods_that_are_not_there_are_404_with_a_body(served: ToolProxy, metho
 
 
 @pytest.mark.parametrize(
-    ("method", "params", "name"),
+    "method,params,name",
     [
         ("tools/call", {"name": "none"}, "none"),
         ("tools/call", {"name": "sh", "arguments": []}, "sh"),
@@ -215,7 +215,7 @@ def test_large_bodies_are_refused(served: ToolProxy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "given"),
+    "asked,given",
     [
         ("2025-11-25", "2025-11-25"),
         ("2025-06-18", "2025-06-18"),

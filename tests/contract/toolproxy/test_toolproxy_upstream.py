@@ -167,7 +167,7 @@ def test_progress_is_relayed_under_the_callers_token(proxy: ToolProxy, upstream:
 def test_a_request_for_input_passes_through_and_back(proxy: ToolProxy, upstream: UpstreamServer) -> None:
     proxy.write_config(tools=[server("up", upstream.url)])
     proxy.start()
-    meta = {"_meta": {META + "clientCapabilities": {"elicitation": {}, "experimental": {"x": {}}}}}
+    meta: dict[str, Any] = {"_meta": {META + "clientCapabilities": {"elicitation": {}, "experimental": {"x": {}}}}}
     params = {"name": "up__echo", "arguments": {"ask": True}, **meta}
     first = proxy.post("tools/call", params, name="up__echo").json()["result"]
     assert first["resultType"] == "input_required"
@@ -201,7 +201,7 @@ def test_trace_context_passes_and_other_identities_do_not(proxy: ToolProxy, upst
 
 
 @pytest.mark.parametrize(
-    ("code", "shown"), [(-32602, -32602), (-32601, -32603), (-32020, -32603), (-32002, -32603), (7, -32603)]
+    "code,shown", [(-32602, -32602), (-32601, -32603), (-32020, -32603), (-32002, -32603), (7, -32603)]
 )
 def test_errors_of_a_server_are_put_into_our_words(
     proxy: ToolProxy, upstream: UpstreamServer, code: int, shown: int

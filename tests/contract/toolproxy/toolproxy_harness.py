@@ -150,7 +150,8 @@ class ToolProxy:
         """The result of an MCP call, 2026-07-28."""
         answer = self.post("tools/call", {"name": name, "arguments": arguments or {}}, name=name)
         found: dict[str, Any] = answer.json()
-        return found.get("result", found)
+        result: dict[str, Any] = found.get("result", found)
+        return result
 
     def post(
         self, method: str, params: Mapping[str, Any] | None = None, *, name: str = "", **headers: str

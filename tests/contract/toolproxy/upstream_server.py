@@ -11,8 +11,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 META = "io.modelcontextprotocol/"
 ECHO: dict[str, Any] = {
@@ -112,11 +113,12 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     behaviour: Behaviour
-    open_connections: dict[int, list[Any]] = {}
+    open_connections: ClassVar[dict[int, list[Any]]] = {}
 
     def setup(self) -> None:
         super().setup()
-        self.open_connections.setdefault(int(self.server.server_address[1]), []).append(self.connection)
+        assert isinstance(self.server, ThreadingHTTPServer)
+        self.open_connections.setdefault(self.server.server_port, []).append(self.connection)
 
     def do_GET(self) -> None:
         self._empty(405)
@@ -264,45 +266,4 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-STDIO_SERVER = (
-    f"#!{sys.executable}\n"
-    """
-import json, os, subprocess, sys, time
-era = sys.argv[1]
-if era == "dies-early": sys.exit("cannot start: no such thing")
-def say(message): print(json.dumps(message), flush=True)
-print("this line is not MCP", flush=True)
-print("a word on stderr", file=sys.stderr, flush=True)
-if "--child" in sys.argv: subprocess.Popen(["sleep", "2222"], start_new_session=True)
-tools = [{"name": name, "inputSchema": {"type": "object"}} for name in ("echo", "die", "pid", "big", "grow")]
-for line in sys.stdin:
-    m = json.loads(line)
-    method, params, i = m.get("method"), m.get("params", {}), m.get("id")
-    def result(value): say({"jsonrpc": "2.0", "id": i, "result": value})
-    def error(code): say({"jsonrpc": "2.0", "id": i, "error": {"code": code, "message": "no"}})
-    with open("seen", "a") as f: f.write(line)
-    if method is None or i is None: continue
-    if method == "server/discover":
-        if era == "modern": result({"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": True}}, "ttlMs": 0, "cacheScope": "private"})
-        elif era == "dies": os._exit(3)
-        elif era != "silent": error(-32601)
-    elif method == "initialize":
-        if era == "modern": error(-32601)
-        else: result({"protocolVersion": "2025-06-18", "capabilities": {"tools": {"listChanged": True}}, "serverInfo": {"name": "s", "version": "1"}})
-    elif method == "tools/list": result({"resultType": "complete", "tools": tools, "ttlMs": 0, "cacheScope": "private"})
-    elif method == "subscriptions/listen":
-        say({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": {"notifications": {"toolsListChanged": True}, "_meta": {"io.modelcontextprotocol/subscriptionId": i}}})
-        listening = i
-    elif method == "tools/call":
-        if params["name"] == "die": os._exit(9)
-        if params["name"] == "grow":
-            tools.append({"name": "grown", "inputSchema": {"type": "object"}})
-            meta = {"_meta": {"io.modelcontextprotocol/subscriptionId": listening}} if era == "modern" else {}
-            say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": meta})
-        token = params.get("_meta", {}).get("progressToken")
-        if token is not None: say({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": 0.5}})
-        text = str(os.getpid()) if params["name"] == "pid" else "x" * 300000 if params["name"] == "big" else json.dumps(params.get("arguments"))
-        result({"resultType": "complete", "content": [{"type": "text", "text": text}]})
-    else: error(-32601)
-"""
-)
+STDIO_SERVER = f"#!{sys.executable}\n" + Path(__file__).with_name("stdio_server.py").read_text()
