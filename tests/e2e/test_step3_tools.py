@@ -55,7 +55,9 @@ def test_should_discover_tool(toolhand: Agent) -> None:
 def test_should_stay_unready_without_a_required_tool(restricted: Yard, site: Site) -> None:
     image = site.images.python.format(version=PYTHON_VERSION)
     agent = {"image": image, "command": ["python", "-c", TOOLHAND]}
-    made = restricted.create("empty-handed", agent, tools={"required": ["no-such-tool"]})
+    made = restricted.create(
+        "empty-handed", agent, tools={"required": ["no-such-tool"]}, security={"profile": "restricted"}
+    )
 
     condition = made.wait_condition("ToolsReady", "False", "ToolFailed")
 
