@@ -107,20 +107,23 @@ class World:
                 Route(name, name),
                 Provider(name, self.pools.setdefault(name, Pool())),
                 Timeouts(),
-                lambda name=name: WireRequest(URL(f"http://{name}/"), b"", {}, dialect),  # type: ignore[misc]
             )
             for name in self.script
         ]
         tools = Tools(
             board=self.board,
             allowance=self.allowance,
-            backoff=Backoff(0.5, 8, jitter=lambda: 0.5),
             try_route=self.try_route,
             clock=lambda: self.now,
             sleep=self.sleep,
-            note=lambda *seen: self.noted.append(seen),
         )
-        return Failover(tools, self.config, call, plans)
+
+        def prepare(plan: RoutePlan) -> WireRequest:
+            return WireRequest(URL(f"http://{plan.route.provider}/"), b"", {}, dialect)
+
+        failover = Failover(tools, self.config, call, plans, prepare, lambda *seen: self.noted.append(seen))
+        failover._backoff_s = Backoff(0.5, 8, jitter=lambda: 0.5).wait_s  # type: ignore[method-assign]
+        return failover
 
     def run(self) -> Won:
         return asyncio.run(self.failover().run())
@@ -289,11 +292,11 @@ def test_a_cancelled_try_gives_its_probe_back() -> None:
 def test_a_request_that_no_route_can_carry_is_refused_by_name() -> None:
     world = World({"a": [OK]})
 
-    def refuse() -> WireRequest:
-        raise NotCarriedError("`seed` cannot be carried", param="seed")
+    def refuse(plan: RoutePlan) -> WireRequest:
+        raise NotCarriedError(f"`seed` cannot be carried to {plan.route.provider}", param="seed")
 
     failover = world.failover()
-    failover._plans = [RoutePlan(Route("a", "a"), Provider("a", Pool()), Timeouts(), refuse)]
+    failover._prepare = refuse
     with pytest.raises(NotCarriedError) as refused:
         asyncio.run(failover.run())
     assert refused.value.param == "seed"

@@ -150,7 +150,7 @@ def gateway(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ga
     folder = tmp_path_factory.mktemp("faults")
     (folder / "keys").mkdir()
     (folder / "keys" / "api-key").write_text("key-of-the-matrix")
-    timeouts = {"connect": 1, "firstToken": 1.0, "firstTokenLast": 1.5, "idle": 0.8, "total": 30}
+    timeouts = {"connect": 1, "firstToken": 2.0, "firstTokenLast": 2.5, "idle": 1.5, "total": 30}
     providers = [
         {
             "name": f"{role}-{provider_type}",

@@ -1,6 +1,7 @@
 """The composition root: everything is built and wired here, and nothing is decided."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +26,7 @@ from agent_llmgateway.metrics import Metrics
 from agent_llmgateway.reload import Reloader
 from agent_llmgateway.retries import RetryAllowance
 from agent_llmgateway.roster import Roster
+from agent_llmgateway.routeplan import Tools
 from agent_llmgateway.server import GatewayServer
 from agent_llmgateway.settings import GatewaySettings
 from agent_llmgateway.sharedledger import follow_memory
@@ -54,8 +56,7 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
     ) as telemetry:
         core = Core(
             board=board,
-            allowance=RetryAllowance(ratio=0.2),
-            try_route=Attempts(upstream, clock).run,
+            tools=Tools(board, RetryAllowance(), Attempts(upstream, clock).run, clock, asyncio.sleep),
             budget=Budget(ledger, time),
             cache=AnswerCache(clock),
             metrics=Metrics(registry, board),
@@ -84,9 +85,17 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
             stop.tasks.create_task(reloader.run(), name="reload config")
             stop.tasks.create_task(ledger.run(), name="write budget")
             stop.tasks.create_task(follow_memory(core, watched, ledger, settings.root, redactor), name="follow memory")
+            spare_the_collector()
             await serve_agents(core, settings, stop, reloader)
             await ledger.close()
             await upstream.close()
+
+
+def spare_the_collector() -> None:
+    """What is there by now stays: the garbage collector need not look at it again, nor after every few requests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def serve_agents(core: Core, settings: GatewaySettings, stop: Stop, reloader: Reloader) -> None:

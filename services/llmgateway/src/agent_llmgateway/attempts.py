@@ -5,10 +5,11 @@ an error is only an error and another provider can still answer.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import time
 from typing import Any, Final, NoReturn, Protocol
 
+import msgspec
 from yarl import URL
 
 from agent_api.gatewayconfig import GatewayLimits, Timeouts
@@ -23,8 +24,7 @@ ERROR_BYTES: Final = 1 << 20
 """Most that is read of an error answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct, frozen=True):
     """What became of one try. `key` is the name of the key's file."""
 
     provider: str
@@ -46,21 +46,19 @@ class AttemptRecord:
         }
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """An answer that has begun. `body` is None for a stream; `held` are its first bytes, in the client's dialect."""
 
     headers: Mapping[str, str]
     body: bytes | None = None
     usage: Usage | None = None
     stream: AnswerStream | None = None
-    held: list[bytes] = field(default_factory=list)
+    held: list[bytes] = msgspec.field(default_factory=list)
     model: str = ""
     finish_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """How long a try may take. `ends_at` is the deadline of the whole request, by the clock.
 
     `first_token_s` is the limit of this route; `hold_s` is when the headers of the last route go out, come what may.

@@ -6,7 +6,7 @@ goes at most the one that was in flight.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -55,7 +55,7 @@ class Budget:
 
     @asynccontextmanager
     async def admit(
-        self, config: GatewayConfig, routes: tuple[Route, ...], body_bytes: int, output_limit: int | None
+        self, config: GatewayConfig, routes: Sequence[Route], body_bytes: int, output_limit: int | None
     ) -> AsyncIterator[Reservation | None]:
         """A place for one request; None when nothing is limited. Raises OverBudgetError."""
         limits = config.budget
@@ -85,7 +85,7 @@ class Budget:
             self._longest_output = max(self._longest_output, usage.output_tokens)
 
     def _estimate(
-        self, config: GatewayConfig, routes: tuple[Route, ...], body_bytes: int, output_limit: int | None
+        self, config: GatewayConfig, routes: Sequence[Route], body_bytes: int, output_limit: int | None
     ) -> Reservation:
         output = output_limit or self._longest_output
         costs = [cost_micro_usd(config, route, Usage(body_bytes, output)) for route in routes]

@@ -1,9 +1,9 @@
 """A client's request as the rest of the gateway sees it, and what is sent to a provider for it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from yarl import URL
 
 from agent_llmgateway.answerstream import EventTranslator
@@ -13,8 +13,7 @@ from agent_llmgateway.envelope import Envelope
 Delivery = Literal["live", "complete"]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request. `headers` are those that go on to the provider, lower-case."""
 
     dialect: Dialect
@@ -27,8 +26,7 @@ class Call:
     query: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WireRequest:
+class WireRequest(msgspec.Struct, frozen=True):
     """What a provider is sent, without its key, and how its answer is read.
 
     `dropped` names hints of the request that its dialect has no word for.

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from agent_kit.redaction import Redactor
 from agent_kit.telemetry import Telemetry
@@ -11,14 +13,12 @@ from agent_llmgateway.budget import Budget
 from agent_llmgateway.cache import AnswerCache
 from agent_llmgateway.errors import GatewayError
 from agent_llmgateway.metrics import Metrics
-from agent_llmgateway.retries import RetryAllowance
 from agent_llmgateway.roster import Roster
-from agent_llmgateway.routeplan import TryRoute
+from agent_llmgateway.routeplan import Tools
 from agent_llmgateway.tally import Tally
 
 
-@dataclass(slots=True)
-class WholeAnswer:
+class WholeAnswer(msgspec.Struct):
     """An answer that can be given twice."""
 
     body: bytes
@@ -32,8 +32,7 @@ class Core:
     """The process's parts. `roster` is exchanged when the configuration changes."""
 
     board: BreakerBoard
-    allowance: RetryAllowance
-    try_route: TryRoute
+    tools: Tools
     budget: Budget
     cache: AnswerCache[WholeAnswer]
     metrics: Metrics
@@ -43,21 +42,23 @@ class Core:
     clock: Callable[[], float]
     roster: Roster | None = None
     in_flight: int = 0
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.idle.set()
+    _idle: asyncio.Event | None = None
 
     def enter(self) -> None:
         """A request has come."""
         self.in_flight += 1
-        self.idle.clear()
 
     def leave(self) -> None:
         """A request has been answered, or given up."""
         self.in_flight -= 1
-        if not self.in_flight:
-            self.idle.set()
+        if self._idle is not None and not self.in_flight:
+            self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Return when nothing is being answered; for the end, when nothing new is let in."""
+        if self.in_flight:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
 
     @property
     def present(self) -> Roster:

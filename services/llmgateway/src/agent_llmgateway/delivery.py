@@ -50,7 +50,7 @@ class Delivery:
     @staticmethod
     def numbers(core: Core, attempts: int, overhead_s: float) -> dict[str, str]:
         """The decision headers, and the metric that goes with them."""
-        core.metrics.overhead.observe(overhead_s)
+        core.metrics.note_overhead(overhead_s)
         return {ATTEMPTS: str(attempts), OVERHEAD: f"{max(0.0, overhead_s) * 1000:.3f}"}
 
     async def send_live(self, won: Won, headers: Mapping[str, str]) -> web.StreamResponse:

@@ -22,15 +22,16 @@ class Envelope(msgspec.Struct):
 
     model: str | None = None
     stream: bool | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    max_output_tokens: int | None = None
+    max_tokens: int | float | None = None
+    max_completion_tokens: int | float | None = None
+    max_output_tokens: int | float | None = None
     stream_options: StreamOptions | None = None
 
     @property
     def output_limit_tokens(self) -> int | None:
         """Most tokens the answer may have, when the request says so."""
-        return self.max_completion_tokens or self.max_output_tokens or self.max_tokens
+        limit = self.max_completion_tokens or self.max_output_tokens or self.max_tokens
+        return int(limit) if limit else None
 
 
 _decode_envelope: Final = msgspec.json.Decoder(Envelope).decode

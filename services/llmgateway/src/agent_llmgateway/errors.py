@@ -1,18 +1,19 @@
 """The errors of the gateway.
 
 GatewayError
-├── ConfigError        gateway.json or a mock's script cannot be used; also a ValueError, for the watcher
-├── RefusalError     the gateway itself says no; shown to the client in its dialect
-│   ├── BadRequestError         400: not a request of this dialect
-│   ├── NotCarriedError         400: a named field that the route's dialect has no place for
-│   ├── UnknownModelError       404
-│   ├── UnknownPathError        404, or 405
-│   ├── TooLargeError           413
-│   └── OverBudgetError         429 with the seconds to the next window
-├── MalformedEventError     an event of a stream that is not what the dialect says; skipped and counted
-├── AttemptError      one try of one route, with its `Failure`
-├── ReturnedError    a provider's refusal that goes to the client as it is
-└── AllRoutesError    with what each attempt said
+├── ConfigError               gateway.json or a mock's script cannot be used; also a ValueError, for the watcher
+├── RefusalError              the gateway itself says no; shown to the client in its dialect
+│   ├── BadRequestError       400: not a request of this dialect
+│   ├── NotCarriedError       400: a named field that the route's dialect has no place for
+│   ├── UnknownModelError     404
+│   ├── UnknownPathError      404
+│   ├── UnknownMethodError    405
+│   ├── TooLargeError         413
+│   └── OverBudgetError       429 with the seconds to the next window
+├── MalformedEventError       an event of a stream that is not what the dialect says; skipped and counted
+├── AttemptError              one try of one route, with its `Failure`
+├── ReturnedError             a provider's refusal that goes to the client as it is
+└── AllRoutesError            with what each attempt said
 """
 
 from collections.abc import Sequence
@@ -69,14 +70,23 @@ class UnknownModelError(RefusalError):
 
 
 class UnknownPathError(RefusalError):
-    """A path or method that the gateway does not serve."""
+    """A path that the gateway does not serve."""
 
     status = 404
     kind = "not_found_error"
 
-    def __init__(self, message: str, *, status: int = 404) -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(message, code="unknown_path")
-        self.status = status
+
+
+class UnknownMethodError(RefusalError):
+    """A path that the gateway serves, with a method that it does not."""
+
+    status = 405
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"{method[:32]} is not allowed here: use {allowed}", code="unknown_method")
+        self.allowed = allowed
 
 
 class TooLargeError(RefusalError):

@@ -1,7 +1,7 @@
 """One request from its arrival to its last byte."""
 
-import asyncio
 import logging
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -17,17 +17,38 @@ from agent_llmgateway.errors import GatewayError, NotCarriedError
 from agent_llmgateway.failover import Failover
 from agent_llmgateway.failure import Failure
 from agent_llmgateway.problems import CACHE, DROPPED, PROVIDER, count_tries
-from agent_llmgateway.retries import Backoff
-from agent_llmgateway.roster import Provider, Roster
-from agent_llmgateway.routeplan import RoutePlan, Tools, Won
-from agent_llmgateway.routing import Route, find_routes
+from agent_llmgateway.roster import Roster
+from agent_llmgateway.routeplan import RoutePlan, Won
+from agent_llmgateway.routing import Route
 from agent_llmgateway.usage import Usage
 from agent_llmgateway.wire import prepare_wire
 
 _log = logging.getLogger(__name__)
-_OPERATIONS: Final = {"embeddings": "embeddings", "count_tokens": "count_tokens"}
+OPERATIONS: Final = {"embeddings": "embeddings", "count_tokens": "count_tokens"}
 _SHOWN_HEADERS: Final = ("x-request-id", "request-id", "openai-processing-ms", "openai-version", "openai-model")
+_USUAL_HEADERS: Final = frozenset(
+    spelling
+    for name in ("Content-Type", "Content-Length", "Date", "Server", "Connection", "Transfer-Encoding", "Vary")
+    for spelling in (name, name.lower())
+)
+"""Headers of nearly every answer, none of them shown: not looked at twice."""
 _SHOWN_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-")
+
+
+class _NoSpan:
+    """Tracing that is off, without the cost of a span that is."""
+
+    def set(self, key: str, value: str | float) -> None:
+        pass
+
+    def event(self, name: str, attributes: Mapping[str, str | float] | None = None) -> None:
+        pass
+
+    def fail(self, reason: str) -> None:
+        pass
+
+
+NO_SPAN: Final[Span] = _NoSpan()
 
 
 class Exchange:
@@ -40,51 +61,56 @@ class Exchange:
         self._call = call
         self._span = span
         self._began = core.clock()
-        self.operation = _OPERATIONS.get(call.dialect.name, "chat")
+        self.operation = OPERATIONS.get(call.dialect.name, "chat")
         self._reservation: Reservation | None = None
 
     async def run(self, request: web.BaseRequest) -> web.StreamResponse:
         """The response, sent as far as it is a stream. Raises GatewayError for what has to be told instead."""
         call = self._call
-        routes = find_routes(self._config, call.model, call.dialect.name)
+        plans = self._roster.plans(call.model, call.dialect.name)
         limit = call.envelope.output_limit_tokens
-        self._core.allowance.note_request()
+        self._core.tools.allowance.note_request()
         error = "cancelled"
         try:
-            async with self._core.budget.admit(self._config, routes, len(call.body), limit) as reservation:
-                self._reservation = reservation
-                response = await self._answer(request, routes)
+            if not self._roster.has_budget:
+                response = await self._answer(request, plans)
+            else:
+                async with self._core.budget.admit(
+                    self._config, [plan.route for plan in plans], len(call.body), limit
+                ) as reservation:
+                    self._reservation = reservation
+                    response = await self._answer(request, plans)
             error = ""
         except GatewayError as failed:
             error = type(failed).__name__
             raise
         finally:
-            self._note_end(routes[0], error)
+            self._note_end(plans[0].route, error)
         return response
 
-    async def _answer(self, request: web.BaseRequest, routes: tuple[Route, ...]) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
         if not self._call.stream:
-            return await self._answer_whole(routes)
+            return await self._answer_whole(plans)
         delivery = Delivery(self._core, self._call, request, self._began, partial(self._note_stream_end))
-        failover = self._failover(routes)
+        failover = self._failover(plans)
         if self._call.delivery == "complete":
             return await delivery.send_complete(failover, self.headers_of)
         won = await failover.run()
         self._note_first_output(won)
         return await delivery.send_live(won, self.headers_of(won))
 
-    async def _answer_whole(self, routes: tuple[Route, ...]) -> web.StreamResponse:
+    async def _answer_whole(self, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
         settings = self._config.cache
         if not (settings.enabled or settings.coalesce):
-            return self._respond(await self._make_whole(routes), "")
+            return self._respond(await self._make_whole(plans), "")
         parts = (self._call.dialect.name.encode(), self._call.query.encode(), self._call.body)
-        whole, source = await self._core.cache.get(settings, parts, partial(self._make_whole, routes))
+        whole, source = await self._core.cache.get(settings, parts, partial(self._make_whole, plans))
         if source != "miss":
-            self._core.metrics.cached.labels(source).inc()
+            self._core.metrics.note_cached(source)
         return self._respond(whole, source)
 
-    async def _make_whole(self, routes: tuple[Route, ...]) -> WholeAnswer:
-        won = await self._failover(routes).run()
+    async def _make_whole(self, plans: tuple[RoutePlan, ...]) -> WholeAnswer:
+        won = await self._failover(plans).run()
         self._settle(won, won.answer.usage, 0)
         body = won.answer.body
         if body is None:
@@ -106,6 +132,8 @@ class Exchange:
         """Headers of an answer: who gave it, and what its provider said of itself."""
         headers = {PROVIDER: won.plan.route.provider}
         for name, value in won.answer.headers.items():
+            if name in _USUAL_HEADERS:
+                continue
             lower = name.lower()
             if lower in _SHOWN_HEADERS or lower.startswith(_SHOWN_PREFIXES):
                 headers[lower] = value
@@ -115,31 +143,17 @@ class Exchange:
 
     # Routes
 
-    def _failover(self, routes: tuple[Route, ...]) -> Failover:
-        core, limits = self._core, self._config.limits
-        core.allowance.ratio = limits.retry_ratio
-        tools = Tools(
-            board=core.board,
-            allowance=core.allowance,
-            backoff=Backoff(limits.backoff_seconds, limits.backoff_max_seconds),
-            try_route=core.try_route,
-            clock=core.clock,
-            sleep=asyncio.sleep,
-            note=self._note_attempt,
-        )
-        return Failover(tools, self._config, self._call, [self._plan(route) for route in routes])
+    def _failover(self, plans: tuple[RoutePlan, ...]) -> Failover:
+        return Failover(self._core.tools, self._config, self._call, plans, self._prepare, self._note_attempt)
 
-    def _plan(self, route: Route) -> RoutePlan:
-        provider = self._roster.providers[route.provider]
-        return RoutePlan(route, provider, provider.timeouts_for(route.model), partial(self._prepare, route, provider))
-
-    def _prepare(self, route: Route, provider: Provider) -> WireRequest:
+    def _prepare(self, plan: RoutePlan) -> WireRequest:
+        route = plan.route
         if self._config.budget.usd_per_day is not None and price_of(self._config, route) is None:
             raise NotCarriedError(
                 f"budget.usdPerDay is set and {route.provider}/{route.model} has no price: add it to prices",
                 param="model",
             )
-        return prepare_wire(self._call, provider, route.model)
+        return prepare_wire(self._call, self._roster.providers[route.provider], route.model)
 
     # Accounts
 
@@ -147,6 +161,8 @@ class Exchange:
         core = self._core
         core.metrics.note_attempt(record)
         core.tally.note_attempt(record, failure)
+        if failure is None and not core.telemetry.enabled:
+            return
         event: dict[str, str | int | float] = {
             "provider": record.provider,
             "model": record.model,
@@ -163,7 +179,7 @@ class Exchange:
         left = {record.provider for record in won.attempts} - {won.plan.route.provider}
         for provider in left:
             self._core.tally.of(provider).failovers += 1
-            self._core.metrics.failovers.labels(provider).inc()
+            self._core.metrics.note_failover(provider)
         if left:
             route = won.plan.route
             extra = {"from": ", ".join(sorted(left)), "to": route.provider, "model": route.model}
@@ -182,9 +198,9 @@ class Exchange:
             return
         route = won.plan.route
         if stream.malformed:
-            self._core.metrics.malformed.labels(route.provider).inc(stream.malformed)
+            self._core.metrics.note_malformed(route.provider, stream.malformed)
         if failure is not None:
-            self._core.metrics.broken.labels(route.provider, failure.cause).inc()
+            self._core.metrics.note_broken(route.provider, failure.cause)
             self._core.tally.note_error(route.provider, failure)
             self._span.fail(failure.cause)
         self._settle(won, stream.usage, stream.outputs)
@@ -193,19 +209,26 @@ class Exchange:
         core, route = self._core, won.plan.route
         if self._call.dialect.name == "count_tokens":
             return
-        self._note_failovers(won)
+        if len(won.attempts) > 1:
+            self._note_failovers(won)
         core.metrics.note_usage(self.operation, route.provider, route.model, usage)
-        self._span.set("gen_ai.response.model", won.answer.model or route.model)
-        self._span.set("gen_ai.provider.name", self._roster.providers[route.provider].config.type)
-        self._span.set("agentberth.provider", route.provider)
+        if core.telemetry.enabled:
+            self._describe(won, usage)
         if usage is not None:
             core.tally.note_usage(route.provider, usage)
-            core.budget.note_output(usage)
-            self._span.set("gen_ai.usage.input_tokens", usage.input_tokens)
-            self._span.set("gen_ai.usage.output_tokens", usage.output_tokens)
         if self._reservation is not None:
+            core.budget.note_output(usage)
             charged = usage or assume_usage(len(self._call.body), outputs)
             self._reservation.charge(charged.total_tokens, cost_micro_usd(self._config, route, charged) or 0)
+
+    def _describe(self, won: Won, usage: Usage | None) -> None:
+        span, route = self._span, won.plan.route
+        span.set("gen_ai.response.model", won.answer.model or route.model)
+        span.set("gen_ai.provider.name", self._roster.providers[route.provider].config.type)
+        span.set("agentberth.provider", route.provider)
+        if usage is not None:
+            span.set("gen_ai.usage.input_tokens", usage.input_tokens)
+            span.set("gen_ai.usage.output_tokens", usage.output_tokens)
 
     def _note_end(self, route: Route, error: str) -> None:
         duration_s = self._core.clock() - self._began

@@ -5,7 +5,7 @@ retries as a share of the traffic.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from agent_api.gatewayconfig import GatewayConfig
@@ -15,76 +15,77 @@ from agent_llmgateway.call import Call, WireRequest
 from agent_llmgateway.errors import AllRoutesError, AttemptError, NotCarriedError, ReturnedError
 from agent_llmgateway.failure import Cause, Failure, network_failure, silent_failure
 from agent_llmgateway.keys import Key
-from agent_llmgateway.routeplan import RoutePlan, Tools, Won
+from agent_llmgateway.retries import Backoff
+from agent_llmgateway.routeplan import NoteAttempt, Prepare, RoutePlan, Tools, Won
 from agent_llmgateway.routing import Route
 
 _HEALTHY: Final = frozenset({Cause.CONTEXT, Cause.FILTER, Cause.REFUSED})
 """The provider works; it is the request that it will not have."""
 
+_RETRIES: Final = {Cause.SERVER: 1, Cause.UNAVAILABLE: 1, Cause.BROKEN: 1, Cause.RATE_LIMIT: 32}
+"""Further tries of the same route by cause; for a told wait the bounds of provider and request are enough."""
 TIMER_S: Final = 0.005
 """A timer may wake that much early, and a cool-down that is not over yet is not obeyed."""
-
-
-@dataclass(slots=True)
-class _State:
-    tries: int = 0
-    tries_of: dict[str, int] = field(default_factory=dict)
-    dead: set[tuple[str, str]] = field(default_factory=set)
-    refreshed: set[str] = field(default_factory=set)
-    silent: set[Route] = field(default_factory=set)
-    too_small: list[Route] = field(default_factory=list)
-    too_long: ReturnedError | None = None
-    records: list[AttemptRecord] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    upstream_s: float = 0.0
 
 
 class Failover:
     """One request's way through its routes."""
 
-    def __init__(self, tools: Tools, config: GatewayConfig, call: Call, plans: Sequence[RoutePlan]) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        config: GatewayConfig,
+        call: Call,
+        plans: Sequence[RoutePlan],
+        prepare: Prepare,
+        note: NoteAttempt,
+    ) -> None:
         self._tools = tools
+        self._note = note
+        self._prepare = prepare
         self._config = config
         self._limits = config.limits
         self._call = call
         self._plans = plans
-        self._state = _State()
-        self._ends_at = tools.clock() + config.limits.deadline_seconds
-
-    @property
-    def records(self) -> list[AttemptRecord]:
+        self.records: list[AttemptRecord] = []
         """What was tried so far."""
-        return self._state.records
+        self._failures: list[Failure] = []
+        self._tries: dict[str, int] = {}
+        self._dead: frozenset[tuple[str, str]] = frozenset()
+        self._refreshed: frozenset[str] = frozenset()
+        self._silent: frozenset[Route] = frozenset()
+        self._too_small: tuple[Route, ...] = ()
+        self._too_long: ReturnedError | None = None
+        self._upstream_s = 0.0
+        self._ends_at = tools.clock() + config.limits.deadline_seconds
 
     async def run(self) -> Won:
         """The first answer. Raises ReturnedError, AllRoutesError or, when no route can carry it, NotCarriedError."""
-        for index, plan in enumerate(self._plans):
+        last = self._plans[-1]
+        for plan in self._plans:
             if self._is_spent():
                 break
-            won = await self._run_route(plan, last=index == len(self._plans) - 1)
+            won = await self._run_route(plan, last=plan is last)
             if won is not None:
                 return won
-        state = self._state
-        if state.too_long is not None:
-            raise state.too_long
-        tried = [failure for failure in state.failures if failure.cause is not Cause.NOT_CARRIED]
-        if not tried and state.failures:
-            raise NotCarriedError(state.failures[0].message, param=state.failures[0].param)
+        if self._too_long is not None:
+            raise self._too_long
+        tried = [failure for failure in self._failures if failure.cause is not Cause.NOT_CARRIED]
+        if not tried and self._failures:
+            raise NotCarriedError(self._failures[0].message, param=self._failures[0].param)
         first = tried[0] if tried else silent_failure("the deadline passed before a route was tried")
-        raise AllRoutesError(first, state.records, self._shortest_wait_s())
+        raise AllRoutesError(first, self.records, self._shortest_wait_s())
 
     async def _run_route(self, plan: RoutePlan, *, last: bool) -> Won | None:
         """The answer of one route, or None when the next one has to be asked."""
-        if plan.route in self._state.silent or self._is_too_small(plan.route):
+        if plan.route in self._silent or self._is_too_small(plan.route):
             return None
         try:
-            wire = plan.prepare()
+            wire = self._prepare(plan)
         except NotCarriedError as refusal:
             self._record(plan, Failure(Cause.NOT_CARRIED, 400, refusal.message, param=refusal.param), "", 0.0)
             return None
-        retries = dict.fromkeys((Cause.SERVER, Cause.UNAVAILABLE, Cause.BROKEN), 1)
-        retries[Cause.RATE_LIMIT] = self._limits.tries_per_request
-        retry = 0
+        causes: list[Cause] = []
         while self._may_try(plan):
             key = self._choose_key(plan, last=last)
             if key is None:
@@ -94,69 +95,64 @@ class Failover:
                 return outcome
             if await self._has_other_key(plan, key, outcome):
                 continue
-            if retries.get(outcome.cause, 0) <= 0 or not await self._wait(outcome, retry, last=last):
+            causes.append(outcome.cause)
+            may_retry = causes.count(outcome.cause) <= _RETRIES.get(outcome.cause, 0)
+            if not may_retry or not await self._wait(outcome, len(causes) - 1, last=last):
                 return None
-            retries[outcome.cause] -= 1
-            retry += 1
         return None
 
     async def _try(self, plan: RoutePlan, wire: WireRequest, key: Key, *, last: bool) -> Won | Failure:
-        tools, state = self._tools, self._state
+        tools, provider = self._tools, plan.route.provider
         breaker = _breaker_key(plan, key)
-        state.tries += 1
-        state.tries_of[plan.route.provider] = state.tries_of.get(plan.route.provider, 0) + 1
+        self._tries[provider] = self._tries.get(provider, 0) + 1
         began = tools.clock()
         failure: Failure | None = None
         verdict = False
         try:
             answer = await tools.try_route(
-                self._call, wire, plan.provider.key_headers(key), self._window(plan, last=last), self._limits
+                self._call, wire, plan.provider.key_headers(key), self._window(plan, began, last=last), self._limits
             )
             verdict = True
-            return self._win(plan, wire, breaker, answer, began)
+            return self._win(plan, wire, breaker, answer, tools.clock() - began)
         except AttemptError as error:
             verdict = True
             failure = error.failure
         finally:
             if not verdict:
                 tools.board.release(breaker)
-        self._judge(plan, breaker, failure, began)
+        self._judge(plan, breaker, failure, tools.clock() - began)
         return failure
 
-    def _win(self, plan: RoutePlan, wire: WireRequest, breaker: BreakerKey, answer: Answer, began: float) -> Won:
-        tools, state = self._tools, self._state
+    def _win(self, plan: RoutePlan, wire: WireRequest, breaker: BreakerKey, answer: Answer, took_s: float) -> Won:
+        tools = self._tools
         if answer.stream is None or answer.stream.ended:
             tools.board.succeed(breaker)
         else:
             tools.board.begin(breaker)
         tools.allowance.note_success()
-        took_s = tools.clock() - began
-        state.upstream_s += took_s
+        self._upstream_s += took_s
         record = AttemptRecord(plan.route.provider, plan.route.model, "answered", 200, "", breaker.key, took_s)
-        state.records.append(record)
-        tools.note(record, None)
-        return Won(answer, plan, wire, breaker, state.records, state.upstream_s)
+        self.records.append(record)
+        self._note(record, None)
+        return Won(answer, plan, wire, breaker, self.records, self._upstream_s)
 
-    def _judge(self, plan: RoutePlan, breaker: BreakerKey, failure: Failure, began: float) -> None:
+    def _judge(self, plan: RoutePlan, breaker: BreakerKey, failure: Failure, took_s: float) -> None:
         """Tell the breaker, remember what rules the next steps, and return what no other route would change."""
-        took_s = self._tools.clock() - began
-        self._state.upstream_s += took_s
+        limits = self._limits
+        self._upstream_s += took_s
         if failure.cause in _HEALTHY:
             self._tools.board.succeed(breaker)
         else:
             self._tools.board.fail(
-                breaker,
-                failure,
-                threshold=self._limits.breaker_failures,
-                open_s=self._limits.breaker_open_seconds,
+                breaker, failure, threshold=limits.breaker_failures, open_s=limits.breaker_open_seconds
             )
         self._record(plan, failure, breaker.key, took_s)
         if failure.cause is Cause.SILENT:
-            self._state.silent.add(plan.route)
-        returned = ReturnedError(failure, plan.route.provider, self._state.records)
+            self._silent |= {plan.route}
+        returned = ReturnedError(failure, plan.route.provider, self.records)
         if failure.cause is Cause.CONTEXT:
-            self._state.too_small.append(plan.route)
-            self._state.too_long = self._state.too_long or returned
+            self._too_small += (plan.route,)
+            self._too_long = self._too_long or returned
         elif failure.cause is Cause.REFUSED or (
             failure.cause is Cause.FILTER and not self._config.route_content_filter
         ):
@@ -166,42 +162,40 @@ class Failover:
         record = AttemptRecord(
             plan.route.provider, plan.route.model, failure.cause, failure.status, failure.message, key, took_s
         )
-        self._state.records.append(record)
-        self._state.failures.append(failure)
-        self._tools.note(record, failure)
+        self.records.append(record)
+        self._failures.append(failure)
+        self._note(record, failure)
 
     def _choose_key(self, plan: RoutePlan, *, last: bool) -> Key | None:
         """A key whose breaker lets it through; on the last route any that is not dead."""
-        living = [key for key in plan.provider.keys.in_turn() if (plan.provider.name, key.mark) not in self._state.dead]
+        board, name = self._tools.board, plan.route.provider
+        living = [key for key in plan.provider.keys.in_turn() if (name, key.mark) not in self._dead]
         for key in living:
-            if self._tools.board.allow(_breaker_key(plan, key)):
+            if board.allow(_breaker_key(plan, key)):
                 return key
         if not living:
             if not plan.provider.keys.keys:
                 self._record(plan, Failure(Cause.KEY, 401, "no key of this provider is mounted"), "", 0.0)
             return None
         if last:
-            return min(living, key=lambda key: self._tools.board.remaining_s(_breaker_key(plan, key)))
-        if self._state.tries_of.get(plan.route.provider, 0) == 0:
-            reason = self._tools.board.reason(_breaker_key(plan, living[0])) or network_failure("left alone")
+            return min(living, key=lambda key: board.remaining_s(_breaker_key(plan, key)))
+        if not self._tries.get(name):
+            reason = board.reason(_breaker_key(plan, living[0])) or network_failure("left alone")
             self._record(plan, replace(reason, cause=Cause.SKIPPED, retry_after_s=None), living[0].name, 0.0)
         return None
 
     async def _has_other_key(self, plan: RoutePlan, key: Key, failure: Failure) -> bool:
         """Whether the same route is to be tried at once with another key."""
+        name, keys = plan.route.provider, plan.provider.keys
         if failure.cause is Cause.KEY:
-            self._state.dead.add((plan.provider.name, key.mark))
-            if plan.provider.name not in self._state.refreshed:
-                self._state.refreshed.add(plan.provider.name)
-                await plan.provider.keys.refresh()
-            return any((plan.provider.name, each.mark) not in self._state.dead for each in plan.provider.keys.keys)
+            self._dead |= {(name, key.mark)}
+            if name not in self._refreshed:
+                self._refreshed |= {name}
+                await keys.refresh()
+            return any((name, each.mark) not in self._dead for each in keys.keys)
         if failure.cause is Cause.RATE_LIMIT:
-            others = (each for each in plan.provider.keys.keys if each.mark != key.mark)
-            return any(
-                self._tools.board.state(_breaker_key(plan, each)) == "closed"
-                and (plan.provider.name, each.mark) not in self._state.dead
-                for each in others
-            )
+            others = [each for each in keys.keys if each.mark != key.mark and (name, each.mark) not in self._dead]
+            return any(self._tools.board.state(_breaker_key(plan, each)) == "closed" for each in others)
         return False
 
     async def _wait(self, failure: Failure, retry: int, *, last: bool) -> bool:
@@ -209,20 +203,22 @@ class Failover:
         told_s = failure.retry_after_s
         if failure.cause is Cause.RATE_LIMIT and told_s is None and not last:
             return False
-        wait_s = self._tools.backoff.wait_s(retry) if told_s is None else told_s
+        wait_s = self._backoff_s(retry) if told_s is None else told_s
         if wait_s > self._longest_wait_s(last=last) or not self._tools.allowance.take():
             return False
         await self._tools.sleep(wait_s + TIMER_S)
         return True
+
+    def _backoff_s(self, retry: int) -> float:
+        return Backoff(self._limits.backoff_seconds, self._limits.backoff_max_seconds).wait_s(retry)
 
     def _longest_wait_s(self, *, last: bool) -> float:
         """A told wait is obeyed while the answer can still be in time: for the client, or for the next route."""
         left_s = self._ends_at - self._tools.clock()
         return left_s if last else min(left_s, *(plan.timeouts.first_token for plan in self._plans))
 
-    def _window(self, plan: RoutePlan, *, last: bool) -> Window:
+    def _window(self, plan: RoutePlan, now: float, *, last: bool) -> Window:
         timeouts = plan.timeouts
-        now = self._tools.clock()
         ends_at = min(self._ends_at, now + timeouts.total)
         if not self._call.stream:  # nothing is seen of a whole answer until it is there
             return Window(timeouts, ends_at - now if last else timeouts.first_token_last, 0.0, ends_at)
@@ -230,17 +226,20 @@ class Failover:
         return Window(timeouts, first_token_s, timeouts.first_token if last else first_token_s + 1.0, ends_at)
 
     def _may_try(self, plan: RoutePlan) -> bool:
-        tries = self._state.tries_of.get(plan.route.provider, 0)
-        return tries < self._limits.tries_per_provider and not self._is_spent()
+        return self._tries.get(plan.route.provider, 0) < self._limits.tries_per_provider and not self._is_spent()
 
     def _is_spent(self) -> bool:
-        return self._state.tries >= self._limits.tries_per_request or self._tools.clock() >= self._ends_at
+        if not self._tries:
+            return False
+        return sum(self._tries.values()) >= self._limits.tries_per_request or self._tools.clock() >= self._ends_at
 
     def _is_too_small(self, route: Route) -> bool:
         """Whether the request is known to be too long for `route`, because a route no smaller refused it."""
+        if not self._too_small:
+            return False
         size = self._context_of(route)
-        refused = (self._context_of(each) for each in self._state.too_small)
-        return route in self._state.too_small or any(
+        refused = (self._context_of(each) for each in self._too_small)
+        return route in self._too_small or any(
             size is not None and other is not None and size <= other for other in refused
         )
 
@@ -250,7 +249,7 @@ class Failover:
 
     def _shortest_wait_s(self) -> float | None:
         """Until the first of the routes may be asked again, if any said or is known."""
-        waits = [failure.retry_after_s for failure in self._state.failures if failure.retry_after_s is not None]
+        waits = [failure.retry_after_s for failure in self._failures if failure.retry_after_s is not None]
         breakers = (_breaker_key(plan, key) for plan in self._plans for key in plan.provider.keys.keys)
         waits += [wait_s for wait_s in map(self._tools.board.remaining_s, breakers) if wait_s]
         return min(waits, default=None)

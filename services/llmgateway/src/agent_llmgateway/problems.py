@@ -6,7 +6,7 @@ from typing import Final
 
 from agent_llmgateway.attempts import AttemptRecord
 from agent_llmgateway.dialects import Dialect, Problem
-from agent_llmgateway.errors import AllRoutesError, RefusalError, ReturnedError
+from agent_llmgateway.errors import AllRoutesError, RefusalError, ReturnedError, UnknownMethodError
 from agent_llmgateway.failure import Cause, Failure
 
 PROVIDER: Final = "x-agentberth-provider"
@@ -25,13 +25,15 @@ Answered = tuple[int, bytes, dict[str, str]]
 
 def count_tries(records: Sequence[AttemptRecord]) -> int:
     """Requests that were sent to providers."""
-    return sum(record.outcome not in _UNTRIED for record in records)
+    return 1 if len(records) == 1 else sum(record.outcome not in _UNTRIED for record in records)
 
 
 def tell_refusal(dialect: Dialect, refusal: RefusalError) -> Answered:
     """The gateway's own refusal."""
     problem = Problem(refusal.status, refusal.message, refusal.kind, refusal.code, refusal.param)
     headers = {"x-should-retry": "false"}
+    if isinstance(refusal, UnknownMethodError):
+        headers["allow"] = refusal.allowed
     if refusal.retry_after_s is not None:
         headers.update(_waits(refusal.retry_after_s))
     return refusal.status, dialect.error_body(problem), headers

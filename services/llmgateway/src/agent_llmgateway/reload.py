@@ -32,6 +32,7 @@ class Reloader:
                 task = tasks.create_task(roster.run(), name="roster")
                 await roster.ready.wait()
                 self._core.roster = roster
+                self._core.tools.allowance.ratio = roster.config.limits.retry_ratio
                 self.first.set()
                 _log.info("configuration in use", extra={"config_hash": loaded.digest, "agent": loaded.config.agent})
                 if running is not None:
@@ -41,5 +42,5 @@ class Reloader:
 
 async def _retire(roster: Roster, task: "asyncio.Task[None]") -> None:
     """End a roster when its last request has."""
-    await roster.idle.wait()
+    await roster.wait_idle()
     task.cancel()

@@ -15,7 +15,7 @@ RESERVE: Final = 10.0
 class RetryAllowance:
     """Tokens of the whole process."""
 
-    def __init__(self, ratio: float) -> None:
+    def __init__(self, ratio: float = 0.2) -> None:
         self.ratio = ratio
         self._balance = RESERVE
 

@@ -6,12 +6,12 @@ A roster is never changed. A new configuration is a new roster; a request keeps 
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from yarl import URL
 
-from agent_api.gatewayconfig import GatewayProvider, Timeouts
+from agent_api.gatewayconfig import GatewayBudget, GatewayProvider, Timeouts
 from agent_api.layout import relocate
 from agent_llmgateway.config import LoadedConfig
 from agent_llmgateway.dialects import DialectName
@@ -19,9 +19,15 @@ from agent_llmgateway.keys import Key, KeyPool, open_pool
 from agent_llmgateway.mock.script import parse_script
 from agent_llmgateway.mock.server import MockServer
 from agent_llmgateway.providers import PROVIDERS, join_url
+from agent_llmgateway.routeplan import RoutePlan
+from agent_llmgateway.routing import Route, find_routes
 
 FIRST_KEYS_S: Final = 2.0
 """How long a new roster waits for its keys before it is used without them."""
+
+MOST_KEYS: Final = 32
+MOST_PLANS: Final = 1024
+"""Names of models whose routes are remembered."""
 
 
 @dataclass(slots=True)
@@ -32,6 +38,8 @@ class Provider:
     base_url: str
     paths: Mapping[DialectName, str]
     keys: KeyPool
+    urls: dict[DialectName, URL] = field(default_factory=dict)
+    shown: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -40,14 +48,23 @@ class Provider:
 
     def key_headers(self, key: Key) -> dict[str, str]:
         """Headers that show `key`, and those that the configuration adds."""
-        return {**self.config.options.get("headers", {}), **PROVIDERS[self.config.type].headers(key.value)}
+        headers = self.shown.get(key.mark)
+        if headers is None:
+            headers = {**self.config.options.get("headers", {}), **PROVIDERS[self.config.type].headers(key.value)}
+            self.shown = {key.mark: headers} if len(self.shown) >= MOST_KEYS else {**self.shown, key.mark: headers}
+        return headers
 
     def url(self, dialect: DialectName, query: str) -> URL:
-        """Where requests of `dialect` go."""
+        """Where requests of `dialect` go. The address of a mock is known only once it runs."""
+        if not query and dialect in self.urls:
+            return self.urls[dialect]
         base_url = self.base_url
         if self.config.type == "anthropic" and not base_url.rstrip("/").endswith("/v1"):
             base_url = join_url(base_url, "/v1")
-        return URL(join_url(base_url, self.paths[dialect]) + (f"?{query}" if query else ""), encoded=True)
+        url = URL(join_url(base_url, self.paths[dialect]) + (f"?{query}" if query else ""), encoded=True)
+        if not query and base_url:
+            self.urls[dialect] = url
+        return url
 
     def timeouts_for(self, model: str) -> Timeouts:
         """The limits of a call."""
@@ -62,9 +79,10 @@ class Roster:
     ) -> None:
         self.config = loaded.config
         self.digest = loaded.digest
+        self.has_budget = loaded.config.budget != GatewayBudget()
         self.ready = asyncio.Event()
-        self.idle = asyncio.Event()
-        self.idle.set()
+        self._plans: dict[tuple[str, DialectName], tuple[RoutePlan, ...]] = {}
+        self._idle: asyncio.Event | None = None
         self._requests = 0
         self.providers: dict[str, Provider] = {}
         for provider in loaded.config.providers:
@@ -76,16 +94,31 @@ class Roster:
             base_url = provider.base_url or kind.base_url
             self.providers[provider.name] = Provider(provider, base_url, kind.paths(provider.options), pool)
 
+    def plans(self, model: str, dialect: DialectName) -> tuple[RoutePlan, ...]:
+        """The routes of `model`, at least one. Raises UnknownModelError."""
+        plans = self._plans.get((model, dialect))
+        if plans is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            routes = find_routes(self.config, model, dialect)
+            plans = self._plans[model, dialect] = tuple(self._plan(route) for route in routes)
+        return plans
+
     def enter(self) -> None:
         """A request begins with this roster."""
         self._requests += 1
-        self.idle.clear()
 
     def leave(self) -> None:
         """A request has ended."""
         self._requests -= 1
-        if not self._requests:
-            self.idle.set()
+        if self._idle is not None and not self._requests:
+            self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Return when the last request with this roster has ended; for one that gets no new ones."""
+        if self._requests:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
 
     async def run(self) -> None:
         """Serve the mocks and watch the keys until cancelled."""
@@ -107,6 +140,10 @@ class Roster:
         return "no provider has a key: mount one in " + ", ".join(
             f"{provider.config.credentials or 'credentials'} ({provider.name})" for provider in self.providers.values()
         )
+
+    def _plan(self, route: Route) -> RoutePlan:
+        provider = self.providers[route.provider]
+        return RoutePlan(route, provider, provider.timeouts_for(route.model))
 
     async def _wait_for_keys(self) -> None:
         """Folders are read on threads; a first request should not find a provider without its keys."""

@@ -4,13 +4,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from agent_api.gatewayconfig import GatewayLimits, Timeouts
 from agent_llmgateway.attempts import Answer, AttemptRecord, Window
 from agent_llmgateway.breaker import BreakerBoard, BreakerKey
 from agent_llmgateway.call import Call, WireRequest
 from agent_llmgateway.failure import Failure
 from agent_llmgateway.keys import Key, KeyPool
-from agent_llmgateway.retries import Backoff, RetryAllowance
+from agent_llmgateway.retries import RetryAllowance
 from agent_llmgateway.routing import Route
 
 
@@ -32,18 +34,15 @@ class RouteProvider(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RoutePlan:
-    """A route of this request. `prepare` makes what is sent and may raise NotCarriedError."""
+class RoutePlan(msgspec.Struct, frozen=True):
+    """A route, with what is known of it before a request comes."""
 
     route: Route
     provider: RouteProvider
     timeouts: Timeouts
-    prepare: Callable[[], WireRequest]
 
 
-@dataclass(slots=True)
-class Won:
+class Won(msgspec.Struct):
     """An answer, who gave it, and what it took. `breaker` is told later how the stream ended."""
 
     answer: Answer
@@ -63,8 +62,12 @@ class Tools:
 
     board: BreakerBoard
     allowance: RetryAllowance
-    backoff: Backoff
     try_route: TryRoute
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
-    note: Callable[[AttemptRecord, Failure | None], None]
+
+
+Prepare = Callable[[RoutePlan], WireRequest]
+"""Makes what is sent on a route for this request. Raises NotCarriedError."""
+NoteAttempt = Callable[[AttemptRecord, Failure | None], None]
+"""Is told of each try; without a failure it was answered."""

@@ -23,11 +23,13 @@ from agent_llmgateway.errors import (
     RefusalError,
     ReturnedError,
     TooLargeError,
+    UnknownMethodError,
     UnknownModelError,
     UnknownPathError,
 )
-from agent_llmgateway.exchange import Exchange
+from agent_llmgateway.exchange import NO_SPAN, OPERATIONS, Exchange
 from agent_llmgateway.problems import DELIVERY, Answered, tell_all_failed, tell_refusal, tell_returned
+from agent_llmgateway.roster import Roster
 from agent_llmgateway.routing import list_models
 from agent_llmgateway.wire import select_headers
 
@@ -71,7 +73,7 @@ class GatewayServer:
             server.pre_shutdown()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self._core.idle.wait()
+                await self._core.wait_idle()
         cut = self._core.in_flight
         if cut:
             _log.warning("streams were cut at the end of the grace period", extra={"requests": cut})
@@ -97,12 +99,12 @@ class GatewayServer:
             else:
                 response = await self._answer(request, dialect)
             if dialect is not None:
-                self._core.metrics.requests.labels(dialect.name, str(response.status)).inc()
+                self._core.metrics.note_request(dialect.name, response.status)
         except ConnectionError:
-            self._core.metrics.gone.inc()
+            self._core.metrics.note_gone()
             return web.Response()  # nobody is there to read it
         except asyncio.CancelledError:
-            self._core.metrics.gone.inc()
+            self._core.metrics.note_gone()
             raise
         finally:
             self._core.leave()
@@ -127,34 +129,43 @@ class GatewayServer:
 
     async def _exchange(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
         if request.method != "POST":
-            raise UnknownPathError(f"{request.method} is not allowed here: use POST", status=405)
+            raise UnknownMethodError(request.method, "POST")
         core = self._core
         roster = core.present
         body = await _read_body(request, core.limit_bytes())
         envelope = read_envelope(body)
-        model = envelope.model or ""
-        parent = core.telemetry.extract(request.headers) if "traceparent" in request.headers else {}
-        attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
-        with core.telemetry.span(f"chat {model}", kind="client", parent=parent, attributes=attributes) as span:
-            headers = select_headers(request.headers)
+        call = Call(
+            dialect=dialect,
+            body=body,
+            envelope=envelope,
+            model=envelope.model or "",
+            stream=envelope.stream is True and dialect.name in ("chat", "responses", "messages"),
+            delivery=_delivery_of(request, roster.config.delivery),
+            headers=select_headers(request.headers),
+            query=request.rel_url.raw_query_string,
+        )
+        roster.enter()
+        try:
+            if not core.telemetry.enabled:  # the W3C headers are among those that are passed on
+                return await Exchange(core, roster, call, NO_SPAN).run(request)
+            return await self._trace(request, roster, call)
+        finally:
+            roster.leave()
+
+    async def _trace(self, request: web.BaseRequest, roster: Roster, call: Call) -> web.StreamResponse:
+        """The exchange inside a span, whose context goes to the provider."""
+        core = self._core
+        operation = OPERATIONS.get(call.dialect.name, "chat")
+        attributes = {"gen_ai.operation.name": operation, "gen_ai.request.model": call.model}
+        parent = core.telemetry.extract(request.headers)
+        with core.telemetry.span(
+            f"{operation} {call.model}", kind="client", parent=parent, attributes=attributes
+        ) as span:
+            headers = dict(call.headers)
             core.telemetry.inject(headers, parent)
-            call = Call(
-                dialect=dialect,
-                body=body,
-                envelope=envelope,
-                model=model,
-                stream=envelope.stream is True and dialect.name in ("chat", "responses", "messages"),
-                delivery=_delivery_of(request, roster.config.delivery),
-                headers=headers,
-                query=request.rel_url.raw_query_string,
-            )
-            if roster.config.capture_content and core.telemetry.enabled:
-                span.set("gen_ai.input.messages", core.redactor.redact(body.decode("utf-8", "replace")))
-            roster.enter()
-            try:
-                return await Exchange(core, roster, call, span).run(request)
-            finally:
-                roster.leave()
+            if roster.config.capture_content:
+                span.set("gen_ai.input.messages", core.redactor.redact(call.body.decode("utf-8", "replace")))
+            return await Exchange(core, roster, msgspec.structs.replace(call, headers=headers), span).run(request)
 
     def _answer_other(self, request: web.BaseRequest) -> web.StreamResponse:
         as_anthropic = "anthropic-version" in request.headers
@@ -165,7 +176,7 @@ class GatewayServer:
                 served = ", ".join([*_PATHS, _MODELS])
                 raise UnknownPathError(f"{path[:256]} is not served; served are {served}")
             if request.method != "GET":
-                raise UnknownPathError(f"{request.method} is not allowed here: use GET", status=405)
+                raise UnknownMethodError(request.method, "GET")
             names = list_models(self._core.present.config)
             wanted = path.removeprefix(_MODELS).removeprefix("/")
             if not wanted:

@@ -39,7 +39,10 @@ class Tally:
 
     def of(self, provider: str) -> ProviderTally:
         """Counts of `provider`."""
-        return self._providers.setdefault(provider, ProviderTally())
+        tally = self._providers.get(provider)
+        if tally is None:
+            tally = self._providers[provider] = ProviderTally()
+        return tally
 
     def note_attempt(self, record: AttemptRecord, failure: Failure | None) -> None:
         """One try."""

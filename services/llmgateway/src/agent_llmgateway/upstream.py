@@ -7,6 +7,7 @@ without decompression, without redirects: a provider that redirects a key is not
 import asyncio
 from collections.abc import Mapping
 from contextvars import ContextVar
+from http.cookies import SimpleCookie
 from io import BytesIO
 from typing import Any, Final, NoReturn
 
@@ -34,6 +35,18 @@ class _Connector(aiohttp.TCPConnector):
         connection = None if _fresh_only.get() else await super()._get(key, traces)
         _reused.set(connection is not None)
         return connection
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Neither takes nor gives; the library's own makes a new empty one for each request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._none: SimpleCookie = SimpleCookie()
+
+    def filter_cookies(self, request_url: URL) -> SimpleCookie:  # noqa: ARG002 - aiohttp's
+        """None."""
+        return self._none
 
 
 class UpstreamResponse:
@@ -95,9 +108,8 @@ class Upstream:
     def __init__(self) -> None:
         self._session = aiohttp.ClientSession(
             connector=_Connector(limit=0, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=_NoCookies(),
             auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept"),
             read_bufsize=1 << 18,
         )
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}

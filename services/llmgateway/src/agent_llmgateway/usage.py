@@ -1,10 +1,9 @@
 """Tokens of one answer, as the provider counted them. Never estimated: unknown is None."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """`input_tokens` includes those read from (`cached_tokens`) and written to the provider's prompt cache."""
 
     input_tokens: int

@@ -27,10 +27,20 @@ PASSED_HEADERS: Final = frozenset(
 """Headers of a client that mean something to a provider. Keys and identities are the gateway's to show."""
 
 
+_USUAL_HEADERS: Final = frozenset(
+    spelling
+    for name in ("Host", "Accept", "Accept-Encoding", "Content-Length", "Connection", "Authorization", "X-Api-Key")
+    for spelling in (name, name.lower())
+)
+"""Headers of nearly every request, none of them passed on: not looked at twice."""
+
+
 def select_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Those of a client's headers that go on, in lower case."""
     chosen = {}
     for name, value in headers.items():
+        if name in _USUAL_HEADERS:
+            continue
         lower = name.lower()
         if lower in PASSED_HEADERS or (lower.startswith("anthropic-") and "dangerous" not in lower):
             chosen[lower] = value
@@ -51,6 +61,8 @@ def prepare_wire(call: Call, provider: Provider, model: str) -> WireRequest:
     raise NotCarriedError(f"{spoken} is not served by the provider {provider.name} of type {provider.config.type}")
 
 
+USER_AGENT: Final = "agent-llmgateway"
+"""For requests of clients that do not say what they are."""
 _TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {
     "chat": ("messages",),
     "messages": ("chat",),
@@ -75,7 +87,7 @@ def _translate(call: Call, provider: Provider, model: str, target: DialectName) 
 
 
 def _headers(call: Call, target: DialectName, *, same_dialect: bool) -> dict[str, str]:
-    headers = {"accept-encoding": "identity", "content-type": "application/json"}
+    headers = {"accept-encoding": "identity", "content-type": "application/json", "user-agent": USER_AGENT}
     headers["accept"] = "text/event-stream" if call.stream else "application/json"
     if same_dialect:
         headers.update(call.headers)

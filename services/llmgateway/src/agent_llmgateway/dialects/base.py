@@ -34,8 +34,7 @@ QUIET: Final = Sign()
 OUTPUT: Final = Sign(output=True)
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerFacts:
+class AnswerFacts(msgspec.Struct, frozen=True):
     """What a whole answer says of itself."""
 
     model: str = ""

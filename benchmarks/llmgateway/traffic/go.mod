@@ -1,0 +1,3 @@
+module agentberth/benchmarks/llmgateway/traffic
+
+go 1.24
