@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from agent_operator.kube import Client, KubeError, Resource
+from agent_operator.kube import Client, KubeError, ObjectKey, Resource, open_access
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,6 +47,10 @@ CRD: dict[str, Any] = {
 }
 
 
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+WIDGETS = Resource("example.com", "v1", "widgets", "Widget")
+
+
 @dataclass(frozen=True)
 class Cluster:
     """`home` is None for a cluster that is not ours to disturb."""
@@ -59,14 +64,14 @@ class Cluster:
 
 
 async def eventually(attempt: Callable[[], Awaitable[Any]], timeout_s: float = 30.0) -> Any:
-    """The first truthy answer; errors of the API count as not yet."""
+    """The first truthy answer; errors of the API and failed assertions count as not yet."""
     deadline = time.monotonic() + timeout_s
     while True:
         problem = "not so"
         try:
             if answer := await attempt():
                 return answer
-        except KubeError as error:
+        except (KubeError, AssertionError) as error:
             problem = str(error)
         assert time.monotonic() < deadline, f"after {timeout_s} s still: {problem}"
         await asyncio.sleep(0.05)
@@ -75,3 +80,22 @@ async def eventually(attempt: Callable[[], Awaitable[Any]], timeout_s: float = 3
 async def list_names(client: Client, resource: Resource, namespace: str) -> list[str]:
     raw = await client.list_page(resource, namespace, {}, accept="application/json")
     return sorted(item["metadata"]["name"] for item in msgspec.json.decode(raw)["items"])
+
+
+async def prepare(kubeconfig: Path) -> None:
+    """Makes the Widget kind, and waits until the garbage collector knows it: it looks for new kinds every 30 s."""
+    async with Client(await open_access({"KUBECONFIG": str(kubeconfig)})) as client:
+        await client.apply(CRDS, CRD, field_manager="tests")
+        name = f"probe-{uuid.uuid4().hex[:8]}"
+        metadata: dict[str, Any] = {"name": name, "namespace": "default"}
+        owner = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": metadata}
+        made = await eventually(lambda: client.create(WIDGETS, owner))
+        references = [{"apiVersion": "example.com/v1", "kind": "Widget", "name": name, "uid": made["metadata"]["uid"]}]
+        child = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**metadata, "ownerReferences": references}}
+        await client.create(CONFIG_MAPS, child)
+        await client.delete(WIDGETS, ObjectKey("default", name))
+        await eventually(lambda: _gone(client, name), timeout_s=110)
+
+
+async def _gone(client: Client, name: str) -> bool:
+    return name not in await list_names(client, CONFIG_MAPS, "default")

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # for parts of the unit tests, and for `integration.kube`
 
-from integration.kube.cluster import CRD, CRDS, NAMESPACES, Cluster  # noqa: E402 - likewise
+from integration.kube.cluster import NAMESPACES, Cluster, prepare  # noqa: E402 - likewise
 
 from agent_operator.kube import Access, Client, ObjectKey, open_access  # noqa: E402 - needs the line above
 
@@ -22,6 +23,7 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     subprocess.run(
         [ROOT / "hack/testcluster/up", "--control-plane", "--home", home, "--owner-pid", str(os.getpid())], check=True
     )
+    asyncio.run(prepare(home / "kubeconfig"))
     yield Cluster(home / "kubeconfig", home)
     subprocess.run([ROOT / "hack/testcluster/down", "--home", home], check=True)
 
@@ -30,7 +32,9 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """What KUBECONFIG names, or the tests' own control plane."""
     if os.environ.get("KUBECONFIG"):
-        return Cluster(Path(os.environ["KUBECONFIG"]), None)
+        given = Path(os.environ["KUBECONFIG"])
+        asyncio.run(prepare(given))
+        return Cluster(given, None)
     own: Cluster = request.getfixturevalue("own_cluster")
     return own
 
@@ -43,7 +47,6 @@ async def access(cluster: Cluster) -> Access:
 @pytest.fixture
 async def client(access: Access) -> AsyncIterator[Client]:
     async with Client(access) as opened:
-        await opened.apply(CRDS, CRD, field_manager="tests")
         yield opened
 
 

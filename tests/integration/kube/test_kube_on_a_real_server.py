@@ -276,7 +276,7 @@ async def test_deletion_of_the_owner_takes_the_children(client: Client, namespac
     async def gone() -> bool:
         return not await list_names(client, DEPLOYMENTS, namespace)
 
-    await eventually(gone, timeout_s=80)  # the collector looks for new kinds every 30 s
+    await eventually(gone)
     assert "c" not in await list_names(client, CONFIG_MAPS, namespace)
 
 

@@ -260,6 +260,23 @@ def test_retryable_backs_off_per_key_and_obeys_the_server() -> None:
     in_virtual_time(scenario)
 
 
+def test_failure_after_progress_is_retried_as_soon_as_the_first() -> None:
+    async def scenario() -> None:
+        def progress_and_fail(request: Request) -> Outcome | Exception:
+            request.writes.count += 1
+            return Retryable("later") if len(rig.seen) < 8 else Done()
+
+        rig = Rig(answer=progress_and_fail)
+        async with rig:
+            rig.controller.enqueue(ObjectKey("ns", "a"))
+            await asyncio.sleep(10)
+        at = [at for at, _ in rig.seen]
+        assert len(at) == 8
+        assert at[-1] <= 7 * 0.375
+
+    in_virtual_time(scenario)
+
+
 def test_terminal_is_not_retried_until_the_object_changes() -> None:
     async def scenario() -> None:
         async with Rig(answer=lambda _request: Terminal("never")) as rig:

@@ -100,6 +100,8 @@ def test_retries_of_a_key_grow_to_the_maximum_and_start_over_when_forgotten(virt
         assert [queue.retry("a") for _ in range(6)] == [1, 2, 4, 8, 10, 10]
         assert queue.retry("b") == 1
         assert queue.retry("b", at_least_s=60) == 60
+        assert [queue.retry("c", at_most_s=3) for _ in range(4)] == [1, 2, 3, 3]
+        assert queue.retry("c", at_least_s=5, at_most_s=3) == 5
         queue.forget("a")
         assert queue.retry("a") == 1
         queue.close()

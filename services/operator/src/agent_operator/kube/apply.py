@@ -161,7 +161,9 @@ class Applier:
         if self._ledger.holds(live, digest, manifest):
             return False
         self._require_ours(source, live, owner.metadata.uid)
-        answer = await self._update(source, live, marked)
+        if live.as_created:
+            await self._claim(request, source, live)
+        answer = await self._client.apply(source.resource, marked, field_manager=self._writer.manager)
         self._ledger.learn(answer, manifest)
         self._record(request, source, live, answer)
         return True
@@ -173,11 +175,6 @@ class Applier:
         except AlreadyExists:
             return None
 
-    async def _update(self, source: Source[Any], live: ObjectMeta, marked: Manifest) -> ObjectMeta:
-        if live.as_created:
-            await self._claim(source, live.key)
-        return await self._client.apply(source.resource, marked, field_manager=self._writer.manager)
-
     async def _learn_from(self, source: Source[Any], live: ObjectMeta, manifest: Manifest) -> None:
         """After a restart: read once which fields a manifest of this shape owns, if `live` still owns them all."""
         metadata = await self._client.find_fields(source.resource, live.key)
@@ -186,25 +183,26 @@ class Applier:
         if owns(metadata.get("managedFields", []), self._writer.manager, manifest):
             self._ledger.learn(live, manifest)
 
-    async def _claim(self, source: Source[Any], key: ObjectKey) -> None:
+    async def _claim(self, request: Request, source: Source[Any], live: ObjectMeta) -> None:
         """Own through apply what is owned through the create: the next apply then removes what is not rendered.
 
         Controllers write the object's status meanwhile; Conflict when they were faster each time.
         """
         for attempt in range(CLAIM_ATTEMPTS):
-            metadata = await self._client.find_fields(source.resource, key)
+            metadata = await self._client.find_fields(source.resource, live.key)
             if metadata is None:
                 break
             entries = claim(metadata["managedFields"], self._writer.manager)
             change = {"metadata": {"managedFields": entries, "resourceVersion": metadata["resourceVersion"]}}
             try:
-                await self._client.patch(source.resource, key, change, field_manager=self._writer.manager)
+                answer = await self._client.patch(source.resource, live.key, change, field_manager=self._writer.manager)
             except Conflict:
                 if attempt + 1 == CLAIM_ATTEMPTS:
                     raise
             else:
+                self._record(request, source, live, answer)
                 return
-        raise Conflict(f"{source.resource} {key} has gone meanwhile")
+        raise Conflict(f"{source.resource} {live.key} has gone meanwhile")
 
     async def _find(self, source: Source[Any], key: ObjectKey) -> ObjectMeta:
         live = await self._client.find_metadata(source.resource, key, self._writer)

@@ -223,11 +223,13 @@ class Controller:
 
     async def _fail(self, queue: WorkQueue[ObjectKey], request: Request, error: Exception) -> str:
         key = request.key
+        if request.writes.count:  # it got further than the last time: begin with the shortest pause
+            queue.forget(key)
         if isinstance(error, Terminal):
             queue.forget(key)
             log.error("%s %s failed for good: %s", self.name, key, error)
         elif isinstance(error, Retryable):
-            pause_s = queue.retry(key, error.retry_after_s or 0.0)
+            pause_s = queue.retry(key, error.retry_after_s or 0.0, error.longest_pause_s)
             log.warning("%s %s failed: %s; again in %.1f s", self.name, key, error, pause_s)
         else:
             pause_s = queue.retry(key)

@@ -27,6 +27,8 @@ aiohttp, ssl, msgspec and kubernetes_asyncio errors never leave this package.
 """
 # ruff: noqa: N818  names say what to do, as the tree does
 
+PASSING_S = 30.0  # trouble of the server's own, that ends for all objects at once
+
 
 class KubeError(Exception):
     """Base of all errors of this package."""
@@ -36,7 +38,10 @@ class Retryable(KubeError):
     """The same call may work later.
 
     `retry_after_s`: the shortest pause the server asked for, or None to leave it to the back-off.
+    `longest_pause_s`: where the back-off ends.
     """
+
+    longest_pause_s = 300.0
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -46,6 +51,8 @@ class Retryable(KubeError):
 class Unreachable(Retryable):
     """No answer: refused, reset, broken TLS, name not found."""
 
+    longest_pause_s = PASSING_S
+
 
 class DeadlineExceeded(Unreachable):
     """No answer in time. A write may or may not have happened."""
@@ -54,9 +61,13 @@ class DeadlineExceeded(Unreachable):
 class ServerFault(Retryable):
     """5xx, or an answer that is not JSON (a proxy's error page)."""
 
+    longest_pause_s = PASSING_S
+
 
 class TooManyRequests(Retryable):
     """429. `retry_after_s` holds the server's Retry-After."""
+
+    longest_pause_s = PASSING_S
 
 
 class Unauthorized(Retryable):
@@ -65,6 +76,8 @@ class Unauthorized(Retryable):
 
 class Conflict(Retryable):
     """409: somebody was faster. Read again, decide again."""
+
+    longest_pause_s = PASSING_S
 
 
 class AlreadyExists(Conflict):

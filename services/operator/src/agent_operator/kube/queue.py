@@ -111,14 +111,15 @@ class WorkQueue(Generic[K]):
         heapq.heappush(self._heap, (due, self._pushes, key))
         self._set_timer()
 
-    def retry(self, key: K, at_least_s: float = 0.0, priority: Priority = Priority.LIVE) -> float:
-        """`add` after the key's own growing pause; answers it in seconds."""
+    def retry(self, key: K, at_least_s: float = 0.0, at_most_s: float | None = None) -> float:
+        """`add` after the key's own growing pause; answers it in seconds. `at_least_s` is the stronger limit."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        pause_s = max(at_least_s, spread(self._initial_s, failures, self._maximum_s, self._chance()))
+        longest_s = self._maximum_s if at_most_s is None else min(at_most_s, self._maximum_s)
+        pause_s = max(at_least_s, spread(self._initial_s, failures, longest_s, self._chance()))
         if self._observer:
             self._observer.retried()
-        self.add_after(key, pause_s, priority)
+        self.add_after(key, pause_s)
         return pause_s
 
     def forget(self, key: K) -> None:

@@ -24,6 +24,7 @@ from .resources import Resource
 from .responses import error_of, require_json, translated
 from .source import JSON
 
+VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 READ_BUFFER_BYTES = 256 * 1024
 
 
@@ -31,7 +32,7 @@ READ_BUFFER_BYTES = 256 * 1024
 class Call:
     """One request. An empty `key.name` addresses the collection, an empty namespace all of them.
 
-    `str()` names verb and object as messages do: "patch agenttypes.agents.example.com/status team/agent".
+    `str()` names verb and object as RBAC does: "patch agenttypes.agents.example.com/status team/agent".
     """
 
     method: str
@@ -44,7 +45,7 @@ class Call:
     accept: str = JSON
 
     def __str__(self) -> str:
-        verb = "watch" if "watch" in self.query else self.method.lower()
+        verb = VERBS.get(self.method, "get" if self.key.name else "watch" if "watch" in self.query else "list")
         target = f"{self.resource}/{self.subresource}" if self.subresource else str(self.resource)
         return f"{verb} {target} {self.key}".rstrip(" /")
 
