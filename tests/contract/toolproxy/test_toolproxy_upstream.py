@@ -86,11 +86,11 @@ def test_tools_are_filtered_renamed_and_hidden_when_they_cannot_be_called(proxy:
 def test_a_black_holed_server_delays_nobody(proxy: ToolProxy, upstream: UpstreamServer) -> None:
     with UpstreamServer(black_hole=True) as hole:
         tools = [server("up", upstream.url), server("hole", hole.url) | {"required": False}]
-        proxy.write_config(tools=tools, limits={"upstreamTimeoutSeconds": 1})
+        proxy.write_config(tools=tools, limits={"upstreamTimeoutSeconds": 10})
         proxy.start()
         before = time.monotonic()
         listed = proxy.post("tools/list").json()["result"]["tools"]
-        assert time.monotonic() - before < 1
+        assert time.monotonic() - before < 10
         assert [tool["name"] for tool in listed] == ["up__echo", "up__slow"]
         assert "did not answer" in proxy.wait_for_state("hole", "failed")["error"]
 
@@ -327,7 +327,7 @@ def test_a_child_that_gets_more_tools_is_listed_anew(proxy: ToolProxy, era: str)
     proxy.write_config(tools=[stdio(proxy, "child", era)])
     proxy.start()
     proxy.call("child__grow")
-    proxy.wait_for(lambda: "child__grown" in proxy.tool_names(), timeout_s=5)
+    proxy.wait_for(lambda: "child__grown" in proxy.tool_names(), timeout_s=20)
 
 
 def test_a_removed_child_is_ended_with_all_it_started(proxy: ToolProxy) -> None:

@@ -85,14 +85,15 @@ class Proxy:
         store: Store,
     ) -> None:
         self._settings, self._redactor, self._session, self._guard = settings, redactor, session, guard
+        self._store = store
         self._metrics_registry = new_registry()
         metrics = ToolMetrics(self._metrics_registry)
         workspace_root = settings.located(settings.workspace)
         lock = LockFile(store.root, workspace_root)
         lock.load()
         pins = Pins(lock)
-        image_path = os.environ.get("PATH", os.defpath)
-        self._path = search_path(store.bin, image_path)
+        self._image_path = os.environ.get("PATH", os.defpath)
+        self._path = search_path(store.bin, self._image_path)
         self._workspace = Workspace(workspace_root, settings.located(layout.CONFIG))
         gate = Gate(1)
         self._memory = MemoryLink(
@@ -103,17 +104,24 @@ class Proxy:
         )
         self._audit = Audit(redactor)
         self._toolbox = Toolbox(pins=pins, metrics=metrics, audit_log=self._audit, telemetry=telemetry)
-        self._provisioner = Provisioner(
-            store=store,
+        self._provisioner = self._build_provisioner(pins)
+        self._registry = self._build_registry(gate)
+        self._toolbox.attach(self._registry)
+
+    def _build_provisioner(self, pins: Pins) -> Provisioner:
+        return Provisioner(
+            store=self._store,
             pins=pins,
-            downloader=Downloader(session, guard),
+            downloader=Downloader(self._session, self._guard),
             workspace=self._workspace,
             path=self._path,
-            image_path=image_path,
+            image_path=self._image_path,
             surroundings=self._configuration.surroundings,
         )
+
+    def _build_registry(self, gate: Gate) -> Registry:
         parts = Parts(
-            store=store,
+            store=self._store,
             provisioner=self._provisioner,
             workspace=self._workspace,
             gate=gate,
@@ -121,11 +129,10 @@ class Proxy:
             limits=lambda: self._configuration.current.limits,
             notes=lambda: self._memory.notes,
             credentials_folder=self._credentials_folder,
-            register=redactor.add,
+            register=self._redactor.add,
             make_upstream=self._make_upstream,
         )
-        self._registry = Registry(partial(make_entry, parts, self._toolbox.mark_changed), self._toolbox.mark_changed)
-        self._toolbox.attach(self._registry)
+        return Registry(partial(make_entry, parts, self._toolbox.mark_changed), self._toolbox.mark_changed)
 
     def _credentials_folder(self, name: str) -> Path:
         return self._settings.located(Path(layout.CREDENTIALS, name))

@@ -27,6 +27,7 @@ DEFAULT_INPUT_SCHEMA: Final[Mapping[str, Any]] = {
 }
 _DEFAULT_TEMPLATE: Final = (Argument(property="args", dashes=True),)
 _RESERVED: Final = frozenset({"stdin", "cwd"})
+_ARGUMENT_BYTES: Final = 120_000  # the kernel takes 128 KiB in one argument
 
 
 @dataclass(frozen=True)
@@ -119,3 +120,14 @@ def _text(arguments: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise InvalidArguments(f"{name}: must be text")
     return value
+
+
+def check_arguments(arguments: tuple[str, ...]) -> None:
+    """Raise InvalidArguments for what no program can be given."""
+    for argument in arguments:
+        if "\0" in argument:
+            raise InvalidArguments("an argument holds a NUL character: no program can be given that")
+        if len(argument.encode("utf-8", "surrogatepass")) > _ARGUMENT_BYTES:
+            raise InvalidArguments(
+                f"an argument is longer than {_ARGUMENT_BYTES} bytes: give large input in stdin or a file"
+            )

@@ -3,10 +3,8 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Protocol
 
-from agent_api import layout
 from agent_api.toolsconfig import ToolsConfig
 from agent_toolproxy.gate import Gate
 from agent_toolproxy.guard import NetworkGuard
@@ -74,11 +72,6 @@ class Configuration:
             folder=self._settings.located(folder) if folder else None,
         )
         return Surroundings(index=index, limits=self.current.limits)
-
-    def credentials_folder(self, name: str) -> Path:
-        """The mounted Secret of a tool: a folder's name below the credentials, or its path in the Pod."""
-        path = Path(layout.CREDENTIALS, name)
-        return self._settings.located(path)
 
 
 def parse_config(content: bytes) -> ToolsConfig:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from agent_toolproxy.memory.notes import LARGEST_VALUE_BYTES, LONGEST_TTL_S
+from agent_toolproxy.memory.notes import LONGEST_VALUE_CHARS, LONGEST_TTL_S
 
 
 class _Body(BaseModel):
@@ -57,7 +57,7 @@ class RunResult(_Body):
 class MemoryValue(_Body):
     """What to remember."""
 
-    value: str = Field(max_length=LARGEST_VALUE_BYTES)
+    value: str = Field(max_length=LONGEST_VALUE_CHARS)
     ttl_seconds: int | None = Field(default=None, ge=1, le=LONGEST_TTL_S)
 
 

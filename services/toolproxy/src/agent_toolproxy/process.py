@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from agent_toolproxy import warden
+from agent_toolproxy.arguments import check_arguments
 from agent_toolproxy.errors import InvalidArguments
 
 Stream = Literal["stdout", "stderr"]
@@ -30,7 +31,6 @@ DRAIN_FACTOR: Final = 16
 FILE_BYTES: Final = 4 << 30
 """The largest file a program may write."""
 _CHUNK_BYTES: Final = 1 << 16
-_ARGUMENT_BYTES: Final = 120_000  # the kernel takes 128 KiB in one argument
 _LINE_BYTES: Final = 16 << 20  # of a stdio server; asyncio's default is 64 KiB
 
 
@@ -96,17 +96,6 @@ class _Capture:
 
 class _OutputExceeded(Exception):  # noqa: N818 - ends the reading, is not an error of ours
     pass
-
-
-def check_arguments(arguments: tuple[str, ...]) -> None:
-    """Raise InvalidArguments for what no program can be given."""
-    for argument in arguments:
-        if "\0" in argument:
-            raise InvalidArguments("an argument holds a NUL character: no program can be given that")
-        if len(argument.encode("utf-8", "surrogatepass")) > _ARGUMENT_BYTES:
-            raise InvalidArguments(
-                f"an argument is longer than {_ARGUMENT_BYTES} bytes: give large input in stdin or a file"
-            )
 
 
 async def run_command(command: Command, on_output: OutputListener | None = None) -> ProcessResult:

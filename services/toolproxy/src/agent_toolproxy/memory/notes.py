@@ -9,8 +9,10 @@ from agent_api.toolsreport import MemoryReport
 from agent_toolproxy.errors import InvalidArguments, MemoryUnavailable
 from agent_toolproxy.memory.resp import CommandError, RedisClient, Reply
 
-LONGEST_KEY_BYTES: Final = 512
-LARGEST_VALUE_BYTES: Final = 1 << 20
+LONGEST_KEY_CHARS: Final = 512
+LONGEST_VALUE_CHARS: Final = 1 << 20
+LARGEST_GROWN_BYTES: Final = 1 << 20
+"""How large a value may become by appending."""
 LONGEST_TTL_S: Final = 10 * 365 * 86400
 MOST_KEYS: Final = 1000
 _SCAN_COUNT: Final = 500
@@ -55,8 +57,8 @@ class Notes:
         """Add `value` to the end of what is under `key`; the length in bytes afterwards."""
         full, data = self._full(key), _checked(value)
         length = await self._do("STRLEN", full)
-        if isinstance(length, int) and length + len(data) > LARGEST_VALUE_BYTES:
-            raise InvalidArguments(f"value: {key!r} would become larger than {LARGEST_VALUE_BYTES} bytes")
+        if isinstance(length, int) and length + len(data) > LARGEST_GROWN_BYTES:
+            raise InvalidArguments(f"value: {key!r} would become larger than {LARGEST_GROWN_BYTES} bytes")
         after = await self._do("APPEND", full, data)
         return after if isinstance(after, int) else 0
 
@@ -66,6 +68,8 @@ class Notes:
 
     async def keys(self, prefix: str = "", limit: int = MOST_KEYS) -> list[str]:
         """At most `limit` keys that begin with `prefix`, sorted."""
+        if len(prefix) > LONGEST_KEY_CHARS:
+            raise InvalidArguments(f"prefix: must have at most {LONGEST_KEY_CHARS} characters")
         pattern = _GLOB.sub(r"\\\1", self._prefix + prefix) + "*"
         found: set[bytes] = set()
         cursor: Reply = b"0"
@@ -106,8 +110,8 @@ class Notes:
         await self._client.close()
 
     def _full(self, key: str) -> str:
-        if not key or len(key.encode("utf-8", "surrogatepass")) > LONGEST_KEY_BYTES:
-            raise InvalidArguments(f"key: must have 1 to {LONGEST_KEY_BYTES} bytes")
+        if not 1 <= len(key) <= LONGEST_KEY_CHARS:
+            raise InvalidArguments(f"key: must have 1 to {LONGEST_KEY_CHARS} characters")
         return self._prefix + key
 
     async def _do(self, *parts: str | bytes | int) -> Reply:
@@ -120,7 +124,6 @@ class Notes:
 
 
 def _checked(value: str) -> bytes:
-    data = value.encode("utf-8", "surrogatepass")
-    if len(data) > LARGEST_VALUE_BYTES:
-        raise InvalidArguments(f"value: must have at most {LARGEST_VALUE_BYTES} bytes")
-    return data
+    if len(value) > LONGEST_VALUE_CHARS:
+        raise InvalidArguments(f"value: must have at most {LONGEST_VALUE_CHARS} characters")
+    return value.encode("utf-8", "surrogatepass")
