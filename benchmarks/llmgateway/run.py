@@ -185,10 +185,11 @@ def page(result: str, options: argparse.Namespace) -> str:
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
     )
+    command = f"benchmarks/llmgateway/run.py --rounds {options.rounds} --seconds {options.seconds:g}"
     return f"""# The model gateway's speed
 
 Measured {datetime.now(UTC):%Y-%m-%d} on {machine}, a machine that does other work too: read the ratios, not the
-numbers. `benchmarks/llmgateway/run.py --rounds {options.rounds} --seconds {options.seconds:g}` prints this table. What is measured has one core, the
+numbers. `{command}` prints this table. What is measured has one core, the
 upstream and the load generator (both Go) the other; each number is the median of {options.rounds} rounds in which the
 targets take turns. "direct" is the load generator on the upstream without anything in between, "bare aiohttp" forwards
 and knows nothing (`passthrough.py`).

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from agent_toolproxy.memory.notes import LONGEST_VALUE_CHARS, LONGEST_TTL_S
+from agent_toolproxy.memory.notes import LONGEST_TTL_S, LONGEST_VALUE_CHARS
 
 
 class _Body(BaseModel):
