@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
 
-from floor import run_floor  # noqa: E402 - the path is set only now
+from floor import Floor, run_floor  # noqa: E402 - the path is set only now
 from integration.api import define_agents  # noqa: E402 - likewise
 from integration.cluster import Cluster, run_cluster  # noqa: E402 - likewise
 from phases import Converged, HandOver, Steady, converge, hand_over, start_operator, stay  # noqa: E402 - likewise
@@ -33,8 +34,7 @@ class Results:
     """What one run has measured."""
 
     load_before: float
-    floor_rate: float = 0.0
-    floor_ready_rate: float = 0.0
+    floor: Floor | None = None
     converged: Converged | None = None
     steady: Steady | None = None
     hand_overs: dict[str, HandOver] = field(default_factory=dict)
@@ -58,7 +58,7 @@ async def measure(folder: Path, count: int, agent: str, resync_s: float) -> Resu
     cluster = await asyncio.to_thread(start, folder / "home", count)
     try:
         await define_agents(cluster)
-        results.floor_rate, results.floor_ready_rate = await run_floor(cluster, count, agent)
+        results.floor = await run_floor(cluster, count, agent)
         with start_operator(cluster, folder, "first") as first:
             await first.ready()
             results.converged = await converge(cluster, first, count, agent)
@@ -84,18 +84,21 @@ def start(home: Path, count: int) -> Cluster:
 
 def table(results: Results, count: int, agent: str, resync_s: float) -> str:
     """The results as Markdown."""
-    converged, steady = results.converged, results.steady
+    floor, converged, steady = results.floor, results.converged, results.steady
+    assert floor is not None
     assert converged is not None
     assert steady is not None
     term, kill = results.hand_overs["TERM"], results.hand_overs["KILL"]
+    ratio = converged.rate / floor.ready_rate
     rows = [
-        ("the children by a bare client, created", f"{results.floor_rate:.1f} agents/s", ""),
-        ("the children by a bare client, Pods ready", f"{results.floor_ready_rate:.1f} agents/s", "1.00"),
-        ("operator, Pods ready and said so", f"{converged.rate:.1f} agents/s", ratio(converged, results)),
+        ("the children by a bare client, created", f"{floor.created_rate:.1f} agents/s", ""),
+        ("the children by a bare client, Pods ready", f"{floor.ready_rate:.1f} agents/s", "1.00"),
+        ("operator, Pods ready and said so", f"{converged.rate:.1f} agents/s", f"{ratio:.2f}"),
+        ("CPU of all processes for each agent: bare client", f"{sum(floor.cpu_ms.values()):.1f} ms", ""),
+        ("CPU of all processes for each agent: operator", f"{sum(converged.cpu_ms.values()):.1f} ms", ""),
         ("AgentType created -> first status, p50 / p99", f"{converged.p50_s:.2f} s / {converged.p99_s:.2f} s", ""),
         ("the same, one at a time, p50", f"{converged.alone_p50_s * 1000:.0f} ms", ""),
         ("writes of the operator for each agent, events apart", f"{converged.writes_per_agent:.2f}", ""),
-        ("CPU of the operator for each agent", f"{converged.cpu_ms_per_agent:.1f} ms", ""),
         ("RSS of the operator, then / at most", f"{converged.rss_mb:.0f} MB / {converged.peak_mb:.0f} MB", ""),
         ("writes in the steady state, 3 resyncs", f"{steady.writes} ({steady.passes} passes)", ""),
         ("RSS in the steady state", f"{steady.rss_mb:.0f} MB", ""),
@@ -108,12 +111,15 @@ def table(results: Results, count: int, agent: str, resync_s: float) -> str:
         f"Python {platform.python_version()}, revision {revision.strip()}, load before {results.load_before:.1f}, "
         f"resync {resync_s:g} s\n\n| what | measured | ratio |\n|---|---|---|\n"
     )
-    return head + "\n".join(f"| {what} | {value} | {part} |" for what, value, part in rows)
+    text = head + "\n".join(f"| {what} | {value} | {part} |" for what, value, part in rows)
+    return text + "\n\n" + cpu_table(floor.cpu_ms, converged.cpu_ms)
 
 
-def ratio(converged: Converged, results: Results) -> str:
-    """The operator's rate in terms of the floor's."""
-    return f"{converged.rate / results.floor_ready_rate:.2f}"
+def cpu_table(floor: Mapping[str, float], converged: Mapping[str, float]) -> str:
+    """CPU by process: where the time of each agent goes."""
+    head = "| CPU for each agent | bare client | operator |\n|---|---|---|\n"
+    rows = (f"| {name} | {floor.get(name, 0):.1f} ms | {used:.1f} ms |" for name, used in converged.items())
+    return head + "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from agents import PLURALS, Document, agent_document, children
 from integration.api import Api, open_api
 from integration.cluster import Cluster
 from integration.waiting import eventually
+from processes import CpuMeter
 
 T = TypeVar("T")
 
@@ -17,18 +19,27 @@ CLIENTS = 32
 CLEARING_S = 1800
 
 
-async def run_floor(cluster: Cluster, count: int, shape: str) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Floor:
     """Agents per second until all children are created, and until all their Pods are ready."""
+
+    created_rate: float
+    ready_rate: float
+    cpu_ms: Mapping[str, float]
+
+
+async def run_floor(cluster: Cluster, count: int, shape: str) -> Floor:
+    """Creates the children of `count` agents; removes them again."""
     manifests = [children(agent_document(number, NAMESPACE, shape)) for number in range(count)]
     async with open_api(cluster.access, NAMESPACE) as api:
         await create_namespace(api)
-        started = time.monotonic()
+        meter, started = CpuMeter(cluster), time.monotonic()
         await in_parallel(manifests, lambda parts: post_all(api, parts))
         created_s = time.monotonic() - started
         await until_ready(api, count)
-        ready_s = time.monotonic() - started
+        ready_s, cpu_ms = time.monotonic() - started, meter.per_agent_ms(count)
         await clear(api)
-    return count / created_s, count / ready_s
+    return Floor(count / created_s, count / ready_s, cpu_ms)
 
 
 async def create_namespace(api: Api) -> None:

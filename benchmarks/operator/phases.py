@@ -1,10 +1,10 @@
 """The phases of a run: converge, hand over, stay."""
 
 import asyncio
-import os
 import re
 import statistics
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,13 @@ from integration.api import AGENTS, Api, open_api
 from integration.cluster import Cluster
 from integration.operating import OperatorProcess
 from integration.waiting import eventually
+from processes import CpuMeter, memory_mb
 
 NAMESPACE = "bench"
 ALONE = 20
 OURS = frozenset({AGENTS, "serviceaccounts", "configmaps", "services", "deployments"})
 WRITES = frozenset({"POST", "PATCH", "APPLY", "DELETE"})
 PATIENCE_S = 3600
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Converged:
     p99_s: float
     alone_p50_s: float
     writes_per_agent: float
-    cpu_ms_per_agent: float
+    cpu_ms: Mapping[str, float]
     rss_mb: float
     peak_mb: float
 
@@ -65,7 +65,7 @@ async def converge(cluster: Cluster, operator: OperatorProcess, count: int, shap
     async with open_api(cluster.access, NAMESPACE) as api:
         await create_namespace(api)
         alone = [await one_alone(api, count + number, shape) for number in range(ALONE)]
-        writes, cpu_s = await writes_so_far(api, OURS), cpu_seconds(operator.pid)
+        writes, meter = await writes_so_far(api, OURS), CpuMeter(cluster, operator.pid)
         told = asyncio.create_task(follow(api, count))
         await asyncio.sleep(0.2)
         started = time.monotonic()
@@ -74,7 +74,6 @@ async def converge(cluster: Cluster, operator: OperatorProcess, count: int, shap
         first_status = await told
         seconds = time.monotonic() - started
         writes = await writes_so_far(api, OURS) - writes
-        cpu_s = cpu_seconds(operator.pid) - cpu_s
     centiles = statistics.quantiles(first_status, n=100)
     return Converged(
         rate=count / seconds,
@@ -82,7 +81,7 @@ async def converge(cluster: Cluster, operator: OperatorProcess, count: int, shap
         p99_s=centiles[98],
         alone_p50_s=statistics.median(alone),
         writes_per_agent=(writes - count) / count,  # the AgentTypes themselves are not the operator's
-        cpu_ms_per_agent=cpu_s * 1000 / count,
+        cpu_ms=meter.per_agent_ms(count),
         rss_mb=memory_mb(operator.pid, "VmRSS"),
         peak_mb=memory_mb(operator.pid, "VmHWM"),
     )
@@ -169,16 +168,3 @@ async def writes_so_far(api: Api, kinds: frozenset[str]) -> int:
         if mine and known["verb"] in WRITES:
             total += int(float(value))
     return total
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-
-def memory_mb(pid: int, field: str) -> float:
-    """A field of /proc/PID/status in MB (10^6 bytes)."""
-    found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) * 1024 / 1e6
