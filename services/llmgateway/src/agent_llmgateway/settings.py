@@ -28,9 +28,6 @@ class GatewaySettings(ServiceSettings):
         at_least=0,
         at_most=86400,
     )
-    first_config_s: float = setting(
-        30.0, "Seconds that gateway.json may be missing or bad at the start.", at_least=0, at_most=3600
-    )
 
     def locate(self, path: Path) -> Path:
         """`path` below `root`."""
