@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from services.operator.tests.kube.kinds import deployment
 
 from agent_operator.kube import Client, KubeError, ObjectKey, Resource, open_access
 
@@ -99,3 +100,13 @@ async def prepare(kubeconfig: Path) -> None:
 
 async def _gone(client: Client, name: str) -> bool:
     return name not in await list_names(client, CONFIG_MAPS, "default")
+
+
+def real_deployment(name: str, namespace: str, image: str = "nginx:1") -> dict[str, Any]:
+    manifest = deployment(name, image=image)
+    manifest["metadata"]["namespace"] = namespace
+    manifest["spec"]["selector"] = {"matchLabels": {"app": name}}
+    manifest["spec"]["template"]["metadata"] = {"labels": {"app": name}}
+    ports = [{"containerPort": 80, "name": "http"}]
+    manifest["spec"]["template"]["spec"]["containers"][0]["ports"] = ports
+    return manifest

@@ -8,7 +8,8 @@ from blockbuster import BlockBuster, blockbuster_ctx
 sys.path.insert(0, str(Path(__file__).parents[4]))  # so that `services.operator.tests.kube` can be imported
 
 from services.operator.tests.kube.fake_api import FakeApi
-from services.operator.tests.kube.kinds import ALL
+from services.operator.tests.kube.kinds import ALL, WIDGETS, widget
+from services.operator.tests.kube.world import World, world
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +24,10 @@ def blockbuster() -> Iterator[BlockBuster]:
 async def api() -> AsyncIterator[FakeApi]:
     async with FakeApi(list(ALL)) as server:
         yield server
+
+
+@pytest.fixture
+async def here(api: FakeApi) -> AsyncIterator[World]:
+    api.create(WIDGETS, widget("w"))
+    async with api.client() as client, world(api, client) as entered:
+        yield entered

@@ -5,11 +5,19 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any, Self
 
 from aiohttp import web
-from services.operator.tests.kube.fake_storage import Event, FakeStorage, Json, StatusError
+from services.operator.tests.kube.fake_answers import (
+    kind_of,
+    open_stream,
+    partial_if_asked,
+    selects,
+    send,
+    status_response,
+)
+from services.operator.tests.kube.fake_fields import Json
+from services.operator.tests.kube.fake_storage import Event, FakeStorage, StatusError
 
 from agent_operator.kube import Access, Client, FixedCredentials, Limits, Resource
 
@@ -56,7 +64,6 @@ class FakeApi:
     calls: list[Called] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     watchers: dict[int, asyncio.Queue[Event]] = field(default_factory=dict)
-    url: str = ""
     port: int = 0
 
     async def __aenter__(self) -> Self:
@@ -64,10 +71,8 @@ class FakeApi:
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
-        await site.start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = int(self._runner.addresses[0][1])
-        self.url = f"http://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -75,6 +80,10 @@ class FakeApi:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @asynccontextmanager
     async def client(self, **limits: Any) -> AsyncIterator[Client]:
@@ -108,7 +117,7 @@ class FakeApi:
         return [call for call in self.calls if call.verb == verb and plural in ("", call.plural)]
 
     def writes(self) -> list[Called]:
-        return [call for call in self.calls if call.verb in ("create", "replace", "patch", "delete")]
+        return [call for call in self.calls if call.verb not in ("get", "list", "watch")]
 
     def fault(self, handler: Handler, verb: str = "", plural: str = "", times: int = 1_000_000) -> Fault:
         fault = Fault(handler, verb, plural, times)
@@ -260,41 +269,3 @@ class FakeApi:
             wanted = event.plural == called.plural and called.namespace in ("", event.namespace)
             if wanted and selects(called.query, event.object):
                 await send(response, event.type, partial_if_asked(request, event.object))
-
-
-def kind_of(resource: Resource) -> tuple[str, str]:
-    return resource.api_version, resource.kind
-
-
-def selects(query: dict[str, str], obj: Json) -> bool:
-    labels = obj["metadata"].get("labels", {})
-    fields = [part.split("=") for part in query.get("fieldSelector", "").split(",") if part]
-    if any(reduce(lambda at, step: at.get(step, {}), path.split("."), obj) != value for path, value in fields):
-        return False
-    return all(
-        labels.get(name) == value
-        for name, value in (part.split("=") for part in query.get("labelSelector", "").split(",") if part)
-    )
-
-
-def partial_if_asked(request: web.Request, obj: Json) -> Json:
-    if "as=PartialObjectMetadata" not in request.headers.get("Accept", ""):
-        return obj
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-
-
-async def open_stream(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    return response
-
-
-async def send(response: web.StreamResponse, what: str, obj: Json) -> None:
-    await response.write(json.dumps({"type": what, "object": obj}).encode() + b"\n")
-
-
-def status_response(error: StatusError) -> web.Response:
-    body = {"kind": "Status", "status": "Failure", "message": str(error), "reason": error.reason, "code": error.code}
-    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
-    return web.json_response(body, status=error.code, headers=headers)

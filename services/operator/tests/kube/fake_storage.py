@@ -5,24 +5,12 @@ operations. Lists whose items have a known key are maps, all others are atomic, 
 """
 
 import itertools
-import json
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-Path = tuple[str, ...]
-Json = Any
+from services.operator.tests.kube.fake_fields import Json, Path, flatten, leaves, merged, overlap, unflatten
 
-ITEM_KEYS = {
-    "ownerReferences": ("uid",),
-    "containers": ("name",),
-    "env": ("name",),
-    "volumes": ("name",),
-    "ports": ("containerPort", "protocol"),
-    "conditions": ("type",),
-}
-ITEM_DEFAULTS = {"protocol": "TCP"}
 SYSTEM = ("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
 
 
@@ -46,40 +34,6 @@ class Event:
     plural: str
     namespace: str
     object: Json
-
-
-def flatten(value: Json, path: Path = (), name: str = "") -> dict[Path, Json]:
-    if isinstance(value, dict) and value:
-        return {p: v for key, inner in value.items() for p, v in flatten(inner, (*path, f"f:{key}"), key).items()}
-    keys = ITEM_KEYS.get(name)
-    if isinstance(value, list) and value and keys and all(isinstance(item, dict) for item in value):
-        flat: dict[Path, Json] = {}
-        for item in value:
-            identity = {key: item.get(key, ITEM_DEFAULTS.get(key)) for key in keys}
-            here = (*path, f"k:{json.dumps(identity, separators=(',', ':'))}")
-            flat[*here, "."] = None
-            for key, inner in item.items():
-                flat |= flatten(inner, (*here, f"f:{key}"), key)
-        return flat
-    return {path: value}
-
-
-def unflatten(flat: dict[Path, Json]) -> Json:
-    tree: dict[str, Any] = {}
-    for path, value in flat.items():
-        node = tree
-        for part in path[:-1]:
-            node = node.setdefault(part, {})
-        node[path[-1]] = ("leaf", value)
-    return _built(tree)
-
-
-def _built(node: Any) -> Json:
-    if isinstance(node, tuple):
-        return node[1]
-    if any(part.startswith("k:") for part in node):
-        return [_built({k: v for k, v in item.items() if k != "."}) for item in node.values()]
-    return {part[2:]: _built(inner) for part, inner in node.items()}
 
 
 def user_part(manifest: Json) -> Json:
@@ -150,7 +104,7 @@ class FakeStorage:
         self, plural: str, kind: tuple[str, str], key: tuple[str, str], patch: Json, manager: str, subresource: str
     ) -> Json:
         current = self.render(plural, kind, key)
-        wanted = _merged(current, {"status": patch.get("status")} if subresource == "status" else patch)
+        wanted = merged(current, {"status": patch.get("status")} if subresource == "status" else patch)
         if "managedFields" in (patch.get("metadata") or {}):
             return self._rewrite_owners(plural, kind, key, wanted["metadata"])
         return self.replace(plural, kind, wanted, manager, subresource=subresource, locked=False)
@@ -201,7 +155,7 @@ class FakeStorage:
         if metadata["resourceVersion"] != stored.system["resourceVersion"]:
             raise StatusError(409, "Conflict", "the object has been modified")
         stored.owners = {
-            (entry["manager"], entry["operation"], entry.get("subresource", "")): set(_paths(entry["fieldsV1"]))
+            (entry["manager"], entry["operation"], entry.get("subresource", "")): set(leaves(entry["fieldsV1"]))
             for entry in metadata["managedFields"]
         }
         return self._changed("MODIFIED", plural, kind, key)
@@ -235,7 +189,7 @@ class FakeStorage:
                 stored.owners[other] -= taken
                 if not stored.owners[other]:
                     del stored.owners[other]
-        for path in [old for old in stored.fields if any(_overlap(old, new) for new in flat)]:
+        for path in [old for old in stored.fields if any(overlap(old, new) for new in flat)]:
             del stored.fields[path]
             for paths in stored.owners.values():
                 paths.discard(path)
@@ -277,26 +231,3 @@ class FakeStorage:
             entry = {"manager": manager, "operation": operation, "apiVersion": api_version, "fieldsV1": tree}
             entries.append({**entry, "subresource": subresource} if subresource else entry)
         return entries
-
-
-def _paths(tree: Json, path: Path = ()) -> Iterator[Path]:
-    for part, inner in tree.items():
-        yield from _paths(inner, (*path, part)) if inner else [(*path, part)]
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    """One is inside the other: a value became a map, or a map a value."""
-    shorter, longer = sorted((one, other), key=len)
-    return one != other and longer[: len(shorter)] == shorter
-
-
-def _merged(old: Json, patch: Json) -> Json:
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(old) if isinstance(old, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = _merged(result.get(key), value)
-    return result

@@ -3,7 +3,8 @@
 import asyncio
 
 from aiohttp import web
-from services.operator.tests.kube.fake_api import Called, Handler, open_stream, send, status_response
+from services.operator.tests.kube.fake_answers import open_stream, send, status_response
+from services.operator.tests.kube.fake_api import Called, Handler
 from services.operator.tests.kube.fake_storage import StatusError
 
 

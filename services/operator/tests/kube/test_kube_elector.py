@@ -185,7 +185,7 @@ async def test_never_two_leaders_when_the_first_is_cut_off(api: FakeApi) -> None
 
 async def test_leader_that_does_not_stop_is_ended_hard(api: FakeApi) -> None:
     async with candidate(api, "a") as (a, task):
-        a.stubborn_s = 6.0
+        a.stubborn_s = 4.0
         await eventually(lambda: a.leading)
         api.fault(faults.refuse(500), verb="replace")
         cut = time.monotonic()

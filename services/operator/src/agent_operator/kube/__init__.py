@@ -8,6 +8,7 @@ from .client import Client, Manifest
 from .controller import Controller, HotLoopError, Settings
 from .elector import Elector, LeaseTimes
 from .errors import (
+    AlreadyExists,
     ConfigurationError,
     Conflict,
     DeadlineExceeded,
@@ -41,6 +42,7 @@ from .watcher import WatchSettings
 
 __all__ = [
     "Access",
+    "AlreadyExists",
     "Applied",
     "Applier",
     "Budget",

@@ -1,17 +1,10 @@
-"""The runtime's parts against a real API server: what it really sends, refuses and forgets."""
+"""Applying to a real API server: its defaults, its controllers, its garbage collector, its refusals."""
 
 import asyncio
-import base64
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 import pytest
-import yaml
-from integration.kube.cluster import Cluster, eventually, list_names
-from integration.kube.proxies import TcpProxy
+from integration.kube.cluster import eventually, list_names, real_deployment
 from services.operator.tests.kube.kinds import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -30,131 +23,23 @@ from services.operator.tests.kube.kinds import (
 )
 
 from agent_operator.kube import (
-    Access,
     Applier,
     Client,
     Conflict,
-    Forbidden,
     Invalid,
     ObjectKey,
     Request,
     Resource,
     Source,
-    Store,
     Stores,
-    WatchSettings,
 )
-from agent_operator.kube.access import in_cluster
 from agent_operator.kube.backoff import Backoff
-from agent_operator.kube.transport import Call
 from agent_operator.kube.watcher import Watcher
 
 HPAS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+
+
 SERVICES = Resource("", "v1", "services", "Service")
-SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
-
-
-@asynccontextmanager
-async def following(client: Client, store: Store[Any], namespace: str, **options: Any) -> AsyncIterator[list[str]]:
-    outcomes: list[str] = []
-    watcher = Watcher(
-        client,
-        store,
-        namespace,
-        backoff=Backoff(initial_s=0.05, maximum_s=1),
-        observe=lambda _resource, outcome: outcomes.append(outcome),
-        **options,
-    )
-    task = asyncio.create_task(watcher.run())
-    try:
-        yield outcomes
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-def real_deployment(name: str, namespace: str, image: str = "nginx:1") -> dict[str, Any]:
-    manifest = deployment(name, image=image)
-    manifest["metadata"]["namespace"] = namespace
-    manifest["spec"]["selector"] = {"matchLabels": {"app": name}}
-    manifest["spec"]["template"]["metadata"] = {"labels": {"app": name}}
-    ports = [{"containerPort": 80, "name": "http"}]
-    manifest["spec"]["template"]["spec"]["containers"][0]["ports"] = ports
-    return manifest
-
-
-# watching
-
-
-async def test_pages_then_follows(client: Client, namespace: str) -> None:
-    for number in range(5):
-        await client.create(CONFIG_MAPS, config_map(f"c{number}", namespace, a="1"))
-    store = Store(config_maps(), (namespace,))
-    async with following(client, store, namespace, settings=WatchSettings(page_size=2)) as outcomes:
-        await locally(lambda: store.synced)
-        assert store.get(ObjectKey(namespace, "c4")) is not None
-        await client.create(CONFIG_MAPS, config_map("late", namespace))
-        await locally(lambda: store.get(ObjectKey(namespace, "late")))
-        await client.delete(CONFIG_MAPS, ObjectKey(namespace, "c0"))
-        await locally(lambda: store.get(ObjectKey(namespace, "c0")) is None)
-    assert outcomes == ["listed"]
-
-
-async def test_watch_list_streams_the_initial_state(client: Client, namespace: str) -> None:
-    for number in range(5):
-        await client.create(WIDGETS, widget(f"w{number}", namespace))
-    store = Store(widgets(), (namespace,))
-    async with following(client, store, namespace, settings=WatchSettings(stream_lists=True)) as outcomes:
-        await locally(lambda: store.synced)
-        assert len(store) == 5
-        await client.create(WIDGETS, widget("late", namespace))
-        await locally(lambda: len(store) == 6)
-    assert outcomes == []
-
-
-async def test_lifetime_of_a_watch_ends_and_it_resumes(client: Client, namespace: str) -> None:
-    store = Store(config_maps(), (namespace,))
-    settings = WatchSettings(timeout_s=(1, 1))
-    async with following(client, store, namespace, settings=settings) as outcomes:
-        await locally(lambda: outcomes.count("ended") >= 2)
-        await client.create(CONFIG_MAPS, config_map("late", namespace))
-        await locally(lambda: store.get(ObjectKey(namespace, "late")))
-    assert outcomes.count("listed") == 1
-
-
-async def test_dead_network_without_a_fin_is_noticed(access: Access, client: Client, namespace: str) -> None:
-    store = Store(config_maps(), (namespace,))
-    async with TcpProxy(access.server) as proxy, Client(_through(access, proxy)) as fragile:
-        settings = WatchSettings(silence_s=1.0)
-        async with following(fragile, store, namespace, settings=settings) as outcomes:
-            await locally(lambda: store.synced)
-            await asyncio.sleep(0.2)
-            proxy.freeze()
-            await client.create(CONFIG_MAPS, config_map("late", namespace))
-            await locally(lambda: "DeadlineExceeded" in outcomes)
-            proxy.thaw()
-            await locally(lambda: store.get(ObjectKey(namespace, "late")))
-
-
-async def test_resets_are_survived(access: Access, client: Client, namespace: str) -> None:
-    store = Store(config_maps(), (namespace,))
-    async with (
-        TcpProxy(access.server) as proxy,
-        Client(_through(access, proxy)) as fragile,
-        following(fragile, store, namespace),
-    ):
-        for number in range(5):
-            await asyncio.sleep(0.1)
-            proxy.reset()
-            await client.create(CONFIG_MAPS, config_map(f"c{number}", namespace))
-        await locally(lambda: len([o for o in store.items() if o.metadata.name.startswith("c")]) == 5)
-
-
-def _through(access: Access, proxy: TcpProxy) -> Access:
-    return Access(proxy.url, access.credentials, access.tls)
-
-
-# applying
 
 
 class World:
@@ -313,40 +198,3 @@ async def _field(client: Client, resource: Resource, key: ObjectKey, *path: str)
     for part in path:
         value = value.get(part) or {}
     return value
-
-
-# identity
-
-
-async def test_service_account_token_in_a_pods_files(
-    access: Access, client: Client, namespace: str, cluster: Cluster, tmp_path: Path
-) -> None:
-    """As in a Pod: CA and token in files; without rights, the refusal names verb and resource."""
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "op", "namespace": namespace}}
-    await client.create(SERVICE_ACCOUNTS, account)
-    (tmp_path / "ca.crt").write_bytes(_authority(cluster.kubeconfig))
-    (tmp_path / "token").write_text(await _token(client, namespace, "op"))
-    host, _, port = access.server.removeprefix("https://").rpartition(":")
-    environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
-    async with Client(in_cluster(environ, account=tmp_path)) as limited:
-        with pytest.raises(Forbidden, match=r"patch deployments\.apps .*cannot patch resource \"deployments\""):
-            await limited.apply(DEPLOYMENTS, real_deployment("d", namespace), field_manager="m")
-        (tmp_path / "token").write_text("broken")
-        store = Store(config_maps(), (namespace,))
-        async with following(limited, store, namespace) as outcomes:
-            await locally(lambda: "Forbidden" in outcomes)  # the token that is known is used for its minute
-
-
-def _authority(kubeconfig: Path) -> bytes:
-    entry = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
-    if "certificate-authority-data" in entry:
-        return base64.b64decode(entry["certificate-authority-data"])
-    return Path(entry["certificate-authority"]).read_bytes()
-
-
-async def _token(client: Client, namespace: str, name: str) -> str:
-    body = msgspec.json.encode({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})
-    call = Call("POST", SERVICE_ACCOUNTS, ObjectKey(namespace, name), "token", body=body)
-    answer = await client._transport.send(call)
-    token: str = msgspec.json.decode(answer)["status"]["token"]
-    return token
