@@ -1,5 +1,6 @@
 """A client of the tests' own, so that what the operator's client gets wrong is seen by another."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -130,15 +131,18 @@ class Api:
     async def follow(self, plural: str, name: str = "") -> AsyncIterator[Document]:
         """The states of one object, or of all of the namespace, as they come, beginning with the present ones."""
         query = {"watch": "1", **({"fieldSelector": f"metadata.name={name}"} if name else {})}
-        async with self._session.get(
-            self._admin.server + self._path(plural),
-            params=query,
-            headers=self._admin.headers,
-            ssl=self._admin.identity,
-            timeout=aiohttp.ClientTimeout(total=None),
-        ) as stream:
-            async for line in stream.content:
-                yield json.loads(line)["object"]
+        while True:  # a server that has just started ends watches, or refuses them for a moment
+            async with self._session.get(
+                self._admin.server + self._path(plural),
+                params=query,
+                headers=self._admin.headers,
+                ssl=self._admin.identity,
+                timeout=aiohttp.ClientTimeout(total=None),
+            ) as stream:
+                if stream.ok:
+                    async for line in stream.content:
+                        yield json.loads(line)["object"]
+            await asyncio.sleep(0.1)
 
     async def table(self, plural: str, name: str) -> dict[str, Any]:
         """What `kubectl get` shows of one object, by column."""

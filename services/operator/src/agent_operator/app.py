@@ -35,6 +35,7 @@ from agent_operator.reports import ReportReader
 from agent_operator.settings import OperatorSettings
 
 NAME = "agent-operator"
+SETTLE_S = 0.5  # what a starting agent's children tell comes in bursts: one look and one write for each
 
 
 def main() -> None:
@@ -66,7 +67,7 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
             root=sources.AGENTS,
             owns=sources.CHILDREN,
             watches=[(sources.PODS_OF_AGENTS, sources.agent_of), (sources.RUNS, sources.agent_of)],
-            settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s),
+            settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s, settle_s=SETTLE_S),
             metrics=metrics,
             on_failure=reconciler.show_failure,
             around=partial(_pass, telemetry),

@@ -42,10 +42,16 @@ def suspended(replicas: int) -> Progress:
     return Progress("Pending", Reason.SUSPENDED, "suspended: no Pods are wanted", replicas=replicas)
 
 
-def of_deployment(live: DeploymentObject | None, pods: Sequence[PodObject], stall: Finding | None) -> Progress:
-    """Running as soon as one Pod is ready; settled when all are, of the present template."""
+def of_deployment(
+    live: DeploymentObject | None, pods: Sequence[PodObject], stall: Finding | None, *, wanted: int = 1
+) -> Progress:
+    """Running as soon as one Pod is ready; settled when all are, of the present template.
+
+    `wanted` is what the spec asks for, until the Deployment says it: the same words for as long, or each start would
+    cost one more write.
+    """
     if live is None:
-        return Progress("Pending", Reason.PROGRESSING, "the Deployment is being made")
+        return Progress("Pending", Reason.PROGRESSING, f"0 of {wanted} Pods ready")
     wanted, status = live.spec.replicas, live.status
     current = status.observed_generation >= live.metadata.generation
     settled = current and status.ready_replicas == status.updated_replicas == status.replicas == wanted

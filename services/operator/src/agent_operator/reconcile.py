@@ -136,7 +136,8 @@ class Reconciler:
             if spec.suspend:
                 return suspended(replicas=len(pods))
             live = self._stores[DEPLOYED].get(key)
-            return of_deployment(live, pods, await self._stalls.of_pods(pods))
+            wanted = 1 if spec.replicas is None else spec.replicas
+            return of_deployment(live, pods, await self._stalls.of_pods(pods), wanted=wanted)
         if spec.workload.kind == "CronJob":
             jobs = [
                 job for job in self._stores[RUNS].labelled(AGENT_LABEL, key.name) if job.key.namespace == key.namespace
