@@ -18,7 +18,7 @@ ITEM_KEYS = frozenset(
     {"name", "key", "type", "containerPort", "port", "protocol", "ip", "mountPath", "devicePath", "topologyKey"}
     | {"whenUnsatisfiable", "resourceName", "hostnames"}
 )
-
+KNOWN_SHAPES = 8192  # digests whose shape is remembered
 
 Shape = tuple[bytes, bool]  # of a manifest, and whether the object is as it was created
 
@@ -29,6 +29,7 @@ class Ledger:
     def __init__(self) -> None:
         self._by_shape: dict[Shape, int] = {}
         self._by_uid: dict[str, int] = {}
+        self._shapes: dict[str, bytes] = {}
 
     def holds(self, live: ObjectMeta, digest: str, manifest: Manifest) -> bool:
         """Whether `live` was applied from `manifest` (of this digest) and nobody has taken a field since."""
@@ -36,13 +37,14 @@ class Ledger:
             return False
         expected = self._by_uid.get(live.uid)
         if expected is None:
-            expected = self._by_shape.get((shape_of(manifest), live.as_created))
+            expected = self._by_shape.get((self._shape(digest, manifest), live.as_created))
         return expected == live.owned_fields
 
     def misses(self, live: ObjectMeta, digest: str, manifest: Manifest) -> bool:
         """Whether `live` may be as it should be, if only the digest of its fields were known."""
-        unknown = live.uid not in self._by_uid and (shape_of(manifest), live.as_created) not in self._by_shape
-        return unknown and live.mark == digest
+        if live.mark != digest or live.uid in self._by_uid:
+            return False
+        return (self._shape(digest, manifest), live.as_created) not in self._by_shape
 
     def learn(self, answer: ObjectMeta, manifest: Manifest) -> None:
         """The server has answered a write of `manifest`."""
@@ -55,6 +57,15 @@ class Ledger:
     def forget(self, uid: str) -> None:
         """The object is gone."""
         self._by_uid.pop(uid, None)
+
+    def _shape(self, digest: str, manifest: Manifest) -> bytes:
+        """`shape_of`, worked out once while an object is looked at again and again: it was a fifth of a busy pass."""
+        known = self._shapes.get(digest)
+        if known is None:
+            if len(self._shapes) >= KNOWN_SHAPES:
+                self._shapes.clear()
+            known = self._shapes[digest] = shape_of(manifest)
+        return known
 
 
 def shape_of(manifest: Manifest) -> bytes:
