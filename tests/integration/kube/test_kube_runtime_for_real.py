@@ -27,6 +27,8 @@ from agent_operator.kube import (
 )
 from agent_operator.kube.resources import EVENTS, LEASES
 
+PATIENT = LeaseTimes(lease_s=60, renew_deadline_s=50)  # where losing the lease is not the question
+
 
 async def test_steady_state_writes_nothing(access: Access, client: Client, namespace: str) -> None:
     async with HttpProxy(access) as proxy, operating(_plain(proxy), namespace) as (operator, _):
@@ -104,7 +106,7 @@ async def test_same_end_state_through_trouble(
 ) -> None:
     async with HttpProxy(access) as proxy:
         proxy.trouble = one_of(5, handlers)
-        async with operating(_plain(proxy), namespace) as (_, task):
+        async with operating(_plain(proxy), namespace, times=PATIENT) as (_, task):
             sizes = await disturb(client, namespace)
             await eventually(lambda: settled(client, namespace, sizes), timeout_s=100)
             assert not task.done()
@@ -128,7 +130,7 @@ async def test_writes_whose_answers_are_lost(access: Access, client: Client, nam
             return None
 
         proxy.trouble = choose
-        async with operating(_plain(proxy), namespace):
+        async with operating(_plain(proxy), namespace, times=PATIENT):
             sizes = await disturb(client, namespace)
             await eventually(lambda: settled(client, namespace, sizes), timeout_s=60)
 
@@ -136,7 +138,7 @@ async def test_writes_whose_answers_are_lost(access: Access, client: Client, nam
 async def test_resets_and_a_dead_network_at_tcp(access: Access, client: Client, namespace: str) -> None:
     async with TcpProxy(access.server) as proxy:
         through = Access(proxy.url, access.credentials, access.tls)
-        async with operating(through, namespace) as (operator, task):
+        async with operating(through, namespace, times=PATIENT) as (operator, task):
             await locally(lambda: operator.stores.synced)
             trouble = asyncio.create_task(_shake(proxy))
             sizes = await disturb(client, namespace)
@@ -171,8 +173,7 @@ async def test_killed_at_any_moment_and_started_again(access: Access, client: Cl
 async def test_restarted_api_server(own_cluster: Cluster) -> None:
     access = await open_access({"KUBECONFIG": str(own_cluster.kubeconfig)})
     namespace = "default"
-    patient = LeaseTimes(lease_s=60, renew_deadline_s=50)
-    async with Client(access) as client, operating(access, namespace, times=patient) as (operator, task):
+    async with Client(access) as client, operating(access, namespace, times=PATIENT) as (operator, task):
         sizes = {"restart-a": 1, "restart-b": 2}
         await client.create(WIDGETS, widget("restart-a", namespace, size=1))
         await locally(lambda: operator.passes)
@@ -187,8 +188,9 @@ async def test_restarted_api_server(own_cluster: Cluster) -> None:
 async def test_frozen_api_server_costs_the_lease_and_nothing_else(own_cluster: Cluster) -> None:
     """STOP: connections stay, nothing answers. The leader gives up in time; after CONT the other one leads."""
     access = await open_access({"KUBECONFIG": str(own_cluster.kubeconfig)})
-    async with operating(access, "default") as (_one, first):
-        await asyncio.sleep(1)
+    lock = ObjectKey("default", "lock")
+    async with operating(access, "default") as (_one, first), Client(access) as client:
+        await eventually(lambda: _holder(client, lock, "one"))
         try:
             await asyncio.to_thread(own_cluster.command, "signal", "STOP", "kube-apiserver")
             await asyncio.wait([first], timeout=30)
@@ -196,8 +198,7 @@ async def test_frozen_api_server_costs_the_lease_and_nothing_else(own_cluster: C
                 first.result()
         finally:
             await asyncio.to_thread(own_cluster.command, "signal", "CONT", "kube-apiserver")
-        async with operating(access, "default", "two") as (_two, second), Client(access) as client:
-            lock = ObjectKey("default", "lock")
+        async with operating(access, "default", "two") as (_two, second):
             await eventually(lambda: _holder(client, lock, "two"))
             assert not second.done()
 
