@@ -75,6 +75,8 @@ class AnswerStream:
             if not self.finished:
                 raise
             return self._end(b"")
+        if self.outputs and self._is_plain(chunk):
+            return chunk
         try:
             batch = self._scanner.feed(chunk) if chunk else self._scanner.finish()
         except MalformedEventError as error:
@@ -90,6 +92,18 @@ class AnswerStream:
     def close(self) -> None:
         """Stop reading; the provider is told by the end of the connection, unless the body had ended."""
         self._source.close()
+
+    def _is_plain(self, chunk: bytes) -> bool:
+        """Whether a chunk is whole events of output: nearly every chunk is, and goes through as it came."""
+        if self._translator is not None or not self._scanner.is_aligned or chunk[-2:] != b"\n\n" or b"\r" in chunk:
+            return False
+        blocks = chunk[:-2].split(b"\n\n")
+        is_plain = self._dialect.is_plain
+        for block in blocks:
+            if not is_plain(block):
+                return False
+        self.outputs += len(blocks)
+        return True
 
     def _close(self, piece: bytes) -> bytes:
         """The source has ended."""

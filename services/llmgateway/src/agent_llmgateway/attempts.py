@@ -92,13 +92,14 @@ class Attempts:
     ) -> Answer:
         """An answer that has begun. Raises AttemptError."""
         began = self._clock()
-        left_s = max(0.001, min(window.first_token_s, window.ends_at - began))
+        left_s = window.ends_at - began
+        left_s = min(left_s, window.first_token_s)
         response = await self._upstream.post(
             wire.url,
             wire.body,
             {**wire.headers, **key_headers},
             connect_s=window.timeouts.connect,
-            headers_s=left_s,
+            headers_s=left_s if left_s > 0 else 0.0,
         )
         try:
             if not 200 <= response.status < 300:
@@ -122,8 +123,10 @@ class Attempts:
     async def _read_whole(
         self, wire: WireRequest, response: UpstreamResponse, window: Window, limits: GatewayLimits
     ) -> Answer:
-        left_s = max(0.001, window.ends_at - self._clock())
-        body = await response.read_all(limits.answer_bytes, window.timeouts.idle, left_s)
+        body = response.read_ready()
+        if body is None:
+            left_s = max(0.001, window.ends_at - self._clock())
+            body = await response.read_all(limits.answer_bytes, window.timeouts.idle, left_s)
         try:
             facts = wire.dialect.read_answer(body)
             if facts.failure is not None:

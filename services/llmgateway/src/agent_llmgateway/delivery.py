@@ -7,6 +7,7 @@ ends with an error event in the client's dialect, and with a connection that is 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Final
 
 from aiohttp import web
@@ -131,20 +132,30 @@ class Delivery:
 
     async def _relay(self, won: Won, stream: AnswerStream, response: web.StreamResponse) -> None:
         """Raises AttemptError when the stream breaks."""
-        clock = self._core.clock
         timeouts = won.plan.timeouts
-        outputs = stream.outputs
-        output_by = clock() + (timeouts.total if outputs else timeouts.first_token_last - timeouts.first_token)
+        if not stream.outputs:
+            await self._relay_quiet(stream, response, timeouts.first_token_last - timeouts.first_token)
         while not stream.ended:
-            wait_s = timeouts.idle if outputs else output_by - clock()
-            piece = await stream.next(max(0.001, wait_s))
+            outputs = stream.outputs
+            piece = await stream.next(timeouts.idle)
             if piece:
                 await response.write(piece)
-            if stream.outputs > outputs:
-                outputs = stream.outputs
-                output_by = clock() + timeouts.total
-            elif clock() > output_by and not stream.ended:
+            if stream.outputs == outputs and not stream.ended:
+                await self._relay_quiet(stream, response, timeouts.total, idle_s=timeouts.idle)
+
+    async def _relay_quiet(
+        self, stream: AnswerStream, response: web.StreamResponse, within_s: float, *, idle_s: float = inf
+    ) -> None:
+        """Relay what carries no output, until something does. Raises AttemptError when nothing did `within_s`."""
+        output_by = self._core.clock() + within_s
+        outputs = stream.outputs
+        while stream.outputs == outputs and not stream.ended:
+            left_s = output_by - self._core.clock()
+            if left_s <= 0:
                 raise AttemptError(silent_failure("the stream goes on without output"))
+            piece = await stream.next(min(idle_s, left_s))
+            if piece:
+                await response.write(piece)
 
     async def _break_off(self, response: web.StreamResponse, problem: Problem) -> None:
         """The error event, then the end of the connection without the end of the body."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
+from agent_api.gatewayconfig import GatewayCache
 from agent_kit.telemetry import Span
 from agent_llmgateway.attempts import AttemptRecord
 from agent_llmgateway.budget import Reservation, assume_usage, cost_micro_usd, price_of
@@ -90,7 +91,10 @@ class Exchange:
 
     async def _answer(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
         if not self._call.stream:
-            return await self._answer_whole(plans)
+            settings = self._config.cache
+            if settings.enabled or settings.coalesce:
+                return await self._answer_from_cache(settings, plans)
+            return self._respond(self._whole(await self._failover(plans).run()))
         delivery = Delivery(self._core, self._call, request, self._began, partial(self._note_stream_end))
         failover = self._failover(plans)
         if self._call.delivery == "complete":
@@ -99,10 +103,9 @@ class Exchange:
         self._note_first_output(won)
         return await delivery.send_live(won, self.headers_of(won))
 
-    async def _answer_whole(self, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
-        settings = self._config.cache
-        if not (settings.enabled or settings.coalesce):
-            return self._respond(await self._make_whole(plans), "")
+    async def _answer_from_cache(
+        self, settings: GatewayCache, plans: tuple[RoutePlan, ...]
+    ) -> web.StreamResponse:  # fmt: skip
         parts = (self._call.dialect.name.encode(), self._call.query.encode(), self._call.body)
         whole, source = await self._core.cache.get(settings, parts, partial(self._make_whole, plans))
         if source != "miss":
@@ -110,14 +113,16 @@ class Exchange:
         return self._respond(whole, source)
 
     async def _make_whole(self, plans: tuple[RoutePlan, ...]) -> WholeAnswer:
-        won = await self._failover(plans).run()
+        return self._whole(await self._failover(plans).run())
+
+    def _whole(self, won: Won) -> WholeAnswer:
         self._settle(won, won.answer.usage, 0)
         body = won.answer.body
         if body is None:
             raise GatewayError("a whole answer without a body")
         return WholeAnswer(body, self.headers_of(won), count_tries(won.attempts), won.upstream_s)
 
-    def _respond(self, whole: WholeAnswer, cache: str) -> web.Response:
+    def _respond(self, whole: WholeAnswer, cache: str = "") -> web.Response:
         headers = dict(whole.headers)
         upstream_s = whole.upstream_s
         if cache in ("hit", "coalesced"):

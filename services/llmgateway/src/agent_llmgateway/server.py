@@ -95,11 +95,12 @@ class GatewayServer:
         self._core.enter()
         try:
             if dialect is None:
-                response = self._answer_other(request)
-            else:
-                response = await self._answer(request, dialect)
-            if dialect is not None:
-                self._core.metrics.note_request(dialect.name, response.status)
+                return self._answer_other(request)
+            try:
+                response = await self._exchange(request, dialect)
+            except Exception as error:  # noqa: BLE001 - a fault of ours is told in the dialect too
+                response = _respond(self._tell(dialect, error))
+            self._core.metrics.note_request(dialect.name, response.status)
         except ConnectionError:
             self._core.metrics.note_gone()
             return web.Response()  # nobody is there to read it
@@ -110,22 +111,20 @@ class GatewayServer:
             self._core.leave()
         return response
 
-    async def _answer(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
+    def _tell(self, dialect: Dialect, error: Exception) -> Answered:
+        """What the client is told of `error`; ConnectionError, which nobody is left to be told of, is raised."""
         redact = self._core.redactor.redact
-        try:
-            return await self._exchange(request, dialect)
-        except RefusalError as refusal:
-            return _respond(tell_refusal(dialect, refusal))
-        except ReturnedError as returned:
-            return _respond(tell_returned(dialect, returned, redact))
-        except AllRoutesError as failed:
-            return _respond(tell_all_failed(dialect, failed, redact))
-        except ConnectionError:
-            raise
-        except Exception:  # noqa: BLE001 - a fault of ours is told in the dialect too, and logged
-            _log.exception("the gateway failed")
-            problem = Problem(500, "the gateway failed; its log says why", "api_error", "gateway_error")
-            return _respond((500, dialect.error_body(problem), {"x-should-retry": "false"}))
+        if isinstance(error, RefusalError):
+            return tell_refusal(dialect, error)
+        if isinstance(error, ReturnedError):
+            return tell_returned(dialect, error, redact)
+        if isinstance(error, AllRoutesError):
+            return tell_all_failed(dialect, error, redact)
+        if isinstance(error, ConnectionError):
+            raise error
+        _log.error("the gateway failed", exc_info=error)
+        problem = Problem(500, "the gateway failed; its log says why", "api_error", "gateway_error")
+        return 500, dialect.error_body(problem), {"x-should-retry": "false"}
 
     async def _exchange(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
         if request.method != "POST":

@@ -32,6 +32,11 @@ class EventScanner:
     def __init__(self) -> None:
         self._rest = b""
 
+    @property
+    def is_aligned(self) -> bool:
+        """Whether nothing is left over: the next chunk begins with an event."""
+        return not self._rest
+
     def feed(self, chunk: bytes) -> Batch:
         """The events that are whole with `chunk`. Raises MalformedEventError for one over the limit."""
         data = self._rest + chunk if self._rest else chunk

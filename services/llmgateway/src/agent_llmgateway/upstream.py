@@ -16,6 +16,7 @@ from aiohttp.http_parser import HttpResponseParser, HttpResponseParserPy
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from agent_llmgateway.deadline import Deadline, Watch
 from agent_llmgateway.errors import AttemptError, GatewayError
 from agent_llmgateway.failure import broken_failure, network_failure, silent_failure
 
@@ -52,10 +53,11 @@ class _NoCookies(aiohttp.DummyCookieJar):
 class UpstreamResponse:
     """An answer whose body is still to come. Must be closed."""
 
-    __slots__ = ("_response", "headers", "status")
+    __slots__ = ("_response", "_watch", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._watch: Watch | None = None
         self.status = response.status
         self.headers: CIMultiDictProxy[str] = response.headers
 
@@ -64,16 +66,26 @@ class UpstreamResponse:
 
         Raises AttemptError: silent when nothing came, broken when the connection ended before the body did.
         """
-        content = self._response.content
+        watch = self._watch
+        if watch is None:
+            watch = self._watch = Watch()
+        watch.arm(timeout_s)
         try:
-            if chunk := content.read_nowait():
-                return chunk
-            async with asyncio.timeout(timeout_s):
-                return await content.readany()
-        except TimeoutError:
+            return await self._response.content.readany()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not watch.expired or (task is not None and task.uncancel()):
+                raise
             raise AttemptError(silent_failure(f"nothing came for {timeout_s:.3g} s")) from None
         except (aiohttp.ClientError, OSError) as error:
             raise AttemptError(broken_failure("the connection ended in the middle of the answer")) from error
+        finally:
+            watch.disarm()
+
+    def read_ready(self) -> bytes | None:
+        """The whole body when all of it is there already, as it is for most whole answers; else None, and untouched."""
+        content = self._response.content
+        return content.read_nowait() if content.is_eof() and content.exception() is None else None
 
     async def read_all(self, limit_bytes: int, idle_s: float, total_s: float) -> bytes:
         """The whole body. Raises AttemptError, also when it is over the limit or not there after `total_s`."""
@@ -96,6 +108,8 @@ class UpstreamResponse:
 
     def close(self) -> None:
         """Give the connection back when the body was read to its end; otherwise cut it, so that nobody generates on."""
+        if self._watch is not None:
+            self._watch.close()
         if self._response.content.at_eof():
             self._response.release()
         else:
@@ -124,7 +138,7 @@ class Upstream:
         """
         timeout = self._timeouts.get(connect_s) or self._keep_timeout(connect_s)
         try:
-            async with asyncio.timeout(headers_s):
+            with Deadline(headers_s):
                 try:
                     return await self._send(url, body, headers, timeout)
                 except _FIRST_BYTES_LOST:

@@ -72,6 +72,13 @@ class Dialect(Protocol):
         """What `data` of an event means. Raises MalformedEventError."""
         ...
 
+    def is_plain(self, block: bytes) -> bool:
+        """Whether an event, without its blank line, is well-formed and carries nothing but output.
+
+        False is no verdict: the event is then looked at by `read_event`. The short way for nearly every event.
+        """
+        ...
+
     def read_answer(self, body: bytes) -> AnswerFacts:
         """Facts of a whole answer. Raises MalformedEventError when it is not one."""
         ...

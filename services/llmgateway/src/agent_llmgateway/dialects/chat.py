@@ -88,6 +88,17 @@ class _Answer(msgspec.Struct):
     error: Any = None
 
 
+class _PlainChoice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _PlainChunk(msgspec.Struct):
+    choices: list[_PlainChoice]
+    usage: None = None
+    error: None = None
+
+
+_decode_plain: Final = msgspec.json.Decoder(_PlainChunk).decode
 _CHUNKS: Final = msgspec.json.Decoder(_Chunk)
 _ANSWERS: Final = msgspec.json.Decoder(_Answer)
 _DONE: Final = Sign(done=True)
@@ -120,6 +131,16 @@ class Chat:
         if finish:
             return Sign(output=True, finish=True) if output else _FINISH
         return OUTPUT if output else QUIET
+
+    def is_plain(self, block: bytes) -> bool:
+        """See `Dialect`. A chunk with usage or an error is not one that can be decoded here."""
+        if block[:6] != b"data: ":
+            return False
+        try:
+            choices = _decode_plain(block[6:]).choices
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return len(choices) == 1 and choices[0].finish_reason is None
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""

@@ -32,6 +32,10 @@ class Embeddings:
         """See `Dialect`."""
         return QUIET
 
+    def is_plain(self, block: bytes) -> bool:  # noqa: ARG002 - the protocol's
+        """See `Dialect`."""
+        return False
+
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
         answer = decode(_ANSWERS, body)

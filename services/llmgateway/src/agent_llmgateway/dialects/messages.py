@@ -60,6 +60,12 @@ class _Event(msgspec.Struct):
     error: Any = None
 
 
+class _Plain(msgspec.Struct):
+    type: str
+
+
+_DELTA: Final = b"event: content_block_delta\ndata: "
+_decode_plain: Final = msgspec.json.Decoder(_Plain).decode
 _EVENTS: Final = msgspec.json.Decoder(_Event)
 _ANSWERS: Final = msgspec.json.Decoder(_Message)
 _STOP: Final = Sign(finish=True, done=True)
@@ -88,6 +94,15 @@ class Messages:
         if kind == "content_block_start" and event.content_block and event.content_block.type not in _SILENT_BLOCKS:
             return OUTPUT
         return QUIET
+
+    def is_plain(self, block: bytes) -> bool:
+        """See `Dialect`."""
+        if not block.startswith(_DELTA):
+            return False
+        try:
+            return _decode_plain(block[len(_DELTA) :]).type == "content_block_delta"
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""

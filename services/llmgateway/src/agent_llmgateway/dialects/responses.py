@@ -45,6 +45,11 @@ class _Event(msgspec.Struct):
     code: str | None = None
 
 
+class _Plain(msgspec.Struct):
+    type: str
+
+
+_decode_plain: Final = msgspec.json.Decoder(_Plain).decode
 _EVENTS: Final = msgspec.json.Decoder(_Event)
 _ANSWERS: Final = msgspec.json.Decoder(_Response)
 _FINAL: Final = frozenset({"response.completed", "response.incomplete"})
@@ -71,6 +76,16 @@ class Responses:
         if event.type in {"response.failed", "error"} or event.error is not None:
             return Sign(failure=read_event_failure(_error_of(event), dialect=self.name))
         return QUIET
+
+    def is_plain(self, block: bytes) -> bool:
+        """See `Dialect`."""
+        if not block.startswith(b"event: response."):
+            return False
+        name, _, data = block[7:].partition(b"\ndata: ")
+        try:
+            return name.endswith(b".delta") and _decode_plain(data).type.endswith(".delta")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
