@@ -90,7 +90,9 @@ def test_job_that_starts_and_runs() -> None:
 
 
 def test_job_that_cannot_start_says_why() -> None:
-    assert of_job(job(active=1), [CRASHED], STALL, None).phase == "Failed"
+    crashed = of_job(job(active=1), [CRASHED], STALL, None)
+    assert (crashed.phase, crashed.reason) == ("Pending", "Progressing")
+    assert crashed.finding == Finding("Crashing", "container agent: ended with exit code 2")
     stalled = of_job(job(), [], STALL, None)
     assert (stalled.phase, stalled.finding) == ("Pending", STALL)
 

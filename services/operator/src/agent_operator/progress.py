@@ -63,7 +63,7 @@ def of_deployment(
 
 
 def of_job(live: JobObject | None, pods: Sequence[PodObject], stall: Finding | None, last: LastRun | None) -> Progress:
-    """Succeeded or Failed as the Job says; Running when its Pod is ready."""
+    """Succeeded or Failed as the Job says, which may try again after a crash; Running when its Pod is ready."""
     if live is None and last is not None:
         return _finished(last, Finding(Reason.JOB_FAILED, f"Job {last.job} failed"))
     if live is None:
@@ -72,7 +72,7 @@ def of_job(live: JobObject | None, pods: Sequence[PodObject], stall: Finding | N
     if run is not None:
         return _finished(run, _job_fault(live, pods))
     finding = _first_fault(pods) or stall
-    phase: Phase = "Running" if live.status.ready else "Failed" if finding and finding.failing else "Pending"
+    phase: Phase = "Running" if live.status.ready else "Pending"
     settled = live.status.ready > 0
     message = "the Job's Pod runs" if settled else "the Job's Pod is starting"
     reason = Reason.AVAILABLE if settled else Reason.PROGRESSING
