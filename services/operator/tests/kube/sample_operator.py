@@ -38,7 +38,7 @@ from agent_operator.kube import (
     WatchSettings,
 )
 
-TIMES = LeaseTimes(lease_s=3, renew_deadline_s=1.5, retry_s=0.1, margin_s=0.5, call_s=0.5)
+TIMES = LeaseTimes(lease_s=8, renew_deadline_s=5, retry_s=0.1, margin_s=0.5, call_s=1)
 
 
 class Operator:
