@@ -1,6 +1,7 @@
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,8 @@ def test_what_was_prepared_is_on_the_path(pod: Pod, index: PackageIndex) -> None
 
 def test_the_environment_is_minimal(pod: Pod) -> None:
     pod.env = {"CANARY": "secret", "HTTPS_PROXY": "http://127.0.0.1:9", "LD_PRELOAD": ""}
-    pod.plan(setup=steps([sys.executable, "-c", SHOW]))
+    python = str(Path(sys.executable).resolve())  # a clone may be under /tmp, whose paths move
+    pod.plan(setup=steps([python, "-c", SHOW]))
     line = next(line for line in pod.run().stderr.splitlines() if "s0: " in line)
     folder, env = json.loads(line.partition("s0: ")[2])
     assert folder == str(pod.shared)

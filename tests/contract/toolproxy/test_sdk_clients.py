@@ -146,7 +146,8 @@ SDK_1 = """
 
 
 def test_an_sdk_of_1_x_lists_and_calls(proxy: ToolProxy) -> None:
-    command = ["uv", "run", "--no-project", "--quiet", "--python", sys.executable, "--with", "mcp<2", "python", "-c"]
+    uv = str(Path(sys.executable).with_name("uv"))
+    command = [uv, "run", "--no-project", "--quiet", "--python", sys.executable, "--with", "mcp<2", "python", "-c"]
     done = subprocess.run(
         [*command, textwrap.dedent(SDK_1), f"{proxy.url}/mcp"], capture_output=True, text=True, timeout=110, check=False
     )

@@ -58,7 +58,7 @@ class ToolProxy:
         """Start without waiting for anything but the ports."""
         self.log.unlink(missing_ok=True)
         environ = {
-            "PATH": f"{self.programs}:{os.environ['PATH']}",
+            "PATH": f"{self.programs}:{os.environ['PATH']}:{PROGRAM.parent}",  # uv is beside the program
             "HOME": str(self.root),
             "TMPDIR": str(self.root / "tmp"),
             "CANARY_OF_THE_PROXY": "must not be inherited",

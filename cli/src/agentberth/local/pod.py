@@ -97,7 +97,7 @@ def _platform_process(container: Manifest, host: Host) -> LocalProcess:
         name=name,
         role="sidecar" if sidecar else "init",
         argv=(program, "--root", str(host.root), *_listening(name, host.ports), *arguments),
-        env={**_machine(host), **_variables(container, {}, host), "PATH": _path("")},
+        env={**_machine(host), **_variables(container, {}, host), "PATH": f"{_path('')}:{Path(sys.executable).parent}"},
         cwd=host.root,
         startup=_probe(container.get("startupProbe"), host.ports),
     )
