@@ -17,7 +17,7 @@ from agent_operator.kube import Manifest
 from agent_operator.sources import AGENT_TYPES, AgentObject
 from agent_render import PlatformSettings, RenderError, render
 
-REMEMBERED: Final = 512  # about 30 KiB each
+REMEMBERED: Final = 256  # about 30 KiB each
 
 
 @dataclass(frozen=True)
