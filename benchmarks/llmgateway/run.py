@@ -28,7 +28,6 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "benchmarks" / "llmgateway.md"
-PEERS = {"litellm": ["litellm[proxy]"]}
 SMALL = {"model": "m", "messages": [{"role": "user", "content": "A question of some length, as they are asked."}]}
 LARGE = {"model": "m", "messages": [{"role": "user", "content": "word " * 88_000}]}
 
@@ -63,7 +62,9 @@ class Target:
     pid: int | None
     start_s: float | None = None
     idle_mb: float = 0.0
+    headers: str = ""
     values: dict[str, list[float]] = field(default_factory=dict)
+    cpu_us: dict[str, list[float]] = field(default_factory=dict)
     failed: int = 0
 
     def median(self, load: str) -> float:
@@ -83,7 +84,7 @@ def running(command: list[str], *, core: int | None, log: Path) -> Iterator["sub
     """A process on a core of its own; ended by its id."""
     pinned = ["taskset", "-c", str(core), *command] if core is not None and shutil.which("taskset") else command
     with log.open("wb") as out:
-        process = subprocess.Popen(pinned, stdout=out, stderr=out)
+        process = subprocess.Popen(pinned, stdout=out, stderr=out)  # taskset becomes the program: the id is the same
         try:
             yield process
         finally:
@@ -103,9 +104,9 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]", *, within_s: float =
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return time.monotonic() - began
         if process.poll() is not None:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}")
         time.sleep(0.005)
-    raise SystemExit(f"{process.args} does not listen")
+    raise SystemExit(f"{process.args!r} does not listen")
 
 
 def rss_mb(pid: int) -> float:
@@ -136,14 +137,29 @@ def gateway_command(folder: Path, upstream: str, port: int) -> list[str]:
 def litellm_command(folder: Path, upstream: str, port: int) -> list[str]:
     """LiteLLM's proxy in an environment of its own, thrown away with the folder."""
     venv = folder / "litellm"
-    subprocess.run(["uv", "venv", "-q", "--python", "3.12", str(venv)], check=True)
-    subprocess.run(
-        ["uv", "pip", "install", "-q", "--python", str(venv / "bin" / "python"), *PEERS["litellm"]], check=True
-    )
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run([str(venv / "bin" / "pip"), "install", "--quiet", "litellm[proxy]"], check=True)
     config = folder / "litellm.yaml"
     parameters = {"model": "openai/m", "api_base": upstream, "api_key": "benchmark"}
     config.write_text(json.dumps({"model_list": [{"model_name": "m", "litellm_params": parameters}]}))
     return [str(venv / "bin" / "litellm"), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
+
+
+def portkey_command(folder: Path, port: int) -> list[str]:
+    """Portkey's gateway, installed into the folder; where it forwards to is said by each request's headers."""
+    home = folder / "portkey"
+    home.mkdir()
+    subprocess.run(["npm", "install", "--silent", "--prefix", str(home), "@portkey-ai/gateway"], check=True)
+    program = home / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    return ["node", str(program), f"--port={port}", "--headless"]
+
+
+def cpu_s(pid: int | None) -> float:
+    """CPU time of a process so far: what it needs does not depend on how busy others are, as its speed does."""
+    if pid is None:
+        return 0.0
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 async def measure(load: Load, target: Target, traffic: str, folder: Path, seconds: float) -> None:
@@ -151,8 +167,9 @@ async def measure(load: Load, target: Target, traffic: str, folder: Path, second
     body = folder / "body.json"
     body.write_text(json.dumps(load.body, separators=(",", ":")))
     command = [traffic, "load", "-url", target.url, "-body", str(body), "-c", str(load.concurrency)]
-    command += ["-for", f"{seconds}s", *(["-stream"] if load.body.get("stream") else [])]
+    command += ["-for", f"{seconds}s", "-headers", target.headers, *(["-stream"] if load.body.get("stream") else [])]
     pinned = ["taskset", "-c", "1", *command] if shutil.which("taskset") else command
+    before_s = cpu_s(target.pid)
     process = await asyncio.create_subprocess_exec(*pinned, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
     if process.returncode:
@@ -160,6 +177,7 @@ async def measure(load: Load, target: Target, traffic: str, folder: Path, second
     result = json.loads(out)
     target.failed += result["failed"]
     target.values.setdefault(load.name, []).append(result[load.number])
+    target.cpu_us.setdefault(load.name, []).append((cpu_s(target.pid) - before_s) / result["requests"] * 1e6)
 
 
 def table(targets: list[Target]) -> str:
@@ -171,6 +189,10 @@ def table(targets: list[Target]) -> str:
     for load in LOADS:
         shown = " | ".join(f"{target.median(load.name):,.2f}" for target in targets)
         lines.append(f"| {load.name} | {shown} | {ours.median(load.name) / bare.median(load.name):.2f} |")
+    for load in (load for load in LOADS if load.number == "per_s"):
+        used = {target.name: statistics.median(target.cpu_us[load.name]) for target in targets}
+        shown = " | ".join("-" if target.pid is None else f"{used[target.name]:,.0f}" for target in targets)
+        lines.append(f"| CPU us each, {load.name.split(',')[0]} | {shown} | {used[bare.name] / used[ours.name]:.2f} |")
     processes = [(target, rss_mb(target.pid) if target.pid else None) for target in targets]
     idle = " | ".join("-" if t.pid is None else f"{t.idle_mb:.0f}" for t, _ in processes)
     after = " | ".join("-" if mb is None else f"{mb:.0f}" for _, mb in processes)
@@ -180,24 +202,51 @@ def table(targets: list[Target]) -> str:
     return "\n".join([*lines, f"| failed requests | {failed} | |"])
 
 
-def page(result: str, options: argparse.Namespace) -> str:
-    """docs/benchmarks/llmgateway.md."""
-    machine = (
-        f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
-    )
-    command = f"benchmarks/llmgateway/run.py --rounds {options.rounds} --seconds {options.seconds:g}"
-    return f"""# The model gateway's speed
+PAGE_TEXT = """# The model gateway's speed
 
-Measured {datetime.now(UTC):%Y-%m-%d} on {machine}, a machine that does other work too: read the ratios, not the
-numbers. `{command}` prints this table. What is measured has one core, the
-upstream and the load generator (both Go) the other; each number is the median of {options.rounds} rounds in which the
-targets take turns. "direct" is the load generator on the upstream without anything in between, "bare aiohttp" forwards
-and knows nothing (`passthrough.py`).
+Measured {date} on {machine}, a machine that did other work meanwhile
+(load {load}): read the ratios, not the numbers; the CPU time of a request depends least on the others. Printed by
+`benchmarks/llmgateway/run.py --rounds {rounds} --seconds {seconds:g}{peers}`.
+
+What is measured has one core, the upstream and the load generator (both Go) the other; each number is the median of
+{rounds} rounds in which the targets take turns. "direct" is the load generator on the upstream with nothing in between;
+"bare aiohttp" forwards and knows nothing (`passthrough.py`), neither whether an answer was whole nor who gave it. The
+last column is ours to the bare one's: speed over speed, time over time, and for CPU the bare one's over ours.
 
 {result}
 
-The latency that the gateway adds is its p50 less that of "direct".
+What the gateway adds to a request is its p50 less that of "direct"; what it adds to its own foundation is its p50 less
+that of "bare aiohttp".
 """
+
+
+def page(result: str, options: argparse.Namespace) -> str:
+    """docs/benchmarks/llmgateway.md."""
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux, Python {platform.python_version()}"
+    return PAGE_TEXT.format(
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        machine=machine,
+        load=f"{os.getloadavg()[1]:.0f}",
+        rounds=options.rounds,
+        seconds=options.seconds,
+        peers=" --peers" if options.peers else "",
+        result=result,
+    )
+
+
+def build(traffic: str) -> None:
+    """The upstream and the load generator."""
+    subprocess.run(["go", "build", "-o", traffic, "."], cwd=HERE / "traffic", check=True)
+
+
+def start_peers(stack: ExitStack, folder: Path, upstream: str) -> list[Target]:
+    """Other gateways, each as its own documentation starts it."""
+    port = free_port()
+    litellm = start_target(stack, "litellm", litellm_command(folder, upstream, port), port, folder)
+    port = free_port()
+    portkey = start_target(stack, "portkey", portkey_command(folder, port), port, folder)
+    portkey.headers = f"x-portkey-provider=openai,x-portkey-custom-host={upstream}"
+    return [litellm, portkey]
 
 
 async def main() -> None:
@@ -211,7 +260,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         traffic = str(folder / "traffic")
-        subprocess.run(["go", "build", "-o", traffic, "."], cwd=HERE / "traffic", check=True)
+        build(traffic)
         upstream_port = free_port()
         command = [traffic, "upstream", "-port", str(upstream_port)]
         wait_for(upstream_port, stack.enter_context(running(command, core=1, log=folder / "upstream.log")))
@@ -226,8 +275,7 @@ async def main() -> None:
             start_target(stack, "agent-llmgateway", gateway_command(folder, upstream, our_port), our_port, folder),
         ]
         if options.peers:
-            port = free_port()
-            targets.append(start_target(stack, "litellm", litellm_command(folder, upstream, port), port, folder))
+            targets += start_peers(stack, folder, upstream)
         for _ in range(options.rounds):
             for load in LOADS:
                 for target in targets:

@@ -95,6 +95,7 @@ func load(arguments []string) error {
 	concurrency := flags.Int("c", 1, "requests at a time")
 	duration := flags.Duration("for", 5*time.Second, "how long")
 	stream := flags.Bool("stream", false, "the answer is a stream")
+	headers := flags.String("headers", "", "further headers: name=value,name=value")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func load(arguments []string) error {
 		go func() {
 			defer workers.Done()
 			for time.Since(began) < *duration {
-				one, err := ask(client, *url, body, *stream)
+				one, err := ask(client, *url, *headers, body, *stream)
 				lock.Lock()
 				if err != nil {
 					failed++
@@ -128,7 +129,7 @@ func load(arguments []string) error {
 	return report(samples, failed, time.Since(began))
 }
 
-func ask(client *http.Client, url string, body []byte, stream bool) (sample, error) {
+func ask(client *http.Client, url, headers string, body []byte, stream bool) (sample, error) {
 	began := time.Now()
 	request, err := http.NewRequest("POST", url, bytes.NewReader(body))
 	if err != nil {
@@ -136,6 +137,11 @@ func ask(client *http.Client, url string, body []byte, stream bool) (sample, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer benchmark")
+	for _, header := range strings.Split(headers, ",") {
+		if name, value, ok := strings.Cut(header, "="); ok {
+			request.Header.Set(name, value)
+		}
+	}
 	answer, err := client.Do(request)
 	if err != nil {
 		return sample{}, err
