@@ -3,6 +3,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -145,10 +146,15 @@ async def test_a_collector_that_never_answers_does_not_hold_up_the_end(caplog: p
     assert "the last spans were not sent within 0.2 s and are lost" in caplog.text
 
 
-async def test_a_collector_that_is_not_there_does_no_harm() -> None:
-    async with asyncio.timeout(30), start_telemetry("http://127.0.0.1:1", service="x", flush_s=0.2) as telemetry:
-        with telemetry.span("lost"):
-            pass
+async def test_a_collector_that_is_not_there_does_no_harm_and_is_not_tried_for_ever() -> None:
+    before = set(threading.enumerate())
+    async with asyncio.timeout(30):
+        async with start_telemetry("http://127.0.0.1:1", service="x", flush_s=0.2) as telemetry:
+            with telemetry.span("lost"):
+                pass
+        for thread in {t for t in threading.enumerate() if not t.name.startswith("asyncio")} - before:
+            await asyncio.to_thread(thread.join, 3)
+            assert not thread.is_alive(), thread.name
 
 
 @pytest.mark.parametrize("endpoint", ["collector:4317", "grpc://collector:4317", "http://"])

@@ -55,10 +55,10 @@ class OtlpTelemetry(Telemetry):
     ) -> None:
         logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # a dead collector: a line a batch, not a try
         base = endpoint.rstrip("/")
-        exporter = OTLPSpanExporter(endpoint=base if base.endswith(_PATH) else base + _PATH)
+        self._exporter = OTLPSpanExporter(endpoint=base if base.endswith(_PATH) else base + _PATH)
         resource = Resource.create({**attributes, "service.name": service})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("agent_kit")
         self._propagator = TraceContextTextMapPropagator()
         self._redact = redact
@@ -125,4 +125,5 @@ class OtlpTelemetry(Telemetry):
             async with asyncio.timeout(deadline_s):
                 await done.wait()
         except TimeoutError:
+            self._exporter.shutdown()  # else its thread tries again and again, for as long as the process lives
             _log.warning("the last spans were not sent within %g s and are lost", deadline_s)
