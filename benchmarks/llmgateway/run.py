@@ -141,7 +141,9 @@ def litellm_command(folder: Path, upstream: str, port: int) -> list[str]:
     subprocess.run([str(venv / "bin" / "pip"), "install", "--quiet", "litellm[proxy]"], check=True)
     config = folder / "litellm.yaml"
     parameters = {"model": "openai/m", "api_base": upstream, "api_key": "benchmark"}
-    config.write_text(json.dumps({"model_list": [{"model_name": "m", "litellm_params": parameters}]}))
+    models = [{"model_name": "m", "litellm_params": parameters}]
+    settings = {"dangerously_permit_weak_or_unset_master_key": True}  # it asks for this when it is on loopback alone
+    config.write_text(json.dumps({"model_list": models, "general_settings": settings}))
     return [str(venv / "bin" / "litellm"), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
 
 

@@ -7,7 +7,6 @@ from typing import Final
 
 from aiohttp import web
 
-from agent_api.gatewayconfig import GatewayCache
 from agent_kit.telemetry import Span
 from agent_llmgateway.attempts import AttemptRecord
 from agent_llmgateway.budget import Reservation, assume_usage, cost_micro_usd, price_of
@@ -69,18 +68,17 @@ class Exchange:
         """The response, sent as far as it is a stream. Raises GatewayError for what has to be told instead."""
         call = self._call
         plans = self._roster.plans(call.model, call.dialect.name)
-        limit = call.envelope.output_limit_tokens
         self._core.tools.allowance.note_request()
         error = "cancelled"
         try:
-            if not self._roster.has_budget:
-                response = await self._answer(request, plans)
-            else:
-                async with self._core.budget.admit(
-                    self._config, [plan.route for plan in plans], len(call.body), limit
-                ) as reservation:
-                    self._reservation = reservation
-                    response = await self._answer(request, plans)
+            if self._roster.has_budget:
+                response = await self._answer_in_budget(request, plans)
+            elif self._call.stream:
+                response = await self._answer_stream(request, plans)
+            elif self._roster.has_cache:
+                response = await self._answer_from_cache(plans)
+            else:  # the short way: every coroutine in between is paid for at each wake-up
+                response = self._respond(self._whole(await self._failover(plans).run()))
             error = ""
         except GatewayError as failed:
             error = type(failed).__name__
@@ -89,13 +87,18 @@ class Exchange:
             self._note_end(plans[0].route, error)
         return response
 
-    async def _answer(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
-        if not self._call.stream:
-            settings = self._config.cache
-            if settings.enabled or settings.coalesce:
-                return await self._answer_from_cache(settings, plans)
-            return self._respond(self._whole(await self._failover(plans).run()))
-        delivery = Delivery(self._core, self._call, request, self._began, partial(self._note_stream_end))
+    async def _answer_in_budget(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
+        call = self._call
+        routes = [plan.route for plan in plans]
+        limit = call.envelope.output_limit_tokens
+        async with self._core.budget.admit(self._config, routes, len(call.body), limit) as reservation:
+            self._reservation = reservation
+            if call.stream:
+                return await self._answer_stream(request, plans)
+            return await self._answer_from_cache(plans)
+
+    async def _answer_stream(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
+        delivery = Delivery(self._core, self._call, request, self._began, self._note_stream_end)
         failover = self._failover(plans)
         if self._call.delivery == "complete":
             return await delivery.send_complete(failover, self.headers_of)
@@ -103,11 +106,13 @@ class Exchange:
         self._note_first_output(won)
         return await delivery.send_live(won, self.headers_of(won))
 
-    async def _answer_from_cache(
-        self, settings: GatewayCache, plans: tuple[RoutePlan, ...]
-    ) -> web.StreamResponse:  # fmt: skip
+    async def _answer_from_cache(self, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
+        """A whole answer, from the cache as far as that is switched on."""
+        if not self._roster.has_cache:
+            return self._respond(await self._make_whole(plans))
         parts = (self._call.dialect.name.encode(), self._call.query.encode(), self._call.body)
-        whole, source = await self._core.cache.get(settings, parts, partial(self._make_whole, plans))
+        make = partial(self._make_whole, plans)
+        whole, source = await self._core.cache.get(self._config.cache, parts, make)
         if source != "miss":
             self._core.metrics.note_cached(source)
         return self._respond(whole, source)

@@ -80,6 +80,7 @@ class Roster:
         self.config = loaded.config
         self.digest = loaded.digest
         self.has_budget = loaded.config.budget != GatewayBudget()
+        self.has_cache = loaded.config.cache.enabled or loaded.config.cache.coalesce
         self.ready = asyncio.Event()
         self._plans: dict[tuple[str, DialectName], tuple[RoutePlan, ...]] = {}
         self._idle: asyncio.Event | None = None

@@ -136,32 +136,35 @@ class Upstream:
         A connection that was used before and gives not one byte had been closed by its peer: that is no verdict
         on the provider, and the request goes out again at once, over a new one.
         """
-        timeout = self._timeouts.get(connect_s) or self._keep_timeout(connect_s)
+        limits = self._timeouts.get(connect_s) or self._keep_timeout(connect_s)
+        post = self._session.post
         try:
             with Deadline(headers_s):
                 try:
-                    return await self._send(url, body, headers, timeout)
+                    data = body if len(body) <= PLAIN_BYTES else BytesIO(body)
+                    response = await post(url, data=data, headers=headers, timeout=limits, allow_redirects=False)
                 except _FIRST_BYTES_LOST:
                     if not _reused.get():
                         raise
-                token = _fresh_only.set(True)
-                try:
-                    return await self._send(url, body, headers, timeout)
-                finally:
-                    _fresh_only.reset(token)
+                    response = await self._post_afresh(url, body, headers, limits)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             _explain(error, connect_s, headers_s)
+        return UpstreamResponse(response)
 
     async def close(self) -> None:
         """End all connections."""
         await self._session.close()
 
-    async def _send(
+    async def _post_afresh(
         self, url: URL, body: bytes, headers: Mapping[str, str], limits: aiohttp.ClientTimeout
-    ) -> UpstreamResponse:
-        data = body if len(body) <= PLAIN_BYTES else BytesIO(body)
-        response = await self._session.post(url, data=data, headers=headers, timeout=limits, allow_redirects=False)
-        return UpstreamResponse(response)
+    ) -> aiohttp.ClientResponse:
+        """Over a connection that nobody has used yet."""
+        token = _fresh_only.set(True)
+        try:
+            data = body if len(body) <= PLAIN_BYTES else BytesIO(body)
+            return await self._session.post(url, data=data, headers=headers, timeout=limits, allow_redirects=False)
+        finally:
+            _fresh_only.reset(token)
 
     def _keep_timeout(self, connect_s: float) -> aiohttp.ClientTimeout:
         timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
