@@ -125,5 +125,6 @@ class OtlpTelemetry(Telemetry):
             async with asyncio.timeout(deadline_s):
                 await done.wait()
         except TimeoutError:
-            self._exporter.shutdown()  # else its thread tries again and again, for as long as the process lives
+            # Else its thread tries again and again, for as long as the process lives.
+            self._exporter.shutdown()  # type: ignore[no-untyped-call] # the SDK's
             _log.warning("the last spans were not sent within %g s and are lost", deadline_s)
