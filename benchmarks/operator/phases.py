@@ -60,12 +60,12 @@ def start_operator(cluster: Cluster, folder: Path, name: str, *arguments: str) -
     return OperatorProcess(cluster.kubeconfig, folder, name=name, arguments=(*scope, *arguments))
 
 
-async def converge(cluster: Cluster, operator: OperatorProcess, count: int, shape: str) -> Converged:
-    """Creates `count` AgentTypes as fast as the server takes them, and waits for all."""
-    async with open_api(cluster.access, NAMESPACE) as api:
+async def converge(cluster: Cluster, pid: int, count: int, shape: str, *, namespace: str = NAMESPACE) -> Converged:
+    """Creates `count` AgentTypes as fast as the server takes them, and waits until operator `pid` has done them all."""
+    async with open_api(cluster.access, namespace) as api:
         await create_namespace(api)
         alone = [await one_alone(api, count + number, shape) for number in range(ALONE)]
-        writes, meter = await writes_so_far(api, OURS), CpuMeter(cluster, operator.pid)
+        writes, meter = await writes_so_far(api, OURS), CpuMeter(cluster, pid)
         told = asyncio.create_task(follow(api, count))
         await asyncio.sleep(0.2)
         started = time.monotonic()
@@ -82,8 +82,8 @@ async def converge(cluster: Cluster, operator: OperatorProcess, count: int, shap
         alone_p50_s=statistics.median(alone),
         writes_per_agent=(writes - count) / count,  # the AgentTypes themselves are not the operator's
         cpu_ms=meter.per_agent_ms(count),
-        rss_mb=memory_mb(operator.pid, "VmRSS"),
-        peak_mb=memory_mb(operator.pid, "VmHWM"),
+        rss_mb=memory_mb(pid, "VmRSS"),
+        peak_mb=memory_mb(pid, "VmHWM"),
     )
 
 
