@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def test_platform_settings_come_from_a_file(agentberth: Run, tmp_path: Path) -> 
 
     *_, deployment = yaml.safe_load_all(done.stdout)
     assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 5
+
+
+def test_a_tool_of_the_catalogue_is_described_in_the_agents_own_config(agentberth: Run, tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(GIT + "  tools: {required: [jq, mine]}\n")
+    (tmp_path / "platform.yaml").write_text("catalogue: {mine: {name: mine, source: 'pypi:mine==1.0'}}\n")
+
+    done = agentberth("render", "web.yaml", "--settings", "platform.yaml")
+
+    config = next(m for m in yaml.safe_load_all(done.stdout) if m["kind"] == "ConfigMap")
+    jq, mine = json.loads(config["data"]["tools.json"])["tools"]
+    assert jq["catalogue"]["inputSchema"]["required"] == ["filter"]
+    assert mine["catalogue"]["source"] == "pypi:mine==1.0"
 
 
 def test_wrong_settings_are_told_by_name(agentberth: Run, tmp_path: Path) -> None:

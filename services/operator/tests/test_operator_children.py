@@ -170,6 +170,17 @@ def test_platform_of_a_file(tmp_path: Path) -> None:
     assert read_platform(file) == PlatformSettings()
 
 
+def test_tools_of_the_settings_win_over_those_of_the_catalogue(tmp_path: Path) -> None:
+    file, catalogue = tmp_path / "platform.yaml", tmp_path / "tools.yaml"
+    file.write_text("catalogue: {jq: {name: jq, description: ours}}\n")
+    catalogue.write_text("tools: [{name: jq, description: theirs}, {name: git, description: theirs}]\n")
+
+    tools = read_platform(file, catalogue).catalogue
+
+    assert {name: tool.description for name, tool in tools.items()} == {"jq": "ours", "git": "theirs"}
+    assert set(read_platform(None, catalogue).catalogue) == {"jq", "git"}
+
+
 @pytest.mark.parametrize(
     "text, words",
     [("{", "is not YAML"), ("images: {initenv: [1]}", "images.initenv: "), ("imges: {}", "imges: ")],

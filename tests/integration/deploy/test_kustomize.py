@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -142,12 +142,30 @@ def test_the_admission_that_judges_these_pods_does_refuse(kubectl: Kubectl) -> N
         kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
 
 
-def test_platform_settings_are_what_the_operator_reads(kustomization: Path, tmp_path: Path) -> None:
-    for one in render(kustomization):
-        if one["kind"] == "ConfigMap" and one["metadata"]["name"].startswith("agentberth-platform"):
-            file = tmp_path / "platform.yaml"
-            file.write_text(one["data"]["platform.yaml"])
-            assert read_platform(file).images.initenv
+@pytest.mark.parametrize("whole", ["base", "overlays/test"])
+def test_platform_settings_and_catalogue_are_what_the_operator_reads(whole: str, tmp_path: Path) -> None:
+    documents = render(DEPLOY / whole)
+    (operator,) = [pod["spec"] for _, pod in pods_in(documents) if pod["spec"]["containers"][0]["name"] == "operator"]
+    files = {}
+    for argument in operator["containers"][0]["args"]:
+        option, _, path = argument.partition("=")
+        files[option] = tmp_path / PurePosixPath(path).name
+        files[option].write_text(mounted(documents, operator, PurePosixPath(path)))
+
+    platform = read_platform(files["--platform"], files["--catalogue"])
+
+    assert platform.images.initenv
+    assert {"git", "jq", "ripgrep", "kubectl", "python", "node"} <= platform.catalogue.keys()
+
+
+def mounted(documents: list[Document], pod: Document, path: PurePosixPath) -> str:
+    """Text of the file that the Pod's first container sees at `path`, from the ConfigMap that is mounted there."""
+    (mount,) = [m for m in pod["containers"][0]["volumeMounts"] if m["mountPath"] == str(path.parent)]
+    (volume,) = [v for v in pod["volumes"] if v["name"] == mount["name"]]
+    name = volume["configMap"]["name"]
+    (config,) = [d for d in documents if d["kind"] == "ConfigMap" and d["metadata"]["name"] == name]
+    text: str = config["data"][path.name]
+    return text
 
 
 def rights_of(rules: list[dict[str, Any]]) -> dict[tuple[str, str], frozenset[str]]:

@@ -12,7 +12,6 @@ from agentberth.yamlout import dump
 
 if TYPE_CHECKING:
     from agent_api.agenttype import AgentType
-    from agent_render import PlatformSettings
     from agentberth.commands import Commands
 
 _EPILOG = """\
@@ -32,6 +31,7 @@ def register(commands: "Commands") -> None:
 
 def _call(options: argparse.Namespace) -> int:
     from agent_render import RenderError, render  # noqa: PLC0415 - keeps `--help` quick
+    from agentberth.platform import platform_settings  # noqa: PLC0415 - likewise
 
     settings = platform_settings(options.settings)
     manifests: list[dict[str, Any]] = []
@@ -45,26 +45,6 @@ def _call(options: argparse.Namespace) -> int:
             raise ManifestError(f"{metadata.name}: {error}") from error
     print(dump(manifests), end="")  # noqa: T201 - the result
     return 0
-
-
-def platform_settings(file: Path | None) -> "PlatformSettings":
-    """The platform's settings from a file, or the defaults.
-
-    Raises ManifestError when the file is not a valid settings document.
-    """
-    from pydantic import ValidationError  # noqa: PLC0415 - keeps `--help` quick
-
-    from agent_render import PlatformSettings  # noqa: PLC0415 - likewise
-
-    if file is None:
-        return PlatformSettings()
-    documents = read(file)
-    try:
-        return PlatformSettings.model_validate(documents[0].data if documents else {})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ManifestError(f"{file}: {place}: {first['msg']}") from error
 
 
 def _agents(paths: list[Path]) -> "list[AgentType]":

@@ -32,6 +32,7 @@ def register(commands: "Commands") -> None:
     parser = add(commands, "run", summary="run an agent on this machine, without a cluster", epilog=_EPILOG, call=_call)
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="manifest with the AgentType")
     parser.add_argument("--command", metavar="COMMAND", help="what to run in place of a container agent's image")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="platform settings, as for render")
     parser.add_argument("--fresh", action="store_true", help="forget what was prepared before")
     parser.add_argument(
         "--grace", type=float, metavar="SECONDS", help="between SIGTERM and SIGKILL (default: the Pod's)"
@@ -44,6 +45,7 @@ def _call(options: argparse.Namespace) -> int:
 
     session = Session.open(
         tuple(options.paths),
+        settings=options.settings,
         command=options.command,
         arguments=tuple(options.arguments),
         fresh=options.fresh,

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.initreport import InitReport
-from agent_render import PlatformSettings, RenderError, pod_template, unserved
+from agent_render import RenderError, pod_template, unserved
 from agent_render.identity import Identity
 from agent_render.pod import pod_parts
 from agentberth.errors import CommandError, ManifestError
@@ -26,6 +26,7 @@ from agentberth.local.ports import Ports
 from agentberth.local.supervisor import Outcome, Supervisor
 from agentberth.local.volumes import link, materialise
 from agentberth.manifest import Document, files_of, read
+from agentberth.platform import platform_settings
 from agentberth.terminal import Terminal, stderr, stdout
 
 _FOLDER = ".agentberth"
@@ -45,7 +46,14 @@ class Session:
 
     @classmethod
     def open(
-        cls, paths: tuple[Path, ...], *, command: str | None, arguments: tuple[str, ...], fresh: bool, quiet: bool
+        cls,
+        paths: tuple[Path, ...],
+        *,
+        settings: Path | None = None,
+        command: str | None,
+        arguments: tuple[str, ...],
+        fresh: bool,
+        quiet: bool,
     ) -> "Session":
         """Reads the manifests, lays out the Pod's folders and plans its processes.
 
@@ -57,9 +65,9 @@ class Session:
         root = base / _FOLDER / agent.metadata.name
         local = localise(agent, base, has_command=command is not None)
         agent, interpreter = local.agent, local.interpreter
-        settings = PlatformSettings()
+        platform = platform_settings(settings)
         try:
-            template, parts = pod_template(agent, settings), pod_parts(agent, settings)
+            template, parts = pod_template(agent, platform), pod_parts(agent, platform)
         except RenderError as error:
             raise ManifestError(f"{document.file}: {error}") from error
         objects = Objects.of(documents).with_config_map(Identity.of(agent).config, parts.config)

@@ -87,6 +87,10 @@ class ToolCatalogue(Config):
     schema_version: Literal[1] = 1
     tools: tuple[ToolDefinition, ...] = ()
 
+    def by_name(self) -> dict[str, ToolDefinition]:
+        """The entries, each under its name."""
+        return {tool.name: tool for tool in self.tools}
+
 
 class PlannedTool(Config):
     """One tool the agent asked for."""

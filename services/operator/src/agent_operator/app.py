@@ -46,7 +46,7 @@ def main() -> None:
 
 async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> None:
     """Runs the operator until `stop`."""
-    platform = read_platform(settings.platform)
+    platform = read_platform(settings.platform, settings.catalogue)
     instance = settings.instance or f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
     registry = new_registry()
     metrics = Metrics(registry)

@@ -1,23 +1,33 @@
-"""The platform's settings from a mounted file."""
+"""The platform's settings from mounted files."""
 
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from agent_api.toolsconfig import ToolCatalogue
 from agent_operator.errors import PlatformError
 from agent_render import PlatformSettings
 
+Model = TypeVar("Model", bound=BaseModel)
 
-def read_platform(file: Path | None) -> PlatformSettings:
-    """The settings of `file`, or the built-in ones without a file.
 
-    Raises PlatformError with the file and the field that is wrong.
+def read_platform(file: Path | None, catalogue: Path | None = None) -> PlatformSettings:
+    """The settings of `file` with the tools of `catalogue`, or the built-in ones without a file.
+
+    Where both name a tool, the settings win. Raises PlatformError with the file and the field that is wrong.
     """
-    if file is None:
-        return PlatformSettings()
+    settings = _read(file, PlatformSettings) if file else PlatformSettings()
+    if catalogue is None:
+        return settings
+    tools = _read(catalogue, ToolCatalogue).by_name()
+    return settings.model_copy(update={"catalogue": tools | settings.catalogue})
+
+
+def _read(file: Path, model: type[Model]) -> Model:
     try:
-        return PlatformSettings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+        return model.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
     except OSError as error:
         raise PlatformError(f"{file}: cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:

@@ -14,6 +14,7 @@ class OperatorSettings(ServiceSettings):
         layout.OPERATOR_OPS_PORT, "Port of /livez, /readyz and /metrics.", at_least=0, at_most=65535
     )
     platform: Path | None = setting(None, "Platform settings (YAML): images, runtimes, profiles. Default: built in.")
+    catalogue: Path | None = setting(None, "Tools that agents may ask for by name (YAML). Default: none.")
     namespaces: tuple[str, ...] = setting((), "Namespaces to watch, comma separated. Default: all of them.")
     leader_election: bool = setting(True, "Work only while holding the lease.")
     lease_namespace: str = setting("agentberth-system", "Namespace of the lease.", env="POD_NAMESPACE")
