@@ -119,8 +119,13 @@ class AnswerStream:
 
     def _read(self, batch: Batch) -> bytes:
         out: list[bytes] = []
-        whole = self._translator is None
+        whole = same = self._translator is None
+        is_plain = self._dialect.is_plain
         for block in batch.blocks:
+            if self.outputs and same and is_plain(block):
+                self.outputs += 1
+                out.append(block)
+                continue
             data = read_data(block)
             if data is None:
                 out.append(block)

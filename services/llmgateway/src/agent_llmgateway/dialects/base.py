@@ -73,7 +73,7 @@ class Dialect(Protocol):
         ...
 
     def is_plain(self, block: bytes) -> bool:
-        """Whether an event, without its blank line, is well-formed and carries nothing but output.
+        """Whether an event, with or without its blank line, is well-formed and carries nothing but output.
 
         False is no verdict: the event is then looked at by `read_event`. The short way for nearly every event.
         """
