@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def process(name: str, role: str, code: str, *arguments: str, startup: Probe | N
     return LocalProcess(name, role, (sys.executable, "-c", code, *arguments), {}, Path.cwd(), startup)  # type: ignore[arg-type]
 
 
+def _probe(port: int) -> Probe:
+    return Probe(f"http://127.0.0.1:{port}/", period_s=0.05, failures=400)
+
+
 async def run(*processes: LocalProcess, stop: asyncio.Event | None = None) -> tuple[Outcome, Lines]:
     lines: Lines = []
     supervisor = Supervisor(lambda name, line, _: lines.append((name, line)), stop or asyncio.Event(), grace_s=2)
@@ -34,7 +39,7 @@ async def run(*processes: LocalProcess, stop: asyncio.Event | None = None) -> tu
 
 
 async def test_init_then_sidecar_then_agent(unused_tcp_port: int) -> None:
-    probe = Probe(f"http://127.0.0.1:{unused_tcp_port}/", period_s=0.05, failures=200)
+    probe = _probe(unused_tcp_port)
 
     outcome, lines = await run(
         process("init", "init", "print('prepared')"),
@@ -44,6 +49,22 @@ async def test_init_then_sidecar_then_agent(unused_tcp_port: int) -> None:
 
     assert outcome == Outcome("agent", "agent", 0)
     assert lines == [("init", "prepared"), ("side", "listening"), ("agent", "hello")]
+
+
+async def test_sidecars_start_together_and_the_agent_after_all_of_them(
+    unused_tcp_port_factory: Callable[[], int],
+) -> None:
+    first, second = unused_tcp_port_factory(), unused_tcp_port_factory()
+    needs_second = f"import socket, time\nwhile socket.socket().connect_ex(('127.0.0.1', {second})): time.sleep(0.05)"
+
+    outcome, lines = await run(
+        process("a", "sidecar", f"{needs_second}\n{SERVER}", str(first), startup=_probe(first)),
+        process("b", "sidecar", SERVER, str(second), startup=_probe(second)),
+        process("agent", "agent", "print('hello')"),
+    )
+
+    assert outcome == Outcome("agent", "agent", 0)
+    assert lines == [("b", "listening"), ("a", "listening"), ("agent", "hello")]
 
 
 async def test_the_agent_does_not_start_after_a_failed_init() -> None:

@@ -2,16 +2,20 @@
 
 import asyncio
 import http.client
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import groupby
+from typing import Final, Literal
 
 from agentberth.errors import CommandError
 from agentberth.local import orphans
 from agentberth.local.pod import LocalProcess, Probe
 from agentberth.local.process import Emit, RunningProcess
+
+LOOK_EVERY_S: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Outcome:
 
 @dataclass
 class Supervisor:
-    """Starts init containers one after the other, then sidecars, then the agent.
+    """Starts init containers one after the other, then the sidecars, then the agent.
 
     `stop` ends the run early. `grace_s` is how long a process has between SIGTERM and SIGKILL.
     """
@@ -55,12 +59,13 @@ class Supervisor:
         return outcome
 
     async def _sequence(self, processes: Sequence[LocalProcess], tasks: asyncio.TaskGroup) -> Outcome:
-        for plan in processes:
-            process = await RunningProcess.start(plan, self.emit, tasks)
-            self._running.append(process)
-            ended = await self._pass(process)
-            if ended is not None:
-                return ended
+        for step in _steps(processes):
+            for plan in step:
+                self._running.append(await RunningProcess.start(plan, self.emit, tasks))
+            for process in self._running[-len(step) :]:
+                ended = await self._pass(process)
+                if ended is not None:
+                    return ended
         return await self._first_end(self._running)
 
     async def _pass(self, process: RunningProcess) -> Outcome | None:
@@ -77,10 +82,12 @@ class Supervisor:
         return None
 
     async def _await_startup(self, plan: LocalProcess, probe: Probe) -> Outcome | None:
-        for _ in range(probe.failures):
+        """As patient as the kubelet, and looks more often: nobody waits for a whole period here."""
+        give_up_at = time.monotonic() + probe.failures * probe.period_s
+        while time.monotonic() < give_up_at:
             if await asyncio.to_thread(_answers, probe.url):
                 return None
-            ended = await self._first_end(self._running, timeout_s=probe.period_s)
+            ended = await self._first_end(self._running, timeout_s=min(LOOK_EVERY_S, probe.period_s))
             if ended.process or self.stop.is_set():
                 return ended
         raise CommandError(f"{plan.name}: did not come up: {probe.url} gives no success")
@@ -105,6 +112,15 @@ class Supervisor:
         for process in reversed(self._running):
             await process.stop(self.grace_s)
         await asyncio.to_thread(orphans.end_all)
+
+
+def _steps(processes: Sequence[LocalProcess]) -> Iterator[tuple[LocalProcess, ...]]:
+    """What starts at the same time: sidecars do, since none of them needs another; everything else is alone."""
+    for role, plans in groupby(processes, key=lambda plan: plan.role):
+        if role == "sidecar":
+            yield tuple(plans)
+        else:
+            yield from ((plan,) for plan in plans)
 
 
 def _answers(url: str) -> bool:
