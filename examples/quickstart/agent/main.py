@@ -1,9 +1,11 @@
-"""A librarian: finds the note that fits each question best, and has a model sum up the answers."""
+"""A librarian: finds the note that fits each question best, has a tool seal the answers and a model sum them up."""
 
+import asyncio
 import logging
 import os
 from pathlib import Path
 
+from mcp import Client
 from openai import OpenAI
 from rapidfuzz import fuzz, process
 from rich.console import Console
@@ -24,6 +26,13 @@ def answer(question: str, shelf: dict[str, str]) -> tuple[str, float]:
     texts = {title: f"{title} {text}" for title, text in shelf.items()}
     _, score, title = process.extractOne(question, texts, scorer=fuzz.token_set_ratio)
     return title, score
+
+
+async def seal(file: Path) -> str:
+    """The file's name among all files there ever were, by a tool of the platform: git's hash of it."""
+    async with Client(os.environ["MCP_SERVER_URL"]) as tools:
+        sealed = await tools.call_tool("git", {"args": ["hash-object", file.name]})
+    return sealed.content[0].text.strip()
 
 
 def sum_up(answers: str) -> tuple[str, str]:
@@ -51,6 +60,7 @@ def main() -> None:
     file = Path(os.environ["AGENT_WORKSPACE"]) / "answers.md"
     file.write_text(answers)
     log.info("answers written to %s", file)
+    print(f"Sealed by git, over MCP: {asyncio.run(seal(file))}")
 
     summary, provider = sum_up(answers)
     print(f"In short: {summary} (says the model of {provider})")

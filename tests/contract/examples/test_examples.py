@@ -10,10 +10,10 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SAID = {
-    "quickstart": "(says the model of standby)",
-    "tools": "note.txt is sealed as 789fbeb3603ced2b7008d986753d572a8c43c3d1",
-    "anthropic": "navigator says: The tide turns at six: cast off at half past five.",
-    "nodejs": "The next 6 watches:",
+    "quickstart": ("Sealed by git, over MCP: 8d671f2a5785", "(says the model of standby)"),
+    "tools": ("note.txt is sealed as 789fbeb3603ced2b7008d986753d572a8c43c3d1",),
+    "anthropic": ("navigator says: The tide turns at six: cast off at half past five.",),
+    "nodejs": ("The next 6 watches:",),
 }
 AGENTBERTH = Path(sys.executable).parent / "agentberth"
 
@@ -37,4 +37,4 @@ def test_example_says_what_it_should_and_says_it_again(name: str, tmp_path: Path
         done = run(example)
 
         assert done.returncode == 0, done.stderr
-        assert SAID[name] in done.stdout
+        assert [text for text in SAID[name] if text not in done.stdout] == []
