@@ -104,7 +104,7 @@ def _platform_process(container: Manifest, host: Host) -> LocalProcess:
 
 
 def _agent_process(container: Manifest, template: Manifest, host: Host) -> LocalProcess:
-    argv = host.command or (*container.get("command", ()), *container.get("args", ()))
+    argv = _command(container, host)
     if not argv or (host.interpreter is None and not host.command):
         raise CommandError(
             f"the agent is the image {container['image']}, which needs a container runtime",
@@ -117,10 +117,17 @@ def _agent_process(container: Manifest, template: Manifest, host: Host) -> Local
     return LocalProcess(
         name=container["name"],
         role="agent",
-        argv=tuple(_move(word, host.root) for word in (program, *argv[1:])),
+        argv=(program, *argv[1:]),
         env=env,
         cwd=code if "workingDir" in container else host.root / "workspace",
     )
+
+
+def _command(container: Manifest, host: Host) -> tuple[str, ...]:
+    """The container's words, or those of --command: of these one that names a file of this machine means that file."""
+    if host.command:
+        return tuple(word if Path(word).exists() else _move(word, host.root) for word in host.command)
+    return tuple(_move(word, host.root) for word in (*container.get("command", ()), *container.get("args", ())))
 
 
 def _machine(host: Host) -> dict[str, str]:
