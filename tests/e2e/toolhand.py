@@ -25,7 +25,7 @@ def main() -> None:
     """Says what it found in one line, and waits."""
     rest, mcp = os.environ["TOOL_PROXY_URL"], os.environ["MCP_SERVER_URL"]
     (Path(os.environ["AGENT_WORKSPACE"]) / "note.json").write_text(json.dumps({"word": WORD}))
-    arguments = {"args": [".word", "note.json"]}
+    arguments = {"filter": ".word", "files": ["note.json"]}  # by the schema that the platform's catalogue gives jq
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "jq", "arguments": arguments}}
     seen = {
         "tools": fetch(f"{rest}/v1/tools"),
