@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import redis
@@ -24,13 +25,20 @@ async def seal(file: Path) -> str:
         return done.content[0].text.strip()
 
 
-def main() -> None:
+def work() -> None:
     answer, provider = ask("When can we leave the harbour?")
     note = Path(os.environ["AGENT_WORKSPACE"]) / "answer.txt"
     note.write_text(f"{answer}\n")
     print(f"{provider}: {answer}")
     print(f"sealed as {asyncio.run(seal(note))}")
     print(f"asked {redis.Redis.from_url(os.environ['REDIS_URL']).incr('asked')} times since the start")
+
+
+def main() -> None:
+    work()
+    while interval_s := float(os.environ.get("ASK_EVERY_S", "0")):
+        time.sleep(interval_s)
+        work()
 
 
 main()
