@@ -13,7 +13,7 @@ Parts (default: all of them, in this order)
   contract     every service as a process, over HTTP
   integration  a real API server
   e2e          real Pods
-  compose      the images, and docker-compose.yml
+  compose      the images, docker-compose.yml with them, and the workflows
   step1..step4 integration and e2e tests of one step of the plan
 
 Examples

@@ -1,4 +1,4 @@
-"""The two commands: `build` for the project's images, `base` for the images they may start from."""
+"""The commands: `build` for the project's images, `base` for those they may start from, `sbom` for what is in them."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ from .bases import BASES, BaseBuilder
 from .context import ROOT, copy_context, revision
 from .engine import Engine, Recipe, find_engine
 from .errors import ImageError, UnknownImageError
-from .sbom import sbom_path, write_sbom
+from .sbom import sbom_path, sbom_text, write_sbom
 
 REVISION_LABEL = "org.opencontainers.image.revision"
 _EXAMPLES = """examples:
@@ -59,6 +59,15 @@ def base(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BASES)}; default: all")
     options = parser.parse_args(arguments)
     return _report(lambda: _build_bases(options.names or list(BASES)))
+
+
+def sbom(arguments: Sequence[str]) -> int:
+    """`hack/images/sbom`: returns the exit code."""
+    parser = argparse.ArgumentParser(prog="sbom", description="Print the CycloneDX SBOM of a service's image.")
+    parser.add_argument("service", help=f"of {', '.join(services())}")
+    parser.add_argument("image", help="what the document is about, such as agent-operator:0.1.0")
+    options = parser.parse_args(arguments)
+    return _report(lambda: print(sbom_text(options.service, options.image), end=""))
 
 
 def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) -> None:

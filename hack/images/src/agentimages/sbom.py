@@ -27,8 +27,13 @@ def sbom_path(archive: Path) -> Path:
 def write_sbom(service: str, image: str, target: Path) -> None:
     """Writes the document of services/`service` as part of `image`. Raises BuildFailedError."""
     partial = target.with_name(f"{target.name}.partial")
-    partial.write_text(json.dumps(make_sbom(service, image), indent=2) + "\n", encoding="utf-8")
+    partial.write_text(sbom_text(service, image), encoding="utf-8")
     partial.replace(target)
+
+
+def sbom_text(service: str, image: str) -> str:
+    """The document as it is written. Raises BuildFailedError."""
+    return json.dumps(make_sbom(service, image), indent=2) + "\n"
 
 
 def make_sbom(service: str, image: str) -> dict[str, Any]:
