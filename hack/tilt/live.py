@@ -5,6 +5,7 @@ not end the container, which would lose what was copied. Standard library only: 
 Usage: live.py FOLDER PROGRAM [ARGUMENT...]
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,7 +22,11 @@ Seen = Mapping[Path, int]
 
 def look(folder: Path) -> Seen:
     """Times of change of the Python files below `folder`."""
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.py") if path.is_file()}
+    seen = {}
+    for path in folder.rglob("*.py"):
+        with contextlib.suppress(OSError):  # while it is being copied
+            seen[path] = path.stat().st_mtime_ns
+    return seen
 
 
 def start(folder: Path, command: list[str]) -> "subprocess.Popen[bytes]":
@@ -40,7 +45,10 @@ def stop(child: "subprocess.Popen[bytes]") -> None:
 
 
 def main(folder: Path, command: list[str]) -> int:
-    """Runs until the program ends by itself or this process is told to; returns the program's exit code."""
+    """Runs until the program ends or this process is told to; returns the program's exit code.
+
+    Once something was copied, the end of the program is a fault of the change: the next change mends it.
+    """
     told: list[int] = []
 
     def remember(number: int, _frame: FrameType | None) -> None:
@@ -49,7 +57,7 @@ def main(folder: Path, command: list[str]) -> int:
     signal.signal(signal.SIGTERM, remember)
     signal.signal(signal.SIGINT, remember)
     seen, child = look(folder), start(folder, command)
-    while child.poll() is None and not told:
+    while not told and (seen or child.poll() is None):
         time.sleep(LOOK_S)
         now = look(folder)
         if now != seen:
