@@ -9,8 +9,8 @@ import yaml
 from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.problems import examine
-from agent_render import PlatformSettings
 from agent_render.pod import pod_parts, pod_template
+from agentberth.platform import platform_settings
 
 FOLDER = Path("deploy/compose")
 _MOUNTED = (
@@ -23,7 +23,7 @@ _NOTE = "# Rendered from agent.yaml by `make generate`: the environment that the
 
 def files(root: Path) -> Iterator[tuple[Path, str]]:
     """A folder of its own for each program, so that it can be mounted whole and a change arrives; and agent.env."""
-    agent, settings = read_agent(root), PlatformSettings()
+    agent, settings = read_agent(root), platform_settings(None)
     config = pod_parts(agent, settings).config
     for key, folder in _MOUNTED:
         yield FOLDER / "config" / Path(folder).name / key, f"{config[key]}\n"
@@ -33,7 +33,7 @@ def files(root: Path) -> Iterator[tuple[Path, str]]:
 
 def template(root: Path) -> Mapping[str, Any]:
     """The Pod template of the sample agent."""
-    return pod_template(read_agent(root), PlatformSettings())
+    return pod_template(read_agent(root), platform_settings(None))
 
 
 def read_agent(root: Path) -> AgentType:
