@@ -3,7 +3,7 @@
 RUN := .tools/bin/uv run --no-sync
 LOCKED := uv.lock pyproject.toml hack/bootstrap $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
 
-.PHONY: help demo setup check lint types imports generate test clean
+.PHONY: help demo setup check lint types imports generate images test clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ check: setup lint types imports ## lint, types, import rules, lock
 
 generate: setup ## write the generated files anew: CRD, schemas, spec page, golden files
 	@$(RUN) python hack/generate/all.py
+
+images: setup ## the four images, each with an archive and an SBOM; BASE=IMAGE for another base
+	@hack/images/build $(if $(BASE),--base $(BASE))
 
 test: ## all tests
 	@./run-tests.sh

@@ -13,6 +13,7 @@ Parts (default: all of them, in this order)
   contract     every service as a process, over HTTP
   integration  a real API server
   e2e          real Pods
+  compose      the images, docker-compose.yml with them, and the workflows
   step1..step4 integration and e2e tests of one step of the plan
 
 Examples
@@ -58,6 +59,11 @@ e2e() {
     cluster node
     run e2e tests/e2e "$@"
 }
+compose() {
+    hack/bootstrap docker
+    hack/testcluster/bootstrap
+    run compose tests/compose "$@"
+}
 step() { # STEP PYTEST-ARGUMENTS...
     local step=$1
     shift
@@ -76,7 +82,7 @@ cluster() { # control-plane|node: what the tests start it from, unless KUBECONFI
 
 case "$part" in
 -h | --help) usage; exit 0 ;;
-all | check | unit | contract | integration | e2e | step[1-4]) ;;
+all | check | unit | contract | integration | e2e | compose | step[1-4]) ;;
 *)
     echo "error: there is no part \"$part\"" >&2
     usage >&2
@@ -92,6 +98,7 @@ all)
     contract "$@"
     integration "$@"
     e2e "$@"
+    compose "$@"
     ;;
 step[1-4]) step "$part" "$@" ;;
 *) "$part" "$@" ;;

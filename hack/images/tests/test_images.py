@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from agentimages.archives import archive_path, export
 from agentimages.bases import BASES, RECIPE_LABEL, BaseBuilder
-from agentimages.cli import find_dockerfile
+from agentimages.cli import Built, find_dockerfile, table
 from agentimages.context import copy_context, revision
 from agentimages.engine import Engine, Recipe, host_mounts, parse_size, stream
 from agentimages.errors import BuildFailedError, UnknownImageError
+from agentimages.sbom import sbom_path
 
 
 class MemoryEngine(Engine):
@@ -27,7 +28,7 @@ class MemoryEngine(Engine):
 
     def identity(self, tag: str) -> str:
         built = [recipe for recipe in self.built if recipe.tag == tag]
-        return f"{len(built):064x}"
+        return f"{len(built):016x}".ljust(64, "0")
 
     def size_bytes(self, tag: str) -> int:
         return len(tag)
@@ -137,7 +138,7 @@ def test_every_base_has_a_recipe() -> None:
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UnknownImageError, match="there are debian, python, nodejs, nginx"):
+    with pytest.raises(UnknownImageError, match="there are debian, python, nodejs, nginx, redis"):
         make_builder(MemoryEngine(), tmp_path).ensure("perl")
     with pytest.raises(UnknownImageError, match=r"no services/perl/Dockerfile"):
         find_dockerfile("perl")
@@ -171,3 +172,25 @@ def test_the_shared_options_carry_arguments_and_labels(tmp_path: Path) -> None:
         labels={"k": "v"},
     )
     assert {"--tag=localhost/x:1", "--build-arg=BASE=localhost/b:1", "--label=k=v"} <= set(recipe.options())
+
+
+def test_a_replaced_archive_takes_its_document_along(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    recipe = Recipe(tag="localhost/x:1", dockerfile=tmp_path, context=tmp_path)
+    engine.build(recipe)
+    first = sbom_path(export(engine, recipe.tag, tmp_path))
+    first.write_text("{}")
+    engine.build(recipe)
+    export(engine, recipe.tag, tmp_path)
+    assert not first.exists()
+
+
+def test_sizes_are_one_below_the_other(tmp_path: Path) -> None:
+    said = table(
+        [Built("localhost/a:1", 1_234_567_890, 1.25, tmp_path), Built("localhost/bb:1", 9_000_000, 60, tmp_path)]
+    )
+    assert said.splitlines() == [
+        "image                size   built in",
+        "localhost/a:1    1,235 MB      1.2 s",
+        "localhost/bb:1       9 MB     60.0 s",
+    ]

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from .engine import Engine
+from .sbom import sbom_path
 
 
 def archive_path(folder: Path, tag: str, identity: str) -> Path:
@@ -23,6 +24,7 @@ def export(engine: Engine, tag: str, folder: Path) -> Path:
     for former in folder.glob(replaced_pattern(tag)):
         if former != target:
             former.unlink()
+            sbom_path(former).unlink(missing_ok=True)
     return target
 
 

@@ -1,11 +1,12 @@
-"""The two commands: `build` for the project's images, `base` for the images they may start from."""
+"""The commands: `build` for the project's images, `base` for those they may start from, `sbom` for what is in them."""
 
 import argparse
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from testcluster.cache import cache_dir
@@ -16,20 +17,38 @@ from .bases import BASES, BaseBuilder
 from .context import ROOT, copy_context, revision
 from .engine import Engine, Recipe, find_engine
 from .errors import ImageError, UnknownImageError
+from .sbom import sbom_path, sbom_text, write_sbom
 
 REVISION_LABEL = "org.opencontainers.image.revision"
+_EXAMPLES = """examples:
+  hack/images/build                                                       all four, from the official base
+  hack/images/build --base localhost/agentberth-base-python:3.13 initenv  from a base of hack/images/base
+"""
+
+
+@dataclass(frozen=True)
+class Built:
+    """One image as the table at the end tells it."""
+
+    image: str
+    size_bytes: int
+    elapsed_s: float
+    archive: Path
 
 
 def build(arguments: Sequence[str]) -> int:
     """`hack/images/build`: returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="build", description="Build services/NAME/Dockerfile as localhost/agent-NAME and export an archive."
+        prog="build",
+        description="Build services/NAME/Dockerfile as localhost/agent-NAME, with an archive and its SBOM.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="+", metavar="NAME", help="initenv, operator ...")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(services())}; default: all")
     parser.add_argument("--base", metavar="IMAGE", help="the build argument BASE of the Dockerfiles")
     parser.add_argument("--tag", help="instead of dev-REVISION")
     options = parser.parse_args(arguments)
-    return _report(lambda: _build_services(options.names, base=options.base, tag=options.tag))
+    return _report(lambda: _build_services(options.names or services(), base=options.base, tag=options.tag))
 
 
 def base(arguments: Sequence[str]) -> int:
@@ -42,6 +61,15 @@ def base(arguments: Sequence[str]) -> int:
     return _report(lambda: _build_bases(options.names or list(BASES)))
 
 
+def sbom(arguments: Sequence[str]) -> int:
+    """`hack/images/sbom`: returns the exit code."""
+    parser = argparse.ArgumentParser(prog="sbom", description="Print the CycloneDX SBOM of a service's image.")
+    parser.add_argument("service", help=f"of {', '.join(services())}")
+    parser.add_argument("image", help="what the document is about, such as agent-operator:0.1.0")
+    options = parser.parse_args(arguments)
+    return _report(lambda: print(sbom_text(options.service, options.image), end=""))
+
+
 def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) -> None:
     dockerfiles = {name: find_dockerfile(name) for name in names}
     engine = find_engine(os.environ)
@@ -50,6 +78,7 @@ def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) 
     with tempfile.TemporaryDirectory(prefix="agentberth-context-") as scratch:
         context = Path(scratch)
         copy_context(context)
+        done = []
         for name, dockerfile in dockerfiles.items():
             image = f"localhost/agent-{name}:{version}"
             started = time.monotonic()
@@ -57,15 +86,22 @@ def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) 
             # As a label, not a build argument: an argument of each commit would make every layer anew.
             labels = {REVISION_LABEL: commit}
             engine.build(Recipe(tag=image, dockerfile=dockerfile, context=context, arguments=arguments, labels=labels))
-            _summarise(engine, image, time.monotonic() - started)
+            built = _export(engine, image, started)
+            write_sbom(name, image, sbom_path(built.archive))
+            done.append(built)
+    print(table(done), flush=True)
+
+
+def services() -> list[str]:
+    """Every service that has a Dockerfile."""
+    return sorted(found.parent.name for found in (ROOT / "services").glob("*/Dockerfile"))
 
 
 def find_dockerfile(name: str) -> Path:
     """The Dockerfile of a service. Raises UnknownImageError that names those there are."""
     path = ROOT / "services" / name / "Dockerfile"
     if not path.is_file():
-        known = sorted(found.parent.name for found in (ROOT / "services").glob("*/Dockerfile"))
-        raise UnknownImageError(f"no services/{name}/Dockerfile; there are {', '.join(known) or 'none'}")
+        raise UnknownImageError(f"no services/{name}/Dockerfile; there are {', '.join(services()) or 'none'}")
     return path
 
 
@@ -75,13 +111,23 @@ def _build_bases(names: Sequence[str]) -> None:
     for name in names:
         started = time.monotonic()
         made = builder.ensure(name)
-        _summarise(engine, made.tag, time.monotonic() - started)
+        _export(engine, made.tag, started)
 
 
-def _summarise(engine: Engine, image: str, elapsed_s: float) -> None:
-    archive = export(engine, image, _archives())
-    size_mb = engine.size_bytes(image) / 1e6
-    print(f"{image}: {size_mb:.0f} MB, {elapsed_s:.1f} s, archive {archive}", flush=True)
+def _export(engine: Engine, image: str, started: float) -> Built:
+    """Exports what was built since `started` and says so in one line, which tests read the archive's path from."""
+    elapsed_s = time.monotonic() - started
+    built = Built(image, engine.size_bytes(image), elapsed_s, export(engine, image, _archives()))
+    print(f"{image}: {built.size_bytes / 1e6:.0f} MB, {elapsed_s:.1f} s, archive {built.archive}", flush=True)
+    return built
+
+
+def table(images: Iterable[Built]) -> str:
+    """The sizes of what was built, below one another."""
+    rows = [(one.image, f"{one.size_bytes / 1e6:,.0f} MB", f"{one.elapsed_s:.1f} s") for one in images]
+    width = max((len(name) for name, _, _ in rows), default=0)
+    lines = [f"{'image':{width}}  {'size':>9}  {'built in':>9}"]
+    return "\n".join([*lines, *(f"{name:{width}}  {size:>9}  {took:>9}" for name, size, took in rows)])
 
 
 def _archives() -> Path:

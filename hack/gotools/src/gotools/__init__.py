@@ -1,0 +1,5 @@
+"""Tools of the tests that come as Go modules and not as packages: docker compose, actionlint.
+
+Each has a module of its own beside this package, because their dependencies disagree. They are built once per
+version into the cache, as the test cluster's programs are.
+"""
