@@ -16,9 +16,13 @@ DEPLOYMENT = "agentberth-operator"
 
 def deploy_operator(site: Site, folder: Path) -> None:
     """`kubectl apply -k`, and waits until the operator of this very overlay is ready."""
-    kustomization = OVERLAY if site.own else write_overlay(site, folder)
     was_there = operator_pods(site)
-    apply_overlay(site, kustomization, restart=bool(was_there))  # its image may have changed under its tag
+    apply_overlay(site, overlay_of(site, folder), restart=bool(was_there))  # its image may have changed under its tag
+
+
+def overlay_of(site: Site, folder: Path) -> Path:
+    """The test overlay with the site's images; on another cluster it is written to `folder`."""
+    return OVERLAY if site.own else write_overlay(site, folder)
 
 
 def apply_overlay(site: Site, kustomization: Path, *, restart: bool = False) -> None:

@@ -79,7 +79,7 @@ def test_a_rotated_secret_is_used_without_a_restart(restricted: Yard, site: Site
         restricted.secret("key", {"key": "sk-former"})
         agent = assisted(restricted, site, provider("strict", url, secret="key"))
         before = lives(agent)
-        with pytest.raises(KubectlError, match="HTTP Error 401"):
+        with pytest.raises(KubectlError, match="HTTP Error 502"):
             ask(agent)
 
         restricted.secret("key", {"key": NEW_KEY})
