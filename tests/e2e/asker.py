@@ -24,9 +24,15 @@ def ask(text: str) -> tuple[str, str]:
 
 def hunt(key: bytes) -> list[str]:
     """The files that hold `key`, among them the environment and command line of every process in sight."""
-    files = [path for root in ROOTS for path in Path(root).rglob("*")]
+    files = [path for root in {*ROOTS, *mounts()} for path in (Path(root), *Path(root).rglob("*"))]
     files += [path for process in processes() for path in (process / "environ", process / "cmdline")]
     return [str(path) for path in files if holds(path, key)]
+
+
+def mounts() -> list[str]:
+    """Where something is mounted in sight, but for the image itself and the kernel's own file systems."""
+    places = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    return [place for place in places if place != "/" and not place.startswith(("/proc", "/sys", "/dev"))]
 
 
 def holds(path: Path, key: bytes) -> bool:
@@ -46,7 +52,13 @@ def main() -> None:
     """Says what it found in one line, and waits."""
     text, by = ask("ahoy")
     key = os.environ["HUNTED"][::-1].encode()  # told backwards, so that it does not find itself
-    seen = {"text": text, "by": by, "found": hunt(key), "pids": [process.name for process in processes()]}
+    seen = {
+        "text": text,
+        "by": by,
+        "found": hunt(key),
+        "mounts": mounts(),
+        "pids": [process.name for process in processes()],
+    }
     sys.stdout.write(json.dumps(seen) + "\n")
     sys.stdout.flush()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -16,10 +16,19 @@ DEPLOYMENT = "agentberth-operator"
 
 def deploy_operator(site: Site, folder: Path) -> None:
     """`kubectl apply -k`, and waits until the operator of this very overlay is ready."""
-    kustomization = OVERLAY if site.own else write_overlay(site, folder)
     was_there = operator_pods(site)
+    apply_overlay(site, overlay_of(site, folder), restart=bool(was_there))  # its image may have changed under its tag
+
+
+def overlay_of(site: Site, folder: Path) -> Path:
+    """The test overlay with the site's images; on another cluster it is written to `folder`."""
+    return OVERLAY if site.own else write_overlay(site, folder)
+
+
+def apply_overlay(site: Site, kustomization: Path, *, restart: bool = False) -> None:
+    """`kubectl apply -k`; returns when the operator of that overlay is ready and no other is left."""
     site.kubectl.run("apply", "-k", str(kustomization))
-    if was_there:  # its image may have changed under its tag
+    if restart:
         site.kubectl.run("rollout", "restart", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE)
     site.kubectl.run("rollout", "status", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE, "--timeout=80s")
     eventually(lambda: len(operator_pods(site)) == 1, what="the former operator is gone")

@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,23 @@ class Kubectl:
         if done.returncode != 0:
             raise KubectlError(done.stderr.strip())
         return done.stdout
+
+    @contextmanager
+    def follow(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+        """`kubectl ARGUMENTS` with its output in a pipe, for as long as it is wanted."""
+        command = [part for part in self._command if not part.startswith("--request-timeout")]
+        process = subprocess.Popen(
+            [*command, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
 
     def apply(self, *documents: Mapping[str, Any]) -> None:
         """Applies objects that say their own namespace, in that order."""

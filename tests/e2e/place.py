@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from e2e.kubectl import Kubectl
+from e2e.kubectl import Document, Kubectl
 
 ROOT = Path(__file__).parents[2]
 NODE_HOST = "10.89.0.254"
@@ -51,6 +51,18 @@ class Site:
     host: str
     own: bool
     """Whether it is the node of this machine, whose images deploy/overlays/test names."""
+
+    def next_gateway(self, pod: Document) -> str:
+        """Another reference to the gateway's image that `pod` runs: Pods see another image in it.
+
+        On the node it is another tag, elsewhere the digest.
+        """
+        if self.own:
+            target = f"{self.images.llmgateway}-next"
+            _run("testcluster/cluster", "tag", self.images.llmgateway, target)
+            return target
+        statuses = pod["status"]["initContainerStatuses"]
+        return next(str(one["imageID"]) for one in statuses if one["name"] == "llmgateway")
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """The plan's step 4, its model half, with real Pods: failover between providers, and keys out of the agent's reach."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from e2e.agents import PYTHON_VERSION
 from e2e.place import Site
+from e2e.providers import provider, serving
 from e2e.waiting import eventually
 from e2e.yard import Agent, Yard
 
@@ -27,41 +26,18 @@ def cloud(site: Site, tmp_path: Path) -> Iterator[dict[str, str]]:
         "primary": {"replies": [{"status": 529}]},
         "backup": {"keys": [CANARY], "replies": [{"text": "ahoy from the backup"}]},
     }
-    running = [(name, _start(script, site.host, tmp_path / f"{name}.yaml")) for name, script in scripts.items()]
-    try:
-        yield {name: f"http://{site.host}:{_port(process)}/v1" for name, process in running}
-    finally:
-        for _, process in running:
-            process.terminate()
-            process.communicate(timeout=30)
-
-
-def _start(script: dict[str, Any], host: str, file: Path) -> subprocess.Popen[str]:
-    file.write_text(yaml.safe_dump(script))
-    program = Path(sys.executable).parent / "agent-llmgateway"
-    command = [str(program), "mock", "--script", str(file), "--host", host, "--port", "0"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def _port(process: subprocess.Popen[str]) -> int:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    return int(line.strip().removesuffix("/v1").rpartition(":")[2])
+    with ExitStack() as running:
+        yield {
+            name: running.enter_context(serving(script, host=site.host, file=tmp_path / f"{name}.yaml"))
+            for name, script in scripts.items()
+        }
 
 
 def asker(yard: Yard, site: Site, cloud: dict[str, str]) -> Agent:
     """An agent with both providers, the overloaded one first; their keys are in Secrets."""
     yard.secret("primary-key", {"key": f"{CANARY}-primary"})
     yard.secret("backup-key", {"key": CANARY})
-    providers = [
-        {
-            "name": name,
-            "type": "openai-compatible",
-            "credentialsSecret": f"{name}-key",
-            "config": {"baseUrl": url, "model": "mock"},
-        }
-        for name, url in cloud.items()
-    ]
+    providers = [provider(name, url, secret=f"{name}-key") for name, url in cloud.items()]
     image = site.images.python.format(version=PYTHON_VERSION)
     hunted = [{"name": "HUNTED", "value": CANARY[::-1]}]
     agent = {"image": image, "command": ["python", "-c", ASKER], "environment": {"variables": hunted}}
@@ -85,6 +61,7 @@ def test_should_keep_the_keys_out_of_the_agents_reach(restricted: Yard, site: Si
 
     said = agent.said()
     assert said["text"] == "ahoy from the backup"  # the very key that is looked for was used
+    assert {"/workspace", "/tmp"} <= set(said["mounts"])  # they were looked through, and all others
     assert said["found"] == []
     assert said["pids"] == ["1"]  # no other container's processes are in sight
     spec = agent.pod()["spec"]

@@ -6,7 +6,7 @@ import pytest
 from agentimages.archives import archive_path, export
 from agentimages.bases import BASES, RECIPE_LABEL, BaseBuilder
 from agentimages.cli import Built, find_dockerfile, table
-from agentimages.context import copy_context, revision
+from agentimages.context import copy_context, revision, sources_of
 from agentimages.engine import Engine, Recipe, host_mounts, parse_size, stream
 from agentimages.errors import BuildFailedError, UnknownImageError
 from agentimages.sbom import sbom_path
@@ -80,6 +80,25 @@ def test_the_revision_says_when_files_differ_from_it(repository: Path) -> None:
     assert len(clean) == 12
     (repository / "a" / "kept.py").write_text("changed")
     assert revision(repository) == f"{clean}-dirty"
+
+
+def test_the_revision_of_an_image_is_that_of_what_is_copied_into_it(repository: Path) -> None:
+    dockerfile = repository / "Dockerfile"
+    dockerfile.write_text("FROM x AS build\nCOPY a ./a\nFROM x\nCOPY --from=build /opt /opt\n")
+    git(repository, "add", "Dockerfile")
+    git(repository, "commit", "--quiet", "--message=image")
+    sources = sources_of(dockerfile, repository)
+    assert sources == ("Dockerfile", "a")
+    first = revision(repository, sources)
+
+    (repository / "elsewhere.md").write_text("more")
+    assert revision(repository, sources) == first
+    git(repository, "add", "elsewhere.md")
+    git(repository, "commit", "--quiet", "--message=elsewhere")
+    assert revision(repository, sources) == first != revision(repository)
+
+    (repository / "a" / "kept.py").write_text("changed")
+    assert revision(repository, sources) == f"{first}-dirty"
 
 
 def test_outside_a_repository_is_an_error(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from testcluster.errors import ClusterError
 
 from .archives import export
 from .bases import BASES, BaseBuilder
-from .context import ROOT, copy_context, revision
+from .context import ROOT, copy_context, revision, sources_of
 from .engine import Engine, Recipe, find_engine
 from .errors import ImageError, UnknownImageError
 from .sbom import sbom_path, sbom_text, write_sbom
@@ -73,8 +73,7 @@ def sbom(arguments: Sequence[str]) -> int:
 def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) -> None:
     dockerfiles = {name: find_dockerfile(name) for name in names}
     engine = find_engine(os.environ)
-    commit = revision()
-    version = tag or f"dev-{commit}"
+    version = tag or f"dev-{revision()}"
     with tempfile.TemporaryDirectory(prefix="agentberth-context-") as scratch:
         context = Path(scratch)
         copy_context(context)
@@ -83,8 +82,9 @@ def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) 
             image = f"localhost/agent-{name}:{version}"
             started = time.monotonic()
             arguments = {"BASE": base} if base else {}
-            # As a label, not a build argument: an argument of each commit would make every layer anew.
-            labels = {REVISION_LABEL: commit}
+            # As a label, not a build argument: an argument of each commit would make every layer anew. And of the
+            # image's own sources: it is another image, which is exported anew, only when one of them has changed.
+            labels = {REVISION_LABEL: revision(sources=sources_of(dockerfile))}
             engine.build(Recipe(tag=image, dockerfile=dockerfile, context=context, arguments=arguments, labels=labels))
             built = _export(engine, image, started)
             write_sbom(name, image, sbom_path(built.archive))

@@ -5,6 +5,7 @@ carries an environment, a cache or a secret that lies about in the tree.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from .engine import ask
@@ -13,11 +14,27 @@ from .errors import BuildFailedError
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def revision(root: Path = ROOT) -> str:
-    """The commit's short hash; `-dirty` follows when files differ from it."""
-    commit = ask(["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]).strip()
-    changed = ask(["git", "-C", str(root), "status", "--porcelain"]).strip()
-    return f"{commit}-dirty" if changed else commit
+def revision(root: Path = ROOT, sources: Sequence[str] = ()) -> str:
+    """The short hash of the last commit that changed `sources`, by default of the whole tree's last commit.
+
+    `-dirty` follows when files there differ from it. Raises BuildFailedError.
+    """
+    inside = ("git", "-C", str(root))
+    among = ("--", *sources) if sources else ()
+    commit = ask([*inside, "log", "-1", "--format=%H", *among]).strip()[:12] or revision(root)
+    changed = ask([*inside, "status", "--porcelain", *among]).strip()
+    return f"{commit}-dirty" if changed and not commit.endswith("-dirty") else commit
+
+
+def sources_of(dockerfile: Path, root: Path = ROOT) -> tuple[str, ...]:
+    """What a Dockerfile takes from the tree, itself among it: a commit of anything else leaves the image as it is."""
+    copies = (line.split()[1:-1] for line in dockerfile.read_text(encoding="utf-8").splitlines() if is_copy(line))
+    return (str(dockerfile.relative_to(root)), *dict.fromkeys(name for names in copies for name in names))
+
+
+def is_copy(line: str) -> bool:
+    """Whether a line of a Dockerfile copies from the tree, not from another stage."""
+    return line.startswith("COPY ") and not line.startswith("COPY --from")
 
 
 def copy_context(target: Path, root: Path = ROOT) -> None:
