@@ -81,10 +81,12 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[str], *, core: int | None, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process on a core of its own; ended by its id."""
+    """A process on a core of its own; ended by its id. It finds its bytecode, as it does in its image."""
     pinned = ["taskset", "-c", str(core), *command] if core is not None and shutil.which("taskset") else command
     with log.open("wb") as out:
-        process = subprocess.Popen(pinned, stdout=out, stderr=out)  # taskset becomes the program: the id is the same
+        process = subprocess.Popen(
+            pinned, stdout=out, stderr=out, env=with_bytecode(log.parent)
+        )  # taskset becomes the program: the id is the same
         try:
             yield process
         finally:
@@ -94,6 +96,18 @@ def running(command: list[str], *, core: int | None, log: Path) -> Iterator["sub
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def with_bytecode(folder: Path) -> dict[str, str]:
+    """The environment, with bytecode kept below `folder`."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+
+
+def compile_programs(folder: Path) -> None:
+    """What an image has done when it is built."""
+    command = [sys.executable, "-c", "import agent_llmgateway.app, aiohttp.web, uvloop"]
+    subprocess.run(command, check=True, env=with_bytecode(folder))
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]", *, within_s: float = 120) -> float:
@@ -263,6 +277,7 @@ async def main() -> None:
         folder = Path(name)
         traffic = str(folder / "traffic")
         build(traffic)
+        compile_programs(folder)
         upstream_port = free_port()
         command = [traffic, "upstream", "-port", str(upstream_port)]
         wait_for(upstream_port, stack.enter_context(running(command, core=1, log=folder / "upstream.log")))
