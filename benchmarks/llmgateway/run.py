@@ -230,9 +230,11 @@ Measured {date} on {machine}, a machine that did other work meanwhile
 
 What is measured has one core, the upstream and the load generator (both Go) the other; each number is the median of
 {rounds} rounds in which the targets take turns. All start from bytecode, as they do in an image; the CPU time of a
-start depends less on the machine's other work than the time it took. "direct" is the load generator on the upstream with nothing in between;
-"bare aiohttp" forwards and knows nothing (`passthrough.py`), neither whether an answer was whole nor who gave it. The
-last column is ours to the bare one's: speed over speed, time over time, and for CPU the bare one's over ours.
+start depends less on the machine's other work than the time it took.
+
+"direct" is the load generator on the upstream with nothing in between; "bare aiohttp" forwards and knows nothing
+(`passthrough.py`), neither whether an answer was whole nor who gave it. The last column is ours to the bare one's:
+speed over speed, time over time, and for CPU the bare one's over ours.
 
 {result}
 
