@@ -131,3 +131,66 @@ def test_comments_and_pings_are_passed_on_and_are_no_output() -> None:
     assert asyncio.run(stream.next(1.0)) == b": ping\n\n"
     assert asyncio.run(stream.next(1.0)).startswith(b"event: ping")
     assert stream.outputs == 0
+
+
+LONG_REPLY = Reply(text="word " * 300, chunks=300)
+LONG_FRAMES = {
+    "chat": answers.chat_frames(LONG_REPLY, LONG_REPLY.text, "m", with_usage=True),
+    "messages": answers.message_frames(LONG_REPLY, LONG_REPLY.text, "m"),
+    "responses": responses.response_frames(LONG_REPLY, LONG_REPLY.text, "m"),
+}
+LONG = {dialect: [frame.data for frame in frames] for dialect, frames in LONG_FRAMES.items()}
+
+
+def in_chunks(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+@pytest.mark.parametrize("dialect", ALL)
+@pytest.mark.parametrize("size", [3000, 10_000, 1 << 20])
+def test_a_long_stream_in_large_chunks_goes_through_byte_by_byte(dialect: str, size: int) -> None:
+    whole = b"".join(LONG[dialect])
+    seen, stream = read(dialect, in_chunks(whole, size))
+    assert seen == whole
+    assert stream.usage is not None
+    assert stream.outputs >= 300
+    assert not stream.malformed
+
+
+@pytest.mark.parametrize("dialect", ALL)
+@pytest.mark.parametrize("size", [3000, 1 << 20])
+def test_a_malformed_event_in_the_middle_of_a_large_chunk_is_the_only_one_left_out(dialect: str, size: int) -> None:
+    frames = list(LONG[dialect])
+    spoilt = [*frames[:150], frames[150][: len(frames[150]) // 2] + b"\n\n", *frames[151:]]
+    seen, stream = read(dialect, in_chunks(b"".join(spoilt), size))
+    assert seen == b"".join([*frames[:150], *frames[151:]])
+    assert stream.malformed == 1
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_nothing_behind_an_error_in_a_large_chunk_is_given_on(dialect: str) -> None:
+    frames = LONG[dialect]
+    event = b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"gone"}}\n\n'
+    stream = AnswerStream(Source([b"".join([*frames[:150], event, *frames[150:]])]), DIALECTS[dialect])  # type: ignore[index]
+    assert asyncio.run(stream.next(1.0)) == b"".join(frames[:150])
+    assert stream.failure is not None
+    assert not stream.ended
+
+
+@pytest.mark.parametrize(
+    "events",
+    [b'data: {"choices":[{}]}\n\ndata: {"choices":[{}]}',  # the last one is not whole
+     b'data: {"choices":[{}]} {"choices":[{}]}\n\n',  # two documents in one event
+     b'data: {"choices":\n[{}]}\n\n',  # one document on two lines, of which the second is no data
+     b'data: {"choices":[{}]}\n\n: a comment\n\n',
+     b'data: {"choices":[{"finish_reason":"stop"}]}\n\n',
+     b'data: {"choices":[{}],"usage":{"prompt_tokens":1}}\n\n',
+     b'data: {"choices":[{}],"error":{}}\n\n',
+     b'data: {"choices":[]}\n\n', b"data: [DONE]\n\n", b""],
+)  # fmt: skip
+def test_what_is_more_or_less_than_output_is_not_plain(events: bytes) -> None:
+    plain = b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":null}],"usage":null}\n\n'
+    chat = DIALECTS["chat"]
+    assert chat.count_plain(plain * 3) == 3
+    assert chat.count_plain(events) == 0
+    assert chat.count_plain(plain + events) == (1 if not events else 0)

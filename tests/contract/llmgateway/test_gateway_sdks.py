@@ -428,3 +428,68 @@ async def test_anthropic_async(gateway: Gateway, provider: str) -> None:
             *(client.messages.create(model=f"{provider}/chat", max_tokens=9, messages=said(str(i))) for i in range(20))
         )
     assert [answer.content[0].text for answer in answers] == [f"You said: {i}" for i in range(20)]  # type: ignore[union-attr]
+
+
+@BOTH
+async def test_openai_async_does_what_the_other_does(gateway: Gateway, provider: str) -> None:
+    tools: Any = [{"type": "function", "function": {"name": call["name"], "parameters": TOOL}} for call in CALLS]
+    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="x", max_retries=0) as client:
+        chat = await client.chat.completions.create(model=f"{provider}/chat", messages=said("grüezi"))
+        assert chat.choices[0].message.content == "You said: grüezi"
+        whole: Any = await client.chat.completions.create(model=f"{provider}/tools", messages=said("x"), tools=tools)
+        events = client.chat.completions.stream(model=f"{provider}/tools", messages=said("x"), tools=tools)
+        async with events as stream:
+            streamed: Any = await stream.get_final_completion()
+        for answer in (whole, streamed):
+            calls = answer.choices[0].message.tool_calls
+            check_openai_calls([(c.id, c.function.name, c.function.arguments) for c in calls])
+        parsed = await client.chat.completions.parse(
+            model=f"{provider}/structured", messages=said("weather"), response_format=Weather
+        )
+        assert parsed.choices[0].message.parsed == Weather(city="Bern", degrees=21)
+        response = await client.responses.create(model=f"{provider}/chat", input="hello")
+        assert response.output_text == "You said: hello"
+        vectors = await client.embeddings.create(model="openai/vectors", input=["one", "two"])
+        assert [len(each.embedding) for each in vectors.data] == [16, 16]
+
+
+@BOTH
+async def test_openai_async_errors_and_timeouts(gateway: Gateway, mock: Mock, provider: str) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="x", max_retries=0) as client:
+        with pytest.raises(openai.RateLimitError):
+            await client.chat.completions.create(model=f"{provider}/status-429", messages=said("x"))
+        with pytest.raises(openai.NotFoundError):
+            await client.chat.completions.create(model="no-such-model", messages=said("x"))
+        with pytest.raises(openai.APITimeoutError):
+            await client.chat.completions.create(model=f"{provider}/slow", messages=said("x"), timeout=0.5)
+    await asyncio.to_thread(wait_until, lambda: mock.journal("slow")[-1]["outcome"] == "client-gone", within_s=5)
+
+
+@BOTH
+async def test_anthropic_async_tools_errors_timeouts_and_cancellation(
+    gateway: Gateway, mock: Mock, provider: str
+) -> None:
+    async with anthropic.AsyncAnthropic(base_url=gateway.url, api_key="x", max_retries=0) as client:
+        tools: Any = [{"name": call["name"], "input_schema": TOOL} for call in CALLS]
+        events = client.messages.stream(model=f"{provider}/tools", max_tokens=9, messages=said("x"), tools=tools)
+        async with events as stream:
+            final = await stream.get_final_message()
+        uses = [block for block in final.content if block.type == "tool_use"]
+        assert [(use.id, use.input) for use in uses] == [(call["id"], call["arguments"]) for call in CALLS]
+        with pytest.raises(anthropic.RateLimitError):
+            await client.messages.create(model=f"{provider}/status-429", max_tokens=9, messages=said("x"))
+        with pytest.raises(anthropic.APITimeoutError):
+            await client.messages.create(model=f"{provider}/slow", max_tokens=9, messages=said("x"), timeout=0.5)
+        await asyncio.to_thread(wait_until, lambda: mock.journal("slow")[-1]["outcome"] == "client-gone", within_s=5)
+        async with client.messages.stream(model=f"{provider}/long", max_tokens=9, messages=said("x")) as stream:
+            async for _ in stream.text_stream:
+                break
+        await asyncio.to_thread(wait_until, lambda: mock.journal("long")[-1]["outcome"] == "client-gone", within_s=5)
+
+
+@BOTH
+def test_anthropic_structured_output(anthropic_client: anthropic.Anthropic, provider: str) -> None:
+    answer = anthropic_client.messages.parse(
+        model=f"{provider}/structured", max_tokens=99, messages=said("weather"), output_format=Weather
+    )
+    assert answer.parsed_output == Weather(city="Bern", degrees=21)

@@ -19,6 +19,12 @@ SETTLE_S: Final = 0.05
 """How long the end of the body may take behind the end of the stream."""
 
 
+MANY_BYTES: Final = 2048
+"""A chunk from which on it pays to look at its middle in one go."""
+LAST_EVENTS: Final = 4
+"""Events at the end of a stream that are no output: finish, usage, sentinel."""
+
+
 class ChunkSource(Protocol):
     """Where the bytes come from."""
 
@@ -75,14 +81,10 @@ class AnswerStream:
             if not self.finished:
                 raise
             return self._end(b"")
-        if self.outputs and self._is_plain(chunk):
-            return chunk
-        try:
-            batch = self._scanner.feed(chunk) if chunk else self._scanner.finish()
-        except MalformedEventError as error:
-            raise AttemptError(broken_failure(str(error))) from error
-        piece = self._read(batch)
-        return piece if chunk or self.ended or self.failure is not None else self._close(piece)
+        if chunk:
+            return self._take(chunk)
+        piece = self._read(self._scanner.finish())
+        return piece if self.ended or self.failure is not None else self._close(piece)
 
     async def settle(self) -> None:
         """Read the end of the body behind the end of the stream, so that the connection can be used again."""
@@ -93,17 +95,32 @@ class AnswerStream:
         """Stop reading; the provider is told by the end of the connection, unless the body had ended."""
         self._source.close()
 
-    def _is_plain(self, chunk: bytes) -> bool:
-        """Whether a chunk is whole events of output: nearly every chunk is, and goes through as it came."""
-        if self._translator is not None or not self._scanner.is_aligned or chunk[-2:] != b"\n\n" or b"\r" in chunk:
+    def _take(self, chunk: bytes) -> bytes:
+        """What of a chunk goes on: as it came where it is nothing but output, as nearly all of a stream is."""
+        if self._is_plain(chunk):
+            return chunk
+        if len(chunk) < MANY_BYTES or self._translator is not None:
+            return self._read(self._feed(chunk))
+        out: list[bytes] = []
+        for part in _cut_ends(chunk):
+            if self.ended or self.failure is not None:
+                break
+            out.append(part if self._is_plain(part) else self._read(self._feed(part)))
+        return b"".join(out)
+
+    def _is_plain(self, part: bytes) -> bool:
+        """Whether `part` is whole events of output, behind the first one."""
+        if not self.outputs or self._translator is not None or not self._scanner.is_aligned or b"\r" in part:
             return False
-        blocks = chunk[:-2].split(b"\n\n")
-        is_plain = self._dialect.is_plain
-        for block in blocks:
-            if not is_plain(block):
-                return False
-        self.outputs += len(blocks)
-        return True
+        count = self._dialect.count_plain(part)
+        self.outputs += count
+        return count > 0
+
+    def _feed(self, part: bytes) -> Batch:
+        try:
+            return self._scanner.feed(part)
+        except MalformedEventError as error:
+            raise AttemptError(broken_failure(str(error))) from error
 
     def _close(self, piece: bytes) -> bytes:
         """The source has ended."""
@@ -119,13 +136,8 @@ class AnswerStream:
 
     def _read(self, batch: Batch) -> bytes:
         out: list[bytes] = []
-        whole = same = self._translator is None
-        is_plain = self._dialect.is_plain
+        whole = self._translator is None
         for block in batch.blocks:
-            if self.outputs and same and is_plain(block):
-                self.outputs += 1
-                out.append(block)
-                continue
             data = read_data(block)
             if data is None:
                 out.append(block)
@@ -161,3 +173,12 @@ class AnswerStream:
             self.finished = True
         if sign.usage is not None:
             self.usage = merge_usage(self.usage, sign.usage)
+
+
+def _cut_ends(chunk: bytes) -> tuple[bytes, ...]:
+    """The first two events, with which a stream may begin; those in between; the last, with which it may end."""
+    begins = chunk.find(b"\n\n", chunk.find(b"\n\n") + 2) + 2
+    ends = len(chunk)
+    for _ in range(LAST_EVENTS):
+        ends = chunk.rfind(b"\n\n", begins, ends)
+    return (chunk[:begins], chunk[begins : ends + 2], chunk[ends + 2 :]) if ends > begins > 2 else (chunk,)

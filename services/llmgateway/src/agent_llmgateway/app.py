@@ -96,6 +96,7 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 async def serve_agents(core: Core, settings: GatewaySettings, stop: Stop, reloader: Reloader) -> None:

@@ -1,5 +1,6 @@
 """The program: which of its commands is meant. The commands are imported when they are, and not before."""
 
+import gc
 import sys
 from collections.abc import Callable
 
@@ -20,6 +21,7 @@ def _find_command(word: str) -> Callable[[list[str]], int]:
         from agent_llmgateway.reference import print_openapi, print_settings  # noqa: PLC0415 - likewise
 
         return print_openapi if word == "openapi" else print_settings
+    gc.disable()  # nothing is garbage yet, and to look for it costs an eighth of the start; `app` switches it on
     from agent_llmgateway.app import serve_gateway  # noqa: PLC0415 - nor these for the gateway
 
     return serve_gateway

@@ -212,6 +212,9 @@ async def _read_body(request: web.BaseRequest, limit_bytes: int) -> bytes:
     if request.headers.get("expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
+    content = request.content
+    if content.is_eof() and content.exception() is None and content.total_bytes <= limit_bytes:
+        return content.read_nowait()  # all of it came with the headers, as it does for most
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:

@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any, Final, NoReturn
 
 import aiohttp
+from aiohttp.http import StreamWriter
 from aiohttp.http_parser import HttpResponseParser, HttpResponseParserPy
 from multidict import CIMultiDictProxy
 from yarl import URL
@@ -26,7 +27,46 @@ _reused: ContextVar[bool] = ContextVar("agent_llmgateway_reused", default=False)
 KEEP_ALIVE_S: Final = 60.0
 PLAIN_BYTES: Final = 1 << 20
 """Larger bodies are given to aiohttp as a file: it writes those piece by piece and lets others run in between."""
-_FIRST_BYTES_LOST: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+SMALL_BYTES: Final = 1 << 14
+"""A body up to this goes out with its headers in one write."""
+_FIRST_BYTES_LOST: Final = (
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientOSError,
+    aiohttp.ClientConnectionResetError,
+)
+
+
+class _Request(aiohttp.ClientRequest):
+    """Writes a small body at once; the library's own starts a task for each, to read the answer meanwhile."""
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        """See `aiohttp.ClientRequest`."""
+        body, protocol = self.body, conn.protocol
+        if (
+            not isinstance(body, aiohttp.BytesPayload)
+            or (body.size or 0) > SMALL_BYTES
+            or protocol is None
+            or protocol.writing_paused
+        ):
+            return await super().send(conn)
+        writer = StreamWriter(protocol, self.loop)
+        await writer.write_headers(f"{self.method} {self.url.raw_path_qs} HTTP/1.1", self.headers)
+        await writer.write_eof(await body.as_bytes())
+        protocol.start_timeout()
+        response = self.response_class(
+            self.method,
+            self.original_url,
+            writer=None,
+            continue100=None,
+            timer=self._timer,
+            request_info=self.request_info,
+            traces=[],
+            loop=self.loop,
+            session=self._session,
+            stream_writer=writer,
+        )
+        self.response = response  # type: ignore[assignment]  # aiohttp declares None
+        return response
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -123,6 +163,7 @@ class Upstream:
         self._session = aiohttp.ClientSession(
             connector=_Connector(limit=0, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=30),
             cookie_jar=_NoCookies(),
+            request_class=_Request,
             auto_decompress=False,
             read_bufsize=1 << 18,
         )

@@ -1,6 +1,6 @@
 """OpenAI chat completions. A stream is complete with a `finish_reason`; `[DONE]` is only its last line."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -11,6 +11,7 @@ from agent_llmgateway.dialects.base import (
     DialectName,
     Problem,
     Sign,
+    count_alike,
     decode,
     has_content,
     openai_error,
@@ -89,16 +90,16 @@ class _Answer(msgspec.Struct):
 
 
 class _PlainChoice(msgspec.Struct):
-    finish_reason: str | None = None
+    finish_reason: None = None
 
 
 class _PlainChunk(msgspec.Struct):
-    choices: list[_PlainChoice]
+    choices: Annotated[list[_PlainChoice], msgspec.Meta(min_length=1, max_length=1)]
     usage: None = None
     error: None = None
 
 
-_decode_plain: Final = msgspec.json.Decoder(_PlainChunk).decode
+_PLAIN: Final = msgspec.json.Decoder(_PlainChunk)
 _CHUNKS: Final = msgspec.json.Decoder(_Chunk)
 _ANSWERS: Final = msgspec.json.Decoder(_Answer)
 _DONE: Final = Sign(done=True)
@@ -132,15 +133,9 @@ class Chat:
             return Sign(output=True, finish=True) if output else _FINISH
         return OUTPUT if output else QUIET
 
-    def is_plain(self, block: bytes) -> bool:
-        """See `Dialect`. A chunk with usage or an error is not one that can be decoded here."""
-        if block[:6] != b"data: ":
-            return False
-        try:
-            choices = _decode_plain(block[6:]).choices
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False
-        return len(choices) == 1 and choices[0].finish_reason is None
+    def count_plain(self, events: bytes) -> int:
+        """See `Dialect`. A chunk with a finish, usage or an error is not one that can be decoded here."""
+        return count_alike(_PLAIN, b"data: ", events)
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""

@@ -32,9 +32,9 @@ class Embeddings:
         """See `Dialect`."""
         return QUIET
 
-    def is_plain(self, block: bytes) -> bool:  # noqa: ARG002 - the protocol's
+    def count_plain(self, events: bytes) -> int:  # noqa: ARG002 - the protocol's
         """See `Dialect`."""
-        return False
+        return 0
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""

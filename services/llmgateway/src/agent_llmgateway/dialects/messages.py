@@ -1,10 +1,10 @@
 """Anthropic messages. A stream is complete with `message_stop`; errors are events of their own."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
-from agent_llmgateway.dialects.base import OUTPUT, QUIET, AnswerFacts, DialectName, Problem, Sign, decode
+from agent_llmgateway.dialects.base import OUTPUT, QUIET, AnswerFacts, DialectName, Problem, Sign, count_alike, decode
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failure import read_event_failure
 from agent_llmgateway.usage import Usage
@@ -61,11 +61,11 @@ class _Event(msgspec.Struct):
 
 
 class _Plain(msgspec.Struct):
-    type: str
+    type: Literal["content_block_delta"]
 
 
 _DELTA: Final = b"event: content_block_delta\ndata: "
-_decode_plain: Final = msgspec.json.Decoder(_Plain).decode
+_PLAIN: Final = msgspec.json.Decoder(_Plain)
 _EVENTS: Final = msgspec.json.Decoder(_Event)
 _ANSWERS: Final = msgspec.json.Decoder(_Message)
 _STOP: Final = Sign(finish=True, done=True)
@@ -95,14 +95,9 @@ class Messages:
             return OUTPUT
         return QUIET
 
-    def is_plain(self, block: bytes) -> bool:
+    def count_plain(self, events: bytes) -> int:
         """See `Dialect`."""
-        if not block.startswith(_DELTA):
-            return False
-        try:
-            return _decode_plain(block[len(_DELTA) :]).type == "content_block_delta"
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False
+        return count_alike(_PLAIN, _DELTA, events)
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""

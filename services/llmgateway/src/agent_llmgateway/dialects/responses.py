@@ -77,15 +77,10 @@ class Responses:
             return Sign(failure=read_event_failure(_error_of(event), dialect=self.name))
         return QUIET
 
-    def is_plain(self, block: bytes) -> bool:
+    def count_plain(self, events: bytes) -> int:
         """See `Dialect`."""
-        if not block.startswith(b"event: response."):
-            return False
-        name, _, data = block[7:].partition(b"\ndata: ")
-        try:
-            return name.endswith(b".delta") and _decode_plain(data).type.endswith(".delta")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False
+        blocks = events.removesuffix(b"\n\n").split(b"\n\n")
+        return len(blocks) if all(map(_is_plain, blocks)) else 0
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
@@ -120,3 +115,13 @@ def _error_of(event: _Event) -> object:
     if event.response is not None and event.response.error is not None:
         return event.response.error
     return {"message": event.message or "the response failed", "code": event.code}
+
+
+def _is_plain(block: bytes) -> bool:
+    if not block.startswith(b"event: response."):
+        return False
+    name, _, data = block[7:].partition(b"\ndata: ")
+    try:
+        return name.endswith(b".delta") and _decode_plain(data).type.endswith(".delta")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
