@@ -37,6 +37,7 @@ BASES = {
         Base("python", "localhost/agentberth-base-python:3.13"),
         Base("nodejs", "localhost/agentberth-base-nodejs:20"),
         Base("nginx", "localhost/nginx:1.26"),
+        Base("redis", "localhost/agentberth-base-redis:8"),
     )
 }
 """The tags carry the versions that this Debian has."""
