@@ -66,7 +66,7 @@ def processes_of(container: str) -> list[int]:
 def write_overlay(site: Site, folder: Path) -> Path:
     """An overlay over the test overlay, with the images of another cluster."""
     platform = yaml.safe_load((OVERLAY / "platform.yaml").read_text())
-    for part in ("initenv", "toolproxy", "llmgateway"):
+    for part in ("initenv", "toolproxy", "llmgateway", "memory"):
         platform["images"][part] = getattr(site.images, part)
     for runtime in ("python", "nodejs"):
         platform["runtimes"][runtime]["image"] = getattr(site.images, runtime)

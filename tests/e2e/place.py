@@ -6,7 +6,7 @@
 | `AGENTBERTH_E2E_HOST` | an address of this machine that Pods reach, for the tests' own servers | the node's |
 | `AGENTBERTH_E2E_OPERATOR`, `_INITENV`, `_TOOLPROXY`, `_LLMGATEWAY` | the platform's images, to pull | built here |
 | `AGENTBERTH_E2E_PYTHON`, `AGENTBERTH_E2E_NODEJS` | images of the runtimes, `{version}` in them | built here |
-| `AGENTBERTH_E2E_NGINX` | an nginx image | built here |
+| `AGENTBERTH_E2E_NGINX`, `AGENTBERTH_E2E_MEMORY` | an nginx and a redis image | built here |
 """
 
 import fcntl
@@ -40,6 +40,7 @@ class Images:
     python: str = "localhost/agentberth-base-python:{version}"
     nodejs: str = "localhost/agentberth-base-nodejs:{version}"
     nginx: str = "localhost/nginx:1.26"
+    memory: str = "localhost/agentberth-base-redis:8"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _open_node() -> Iterator[Path]:
 
 
 def _build_images() -> list[str]:
-    said = _run("images/base", "python", "nodejs", "nginx")
+    said = _run("images/base", "python", "nodejs", "nginx", "redis")
     services = sorted(file.parent.name for file in (ROOT / "services").glob("*/Dockerfile"))
     said += _run("images/build", "--tag", "dev", "--base", PYTHON_BASE, *services)
     return _ARCHIVE.findall(said)

@@ -11,7 +11,7 @@ from e2e.waiting import eventually
 
 AGENT_LABEL = "agents.example.com/agent"
 KINDS = (
-    "agenttypes,deployments,replicasets,jobs,cronjobs,pods,services,endpointslices,"
+    "agenttypes,deployments,statefulsets,replicasets,jobs,cronjobs,pods,services,endpointslices,"
     "configmaps,serviceaccounts,secrets,poddisruptionbudgets,leases"
 )
 """Everything that an agent, or what it makes, could leave behind."""

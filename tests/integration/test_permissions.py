@@ -64,6 +64,8 @@ async def exercise(team: Team, proxy: Proxy) -> None:
     await team.create("job", workload={"kind": "Job"})
     await team.create("cron", workload={"kind": "CronJob", "schedule": "0 3 * * *"})
     await team.create("stuck", resources=ON_HAND)
+    await team.create("minded", memory={"size": "16Mi"})
+    await team.reaches("minded", "Running", ready="True")
     await team.reaches("all", "Running")
     await team.reaches("job", "Succeeded")
     await team.says("cron", "Scheduled")
@@ -81,7 +83,13 @@ async def exercise(team: Team, proxy: Proxy) -> None:
     assert [
         each for each in proxy.exchanges if each.status == 403 and (here in each.path or each.method == "GET")
     ] == []
-    assert not any("/secrets" in each.path for each in proxy.exchanges)
+    await team.edit("minded", memory=None)
+
+    async def forgotten() -> bool:
+        return "statefulsets" not in await team.children("minded")
+
+    await eventually(forgotten)
+    assert {each.method for each in proxy.exchanges if "/secrets" in each.path} == {"POST"}
 
 
 async def start(team: Team, hire: Hire, proxy: Proxy, folder: Path, *, everywhere: bool) -> Any:

@@ -13,7 +13,7 @@ from integration.waiting import eventually
 pytestmark = pytest.mark.step1
 
 RESYNCS = 50
-AGENTS = 4
+AGENTS = 5
 
 
 async def test_nothing_is_written_over_fifty_resyncs(own_team: Team, hire: Hire, proxy: Proxy) -> None:
@@ -23,10 +23,11 @@ async def test_nothing_is_written_over_fifty_resyncs(own_team: Team, hire: Hire,
         {"agent": {**NGINX, "environment": {"files": [{"path": "a", "content": "b"}]}}, "replicas": 2},
         {"workload": {"kind": "Job"}},
         {"workload": {"kind": "CronJob", "schedule": "0 3 1 1 *"}},
+        {"memory": {"size": "16Mi"}},
     ]
     for number, spec in enumerate(kinds):
         await own_team.create(f"quiet-{number}", **spec)
-    for number, phase in enumerate(("Running", "Running", "Succeeded", "Pending")):
+    for number, phase in enumerate(("Running", "Running", "Succeeded", "Pending", "Running")):
         await own_team.reaches(f"quiet-{number}", phase, ready="True")
 
     async def passes() -> float:

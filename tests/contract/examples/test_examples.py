@@ -23,6 +23,7 @@ SAID = {
     "quickstart": ("Sealed by git, over MCP: 8d671f2a5785", "(says the model of standby)"),
     "tools": ("note.txt is sealed as 789fbeb3603ced2b7008d986753d572a8c43c3d1",),
     "anthropic": ("navigator says: The tide turns at six: cast off at half past five.",),
+    "memory": ("the last light seen was",),
     "nodejs": ("The next 6 watches:",),
     "data-science": ("best day: Friday, 1330 kg", "report: Herring is what the harbour lives on"),
     "batch-processor": ("letters sorted", "had been: harbour master, office, pinboard"),
@@ -159,3 +160,14 @@ def test_the_template_runs_without_its_image(copy: Callable[[str], Path]) -> Non
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Ahoy from my-agent; my files go to ")
+
+
+def test_the_memory_example_remembers_the_run_before(copy: Callable[[str], Path]) -> None:
+    example = copy("memory")
+
+    said = [run(example).stdout.strip() for _ in range(2)]
+
+    assert said == [
+        "watch 1: the last light seen was none yet",
+        "watch 2: the last light seen was the ferry's, on watch 1",
+    ]

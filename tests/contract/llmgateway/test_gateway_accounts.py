@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +32,7 @@ from contract.llmgateway.harness import (
 )
 
 from agent_api.gatewayreport import GatewayReport
+from agent_api.memoryreport import MemoryReport
 
 CANARY = "sk-canary-5f2c9e7b1d"
 HUNDRED = {"usage": {"input": 60, "output": 40}}
@@ -112,6 +113,16 @@ async def test_streams_count_too_and_an_unknown_usage_is_charged_but_never_repor
         assert gateway.metrics()['agentberth_llmgateway_unknown_usage_total{provider="only"}'] == 1
 
 
+UNSEEN = MemoryReport(reachable=False)
+
+
+async def until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 40
+    while not look():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+
+
 @contextmanager
 def redis_server(folder: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
     program = shutil.which("redis-server")
@@ -143,9 +154,16 @@ async def test_a_budget_is_shared_over_replicas_through_redis_and_goes_on_withou
             answered = sum(statuses.count(200) for statuses in both)
             assert 1000 <= answered * 100 <= 1000 + 2 * 100
             assert one.report().budget.tokens_this_hour == two.report().budget.tokens_this_hour == answered * 100
+            await until(lambda: (one.report().memory or UNSEEN).keys == 2)
+            seen = one.report().memory or UNSEEN
+            assert (seen.reachable, seen.error) == (True, "")
+            assert seen.used_bytes
+            assert one.metrics()["agentberth_memory_reachable"] == 1
             server.kill()
             server.wait()
             assert set(await statuses_of(session, one, 2)) <= {200, 429}
+            await until(lambda: not (one.report().memory or UNSEEN).reachable)
+            assert "redis-canary-77" not in str(one.report())
             assert "redis-canary-77" not in one.log + two.log
 
 

@@ -29,6 +29,9 @@ _CURES: Mapping[str, str] = {
     Reason.TOOL_BLOCKED: "compare the tool with what was pinned in tools.lock.json of its workspace",
     Reason.CONFIG_REFUSED: "correct the setting that the message names; the last good configuration is still in use",
     Reason.NO_PROVIDER: "put a key into the Secret that the provider's credentialsSecret names",
+    Reason.MEMORY_UNREACHABLE: "check the memory's address, password and certificate, and the network in between",
+    Reason.MEMORY_FULL: "raise spec.memory.size, delete keys, or choose an evictionPolicy",
+    Reason.CLAIM_NOT_RESIZED: "allow volume expansion in the claim's StorageClass, or go back to the former size",
     Reason.PREPARING: "wait: the init container is at work",
     Reason.PROGRESSING: "wait: the Pods are starting",
 }

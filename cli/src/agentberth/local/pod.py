@@ -14,6 +14,7 @@ from typing import Any, Literal
 from agent_api import layout
 from agent_api.layout import relocate
 from agentberth.errors import CommandError, ManifestError
+from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter
 from agentberth.local.objects import Objects
 from agentberth.local.ports import Ports
@@ -44,10 +45,12 @@ _INHERITED = (
 )  # fmt: skip
 _POD_PATH = re.compile(r"(?<![\w./~-])/(?:shared|tools|workspace|tmp|etc/agentberth)(?=[/:\s\"',;]|$)")
 
+_REFERENCE = re.compile(r"\$\((\w+)\)")  # the kubelet's: to a variable that stands before
+
 
 @dataclass(frozen=True)
 class Probe:
-    """An HTTP startup probe of a sidecar."""
+    """A startup probe of a sidecar: an http:// address that succeeds, or a tcp:// one that can be connected to."""
 
     url: str
     period_s: float
@@ -76,6 +79,8 @@ class Host:
     interpreter: Interpreter | None = None
     command: tuple[str, ...] = ()
     """Replaces a container agent's image."""
+    keep_memory: bool = False
+    """Whether the memory's data is there in the next run."""
 
 
 def processes(template: Manifest, host: Host) -> tuple[LocalProcess, ...]:
@@ -84,8 +89,25 @@ def processes(template: Manifest, host: Host) -> tuple[LocalProcess, ...]:
     Raises CommandError when a container cannot run here, ManifestError when a reference leads nowhere.
     """
     pod = template["spec"]
-    early = tuple(_platform_process(c, host) for c in pod.get("initContainers", ()))
+    early = tuple(_early_process(c, host) for c in pod.get("initContainers", ()))
     return (*early, _agent_process(pod["containers"][0], template, host))
+
+
+def _early_process(container: Manifest, host: Host) -> LocalProcess:
+    return _memory(container, host) if container["name"] == layout.MEMORY else _platform_process(container, host)
+
+
+def _memory(container: Manifest, host: Host) -> LocalProcess:
+    """Its program is none of ours, so it takes no --root; that it can be connected to is all that is awaited."""
+    port = host.ports.of(layout.MEMORY_PORT)
+    return LocalProcess(
+        name=layout.MEMORY,
+        role="sidecar",
+        argv=memory.server_command(container, port, host.root, keep=host.keep_memory),
+        env=_machine(host),
+        cwd=host.root,
+        startup=Probe(f"tcp://127.0.0.1:{port}", period_s=0.1, failures=600),
+    )
 
 
 def _platform_process(container: Manifest, host: Host) -> LocalProcess:
@@ -143,11 +165,12 @@ def _path(rendered: str, interpreter: Interpreter | None = None) -> str:
 
 
 def _variables(container: Manifest, template: Manifest, host: Host) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for entry in container.get("env", ()):
         value: str | None = entry["value"] if "value" in entry else _referred(entry, template, host)
         if value is not None:
-            found[entry["name"]] = host.ports.rewrite(_move(value, host.root))
+            known = _REFERENCE.sub(lambda match: found.get(match[1], match[0]), value)
+            found[entry["name"]] = host.ports.rewrite(_move(known, host.root))
     return found
 
 

@@ -18,6 +18,7 @@ from agent_render import RenderError, pod_template, unserved
 from agent_render.identity import Identity
 from agent_render.pod import pod_parts
 from agentberth.errors import CommandError, ManifestError
+from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter
 from agentberth.local.localise import localise
 from agentberth.local.objects import Objects
@@ -43,6 +44,8 @@ class Session:
     grace_s: float
     quiet: bool
     interpreter: Interpreter | None
+    notices: tuple[str, ...] = ()
+    """What is less here than in a cluster."""
 
     @classmethod
     def open(
@@ -65,21 +68,24 @@ class Session:
         root = base / _FOLDER / agent.metadata.name
         local = localise(agent, base, has_command=command is not None)
         agent, interpreter = local.agent, local.interpreter
-        platform = platform_settings(settings)
+        platform, keep = platform_settings(settings), memory.keeps_data(agent)
+        notices = tuple(filter(None, (memory.shortcoming(agent),)))
+        agent = memory.bring_along(agent)
         try:
             template, parts = pod_template(agent, platform), pod_parts(agent, platform)
         except RenderError as error:
             raise ManifestError(f"{document.file}: {error}") from error
-        objects = Objects.of(documents).with_config_map(Identity.of(agent).config, parts.config)
+        ports = Ports.reserve((*(port for pair in SIDECAR_PORTS.values() for port in pair), layout.MEMORY_PORT))
+        config = memory.moved(agent, parts.config, ports.of(layout.MEMORY_PORT))
+        objects = Objects.of(documents).with_config_map(Identity.of(agent).config, config)
         _lay_out(root, fresh=fresh)
         materialise(template["spec"], root, objects)
         if local.folder:
             link(local.folder, Path(layout.relocate(layout.CONFIG_CODE, str(root))))
-        ports = Ports.reserve(port for pair in SIDECAR_PORTS.values() for port in pair)
-        host = Host(root, objects, ports, interpreter, split_command(command) if command else ())
+        host = Host(root, objects, ports, interpreter, split_command(command) if command else (), keep)
         *early, last = processes(template, host)
         plans = (*(_with_report(plan, root) for plan in early), _with_arguments(last, arguments))
-        return cls(agent, root, plans, template["spec"]["terminationGracePeriodSeconds"], quiet, interpreter)
+        return cls(agent, root, plans, template["spec"]["terminationGracePeriodSeconds"], quiet, interpreter, notices)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -126,6 +132,8 @@ class Session:
         if self.interpreter and not self.interpreter.serves(wanted):
             text = f"{self.interpreter.runtime} {wanted} is not installed here: using {self.interpreter.version}"
             notes.line(f"{notes.paint('note:', 'yellow')} {text}")
+        for notice in self.notices:
+            notes.line(f"{notes.paint('note:', 'yellow')} {notice}")
         for field in unserved(self.agent):
             notes.line(f"{notes.paint('note:', 'yellow')} {field} is not carried out by this version")
 

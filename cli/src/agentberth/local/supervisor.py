@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from agentberth.errors import CommandError
 from agentberth.local import orphans
@@ -124,8 +126,19 @@ def _steps(processes: Sequence[LocalProcess]) -> Iterator[tuple[LocalProcess, ..
 
 
 def _answers(url: str) -> bool:
+    if url.startswith("tcp://"):
+        return _accepts(url)
     try:
         with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - a loopback address of ours
             return bool(answer.status < 400)
     except (urllib.error.URLError, http.client.HTTPException, OSError):
         return False
+
+
+def _accepts(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -84,14 +84,14 @@ def make_volume_folders(home: Home, count: int) -> None:
 
 
 def volume(home: Home, index: int) -> dict[str, Any]:
-    """A 1 GiB volume of type `local`, which honours fsGroup, unlike hostPath."""
+    """A 4 GiB volume of type `local`, which honours fsGroup, unlike hostPath."""
     hostname = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE_NAME]}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {"name": f"volume-{index}"},
         "spec": {
-            "capacity": {"storage": "1Gi"},
+            "capacity": {"storage": "4Gi"},
             "accessModes": ["ReadWriteOnce"],
             "storageClassName": "standard",
             "persistentVolumeReclaimPolicy": "Retain",

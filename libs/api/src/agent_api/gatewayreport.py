@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent_api.memoryreport import MemoryReport
 from agent_api.model import Report
 
 
@@ -53,3 +54,4 @@ class GatewayReport(Report):
     config_error: str = Field(default="", description="Why a newer gateway.json was refused.")
     providers: tuple[ProviderState, ...] = ()
     budget: BudgetState = BudgetState()
+    memory: MemoryReport | None = Field(default=None, description="None without a memory.")

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent_api.memoryreport import MemoryReport
 from agent_api.model import Report
 
 ToolState = Literal["pending", "installing", "ready", "failed", "blocked"]
@@ -21,14 +22,6 @@ class ToolReport(Report):
     digest: str = Field(default="", description="sha256 of what was installed.")
     definition_hash: str = ""
     error: str = ""
-
-
-class MemoryReport(Report):
-    """The agent's memory as the proxy sees it."""
-
-    reachable: bool
-    error: str = ""
-    used_bytes: int | None = None
 
 
 class ToolsReport(Report):

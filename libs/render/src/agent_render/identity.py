@@ -37,6 +37,11 @@ class Identity:
         """Name of the ServiceAccount."""
         return f"{self.name}-agent"
 
+    @property
+    def memory(self) -> str:
+        """Name of the memory's StatefulSet, Service and Secret."""
+        return f"{self.name}-memory"
+
     def selector(self, component: str = "agent") -> dict[str, str]:
         """Labels that pick this agent's Pods. A Deployment's selector is immutable: never change these."""
         return {AGENT_LABEL: self.name, COMPONENT_LABEL: component}

@@ -6,11 +6,12 @@ from agent_api.gatewayconfig import (
     GatewayAlias,
     GatewayBudget,
     GatewayConfig,
+    GatewayMemory,
     GatewayProvider,
     GatewayRoute,
     Timeouts,
 )
-from agent_render import sidecar
+from agent_render import memoryaccess, sidecar
 from agent_render.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
@@ -26,6 +27,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         return PodPart()
     keys = {p.name: p.credentials_secret for p in llm.providers if p.credentials_secret}
     key_volumes, key_mounts = sidecar.credentials(layout.CREDENTIALS, keys)
+    memory_volumes, memory_mounts = memoryaccess.credentials(agent)
     tmp_volume, _ = scratch(layout.LLMGATEWAY, settings.tmp_size)
     container = sidecar.container(
         agent,
@@ -34,11 +36,16 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         image=settings.images.llmgateway,
         uid=layout.LLMGATEWAY_UID,
         ops_port=layout.LLMGATEWAY_OPS_PORT,
-        mounts=(mount("gateway", layout.CONFIG_GATEWAY), *key_mounts),
+        mounts=(mount("gateway", layout.CONFIG_GATEWAY), *key_mounts, *memory_mounts),
     )
     return PodPart(
         init_containers=(container,),
-        volumes=(sidecar.config_volume(agent, "gateway", layout.GATEWAY_KEY), *key_volumes, tmp_volume),
+        volumes=(
+            sidecar.config_volume(agent, "gateway", layout.GATEWAY_KEY),
+            *key_volumes,
+            *memory_volumes,
+            tmp_volume,
+        ),
         agent_env=(
             variable("LLM_GATEWAY_URL", _ADDRESS),
             variable("OPENAI_BASE_URL", f"{_ADDRESS}/v1"),
@@ -59,7 +66,7 @@ def gateway_config(agent: AgentType, llm: Llm, settings: PlatformSettings) -> Ga
         )
         for alias in llm.models
     )
-    budget = llm.budget
+    budget, access = llm.budget, memoryaccess.Access.of(agent)
     return GatewayConfig(
         agent=agent.metadata.name,
         namespace=agent.metadata.namespace or "default",
@@ -71,6 +78,7 @@ def gateway_config(agent: AgentType, llm: Llm, settings: PlatformSettings) -> Ga
             usd_per_day=budget.usd_per_day if budget else None,
         ),
         prices=settings.prices,
+        memory=GatewayMemory(url=access.url, credentials=access.folder) if access else None,
     )
 
 

@@ -24,11 +24,11 @@ class PodPart:
 
 
 def gather(parts: Iterable[PodPart]) -> PodPart:
-    """All parts as one, in order."""
+    """All parts as one, in order. A volume that two parts need is there once."""
     parts = tuple(parts)
     return PodPart(
         init_containers=tuple(c for p in parts for c in p.init_containers),
-        volumes=tuple(v for p in parts for v in p.volumes),
+        volumes=tuple({v["name"]: v for p in parts for v in p.volumes}.values()),
         agent_mounts=tuple(m for p in parts for m in p.agent_mounts),
         agent_env=tuple(e for p in parts for e in p.agent_env),
         agent_path=tuple(f for p in parts for f in p.agent_path),

@@ -2,13 +2,13 @@
 
 from agent_api.agenttype import AgentType
 from agent_render import agent as main
-from agent_render import initenv, llmgateway, toolproxy
+from agent_render import initenv, llmgateway, memory, toolproxy
 from agent_render.hardening import pod_context
 from agent_render.identity import Identity, Manifest
 from agent_render.part import PodPart, gather
 from agent_render.settings import PlatformSettings
 
-PARTS = (initenv.part, toolproxy.part, llmgateway.part)
+PARTS = (initenv.part, toolproxy.part, llmgateway.part, memory.part)
 
 
 def pod_parts(agent: AgentType, settings: PlatformSettings) -> PodPart:

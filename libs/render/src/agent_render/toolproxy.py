@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, CustomTool, Tools
-from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolLimits, ToolsConfig, ToolsPolicy
-from agent_render import sidecar
+from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolLimits, ToolsConfig, ToolsMemory, ToolsPolicy
+from agent_render import memoryaccess, sidecar
 from agent_render.errors import UnsupportedError
 from agent_render.part import PodPart, empty_dir, mount, scratch, variable
 from agent_render.settings import PlatformSettings
@@ -25,6 +25,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     volumes, mounts = sidecar.credentials(_CREDENTIALS, keys)
     volumes = tuple({**volume, "name": f"tool-{volume['name']}"} for volume in volumes)
     mounts = tuple({**entry, "name": f"tool-{entry['name']}"} for entry in mounts)
+    memory_volumes, memory_mounts = memoryaccess.credentials(agent)
     tmp_volume, _ = scratch(layout.TOOLPROXY, settings.tmp_size)
     container = sidecar.container(
         agent,
@@ -36,6 +37,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         mounts=(
             mount("tools-config", layout.CONFIG_TOOLS),
             *mounts,
+            *memory_mounts,
             mount("tools", layout.TOOLS, read_only=False),
             mount("workspace", layout.WORKSPACE, read_only=False),
         ),
@@ -45,6 +47,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         volumes=(
             sidecar.config_volume(agent, "tools-config", layout.TOOLS_KEY),
             *volumes,
+            *memory_volumes,
             empty_dir("tools", settings.tools_size),
             tmp_volume,
         ),
@@ -60,7 +63,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
 
 def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> ToolsConfig:
     """`tools.json`: each tool with the platform's catalogue entry for it, since a Pod cannot mount the catalogue."""
-    policy = tools.policy
+    policy, access = tools.policy, memoryaccess.Access.of(agent)
     return ToolsConfig(
         agent=agent.metadata.name,
         namespace=agent.metadata.namespace or "default",
@@ -71,6 +74,7 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
             allow=policy.allow,
             deny=policy.deny,
         ),
+        memory=ToolsMemory(url=access.url, credentials=access.folder, prefix=access.prefix) if access else None,
         python_url=settings.python_index_url,
         npm_registry=settings.npm_registry,
         limits=ToolLimits(timeout_seconds=policy.timeout_seconds),

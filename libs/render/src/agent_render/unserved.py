@@ -8,7 +8,6 @@ def unserved(agent: AgentType) -> tuple[str, ...]:
     spec, monitoring = agent.spec, agent.spec.monitoring
     policy = spec.security.network_policy
     found = {
-        "spec.memory": spec.memory is not None,
         "spec.security.networkPolicy": policy is not None and policy.enabled,
         "spec.monitoring.metrics": monitoring is not None and bool(monitoring.metrics),
     }

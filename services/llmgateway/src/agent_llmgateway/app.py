@@ -22,6 +22,7 @@ from agent_llmgateway.cache import AnswerCache
 from agent_llmgateway.config import LoadedConfig, parse_config
 from agent_llmgateway.core import Core
 from agent_llmgateway.ledger import FileLedger
+from agent_llmgateway.memory import MemoryCollector, MemoryProbe, open_client
 from agent_llmgateway.metrics import Metrics
 from agent_llmgateway.reload import Reloader
 from agent_llmgateway.retries import RetryAllowance
@@ -51,6 +52,8 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
     board = BreakerBoard(clock)
     ledger = FileLedger(settings.locate(settings.state), time)
     upstream = Upstream()
+    probe = MemoryProbe()
+    registry.register(MemoryCollector(probe))
     async with start_telemetry(
         settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
     ) as telemetry:
@@ -75,7 +78,7 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
             settings.ops_port,
             ready=checks,
             registry=registry,
-            report=partial(make_report, core, watched, checks),
+            report=partial(make_report, core, watched, checks, probe),
             redact=redactor.redact,
             check_timeout_s=settings.ops_check_timeout_s,
         )
@@ -84,7 +87,10 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
             stop.tasks.create_task(watched.run(), name="watch config")
             stop.tasks.create_task(reloader.run(), name="reload config")
             stop.tasks.create_task(ledger.run(), name="write budget")
-            stop.tasks.create_task(follow_memory(core, watched, ledger, settings.root, redactor), name="follow memory")
+            connect = partial(open_client, root=settings.root, redactor=redactor)
+            following = follow_memory(core, watched, ledger, probe, connect)
+            stop.tasks.create_task(following, name="follow memory")
+            stop.tasks.create_task(probe.run(), name="probe memory")
             spare_the_collector()
             await serve_agents(core, settings, stop, reloader)
             await ledger.close()
@@ -128,7 +134,10 @@ def check_keys(core: Core) -> str | None:
 
 
 async def make_report(
-    core: Core, watched: WatchedFile[LoadedConfig], checks: dict[str, Callable[[], str | None]]
+    core: Core,
+    watched: WatchedFile[LoadedConfig],
+    checks: dict[str, Callable[[], str | None]],
+    probe: MemoryProbe,
 ) -> GatewayReport:
     """The report of now."""
     error = str(watched.error or "")
@@ -136,7 +145,7 @@ async def make_report(
         return GatewayReport(agent="", ready=False, config_error=error, budget=BudgetState())
     ready = all(check() is None for check in checks.values())
     budget = await core.budget.state(core.roster.config.budget)
-    return core.tally.report(core.roster, ready=ready, config_error=error, budget=budget)
+    return core.tally.report(core.roster, ready=ready, config_error=error, budget=budget, memory=probe.report)
 
 
 if __name__ == "__main__":

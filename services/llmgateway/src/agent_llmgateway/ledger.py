@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from agent_llmgateway.memory import REDIS_TIMEOUT_S
+
 _log = logging.getLogger(__name__)
 
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
-REDIS_TIMEOUT_S: Final = 0.5
 MICRO: Final = 1_000_000
 """Money is counted in millionths of a dollar: whole numbers add up the same on every replica."""
 

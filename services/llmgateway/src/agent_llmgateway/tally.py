@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agent_api.gatewayreport import BudgetState, GatewayReport, ProviderState, RouteState
+from agent_api.memoryreport import MemoryReport
 from agent_llmgateway.attempts import AttemptRecord
 from agent_llmgateway.breaker import BreakerBoard
 from agent_llmgateway.failure import Cause, Failure
@@ -67,7 +68,15 @@ class Tally:
         tally.input_tokens += usage.input_tokens
         tally.output_tokens += usage.output_tokens
 
-    def report(self, roster: Roster, *, ready: bool, config_error: str, budget: BudgetState) -> GatewayReport:
+    def report(
+        self,
+        roster: Roster,
+        *,
+        ready: bool,
+        config_error: str,
+        budget: BudgetState,
+        memory: MemoryReport | None = None,
+    ) -> GatewayReport:
         """The whole report."""
         return GatewayReport(
             agent=roster.config.agent,
@@ -76,6 +85,7 @@ class Tally:
             config_error=self._redact(config_error),
             providers=tuple(self._provider_state(roster, name) for name in roster.providers),
             budget=budget,
+            memory=memory,
         )
 
     def _provider_state(self, roster: Roster, name: str) -> ProviderState:

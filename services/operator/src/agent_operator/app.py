@@ -66,7 +66,11 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
             stores=stores,
             root=sources.AGENTS,
             owns=sources.CHILDREN,
-            watches=[(sources.PODS_OF_AGENTS, sources.agent_of), (sources.RUNS, sources.agent_of)],
+            watches=[
+                (sources.PODS_OF_AGENTS, sources.agent_of),
+                (sources.RUNS, sources.agent_of),
+                (sources.CLAIMS, sources.agent_of),
+            ],
             settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s, settle_s=SETTLE_S),
             metrics=metrics,
             on_failure=reconciler.show_failure,

@@ -43,12 +43,13 @@ def _faults(pod: PodObject) -> Iterator[Finding]:
             claim = "PersistentVolumeClaim" in condition.message
             yield Finding(Reason.CLAIM_PENDING if claim else Reason.UNSCHEDULABLE, condition.message)
     for container in (*status.init_container_statuses, *status.container_statuses):
-        found = _fault_of(container)
+        found = fault_of(container)
         if found:
             yield found
 
 
-def _fault_of(container: ContainerStatus) -> Finding | None:
+def fault_of(container: ContainerStatus) -> Finding | None:
+    """What is wrong with one container."""
     waiting = container.state.waiting
     if waiting is not None and waiting.reason in _PULL_REASONS:
         return Finding(Reason.IMAGE_PULL_FAILED, f"container {container.name}: {waiting.message or waiting.reason}")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from agent_api import layout
 from agent_api.agenttype import Reason
 from agent_operator.children import choose, follow_suspend, live_job
 from agent_operator.finding import Finding
@@ -28,6 +29,7 @@ from agent_operator.kube import (
     Stores,
     Terminal,
 )
+from agent_operator.memory import MemoryKeeper, refuse
 from agent_operator.podfaults import is_starting, newest
 from agent_operator.progress import LastRun, Progress, of_deployment, of_job, of_schedule, suspended
 from agent_operator.reports import ReportReader
@@ -38,7 +40,7 @@ from agent_operator.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.summary import Seen, hold_status, invalid_status, status_of
 from agent_render import PlatformSettings, unserved
 from agent_render.hardening import weaknesses
-from agent_render.identity import AGENT_LABEL
+from agent_render.identity import AGENT_LABEL, COMPONENT_LABEL
 
 FIELD_MANAGER = "agentberth/operator"
 APPLIED_MARK = "agents.example.com/applied"
@@ -72,6 +74,7 @@ class Reconciler:
         self._now = now
         self._applier = Applier(client, stores, root=AGENTS, field_manager=FIELD_MANAGER, mark=APPLIED_MARK)
         self._stalls = StallFinder(client)
+        self._memory = MemoryKeeper(client, stores, self._applier, field_manager=FIELD_MANAGER)
         self._specs = SpecReader(platform)
 
     async def reconcile(self, request: Request) -> Outcome:
@@ -92,17 +95,22 @@ class Reconciler:
     ) -> Outcome:
         last = _last_run(before)
         chosen = choose(parsed.rendered, self._stores, last)
-        applied = await self._applier.apply(request, owner=obj, children=chosen.apply)
+        children, refused = await self._memory.prepare(request, obj, parsed.agent, chosen.apply)
+        applied = await self._applier.apply(request, owner=obj, children=children)
+        refuse(applied, refused)
         await self._applier.prune(request, owner=obj, keep=chosen.keep)
         job = live_job(parsed.rendered, self._stores)
         if job is not None:
             await follow_suspend(self._client, request, job, suspend=parsed.agent.spec.suspend, manager=FIELD_MANAGER)
         pods = self._pods(obj.key)
+        progress = await self._progress(parsed, pods, last)
+        servers = self._pods(obj.key, layout.MEMORY)
+        server = await self._memory.look(request, obj, parsed.agent, servers, progress.finding)
         seen = Seen(
             agent=parsed.agent,
-            progress=await self._progress(parsed, pods, last),
+            progress=progress,
             pods=pods,
-            sidecars=await look(parsed.agent, pods, self._reports),
+            sidecars=await look(parsed.agent, pods, self._reports, server=server, before=before),
             refusal=_refusal(applied),
             unknown_settings=parsed.unknown_settings,
             unserved=unserved(parsed.agent),
@@ -154,9 +162,10 @@ class Reconciler:
         ended = progress.last_run is not None
         return suspended(replicas=len(pods)) if parsed.agent.spec.suspend and not ended else progress
 
-    def _pods(self, key: ObjectKey) -> list[PodObject]:
+    def _pods(self, key: ObjectKey, component: str = "agent") -> list[PodObject]:
         labelled = self._stores[PODS_OF_AGENTS].labelled(AGENT_LABEL, key.name)
-        return newest(pod for pod in labelled if pod.key.namespace == key.namespace)
+        here = (pod for pod in labelled if pod.key.namespace == key.namespace)
+        return newest(pod for pod in here if pod.metadata.labels.get(COMPONENT_LABEL, "agent") == component)
 
     async def _write(
         self, request: Request, obj: AgentObject, status: dict[str, Any], before: Mapping[str, Any]

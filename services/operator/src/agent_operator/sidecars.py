@@ -1,14 +1,18 @@
-"""`ToolsReady` and `GatewayReady`, `toolStatus` and `llmStatus`: the sidecars' reports in the terms of the status."""
+"""What the sidecars report, as conditions and parts of the status: of tools, models and memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, ConditionType, Reason
 from agent_api.gatewayreport import GatewayReport, ProviderState
+from agent_api.memoryreport import MemoryReport
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_operator.conditions import Verdict
+from agent_operator.memory import ServerState
+from agent_operator.memorystatus import is_stopped, judge_memory, memory_status, of_sidecar
 from agent_operator.reports import Answer, ReportReader
 from agent_operator.sources import PodObject
 
@@ -25,31 +29,66 @@ class Sidecars:
     @property
     def settled(self) -> bool:
         """Whether nothing is awaited of them."""
-        return all(verdict.status == "True" for verdict in self.verdicts)
+        return all(v.status == "True" or v.reason == Reason.NOT_OBSERVED for v in self.verdicts)
 
 
-async def look(agent: AgentType, pods: Sequence[PodObject], reader: ReportReader) -> Sidecars:
-    """Reads the reports of the newest Pod; `pods` newest first."""
+async def look(
+    agent: AgentType,
+    pods: Sequence[PodObject],
+    reader: ReportReader,
+    *,
+    server: ServerState | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> Sidecars:
+    """Reads the reports of the newest Pod; `pods` newest first, `server` the agent's own memory, `before` its status.
+
+    While the memory is not ready, reports are read as often as those of a sidecar that is not.
+    """
     verdicts: list[Verdict] = []
-    status: Plain = {"toolStatus": None, "llmStatus": None}
+    before = before or {}
+    status: Plain = {"toolStatus": None, "llmStatus": None, "memoryStatus": None}
+    memory = agent.spec.memory
+    ask = partial(_ask, pods, reader, hasten=memory is not None and not _was_ready(before, ConditionType.MEMORY_READY))
+    reports: list[MemoryReport | None] = []
     if agent.spec.tools is not None:
-        tools = await _ask(pods, layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport, reader)
+        tools = await ask(layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport)
+        reports.append(tools.report.memory if tools.report else None)
         verdicts.append(judge_tools(tools))
         wanted = agent.spec.tools
         names = {*wanted.required, *wanted.optional, *(tool.name for tool in wanted.custom)}
         status["toolStatus"] = tool_status(tools, names)
     if agent.spec.llm is not None:
-        gateway = await _ask(pods, layout.LLMGATEWAY, layout.LLMGATEWAY_OPS_PORT, GatewayReport, reader)
+        gateway = await ask(layout.LLMGATEWAY, layout.LLMGATEWAY_OPS_PORT, GatewayReport)
+        reports.append(gateway.report.memory if gateway.report else None)
         verdicts.append(judge_gateway(gateway))
         status["llmStatus"] = llm_status(gateway, {provider.name for provider in agent.spec.llm.providers})
+    if memory is not None:
+        if memory.type == "inmemory":
+            server = of_sidecar(pods)
+        report = next(filter(None, reports), None)
+        stopped = Verdict(ConditionType.MEMORY_READY, "Unknown", Reason.SUSPENDED, "stopped with the agent")
+        verdicts.append(stopped if is_stopped(agent) else judge_memory(memory, server, report))
+        status["memoryStatus"] = memory_status(agent, server, report, before.get("memoryStatus"))
     return Sidecars(tuple(verdicts), status)
 
 
-async def _ask(pods: Sequence[PodObject], container: str, port: int, model: Any, reader: ReportReader) -> Answer[Any]:  # noqa: ANN401 - one of the two report models
+def _was_ready(before: Mapping[str, Any], kind: str) -> bool:
+    return any(c["type"] == kind and c["status"] == "True" for c in before.get("conditions", ()))
+
+
+async def _ask(
+    pods: Sequence[PodObject],
+    reader: ReportReader,
+    container: str,
+    port: int,
+    model: Any,  # noqa: ANN401 - one of the two report models
+    *,
+    hasten: bool,
+) -> Answer[Any]:
     for pod in pods:
         state = next((s for s in pod.status.init_container_statuses if s.name == container), None)
         if state is not None and state.state.waiting is None and state.state.terminated is None:
-            return await reader.read(pod, port, model, ready=state.ready)
+            return await reader.read(pod, port, model, ready=state.ready and not hasten)
     return Answer(error="the sidecar does not run yet")
 
 

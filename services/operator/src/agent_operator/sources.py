@@ -16,6 +16,9 @@ CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
 PODS = Resource("", "v1", "pods", "Pod")
 SERVICES = Resource("", "v1", "services", "Service")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
+VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+SECRETS = Resource("", "v1", "secrets", "Secret")  # made and never read
 AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
@@ -63,6 +66,66 @@ class DeploymentObject(ObjectModel, frozen=True, gc=False):
 
     spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
+
+
+class Requests(_Slim, frozen=True, gc=False):
+    """What a claim asks for."""
+
+    storage: str = ""
+
+
+class ClaimResources(_Slim, frozen=True, gc=False):
+    """The part of a claim that may grow."""
+
+    requests: Requests = Requests()
+
+
+class ClaimSpec(_Slim, frozen=True, gc=False):
+    """How large a claim is asked to be."""
+
+    resources: ClaimResources = ClaimResources()
+
+    @property
+    def size(self) -> str:
+        """As a quantity."""
+        return self.resources.requests.storage
+
+
+class ClaimObject(ObjectModel, frozen=True, gc=False):
+    """A PersistentVolumeClaim, or the template of one."""
+
+    spec: ClaimSpec = ClaimSpec()
+
+
+class ServerSpec(_Slim, frozen=True, gc=False):
+    """The parts of a StatefulSet that decide whether it can be changed."""
+
+    replicas: int = 1
+    volume_claim_templates: tuple[ClaimObject, ...] = ()
+
+
+class ServerStatus(_Slim, frozen=True, gc=False):
+    """Counts as the StatefulSet controller last saw them."""
+
+    observed_generation: int = 0
+    ready_replicas: int = 0
+
+
+class ServerObject(ObjectModel, frozen=True, gc=False):
+    """A StatefulSet: the server of a memory."""
+
+    spec: ServerSpec = ServerSpec()
+    status: ServerStatus = ServerStatus()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it has a claim for its data."""
+        return bool(self.spec.volume_claim_templates)
+
+    @property
+    def claim_size(self) -> str:
+        """What its claim was made with; "" without one."""
+        return self.spec.volume_claim_templates[0].spec.size if self.keeps else ""
 
 
 class JobSpec(_Slim, frozen=True, gc=False):
@@ -148,6 +211,8 @@ class PodObject(ObjectModel, frozen=True, gc=False):
 AGENTS = Source(AGENT_TYPES, AgentObject)
 DEPLOYED = Source(DEPLOYMENTS, DeploymentObject, selector=_OURS)
 RUNS = Source(JOBS, JobObject, selector=_OURS, labels=(AGENT_LABEL,))
+SERVERS = Source(STATEFUL_SETS, ServerObject, selector=_OURS)
+CLAIMS = Source(VOLUME_CLAIMS, ClaimObject, selector=_OURS)
 SCHEDULES: Source[PartialObject] = Source(CRON_JOBS, selector=_OURS)
 PODS_OF_AGENTS = Source(PODS, PodObject, selector=_OURS, labels=(AGENT_LABEL,))
 SERVED: Source[PartialObject] = Source(SERVICES, selector=_OURS)
@@ -156,8 +221,8 @@ ACCOUNTS: Source[PartialObject] = Source(SERVICE_ACCOUNTS, selector=_OURS)
 SCALED: Source[PartialObject] = Source(AUTOSCALERS, selector=_OURS)
 GUARDED: Source[PartialObject] = Source(DISRUPTION_BUDGETS, selector=_OURS)
 
-CHILDREN = (ACCOUNTS, CONFIGURED, SERVED, DEPLOYED, RUNS, SCHEDULES, SCALED, GUARDED)
-ALL = (AGENTS, *CHILDREN, PODS_OF_AGENTS)
+CHILDREN = (ACCOUNTS, CONFIGURED, SERVED, DEPLOYED, SERVERS, RUNS, SCHEDULES, SCALED, GUARDED)
+ALL = (AGENTS, *CHILDREN, PODS_OF_AGENTS, CLAIMS)
 
 
 def agent_of(child: ObjectModel) -> tuple[ObjectKey, ...]:

@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
-from agent_api.toolsreport import MemoryReport, ToolReport, ToolsReport
+from agent_api.memoryreport import MemoryReport
+from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_toolproxy.pinning import hash_definition
 from agent_toolproxy.registry import Registry
 from agent_toolproxy.toolbox import Toolbox

@@ -4,6 +4,7 @@ Every string, list and map of the API has a bound, because the API server prices
 object it could meet.
 """
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, WithJsonSchema
@@ -59,6 +60,17 @@ Size = Annotated[
     StringConstraints(min_length=1, max_length=32),
     Matches(r"[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?", "must be a size such as 512Mi or 2Gi"),
 ]
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
+    "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40,
+}  # fmt: skip
+
+
+def size_bytes(size: str) -> int:
+    """A `Size` in bytes, rounded down."""
+    number = size.rstrip("kMGTi")
+    return int(Decimal(number) * _UNITS[size[len(number) :]])
+
+
 IntOrString = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True})]
 QuantityValue = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True})]
 

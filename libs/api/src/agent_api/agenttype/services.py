@@ -1,11 +1,11 @@
-"""`spec.tools`, `spec.memory` and `spec.llm`: what the sidecars provide to the agent."""
+"""`spec.tools` and `spec.llm`: what the sidecars provide to the agent."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
 from agent_api.agenttype.rule import ApiModel, ListMap, Matches, OpenModel, Rule
-from agent_api.agenttype.scalars import DnsLabel, KubernetesObject, ObjectName, Size, Url
+from agent_api.agenttype.scalars import DnsLabel, KubernetesObject, ObjectName, Url
 
 ToolName = Annotated[
     str,
@@ -98,69 +98,6 @@ class Tools(ApiModel):
                 or all(c.sha256 or not c.source.removeprefix("mcp+stdio:").startswith("https://") for c in t.custom)
             ),
             field="custom",
-        ),
-    )
-
-
-class MemoryConfig(OpenModel):
-    """Settings of the memory. Unknown keys are kept and named in a condition."""
-
-    persistence: bool = Field(default=False, description="redis: keep the data on a PersistentVolumeClaim.")
-    url: Annotated[Url, Matches(r"rediss?://[^\s]+", "must be a redis:// or rediss:// address")] | None = Field(
-        default=None, description="redis: use this server instead of making one."
-    )
-    credentials_secret: ObjectName | None = Field(
-        default=None, description="Secret with password, and perhaps username, of the server at url."
-    )
-    eviction_policy: (
-        Literal[
-            "noeviction",
-            "allkeys-lru",
-            "allkeys-lfu",
-            "allkeys-random",
-            "volatile-lru",
-            "volatile-lfu",
-            "volatile-random",
-            "volatile-ttl",
-        ]
-        | None
-    ) = Field(default=None, description="Default: noeviction with persistence, else allkeys-lru.")
-
-
-class Memory(ApiModel):
-    """A Redis for the agent."""
-
-    type: Literal["redis", "inmemory"] = Field(
-        default="redis", description="redis: one for all replicas. inmemory: a sidecar, gone with the Pod."
-    )
-    size: Size = Field(default="256Mi", description="Of the data; with persistence also of the claim.")
-    config: MemoryConfig = MemoryConfig()
-
-    rules: ClassVar = (
-        Rule(
-            message="persistence, url and credentialsSecret are for type: redis",
-            reason="The setting would have no effect, and data thought to be kept would be lost.",
-            cel="self.type == 'redis' || !has(self.config) || (!has(self.config.url) "
-            "&& !has(self.config.credentialsSecret) && (!has(self.config.persistence) || !self.config.persistence))",
-            holds=lambda m: (
-                m.type == "redis" or not (m.config.url or m.config.credentials_secret or m.config.persistence)
-            ),
-            field="config",
-        ),
-        Rule(
-            message="persistence is for the platform's own redis, not for a server at url",
-            reason="The platform cannot make another server keep its data.",
-            cel="!has(self.config) || !has(self.config.url) || !has(self.config.persistence) "
-            "|| !self.config.persistence",
-            holds=lambda m: not (m.config.url and m.config.persistence),
-            field="config",
-        ),
-        Rule(
-            message="credentials in the url would be readable by anyone: use credentialsSecret",
-            reason="Whoever may read the AgentType could read the password.",
-            cel="!has(self.config) || !has(self.config.url) || !self.config.url.contains('@')",
-            holds=lambda m: "@" not in (m.config.url or ""),
-            field="config",
         ),
     )
 

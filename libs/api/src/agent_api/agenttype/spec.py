@@ -6,12 +6,14 @@ from pydantic import Field, StringConstraints
 
 from agent_api.agenttype.agent import Agent
 from agent_api.agenttype.kubernetes import PodSecurityContext
+from agent_api.agenttype.memory import Memory
 from agent_api.agenttype.rule import ApiModel, Matches, Rule
 from agent_api.agenttype.scalars import DnsLabel, Url
-from agent_api.agenttype.services import Llm, Memory, Tools
+from agent_api.agenttype.services import Llm, Tools
 from agent_api.agenttype.status import Status
 from agent_api.agenttype.workload import ResourcePlan, Scaling, Workload
 
+MEMORY_NAME_LENGTH = 45  # a StatefulSet's name and the hash of a revision are together the value of a label
 NAME_LENGTH = 52  # a CronJob's limit: it appends 11 characters to name its Jobs
 
 Cidr = Annotated[
@@ -177,6 +179,16 @@ class AgentType(ApiModel):
             cel=f"self.metadata.name.size() <= {NAME_LENGTH} "
             "&& self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
             holds=lambda a: _is_usable_name(a.metadata.name),
+        ),
+        Rule(
+            message=f"metadata.name must be at most {MEMORY_NAME_LENGTH} characters with a redis of the agent's own",
+            reason="Kubernetes labels the Pods of a StatefulSet with its name and a hash, and refuses longer labels.",
+            cel=f"self.metadata.name.size() <= {MEMORY_NAME_LENGTH} || !has(self.spec.memory) "
+            "|| self.spec.memory.type != 'redis' "
+            "|| (has(self.spec.memory.config) && has(self.spec.memory.config.url))",
+            holds=lambda a: (
+                len(a.metadata.name) <= MEMORY_NAME_LENGTH or a.spec.memory is None or not a.spec.memory.own_server
+            ),
         ),
     )
 

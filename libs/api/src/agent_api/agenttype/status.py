@@ -63,6 +63,10 @@ class Reason(StrEnum):
     TOOL_BLOCKED = "ToolBlocked"
     CONFIG_REFUSED = "ConfigRefused"
     NO_PROVIDER = "NoProvider"
+    MEMORY_UNREACHABLE = "MemoryUnreachable"
+    MEMORY_FULL = "MemoryFull"
+    NOT_OBSERVED = "NotObserved"
+    CLAIM_NOT_RESIZED = "ClaimNotResized"
 
 
 class Condition(ApiModel):

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from agent_api.memoryreport import MemoryReport
 from agent_api.toolsconfig import ToolsMemory
-from agent_api.toolsreport import MemoryReport
 from agent_toolproxy.credentials import Credentials, Register
 from agent_toolproxy.errors import ToolNotReady
 from agent_toolproxy.memory.notes import Notes
@@ -17,6 +17,7 @@ from agent_toolproxy.metrics import ToolMetrics
 
 PROBE_EVERY_S: Final = 5.0
 _PASSWORD_KEY: Final = "password"  # noqa: S105 - the key of a Secret, not a secret
+_AUTHORITY_KEY: Final = "ca.crt"
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +46,7 @@ class MemoryLink:
         if config == self._config:
             return
         self._config = config
+        self._metrics.show_memory(reachable=None)
         before, self.notes, self.report = self.notes, self._connect(config) if config else None, None
         if before is not None:
             await before.close()
@@ -62,7 +64,8 @@ class MemoryLink:
             self._register(address.password)
         folder = self._credentials_folder(config.credentials) if config.credentials else None
         password = partial(_read_password, Credentials(folder, self._register))
-        return Notes(RedisClient(address, password), config.prefix)
+        authority = folder / _AUTHORITY_KEY if folder else None
+        return Notes(RedisClient(address, password, authority=authority), config.prefix)
 
     async def run(self) -> None:
         """Probe for ever, and at once when there is another memory."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from agent_api.toolsreport import MemoryReport
+from agent_api.memoryreport import MemoryReport
 from agent_toolproxy.errors import InvalidArguments, MemoryUnavailable
 from agent_toolproxy.memory.resp import CommandError, RedisClient, Reply
 
@@ -17,7 +17,7 @@ LONGEST_TTL_S: Final = 10 * 365 * 86400
 MOST_KEYS: Final = 1000
 _SCAN_COUNT: Final = 500
 _MOST_SCANS: Final = 2000
-_USED: Final = re.compile(rb"used_memory:(\d+)")
+_FIGURE: Final = re.compile(r"^(\w+):([^\r\n]*)", re.MULTILINE)
 _GLOB: Final = re.compile(r"([\[\]*?\\])")
 
 
@@ -98,12 +98,19 @@ class Notes:
     async def probe(self, redact: Callable[[str], str] = str) -> MemoryReport:
         """Whether the memory can be used, and how much it holds."""
         try:
-            await self._do("PING")
-            info = await self._do("INFO", "memory")
+            keys = await self._do("DBSIZE")
+            info = await self._info()
         except (MemoryUnavailable, InvalidArguments) as error:
             return MemoryReport(reachable=False, error=redact(str(error)))
-        found = _USED.search(info) if isinstance(info, bytes) else None
-        return MemoryReport(reachable=True, used_bytes=int(found[1]) if found else None)
+        text = info.decode("utf-8", "replace") if isinstance(info, bytes) else ""
+        return MemoryReport.of(dict(_FIGURE.findall(text)), keys if isinstance(keys, int) else None)
+
+    async def _info(self) -> Reply:
+        """None where the server does not tell of itself, or not to this user."""
+        try:
+            return await self._client.execute("INFO")
+        except CommandError:
+            return None
 
     async def close(self) -> None:
         """Close the connection."""

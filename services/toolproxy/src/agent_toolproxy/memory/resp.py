@@ -9,6 +9,7 @@ import contextlib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -56,12 +57,21 @@ def parse_redis_url(url: str) -> RedisAddress:
 class RedisClient:
     """One connection, made when it is needed and made anew after a fault. A command is sent once, never twice.
 
-    `password` is asked at each connection, so that a rotated one is used. Raises MemoryUnavailable.
+    `password` is asked at each connection, so that a rotated one is used. `authority` is a file of certificates to
+    trust, where it is there, instead of the system's. Raises MemoryUnavailable.
     """
 
-    def __init__(self, address: RedisAddress, password: Callable[[], str], *, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        address: RedisAddress,
+        password: Callable[[], str],
+        *,
+        authority: Path | None = None,
+        timeout_s: float = 5.0,
+    ) -> None:
         self._address = address
         self._password = password
+        self._authority = authority
         self._timeout_s = timeout_s
         self._lock = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -102,8 +112,12 @@ class RedisClient:
             if not complete:
                 await self.close()
 
+    def _trust(self) -> ssl.SSLContext:
+        own = self._authority is not None and self._authority.is_file()
+        return ssl.create_default_context(cafile=self._authority if own else None)
+
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        context = ssl.create_default_context() if self._address.tls else None
+        context = self._trust() if self._address.tls else None
         self._streams = await asyncio.open_connection(
             self._address.host, self._address.port, ssl=context, limit=_LINE_BYTES
         )
