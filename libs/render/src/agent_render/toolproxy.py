@@ -8,6 +8,7 @@ from agent_api import layout
 from agent_api.agenttype import AgentType, CustomTool, Tools
 from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolLimits, ToolsConfig, ToolsPolicy
 from agent_render import sidecar
+from agent_render.endpoints import tool_networks
 from agent_render.errors import UnsupportedError
 from agent_render.part import PodPart, empty_dir, mount, scratch, variable
 from agent_render.settings import PlatformSettings
@@ -70,6 +71,7 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
             require_checksum=policy.require_checksum,
             allow=policy.allow,
             deny=policy.deny,
+            allowed_networks=tool_networks(agent, settings),
         ),
         python_url=settings.python_index_url,
         npm_registry=settings.npm_registry,
