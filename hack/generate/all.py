@@ -10,9 +10,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)  # run as a file, the path begins with this folder instead of the tree
 
-from hack.generate import catalogue, crd, golden, operator_page, schemas, spec_page  # noqa: E402 - the tree is on the path only now
+from hack.generate import (  # noqa: E402 - the tree is on the path only now
+    catalogue,
+    crd,
+    golden,
+    operator_page,
+    schemas,
+    spec_page,
+    threat_model,
+)
 
-GENERATORS = (catalogue.files, crd.files, golden.files, operator_page.files, schemas.files, spec_page.files)
+GENERATORS = (
+    catalogue.files,
+    crd.files,
+    golden.files,
+    operator_page.files,
+    schemas.files,
+    spec_page.files,
+    threat_model.files,
+)
 
 
 def main() -> None:
