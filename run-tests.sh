@@ -14,7 +14,7 @@ Parts (default: all of them, in this order)
   integration  a real API server
   e2e          real Pods
   compose      the images, docker-compose.yml with them, and the workflows
-  step1..step4 integration and e2e tests of one step of the plan
+  step1..step5 integration and e2e tests of one step of the plan
 
 Examples
   ./run-tests.sh
@@ -82,7 +82,7 @@ cluster() { # control-plane|node: what the tests start it from, unless KUBECONFI
 
 case "$part" in
 -h | --help) usage; exit 0 ;;
-all | check | unit | contract | integration | e2e | compose | step[1-4]) ;;
+all | check | unit | contract | integration | e2e | compose | step[1-5]) ;;
 *)
     echo "error: there is no part \"$part\"" >&2
     usage >&2
@@ -100,6 +100,6 @@ all)
     e2e "$@"
     compose "$@"
     ;;
-step[1-4]) step "$part" "$@" ;;
+step[1-5]) step "$part" "$@" ;;
 *) "$part" "$@" ;;
 esac

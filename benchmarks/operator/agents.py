@@ -16,13 +16,14 @@ BASIC: Document = {"image": "nginx:1.27"}
 PLURALS = {
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "Service": "/api/v1/namespaces/{}/services",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
 }
 
 
 def agent_document(number: int, namespace: str, shape: str) -> Document:
-    """One AgentType: `full` has four children, `basic` two."""
+    """One AgentType: `full` has five children, `basic` three."""
     metadata = {"name": f"agent-{number:05}", "namespace": namespace}
     spec = {"agent": FULL if shape == "full" else BASIC}
     return {"apiVersion": "agents.example.com/v1", "kind": "AgentType", "metadata": metadata, "spec": spec}

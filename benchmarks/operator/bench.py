@@ -45,7 +45,7 @@ def main() -> None:
     """Run all phases and print the table."""
     parser = argparse.ArgumentParser(description="Measure the operator on a real API server.")
     parser.add_argument("--count", type=int, default=500, help="AgentTypes (default 500)")
-    parser.add_argument("--agent", choices=("full", "basic"), default="full", help="four children each, or two")
+    parser.add_argument("--agent", choices=("full", "basic"), default="full", help="five children each, or three")
     parser.add_argument("--resync-s", type=float, default=30, help="seconds between looks at the steady state")
     parser.add_argument("--peer", action="store_true", help="also an operator on controller-runtime (needs go)")
     options = parser.parse_args()

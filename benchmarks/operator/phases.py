@@ -19,7 +19,7 @@ from processes import CpuMeter, memory_mb
 
 NAMESPACE = "bench"
 ALONE = 20
-OURS = frozenset({AGENTS, "serviceaccounts", "configmaps", "services", "deployments"})
+OURS = frozenset({AGENTS, "serviceaccounts", "configmaps", "networkpolicies", "services", "deployments"})
 WRITES = frozenset({"POST", "PATCH", "APPLY", "DELETE"})
 PATIENCE_S = 3600
 

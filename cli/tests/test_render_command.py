@@ -22,7 +22,7 @@ def test_it_prints_every_manifest_as_one_stream(agentberth: Run, tmp_path: Path)
     done = agentberth("render", "web.yaml", "--namespace", "blue")
 
     manifests = list(yaml.safe_load_all(done.stdout))
-    assert [m["kind"] for m in manifests] == ["ServiceAccount", "Service", "Deployment"]
+    assert [m["kind"] for m in manifests] == ["ServiceAccount", "NetworkPolicy", "Service", "Deployment"]
     assert {m["metadata"]["namespace"] for m in manifests} == {"blue"}
 
 

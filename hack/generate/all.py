@@ -18,6 +18,7 @@ from hack.generate import (  # noqa: E402 - the tree is on the path only now
     operator_page,
     schemas,
     spec_page,
+    threat_model,
 )
 
 GENERATORS = (
@@ -28,6 +29,7 @@ GENERATORS = (
     operator_page.files,
     schemas.files,
     spec_page.files,
+    threat_model.files,
 )
 
 

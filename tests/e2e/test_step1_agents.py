@@ -69,7 +69,8 @@ def test_should_clean_up_resources_when_agent_is_deleted(restricted: Yard, site:
     agent.wait_phase("Running")
     made = {name.partition("/")[0] for name in restricted.contents() - before}
     assert made == {
-        "AgentType", "ConfigMap", "Deployment", "EndpointSlice", "Pod", "ReplicaSet", "Service", "ServiceAccount"
+        "AgentType", "ConfigMap", "Deployment", "EndpointSlice", "NetworkPolicy", "Pod", "ReplicaSet", "Service",
+        "ServiceAccount",
     }  # fmt: skip
 
     agent.delete()

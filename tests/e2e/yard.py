@@ -12,7 +12,7 @@ from e2e.waiting import eventually
 AGENT_LABEL = "agents.example.com/agent"
 KINDS = (
     "agenttypes,deployments,statefulsets,replicasets,jobs,cronjobs,pods,services,endpointslices,"
-    "configmaps,serviceaccounts,secrets,poddisruptionbudgets,leases"
+    "configmaps,serviceaccounts,secrets,poddisruptionbudgets,networkpolicies,leases"
 )
 """Everything that an agent, or what it makes, could leave behind."""
 

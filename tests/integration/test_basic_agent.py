@@ -53,6 +53,7 @@ async def test_every_child_is_labelled_and_owned(team: Team) -> None:
     assert children == {
         "serviceaccounts": ["basic-agent-agent"],
         "configmaps": ["basic-agent-berth"],
+        "networkpolicies": ["basic-agent"],
         "services": ["basic-agent"],
         "deployments": ["basic-agent"],
     }

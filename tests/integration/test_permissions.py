@@ -75,7 +75,7 @@ async def exercise(team: Team, proxy: Proxy) -> None:
     await team.reaches("cron", "Running")
 
     async def pruned() -> bool:
-        kept = {"serviceaccounts": ["all-agent"], "deployments": ["all"]}
+        kept = {"serviceaccounts": ["all-agent"], "networkpolicies": ["all"], "deployments": ["all"]}
         return await team.children("all") == kept
 
     await eventually(pruned)

@@ -66,8 +66,9 @@ async def test_removed_part_is_pruned(team: Team) -> None:
     await team.edit("slimmer", agent={"ports": None, "environment": None})
 
     async def pruned() -> bool:
-        kept = {"serviceaccounts": ["slimmer-agent"], "deployments": ["slimmer"], "configmaps": ["stranger"]}
-        return await team.children("slimmer") == kept
+        kept = {name: ["slimmer"] for name in ("deployments", "networkpolicies")}
+        accounts = {"serviceaccounts": ["slimmer-agent"]}
+        return await team.children("slimmer") == {**kept, **accounts, "configmaps": ["stranger"]}
 
     await eventually(pruned)
 

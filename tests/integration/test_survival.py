@@ -57,7 +57,7 @@ async def converge(team: Team, names: list[str]) -> None:
     for name in names:
         await team.reaches(name, "Running", ready="True")
     first, *others = await shapes(team, names)
-    assert set(first) == {"serviceaccounts", "configmaps", "services", "deployments"}
+    assert set(first) == {"serviceaccounts", "configmaps", "networkpolicies", "services", "deployments"}
     assert all(other == first for other in others)
 
 

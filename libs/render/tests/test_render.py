@@ -101,7 +101,7 @@ def test_rendering_twice_gives_the_same_bytes(file: Path) -> None:
 
 
 def test_a_plain_image_needs_no_init_container_and_no_configuration() -> None:
-    assert kinds(agent()) == ["ServiceAccount", "Deployment"]
+    assert kinds(agent()) == ["ServiceAccount", "NetworkPolicy", "Deployment"]
     assert "initContainers" not in pod_template(agent(), SETTINGS)["spec"]
 
 
@@ -193,7 +193,7 @@ def test_a_single_pod_has_no_disruption_budget(spec: dict[str, Any]) -> None:
 def test_what_is_asked_for_and_not_done_is_named() -> None:
     assert unserved(agent()) == ()
     spec = {"memory": {}, "security": {"networkPolicy": {}}, "monitoring": {"metrics": ["latency"]}}
-    assert unserved(agent(spec=spec)) == ("spec.security.networkPolicy", "spec.monitoring.metrics")
+    assert unserved(agent(spec=spec)) == ("spec.monitoring.metrics",)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +257,17 @@ def test_runtime_table_pins_a_version_to_an_image() -> None:
     [
         ({"security": {"profile": "baseline"}}, "profile baseline"),
         ({"security": {"networkPolicy": {"enabled": False}}}, "networkPolicy is off"),
+        (
+            {
+                "security": {
+                    "podSecurityContext": {"seccompProfile": {"type": "Localhost", "localhostProfile": "p.json"}}
+                }
+            },
+            "seccomp is what the node's profile p.json says",
+        ),
+        ({"security": {"podSecurityContext": {"runAsGroup": 0}}}, "the agent container has root's group"),
+        ({"security": {"podSecurityContext": {"supplementalGroups": [0]}}}, "all containers have root's group"),
+        ({"security": {"podSecurityContext": {"fsGroup": 0}}}, "all containers have root's group"),
     ],
 )
 def test_what_is_weaker_than_the_default_is_named(spec: dict[str, Any], weakness: str) -> None:
@@ -288,6 +299,22 @@ def test_the_pod_names_no_group_without_a_user_since_no_sandbox_would_start(
 
     assert (context["runAsUser"], context["runAsGroup"]) == (user, group)
     assert "runAsGroup" not in pod_template(found, SETTINGS)["spec"]["securityContext"]
+
+
+def test_the_pods_own_context_reaches_the_agent_container_and_no_other() -> None:
+    seccomp = {"type": "Localhost", "localhostProfile": "p.json"}
+    own = {"runAsNonRoot": True, "seccompProfile": seccomp}
+    found = agent(
+        spec={"security": {"profile": "baseline", "podSecurityContext": own}},
+        image="a",
+        environment={"volume": {"sizeLimit": "1Gi"}},
+    )
+
+    context = main_container(found)["securityContext"]
+
+    assert (context["runAsNonRoot"], context["seccompProfile"]) == (True, seccomp)
+    (init,) = pod_template(found, SETTINGS)["spec"]["initContainers"]
+    assert init["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
 @given(names=st.lists(st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True), unique=True, max_size=12))

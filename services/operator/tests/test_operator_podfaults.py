@@ -68,8 +68,56 @@ def test_container_says_what_is_wrong(container: Document, reason: str, message:
     assert explain(pod(container)) == Finding(reason, message)
 
 
-def test_what_a_container_wrote_itself_is_not_repeated() -> None:
-    found = explain(pod(state("agent", **ended(1, message="password=hunter2"))))
+READ_ONLY = "it cannot write {}, since its root file system is read-only: name the folder in container.writablePaths, "
+DENIED = "its user was denied {}: set container.securityContext.runAsUser to the image's own, name the folder in "
+BASELINE = "or set security.profile: baseline"
+LISTEN = "it may not listen on port 80: use one above 1023, or add NET_BIND_SERVICE to container.securityContext."
+NGINX = """info: can not modify /etc/nginx/conf.d/default.conf (read-only file system?)
+nginx: [emerg] chown("/var/cache/nginx", 101) failed (1: Operation not permitted)"""
+MKDIR = '2026/11/26 10:00:00 [emerg] 1#1: mkdir() "/var/cache/nginx/client_temp" failed (30: Read-only file system)'
+
+
+@pytest.mark.parametrize(
+    "log, said",
+    [
+        (MKDIR, f"{READ_ONLY.format('/var/cache/nginx/client_temp')}{BASELINE}"),
+        (NGINX, f"{DENIED.format('/var/cache/nginx')}container.writablePaths, {BASELINE}"),
+        ("OSError: [Errno 30] Read-only file system: '/app/out.txt'", f"{READ_ONLY.format('/app/out.txt')}{BASELINE}"),
+        (
+            "Error: EACCES: permission denied, mkdir '/data'\n    at Object.mkdirSync (node:fs:1)",
+            f"{DENIED.format('/data')}container.writablePaths, {BASELINE}",
+        ),
+        ("nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)", f"{LISTEN}capabilities"),
+        (
+            "OSError: [Errno 30] Read-only file system: '/shared/code/x'",
+            "/shared/code/x is not the agent's to write: use /workspace or /tmp",
+        ),
+    ],
+)
+def test_image_that_cannot_run_hardened_is_told_where(log: str, said: str) -> None:
+    found = explain(pod(state("agent", **ended(1, message=log))))
+
+    assert found == Finding("Crashing", f"container agent: ended with exit code 1: {said}")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'container has runAsNonRoot and image will run as root (pod: "web", container: agent)',
+        "container has runAsNonRoot and image has non-numeric user (nginx), cannot verify user is non-root",
+    ],
+)
+def test_image_that_would_run_as_root_is_told_what_to_set(message: str) -> None:
+    found = explain(pod(state("agent", **waiting("CreateContainerConfigError", message))))
+
+    assert found is not None
+    assert message in found.message
+    assert "set container.securityContext.runAsUser to a user of the image, by number" in found.message
+
+
+@pytest.mark.parametrize("log", ["password=hunter2", "hunter2: permission denied", "key hunter2 denied, /var/x"])
+def test_what_a_container_wrote_itself_is_not_repeated(log: str) -> None:
+    found = explain(pod(state("agent", **ended(1, message=log))))
 
     assert found is not None
     assert "hunter2" not in found.message

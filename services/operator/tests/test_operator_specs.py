@@ -25,7 +25,7 @@ def test_spec_becomes_children() -> None:
     found = read({"agent": NGINX})
 
     assert isinstance(found, Parsed)
-    assert [manifest["kind"] for manifest in found.rendered] == ["ServiceAccount", "Deployment"]
+    assert [manifest["kind"] for manifest in found.rendered] == ["ServiceAccount", "NetworkPolicy", "Deployment"]
     assert found.agent.metadata.uid == "one"
 
 

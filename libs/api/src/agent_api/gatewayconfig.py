@@ -12,11 +12,11 @@ ProviderType = Literal["openai", "anthropic", "openai-compatible", "mock"]
 class Timeouts(Config):
     """Limits of one call to a provider, in seconds."""
 
-    connect: float = Field(default=5.0, gt=0, le=3600)
+    connect: float = Field(default=5.0, gt=0, le=3600, description="To open the connection.")
     first_token: float = Field(default=12.0, gt=0, le=3600, description="While another route is left.")
     first_token_last: float = Field(default=120.0, gt=0, le=3600, description="On the last route.")
     idle: float = Field(default=30.0, gt=0, le=3600, description="Between two chunks of a stream.")
-    total: float = Field(default=600.0, gt=0, le=86400)
+    total: float = Field(default=600.0, gt=0, le=86400, description="Of one try, up to its first output.")
 
 
 class GatewayProvider(Config):
@@ -85,16 +85,18 @@ class GatewayMemory(Config):
 class GatewayLimits(Config):
     """Bounds of failover, breaker and traffic."""
 
-    tries_per_provider: int = Field(default=3, ge=1, le=10)
-    tries_per_request: int = Field(default=6, ge=1, le=32)
+    tries_per_provider: int = Field(default=3, ge=1, le=10, description="Of one request.")
+    tries_per_request: int = Field(default=6, ge=1, le=32, description="Over all providers.")
     deadline_seconds: float = Field(default=600, gt=0, le=86_400, description="Over all tries of a request.")
     retry_ratio: float = Field(default=0.2, ge=0, le=1, description="Retries as a share of requests in an outage.")
-    backoff_seconds: float = Field(default=0.5, ge=0, le=60)
-    backoff_max_seconds: float = Field(default=8, ge=0, le=600)
+    backoff_seconds: float = Field(default=0.5, ge=0, le=60, description="Pause before a second try; doubles.")
+    backoff_max_seconds: float = Field(default=8, ge=0, le=600, description="Longest pause.")
     breaker_failures: int = Field(default=5, ge=1, le=1000, description="Consecutive failures that open it.")
-    breaker_open_seconds: float = Field(default=15, gt=0, le=3600)
-    hold_back_chunks: int = Field(default=64, ge=1, le=4096)
-    hold_back_bytes: int = Field(default=262_144, ge=1024, le=16_777_216)
+    breaker_open_seconds: float = Field(default=15, gt=0, le=3600, description="Until one try is let through.")
+    hold_back_chunks: int = Field(default=64, ge=1, le=4096, description="Of a stream, before its first output.")
+    hold_back_bytes: int = Field(
+        default=262_144, ge=1024, le=16_777_216, description="Of a stream, before its first output."
+    )
     body_bytes: int = Field(default=67_108_864, ge=1024, le=1_073_741_824, description="Largest request.")
     answer_bytes: int = Field(
         default=67_108_864, ge=1024, le=1_073_741_824, description="Largest answer that is held: delivery complete."

@@ -105,10 +105,10 @@ class PlannedTool(Config):
 class ToolsPolicy(Config):
     """What tools may be and do."""
 
-    pinning: Literal["Enforce", "Warn", "Off"] = "Enforce"
-    require_checksum: bool = False
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
+    pinning: Literal["Enforce", "Warn", "Off"] = Field(default="Enforce", description="What a changed tool leads to.")
+    require_checksum: bool = Field(default=False, description="Refuse a download that has no sha256.")
+    allow: tuple[str, ...] = Field(default=(), description="Globs of tool names; none is all.")
+    deny: tuple[str, ...] = Field(default=(), description="Globs of tool names; wins over allow.")
     allowed_networks: tuple[str, ...] = Field(
         default=(),
         description="CIDRs beside the public addresses that downloads and MCP servers may be at. "
@@ -131,11 +131,11 @@ class ToolLimits(Config):
     """Bounds of installing and running tools."""
 
     timeout_seconds: float = Field(default=60, gt=0, le=3600, description="Of one call.")
-    install_timeout_seconds: float = Field(default=600, gt=0, le=7200)
+    install_timeout_seconds: float = Field(default=600, gt=0, le=7200, description="Of one install.")
     output_bytes: int = Field(default=1_048_576, ge=1024, le=134_217_728, description="Of stdout and of stderr.")
-    download_bytes: int = Field(default=536_870_912, ge=1024)
-    unpacked_bytes: int = Field(default=2_147_483_648, ge=1024)
-    unpacked_files: int = Field(default=50_000, ge=1)
+    download_bytes: int = Field(default=536_870_912, ge=1024, description="Of one download.")
+    unpacked_bytes: int = Field(default=2_147_483_648, ge=1024, description="Of one tool, unpacked.")
+    unpacked_files: int = Field(default=50_000, ge=1, description="Of one tool, unpacked.")
     memory_bytes: int = Field(default=1_073_741_824, ge=16_777_216, description="Private memory of each process.")
     processes: int = Field(default=64, ge=1, le=4096, description="Of one call, at a time.")
     concurrency: int = Field(default=8, ge=1, le=256, description="Calls at a time.")

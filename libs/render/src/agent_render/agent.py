@@ -42,6 +42,7 @@ def container(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> M
         "env": list(environment(agent, parts)),
         "resources": resources(agent, settings, "agent"),
         "securityContext": agent_context(agent, settings),
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # the operator looks there for what the hardening refused
         "volumeMounts": list(_mounts(agent, settings, parts)),
     }
 

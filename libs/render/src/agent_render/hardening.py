@@ -1,5 +1,7 @@
 """Security contexts. Init and sidecars are always `restricted`; the agent is too, unless its profile says baseline."""
 
+from collections.abc import Iterator
+
 from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.agenttype.kubernetes import PodSecurityContext, SecurityContext
@@ -45,7 +47,7 @@ def restricted_context(uid: int) -> Manifest:
 def agent_context(agent: AgentType, settings: PlatformSettings) -> Manifest:
     """The agent container's context: its profile with the user's own settings over it."""
     container = agent.spec.agent.container
-    own = {**_runs_as(agent), **_plain(container.security_context if container else None)}
+    own = {**_inherited(agent), **_plain(container.security_context if container else None)}
     if profile(agent, settings) == "baseline":
         base: Manifest = {"runAsNonRoot": False, "allowPrivilegeEscalation": False}
         return {**base, **own}
@@ -63,16 +65,39 @@ def weaknesses(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
         found.append("the agent container's root file system is writable")
     if own and own.capabilities and own.capabilities.add:
         found.append(f"the agent container has capabilities {', '.join(own.capabilities.add)}")
+    return (*found, *_of_contexts(agent), *_of_network(agent))
+
+
+def _of_contexts(agent: AgentType) -> Iterator[str]:
+    """What the API allows and is still weaker than what we would choose."""
+    container, pod = agent.spec.agent.container, agent.spec.security.pod_security_context
+    own = container.security_context if container else None
+    for place, context in (("container.securityContext", own), ("podSecurityContext", pod)):
+        if context is None:
+            continue
+        seccomp = context.seccomp_profile
+        if seccomp and seccomp.type == "Localhost":
+            yield f"{place}: seccomp is what the node's profile {seccomp.localhost_profile} says"
+        if context.run_as_group == 0:
+            yield f"{place}: the agent container has root's group"
+    if pod is not None and (pod.fs_group == 0 or 0 in pod.supplemental_groups):
+        yield "podSecurityContext: all containers have root's group"
+
+
+def _of_network(agent: AgentType) -> Iterator[str]:
     policy = agent.spec.security.network_policy
     if policy is not None and not policy.enabled:
-        found.append("security.networkPolicy is off")
-    return tuple(found)
+        yield "security.networkPolicy is off"
+    elif policy is not None and policy.egress is not None:
+        everything = [cidr for cidr in policy.egress.allowed_cidrs if cidr.endswith("/0")]
+        if everything:
+            yield f"security.networkPolicy opens {', '.join(everything)}"
 
 
-def _runs_as(agent: AgentType) -> Manifest:
-    """User and group that the Pod's own context asks for; a container's would silently win over them."""
+def _inherited(agent: AgentType) -> Manifest:
+    """What the Pod's own context asks for and our defaults for the container would silently win over."""
     pod = _plain(agent.spec.security.pod_security_context)
-    return {key: pod[key] for key in ("runAsUser", "runAsGroup") if key in pod}
+    return {key: pod[key] for key in ("runAsUser", "runAsGroup", "runAsNonRoot", "seccompProfile") if key in pod}
 
 
 def _plain(context: SecurityContext | PodSecurityContext | None) -> Manifest:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from agent_api.agenttype import AgentType
 from agent_render import memory
 from agent_render.identity import Manifest
+from agent_render.network import policies
 from agent_render.objects import config_map, service, service_account
 from agent_render.scaling import autoscaler, disruption_budget
 from agent_render.settings import PlatformSettings
@@ -15,6 +16,7 @@ Child = Callable[[AgentType, PlatformSettings], tuple[Manifest, ...]]
 CHILDREN: tuple[Child, ...] = (
     service_account,
     config_map,
+    policies,
     service,
     memory.server,
     workload,

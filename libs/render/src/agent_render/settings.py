@@ -7,6 +7,7 @@ from pydantic import Field
 from agent_api.gatewayconfig import Price
 from agent_api.model import Config
 from agent_api.toolsconfig import ToolDefinition
+from agent_render.netsettings import Network
 
 
 class Images(Config):
@@ -84,6 +85,7 @@ class PlatformSettings(Config):
     security_profile: Literal["restricted", "baseline"] = Field(
         default="restricted", description="Of agent containers whose AgentType does not say."
     )
+    network: Network = Network()
     python_index_url: str = Field(default="", description="Package index for all agents; empty: the public one.")
     npm_registry: str = Field(default="", description="npm registry for all agents; empty: the public one.")
     shared_size: str = Field(default="2Gi", description="Limit of /shared where the AgentType does not say.")

@@ -8,6 +8,7 @@ from agent_api import layout
 from agent_api.agenttype import AgentType, CustomTool, Tools
 from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolLimits, ToolsConfig, ToolsMemory, ToolsPolicy
 from agent_render import memoryaccess, sidecar
+from agent_render.endpoints import tool_networks
 from agent_render.errors import UnsupportedError
 from agent_render.part import PodPart, empty_dir, mount, scratch, variable
 from agent_render.settings import PlatformSettings
@@ -73,6 +74,7 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
             require_checksum=policy.require_checksum,
             allow=policy.allow,
             deny=policy.deny,
+            allowed_networks=tool_networks(agent, settings),
         ),
         memory=ToolsMemory(url=access.url, credentials=access.folder, prefix=access.prefix) if access else None,
         python_url=settings.python_index_url,

@@ -6,11 +6,13 @@ from agent_api import layout
 from agent_api.agenttype import Reason
 from agent_operator.finding import Finding, missing_object
 from agent_operator.preparation import failed_preparation
-from agent_operator.sources import ContainerStatus, PodObject, Terminated
+from agent_operator.refusals import explain_refusal
+from agent_operator.sources import ContainerStatus, PodObject, Terminated, Waiting
 
 _PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _NOT_STARTED = frozenset({"StartError", "ContainerCannotRun"})  # the message is the runtime's, not the container's
 _LOOPS = "ends by itself and is started again; what is to end belongs in workload.kind: Job or CronJob"
+_NO_ROOT = ": set container.securityContext.runAsUser to a user of the image, by number"
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
@@ -54,7 +56,7 @@ def fault_of(container: ContainerStatus) -> Finding | None:
     if waiting is not None and waiting.reason in _PULL_REASONS:
         return Finding(Reason.IMAGE_PULL_FAILED, f"container {container.name}: {waiting.message or waiting.reason}")
     if waiting is not None and waiting.reason.startswith("Create"):  # CreateContainerConfigError and its kin
-        return missing_object(waiting.message) or _crash(container, waiting.message or waiting.reason)
+        return missing_object(waiting.message) or _crash(container, _not_created(waiting))
     ended = container.state.terminated or (container.last_state.terminated if waiting is not None else None)
     if ended is None:
         return None
@@ -71,7 +73,13 @@ def _ended(container: ContainerStatus, ended: Terminated) -> Finding:
         return Finding(Reason.OUT_OF_MEMORY, text)
     if ended.reason in _NOT_STARTED:
         return _crash(container, f"could not be started: {ended.message}")
-    return _crash(container, f"ended with exit code {ended.exit_code}")
+    refused = explain_refusal(ended.message)
+    return _crash(container, f"ended with exit code {ended.exit_code}{f': {refused}' if refused else ''}")
+
+
+def _not_created(waiting: Waiting) -> str:
+    cure = _NO_ROOT if "runAsNonRoot" in waiting.message else ""
+    return f"{waiting.message or waiting.reason}{cure}"
 
 
 def _crash(container: ContainerStatus, what: str) -> Finding:

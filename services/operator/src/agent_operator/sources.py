@@ -21,6 +21,7 @@ VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeCl
 SECRETS = Resource("", "v1", "secrets", "Secret")  # made and never read
 AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 CORE_EVENTS = Resource("", "v1", "events", "Event")
 
@@ -166,7 +167,7 @@ class Waiting(_Slim, frozen=True, gc=False):
 
 
 class Terminated(_Slim, frozen=True, gc=False):
-    """How a container ended. `message` is what it wrote itself: only initenv's is ever shown."""
+    """How a container ended. `message` is what it wrote itself: only initenv's is ever shown, of others a path."""
 
     exit_code: int = 0
     reason: str = ""
@@ -220,8 +221,9 @@ CONFIGURED: Source[PartialObject] = Source(CONFIG_MAPS, selector=_OURS)
 ACCOUNTS: Source[PartialObject] = Source(SERVICE_ACCOUNTS, selector=_OURS)
 SCALED: Source[PartialObject] = Source(AUTOSCALERS, selector=_OURS)
 GUARDED: Source[PartialObject] = Source(DISRUPTION_BUDGETS, selector=_OURS)
+FENCED: Source[PartialObject] = Source(NETWORK_POLICIES, selector=_OURS)
 
-CHILDREN = (ACCOUNTS, CONFIGURED, SERVED, DEPLOYED, SERVERS, RUNS, SCHEDULES, SCALED, GUARDED)
+CHILDREN = (ACCOUNTS, CONFIGURED, FENCED, SERVED, DEPLOYED, SERVERS, RUNS, SCHEDULES, SCALED, GUARDED)
 ALL = (AGENTS, *CHILDREN, PODS_OF_AGENTS, CLAIMS)
 
 

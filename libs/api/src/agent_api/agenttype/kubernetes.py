@@ -140,12 +140,35 @@ class SeccompProfile(ApiModel):
         default=None, description="With Localhost: the profile's file below the kubelet's seccomp folder."
     )
 
+    rules: ClassVar = (
+        Rule(
+            message="type: Localhost needs localhostProfile, and only Localhost has one",
+            reason="The API server would refuse every Pod.",
+            cel="(self.type == 'Localhost') == has(self.localhostProfile)",
+            holds=lambda p: (p.type == "Localhost") == (p.localhost_profile is not None),
+            field="localhostProfile",
+        ),
+    )
+
+
+CONTAINER_LABELS = ("container_t", "container_init_t", "container_kvm_t", "container_engine_t")
+
 
 class SeLinuxOptions(ApiModel):
     """SELinux labels."""
 
     level: Text | None = Field(default=None, description="Such as s0:c123,c456.")
-    type: Text | None = Field(default=None, description="Such as container_t.")
+    type: Text | None = Field(default=None, description=f"One of {', '.join(CONTAINER_LABELS)}.")
+
+    rules: ClassVar = (
+        Rule(
+            message=f"type must be one of {', '.join(CONTAINER_LABELS)}: others confine a container less",
+            reason="A label such as spc_t switches SELinux off for the container; PodSecurity refuses it too.",
+            cel=f"!has(self.type) || self.type in {cel_list(CONTAINER_LABELS)}",
+            holds=lambda s: s.type is None or s.type in CONTAINER_LABELS,
+            field="type",
+        ),
+    )
 
 
 UserId = Annotated[int, Field(ge=0, le=2147483647)]

@@ -1,5 +1,6 @@
 """`AgentType` as a whole, and the rules that span its parts."""
 
+from ipaddress import ip_interface
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
@@ -42,23 +43,45 @@ class Monitoring(ApiModel):
     tracing: Tracing | None = None
 
 
+def _is_network(text: str) -> bool:
+    """As CEL's isCIDR has it: no zone, no IPv4 in IPv6, no leading zeros."""
+    try:
+        network = ip_interface(text)
+    except ValueError:
+        return False
+    return network.version == 4 or network.ip.ipv4_mapped is None
+
+
 class Egress(ApiModel):
-    """Where the agent's Pods may connect to, beside DNS and what their providers need."""
+    """Where the agent's Pods may connect to, beside DNS, public addresses and the servers that the spec names."""
 
     allowed_cidrs: Annotated[tuple[Cidr, ...], Field(max_length=64)] = Field(
-        default=(), alias="allowedCIDRs", description="Networks, such as that of a database."
+        default=(),
+        alias="allowedCIDRs",
+        description="Networks, such as that of a database: every port. Metadata services of clouds stay closed.",
     )
     allowed_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=64)] = Field(
-        default=(), description="Namespaces, by name."
+        default=(), description="Namespaces, by name: every Pod and port of them."
+    )
+
+    rules: ClassVar = (
+        Rule(
+            message="allowedCIDRs has an entry that is no network: write it as 10.0.0.0/8 or fd12::/16",
+            reason="The API server would refuse the whole policy.",
+            cel="!has(self.allowedCIDRs) || self.allowedCIDRs.all(c, isCIDR(c))",
+            holds=lambda e: all(map(_is_network, e.allowed_cidrs)),
+            field="allowedCIDRs",
+        ),
     )
 
 
 class NetworkPolicy(ApiModel):
-    """A NetworkPolicy for the agent's Pods."""
+    """NetworkPolicies for the agent's Pods and its memory's. They are made whether or not this is written."""
 
-    enabled: bool = Field(default=True, description="false: no policy is made.")
+    enabled: bool = Field(default=True, description="false: no policy is made; SecurityPosture says so.")
     allowed_namespaces: Annotated[tuple[DnsLabel, ...], Field(max_length=64)] = Field(
-        default=(), description="Namespaces that may reach the agent's ports; its own always may."
+        default=(),
+        description="Namespaces that may reach the agent's ports and scrape its sidecars; its own may reach the ports.",
     )
     egress: Egress | None = None
 
