@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from agent_api.agenttype import AgentType
 from agent_render.identity import Manifest
+from agent_render.monitoring import pod_monitor
 from agent_render.objects import config_map, service, service_account
 from agent_render.scaling import autoscaler, disruption_budget
 from agent_render.settings import PlatformSettings
@@ -11,7 +12,15 @@ from agent_render.workload import workload
 
 Child = Callable[[AgentType, PlatformSettings], tuple[Manifest, ...]]
 
-CHILDREN: tuple[Child, ...] = (service_account, config_map, service, workload, autoscaler, disruption_budget)
+CHILDREN: tuple[Child, ...] = (
+    service_account,
+    config_map,
+    service,
+    workload,
+    autoscaler,
+    disruption_budget,
+    pod_monitor,
+)
 
 
 def render(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]:

@@ -5,11 +5,10 @@ from agent_api.agenttype import AgentType
 
 def unserved(agent: AgentType) -> tuple[str, ...]:
     """The fields that are asked for and have no effect yet."""
-    spec, monitoring = agent.spec, agent.spec.monitoring
+    spec = agent.spec
     policy = spec.security.network_policy
     found = {
         "spec.memory": spec.memory is not None,
         "spec.security.networkPolicy": policy is not None and policy.enabled,
-        "spec.monitoring.metrics": monitoring is not None and bool(monitoring.metrics),
     }
     return tuple(field for field, asked in found.items() if asked)

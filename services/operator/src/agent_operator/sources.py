@@ -19,6 +19,7 @@ CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+POD_MONITORS = Resource("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
 CORE_EVENTS = Resource("", "v1", "events", "Event")
 
 
@@ -155,8 +156,9 @@ CONFIGURED: Source[PartialObject] = Source(CONFIG_MAPS, selector=_OURS)
 ACCOUNTS: Source[PartialObject] = Source(SERVICE_ACCOUNTS, selector=_OURS)
 SCALED: Source[PartialObject] = Source(AUTOSCALERS, selector=_OURS)
 GUARDED: Source[PartialObject] = Source(DISRUPTION_BUDGETS, selector=_OURS)
+MONITORED: Source[PartialObject] = Source(POD_MONITORS, selector=_OURS, optional=True)
 
-CHILDREN = (ACCOUNTS, CONFIGURED, SERVED, DEPLOYED, RUNS, SCHEDULES, SCALED, GUARDED)
+CHILDREN = (ACCOUNTS, CONFIGURED, SERVED, DEPLOYED, RUNS, SCHEDULES, SCALED, GUARDED, MONITORED)
 ALL = (AGENTS, *CHILDREN, PODS_OF_AGENTS)
 
 

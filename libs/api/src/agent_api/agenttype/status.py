@@ -20,6 +20,7 @@ class ConditionType(StrEnum):
     TOOLS_READY = "ToolsReady"
     GATEWAY_READY = "GatewayReady"
     MEMORY_READY = "MemoryReady"
+    MONITORED = "Monitored"
     AVAILABLE = "Available"
     READY = "Ready"
     SECURITY_POSTURE = "SecurityPosture"
@@ -63,6 +64,8 @@ class Reason(StrEnum):
     TOOL_BLOCKED = "ToolBlocked"
     CONFIG_REFUSED = "ConfigRefused"
     NO_PROVIDER = "NoProvider"
+    COLLECTED = "Collected"
+    NO_POD_MONITORS = "NoPodMonitors"
 
 
 class Condition(ApiModel):
