@@ -22,4 +22,4 @@ def files(root: Path) -> Iterator[tuple[Path, str]]:
         verdict = examine(yaml.safe_load(file.read_text()))
         if verdict.agent is None:
             raise SystemExit(f"{file}: {verdict.problems}")
-        yield GOLDEN / file.name, dump(render(verdict.agent, PlatformSettings()))
+        yield GOLDEN / file.name, dump(render(verdict.agent, PlatformSettings(pod_monitors=True)))

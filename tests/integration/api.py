@@ -26,6 +26,7 @@ PREFIXES = {
     "poddisruptionbudgets": "/apis/policy/v1",
     "networkpolicies": "/apis/networking.k8s.io/v1",
     "statefulsets": "/apis/apps/v1",
+    "podmonitors": "/apis/monitoring.coreos.com/v1",
 }
 """Where a plural is served; those not named are core/v1."""
 

@@ -199,3 +199,23 @@ def test_a_closed_stream_costs_the_line_and_nothing_else(
     stream.close()
     log.info("lost %s", CANARY)
     assert CANARY not in "".join(capfd.readouterr())
+
+
+def test_every_json_line_says_whose_it_is_unless_the_record_does(root_logger: logging.Logger) -> None:
+    stream = io.StringIO()
+    whose = {"component": "agent-x", "agent": "one", "namespace": "team"}
+    configure(LogSettings("info", "json", whose), Redactor(), stream=stream)
+    root_logger.info("first")
+    root_logger.info("second", extra={"agent": "two"})
+
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert {key: first[key] for key in whose} == whose
+    assert (second["agent"], second["component"]) == ("two", "agent-x")
+
+
+def test_a_person_is_not_told_whose_log_it_is(root_logger: logging.Logger) -> None:
+    stream = io.StringIO()
+    configure(LogSettings("info", "text", {"component": "agent-x"}), Redactor(), stream=stream)
+    root_logger.info("first")
+
+    assert "agent-x" not in stream.getvalue()

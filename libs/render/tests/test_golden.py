@@ -20,7 +20,7 @@ def test_agent_renders_as_it_did(file: Path) -> None:
     agent = examine(yaml.safe_load(file.read_text())).agent
     assert agent is not None
 
-    manifests = list(render(agent, PlatformSettings()))
+    manifests = list(render(agent, PlatformSettings(pod_monitors=True)))
 
     golden = HERE / "golden" / file.name
     assert manifests == list(yaml.safe_load_all(golden.read_text()))

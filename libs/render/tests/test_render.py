@@ -13,7 +13,7 @@ from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.initplan import InitPlan
 from agent_api.problems import examine
-from agent_render import PlatformSettings, UnsupportedError, pod_template, render, unserved
+from agent_render import PlatformSettings, UnsupportedError, pod_template, render
 from agent_render.hardening import weaknesses
 
 AGENTS = sorted((Path(__file__).parent / "agents").glob("*.yaml"))
@@ -188,12 +188,6 @@ def test_scaling_is_by_the_agent_container_alone_unless_the_user_says_otherwise(
 @pytest.mark.parametrize("spec", [{}, {"replicas": 1}, {"scaling": {"maxReplicas": 1}}])
 def test_a_single_pod_has_no_disruption_budget(spec: dict[str, Any]) -> None:
     assert "PodDisruptionBudget" not in kinds(agent(spec=spec))
-
-
-def test_what_is_asked_for_and_not_done_is_named() -> None:
-    assert unserved(agent()) == ()
-    spec = {"memory": {}, "security": {"networkPolicy": {}}, "monitoring": {"metrics": ["latency"]}}
-    assert unserved(agent(spec=spec)) == ("spec.monitoring.metrics",)
 
 
 @pytest.mark.parametrize(

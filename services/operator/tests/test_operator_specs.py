@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from agent_operator.finding import Finding
+from agent_operator.platform import read_platform
 from agent_operator.sources import AgentObject
 from agent_operator.specs import Parsed, SpecReader
 from agent_render import PlatformSettings
@@ -74,3 +76,33 @@ def test_spec_that_a_rule_of_today_refuses_is_a_finding(spec: Any, words: str) -
     assert isinstance(found, Finding)
     assert found.reason == "Invalid"
     assert found.message.startswith(words)
+
+
+def test_a_pod_monitor_is_rendered_only_while_the_cluster_has_that_api() -> None:
+    obj = stored({"agent": NGINX, "tools": {"required": ["git"]}, "monitoring": {}})
+    reader = SpecReader(PlatformSettings(pod_monitors=True))
+
+    def kinds(*, pod_monitors: bool) -> list[str]:
+        found = reader.read(obj, pod_monitors=pod_monitors)
+        assert isinstance(found, Parsed)
+        return [manifest["kind"] for manifest in found.rendered]
+
+    assert "PodMonitor" not in kinds(pod_monitors=False)
+    assert "PodMonitor" in kinds(pod_monitors=True)
+    assert "PodMonitor" not in kinds(pod_monitors=False)
+
+
+def test_an_unknown_group_of_metrics_is_named() -> None:
+    found = read({"agent": NGINX, "monitoring": {"metrics": ["weather"]}})
+
+    assert isinstance(found, Parsed)
+    assert found.unknown_settings == ("spec.monitoring.metrics[0]",)
+
+
+def test_the_operators_own_word_on_traces_goes_before_the_files(tmp_path: Path) -> None:
+    file = tmp_path / "platform.yaml"
+    file.write_text("tracingEndpoint: http://file:4318")
+
+    assert read_platform(file).tracing_endpoint == "http://file:4318"
+    assert read_platform(file, tracing_endpoint="http://flag:4318").tracing_endpoint == "http://flag:4318"
+    assert read_platform(None, tracing_endpoint="http://flag:4318").tracing_endpoint == "http://flag:4318"

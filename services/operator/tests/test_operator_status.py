@@ -197,3 +197,26 @@ def test_phase_of_a_preparing_agent() -> None:
 
     assert entry(found, "WorkspacePrepared")["status"] == "Unknown"
     assert (found["phase"], found["reason"]) == ("Pending", "Progressing")
+
+
+@pytest.mark.parametrize(
+    "spec,served,expected",
+    [
+        ({"monitoring": {}, "tools": {"required": ["git"]}}, True, ("True", Reason.COLLECTED)),
+        ({"monitoring": {}, "tools": {"required": ["git"]}}, False, ("False", Reason.NO_POD_MONITORS)),
+        ({"monitoring": {}}, False, ("True", Reason.NOT_NEEDED)),
+    ],
+)
+def test_whether_metrics_are_collected_is_said_and_has_no_part_in_ready(
+    spec: dict[str, Any], served: bool, expected: tuple[str, str]
+) -> None:
+    found = status(seen(agent=agent(**spec), pod_monitors=served))
+
+    monitored = entry(found, "Monitored")
+    assert (monitored["status"], monitored["reason"]) == expected
+    assert entry(found, "Ready")["status"] == "True"
+
+
+@pytest.mark.parametrize("spec", [{}, {"monitoring": {"enabled": False}}])
+def test_nothing_is_said_of_metrics_that_nobody_wants(spec: dict[str, Any]) -> None:
+    assert "Monitored" not in {c["type"] for c in status(seen(agent=agent(**spec)))["conditions"]}

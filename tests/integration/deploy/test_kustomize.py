@@ -1,5 +1,6 @@
 """Every kustomization renders, the API server takes it, and what it deploys keeps the platform's own rules."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from e2e.kubectl import Document, Kubectl, KubectlError
 from integration.cluster import ROOT, Cluster
+from integration.monitoring import define, remove
 
 from agent_operator import sources
 from agent_operator.kube import Resource
@@ -23,6 +25,7 @@ DEPLOY = ROOT / "deploy"
 PAGE = ROOT / "docs" / "reference" / "operator.md"
 INSTALL = ROOT / "docs" / "how-to" / "install.md"
 OPERATOR, SYSTEM = "agentberth-operator", "agentberth-system"
+UNRESTRICTED = frozenset({"agentberth-logging"})  # reads the node's log files, which no level of PodSecurity allows
 CHILD_VERBS = frozenset({"get", "list", "watch", "create", "patch", "delete"})
 POSSIBLE_ESCALATIONS = frozenset({"bind", "escalate", "impersonate", "approve", "sign"})
 
@@ -62,8 +65,11 @@ def render(folder: Path) -> list[Document]:
 
 
 @pytest.fixture(scope="module")
-def kubectl(cluster: Cluster) -> Kubectl:
-    return Kubectl("kubectl", cluster.kubeconfig)
+def kubectl(cluster: Cluster) -> Iterator[Kubectl]:
+    """With the kinds of the Prometheus operator, which deploy/components/monitoring has objects of."""
+    asyncio.run(define(cluster))
+    yield Kubectl("kubectl", cluster.kubeconfig)
+    asyncio.run(remove(cluster))
 
 
 def make_namespaces(kubectl: Kubectl, documents: list[Document]) -> None:
@@ -123,11 +129,51 @@ def test_pods_pass_pod_security_restricted(kustomization: Path, kubectl: Kubectl
     make_namespaces(kubectl, documents)
     for workload, pod in pods_in(documents):
         namespace = workload["metadata"]["namespace"]
+        if namespace in UNRESTRICTED:
+            continue
         enforce = "pod-security.kubernetes.io/enforce=restricted"
         kubectl.run("label", "namespace", namespace, enforce, "--overwrite")
         kubectl.apply(*[one for one in documents if one["kind"] == "ServiceAccount"])
         pod["metadata"] |= {"name": "admission-test", "namespace": namespace}
         kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
+
+
+def test_the_reader_of_log_files_has_nothing_else(tmp_path: Path) -> None:
+    documents = render(with_component(DEPLOY / "components" / "logging", tmp_path))
+    ((reader, pod),) = [each for each in pods_in(documents) if each[0]["metadata"]["namespace"] in UNRESTRICTED]
+
+    assert reader["kind"] == "DaemonSet"
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod["spec"].keys()
+    (container,) = pod["spec"]["containers"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    paths = {v["name"]: v["hostPath"]["path"] for v in pod["spec"]["volumes"] if "hostPath" in v}
+    writable = {m["name"] for m in container["volumeMounts"] if not m.get("readOnly")}
+    assert paths == {"logs": "/var/log/pods", "position": "/var/lib/agentberth-logs"}
+    assert writable == {"position"}
+
+
+@pytest.mark.parametrize("component", ["logging", "tracing"])
+def test_a_collectors_configuration_defines_what_its_pipelines_use(component: str) -> None:
+    config = yaml.safe_load((DEPLOY / "components" / component / "config.yaml").read_text())
+
+    service = config["service"]
+    assert set(service["extensions"]) == set(config["extensions"])
+    for kind in ("receivers", "processors", "exporters"):
+        used = {name for pipeline in service["pipelines"].values() for name in pipeline[kind]}
+        assert used == set(config[kind])
+        assert used
+
+
+def test_the_tracing_component_tells_the_operator_of_its_collector(tmp_path: Path) -> None:
+    documents = render(with_component(DEPLOY / "components" / "tracing", tmp_path))
+    (operator,) = [one for one in documents if one["kind"] == "Deployment" and one["metadata"]["name"] == OPERATOR]
+    (service,) = [one for one in documents if one["kind"] == "Service"]
+    variables = {e["name"]: e.get("value") for e in operator["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+    address = f"http://{service['metadata']['name']}.{SYSTEM}:{service['spec']['ports'][0]['port']}"
+    assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == variables["AGENTBERTH_TRACING_ENDPOINT"] == address
 
 
 def test_the_admission_that_judges_these_pods_does_refuse(kubectl: Kubectl) -> None:

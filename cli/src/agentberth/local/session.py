@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.initreport import InitReport
-from agent_render import RenderError, pod_template, unserved
+from agent_render import RenderError, pod_template
 from agent_render.identity import Identity
 from agent_render.pod import pod_parts
 from agentberth.errors import CommandError, ManifestError
@@ -134,8 +134,6 @@ class Session:
             notes.line(f"{notes.paint('note:', 'yellow')} {text}")
         for notice in self.notices:
             notes.line(f"{notes.paint('note:', 'yellow')} {notice}")
-        for field in unserved(self.agent):
-            notes.line(f"{notes.paint('note:', 'yellow')} {field} is not carried out by this version")
 
     def _conclude(self, outcome: Outcome, seconds: float, notes: Terminal) -> int:
         if outcome.cause == "init":

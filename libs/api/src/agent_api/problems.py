@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from agent_api.agenttype import AgentType, ApiModel, ListMap, OpenModel
+from agent_api.metrics import METRIC_GROUPS, unknown_groups
 from agent_api.wording import describe
 
 Path = tuple[str | int, ...]
@@ -61,6 +62,7 @@ def examine(document: Mapping[str, Any], *, newer_fields: bool = False) -> Verdi
         found += _translate(error)
         return Verdict(None, tuple(found))
     found += _broken_rules(agent, ())
+    found += _unknown_metrics(agent)
     verdict = Verdict(agent, tuple(found))
     return Verdict(None, verdict.problems) if verdict.errors else verdict
 
@@ -95,6 +97,15 @@ def _unknown_field(key: str, known: tuple[str, ...], path: Path, *, kept: bool) 
     if not kept:
         return Problem(path, f"unknown field{hint or '; known here: ' + ', '.join(sorted(known))}")
     return Problem(path, f"not a setting Agentberth knows; it is passed on as it is{hint}", severity="warning")
+
+
+def _unknown_metrics(agent: AgentType) -> Iterator[Problem]:
+    names = agent.spec.monitoring.metrics if agent.spec.monitoring else ()
+    for name in unknown_groups(names):
+        close = difflib.get_close_matches(name, METRIC_GROUPS, n=1, cutoff=0.6)
+        hint = f'did you mean "{close[0]}"?' if close else f"known are {', '.join(METRIC_GROUPS)}"
+        text = f'"{name}" is no group of metrics and keeps none: {hint}'
+        yield Problem(("spec", "monitoring", "metrics", names.index(name)), text, severity="warning")
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a type

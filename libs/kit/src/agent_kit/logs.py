@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Literal, TextIO
@@ -40,10 +40,15 @@ _bound: ContextVar[Mapping[str, object]] = ContextVar("agent_kit_log_fields", de
 
 @dataclass(frozen=True)
 class LogSettings:
-    """What is logged, and how it looks. `auto` is text on a terminal and JSON elsewhere."""
+    """What is logged, and how it looks. `auto` is text on a terminal and JSON elsewhere.
+
+    `fields` say whose log it is. They are in every JSON line, unless its record has its own of that name; a person who
+    reads text knows.
+    """
 
     level: LogLevel = "info"
     format: LogFormat = "auto"
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -68,7 +73,7 @@ def configure(settings: LogSettings, redactor: Redactor, *, stream: TextIO | Non
     if as_text:
         handler.setFormatter(TextFormatter(redactor, colours=on_terminal and "NO_COLOR" not in os.environ))
     else:
-        handler.setFormatter(JsonFormatter(redactor))
+        handler.setFormatter(JsonFormatter(redactor, settings.fields))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
@@ -85,13 +90,16 @@ class _LineHandler(logging.StreamHandler[TextIO]):
 class JsonFormatter(logging.Formatter):
     """`{"time", "level", "logger", "message", ...fields, "exception", "stack"}`, redacted."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, fields: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._redactor = redactor
+        self._fields = dict(fields or {})
 
     def format(self, record: logging.LogRecord) -> str:
         """One JSON object without line breaks."""
-        line = json.dumps(_document(record, self._redactor), ensure_ascii=False, separators=(",", ":"))
+        document = _document(record, self._redactor)
+        document |= {key: value for key, value in self._fields.items() if key not in document}
+        line = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         return line.encode("utf-8", "backslashreplace").decode()
 
 

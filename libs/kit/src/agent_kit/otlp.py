@@ -7,6 +7,7 @@ the queue is bounded, so a dead one costs spans and not memory. Sampling and bat
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
@@ -56,7 +57,8 @@ class OtlpTelemetry(Telemetry):
         logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # a dead collector: a line a batch, not a try
         base = endpoint.rstrip("/")
         self._exporter = OTLPSpanExporter(endpoint=base if base.endswith(_PATH) else base + _PATH)
-        resource = Resource.create({**attributes, "service.name": service})
+        named = os.environ.get("OTEL_SERVICE_NAME") or service  # the SDK would let the attribute win
+        resource = Resource.create({**attributes, "service.name": named})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("agent_kit")

@@ -73,11 +73,12 @@ def launch(
 ) -> int:
     """Load settings, then `run` `main(settings, stop)`; the exit code. `--help` prints the settings and is 0."""
     arguments = sys.argv[1:] if argv is None else argv
+    variables = os.environ if environ is None else environ
     if not {"-h", "--help"}.isdisjoint(arguments):
         sys.stdout.write(help_text(settings_type, name))
         return 0
     try:
-        settings = load(settings_type, arguments, os.environ if environ is None else environ)
+        settings = load(settings_type, arguments, variables)
     except SettingsError as error:
         sys.stderr.writelines(f"{name}: {problem}\n" for problem in error.problems)
         return EXIT_SETTINGS
@@ -86,9 +87,15 @@ def launch(
         name=name,
         grace_s=settings.grace_s,
         cleanup_s=settings.cleanup_s,
-        log=LogSettings(settings.log_level, settings.log_format),
+        log=LogSettings(settings.log_level, settings.log_format, _whose(name, variables)),
         redactor=redactor,
     )
+
+
+def _whose(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """What program this is, and of which agent, when it belongs to one."""
+    found = {"component": name, "agent": environ.get("AGENT_NAME"), "namespace": environ.get("AGENT_NAMESPACE")}
+    return {field: value for field, value in found.items() if value}
 
 
 def run(

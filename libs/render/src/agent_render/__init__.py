@@ -9,6 +9,5 @@ from agent_render.errors import RenderError, UnsupportedError
 from agent_render.manifests import render
 from agent_render.pod import pod_template
 from agent_render.settings import PlatformSettings
-from agent_render.unserved import unserved
 
-__all__ = ["PlatformSettings", "RenderError", "UnsupportedError", "pod_template", "render", "unserved"]
+__all__ = ["PlatformSettings", "RenderError", "UnsupportedError", "pod_template", "render"]

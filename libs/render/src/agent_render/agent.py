@@ -5,6 +5,7 @@ from agent_api.agenttype import AgentType, Code, Environment, Variable
 from agent_api.agenttype.environment import JOINED_VARIABLES
 from agent_render.hardening import agent_context
 from agent_render.identity import Identity, Manifest
+from agent_render.monitoring import trace_variables
 from agent_render.part import PodPart, empty_dir, mount, scratch, variable
 from agent_render.settings import PlatformSettings, RuntimeImage
 from agent_render.sizes import resources
@@ -39,7 +40,7 @@ def container(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> M
         "name": spec.name,
         "image": image(agent, settings),
         **{key: value for key, value in optional.items() if value},
-        "env": list(environment(agent, parts)),
+        "env": list(environment(agent, settings, parts)),
         "resources": resources(agent, settings, "agent"),
         "securityContext": agent_context(agent, settings),
         "terminationMessagePolicy": "FallbackToLogsOnError",  # the operator looks there for what the hardening refused
@@ -66,7 +67,7 @@ def command(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
     return (*runtime.command, *(spec.code.entrypoint or runtime.entrypoint))
 
 
-def environment(agent: AgentType, parts: PodPart) -> tuple[Manifest, ...]:
+def environment(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> tuple[Manifest, ...]:
     """The platform's variables, then the user's; a user's variable replaces the platform's of that name."""
     identity = Identity.of(agent)
     platform = [
@@ -76,6 +77,7 @@ def environment(agent: AgentType, parts: PodPart) -> tuple[Manifest, ...]:
         variable("PYTHONPYCACHEPREFIX", f"{layout.TMP}/pycache"),
         *((variable("PYTHONUNBUFFERED", "1"),) if agent.spec.agent.code else ()),
         *parts.agent_env,
+        *trace_variables(agent, settings, "agent"),
         *_path(agent, parts),
     ]
     own = (agent.spec.agent.environment or Environment()).variables

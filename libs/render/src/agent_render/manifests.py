@@ -5,6 +5,7 @@ from collections.abc import Callable
 from agent_api.agenttype import AgentType
 from agent_render import memory
 from agent_render.identity import Manifest
+from agent_render.monitoring import pod_monitor
 from agent_render.network import policies
 from agent_render.objects import config_map, service, service_account
 from agent_render.scaling import autoscaler, disruption_budget
@@ -22,6 +23,7 @@ CHILDREN: tuple[Child, ...] = (
     workload,
     autoscaler,
     disruption_budget,
+    pod_monitor,
 )
 
 

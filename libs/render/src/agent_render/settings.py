@@ -94,4 +94,12 @@ class PlatformSettings(Config):
     tmp_size: str = Field(default="1Gi", description="Limit of each container's /tmp.")
     prices: dict[str, Price] = Field(default_factory=dict, description="By model, or provider/model; for budgets.")
     catalogue: dict[str, ToolDefinition] = Field(default_factory=dict, description="The platform's tools, by name.")
+    tracing_endpoint: str = Field(
+        default="", description="OTLP/HTTP collector of agents that do not say; empty: their traces go nowhere."
+    )
+    pod_monitors: bool = Field(
+        default=False,
+        description="Whether the cluster has PodMonitors. The operator finds it out, whatever is said here; "
+        "`agentberth render` goes by it.",
+    )
     termination_grace_seconds: int = Field(default=30, ge=1, le=3600)

@@ -3,7 +3,8 @@
 from agent_api.agenttype import AgentType
 from agent_render.hardening import restricted_context
 from agent_render.identity import Identity, Manifest
-from agent_render.part import mount, scratch
+from agent_render.monitoring import ops_port_name, trace_variables
+from agent_render.part import mount, scratch, variable
 from agent_render.settings import PlatformSettings
 from agent_render.sizes import SizedContainer, resources
 
@@ -28,11 +29,11 @@ def container(  # noqa: PLR0913 - each is one thing in which sidecars differ
         "image": image,
         "imagePullPolicy": settings.images.pull_policy,
         "restartPolicy": "Always",
-        "ports": [{"name": f"ops-{name[:10]}", "containerPort": ops_port, "protocol": "TCP"}],
+        "ports": [{"name": ops_port_name(name), "containerPort": ops_port, "protocol": "TCP"}],
         "startupProbe": {**_probe("/readyz", ops_port), "periodSeconds": 1, "failureThreshold": _STARTUP_FAILURES},
         "readinessProbe": {**_probe("/readyz", ops_port), "periodSeconds": 5},
         "livenessProbe": {**_probe("/livez", ops_port), "periodSeconds": 10},
-        "env": list(_tracing(agent, name)),
+        "env": [*_identity(agent), *trace_variables(agent, settings, name)],
         "resources": resources(agent, settings, name),
         "securityContext": restricted_context(uid),
         "volumeMounts": [*mounts, tmp_mount],
@@ -60,11 +61,7 @@ def _probe(path: str, port: int) -> Manifest:
     return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}}
 
 
-def _tracing(agent: AgentType, name: str) -> tuple[Manifest, ...]:
-    monitoring = agent.spec.monitoring
-    if monitoring is None or not monitoring.enabled or monitoring.tracing is None:
-        return ()
-    return (
-        {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": monitoring.tracing.endpoint},
-        {"name": "OTEL_SERVICE_NAME", "value": f"{agent.metadata.name}-{name}"},
-    )
+def _identity(agent: AgentType) -> tuple[Manifest, ...]:
+    """Whose sidecar it is, for each line of its log."""
+    identity = Identity.of(agent)
+    return variable("AGENT_NAME", identity.name), variable("AGENT_NAMESPACE", identity.namespace)

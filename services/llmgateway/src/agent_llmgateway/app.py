@@ -22,6 +22,7 @@ from agent_llmgateway.cache import AnswerCache
 from agent_llmgateway.config import LoadedConfig, parse_config
 from agent_llmgateway.core import Core
 from agent_llmgateway.ledger import FileLedger
+from agent_llmgateway.livemetrics import LiveMetrics
 from agent_llmgateway.memory import MemoryCollector, MemoryProbe, open_client
 from agent_llmgateway.metrics import Metrics
 from agent_llmgateway.reload import Reloader
@@ -68,6 +69,7 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
             redactor=redactor,
             clock=clock,
         )
+        LiveMetrics(registry, core)
         checks: dict[str, Callable[[], str | None]] = {
             "config": watched.check,
             "keys": partial(check_keys, core),

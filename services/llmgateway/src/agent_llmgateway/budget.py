@@ -48,6 +48,7 @@ class Budget:
         self._in_flight: list[Reservation] = []
         self._settled = asyncio.Condition()
         self._longest_output = USUAL_OUTPUT_TOKENS
+        self._last_read = Spent()
 
     def use(self, ledger: Ledger) -> None:
         """Count in another ledger from now on."""
@@ -71,13 +72,22 @@ class Budget:
 
     async def state(self, limits: GatewayBudget) -> BudgetState:
         """For the report."""
-        spent = await self._ledger.read()
+        spent = await self._read()
         return BudgetState(
             tokens_this_hour=spent.tokens,
             tokens_per_hour=limits.tokens_per_hour,
             usd_today=round(spent.micro_usd / MICRO, 6),
             usd_per_day=limits.usd_per_day,
         )
+
+    @property
+    def last_seen(self) -> Spent:
+        """What was spent in the windows of now, as far as it was asked for; costs nothing."""
+        return self._last_read.at(self._now_epoch_s())
+
+    async def _read(self) -> Spent:
+        self._last_read = await self._ledger.read()
+        return self._last_read
 
     def note_output(self, usage: Usage | None) -> None:
         """Learn how long answers get."""
@@ -94,7 +104,7 @@ class Budget:
     async def _enter(self, limits: GatewayBudget, reservation: Reservation) -> None:
         async with self._settled:
             while True:
-                spent = await self._ledger.read()
+                spent = await self._read()
                 self._check(limits, spent)
                 if not self._in_flight or self._fits(limits, spent, reservation):
                     self._in_flight.append(reservation)
@@ -121,7 +131,7 @@ class Budget:
 
     async def _settle(self, reservation: Reservation) -> None:
         if reservation.charged_tokens or reservation.charged_micro_usd:
-            await self._ledger.add(reservation.charged_tokens, reservation.charged_micro_usd)
+            self._last_read = await self._ledger.add(reservation.charged_tokens, reservation.charged_micro_usd)
         async with self._settled:
             self._in_flight.remove(reservation)
             self._settled.notify_all()

@@ -15,6 +15,7 @@ from agent_kit.redaction import Redactor
 from agent_kit.service import Stop, launch
 from agent_kit.telemetry import Telemetry, start_telemetry
 from agent_operator import sources
+from agent_operator.agentstates import AgentStates
 from agent_operator.kube import (
     Client,
     Controller,
@@ -46,7 +47,7 @@ def main() -> None:
 
 async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> None:
     """Runs the operator until `stop`."""
-    platform = read_platform(settings.platform, settings.catalogue)
+    platform = read_platform(settings.platform, settings.catalogue, tracing_endpoint=settings.tracing_endpoint)
     instance = settings.instance or f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
     registry = new_registry()
     metrics = Metrics(registry)
@@ -59,7 +60,16 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
     ):
         stores = Stores(sources.ALL, namespaces=settings.namespaces)
         recorder = EventRecorder(client, controller=FIELD_MANAGER, instance=instance)
-        reconciler = Reconciler(client, stores, recorder, reports, platform=platform, resync_s=settings.resync_s)
+        reconciler = Reconciler(
+            client,
+            stores,
+            recorder,
+            reports,
+            AgentStates(registry),
+            platform=platform,
+            resync_s=settings.resync_s,
+            api_retry_s=settings.api_retry_s,
+        )
         controller = Controller(
             reconciler.reconcile,
             name="agenttype",
@@ -94,7 +104,9 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
 
         runtime = Runtime(
             client, stores, controllers=[controller], elector=elector, recorder=recorder,
-            operations=operations, metrics=metrics, watch_settings=WatchSettings(silence_s=settings.watch_silence_s),
+            operations=operations, metrics=metrics, watch_settings=WatchSettings(
+                silence_s=settings.watch_silence_s, optional_retry_s=settings.api_retry_s
+            ),
             drain_s=settings.drain_s,
         )  # fmt: skip
         await runtime.run(stop)
@@ -104,6 +116,7 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
 def _pass(telemetry: Telemetry, request: Request) -> Iterator[None]:
     """One reconcile as a span, its id in every log line."""
     attributes = {"k8s.namespace.name": request.key.namespace, "agent.name": request.key.name}
-    with bind(reconcile_id=request.id), telemetry.span("reconcile", attributes=attributes) as span:
+    names = {"agent": request.key.name, "namespace": request.key.namespace}
+    with bind(reconcile_id=request.id, **names), telemetry.span("reconcile", attributes=attributes) as span:
         yield
         span.set("agentberth.writes", request.writes.count)

@@ -13,12 +13,15 @@ from agent_render import PlatformSettings
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_platform(file: Path | None, catalogue: Path | None = None) -> PlatformSettings:
+def read_platform(file: Path | None, catalogue: Path | None = None, *, tracing_endpoint: str = "") -> PlatformSettings:
     """The settings of `file` with the tools of `catalogue`, or the built-in ones without a file.
 
-    Where both name a tool, the settings win. Raises PlatformError with the file and the field that is wrong.
+    Where both name a tool, the settings win; `tracing_endpoint` wins over theirs.
+    Raises PlatformError with the file and the field that is wrong.
     """
     settings = _read(file, PlatformSettings) if file else PlatformSettings()
+    if tracing_endpoint:
+        settings = settings.model_copy(update={"tracing_endpoint": tracing_endpoint})
     if catalogue is None:
         return settings
     tools = _read(catalogue, ToolCatalogue).by_name()

@@ -11,6 +11,7 @@ import msgspec
 
 from agent_api import layout
 from agent_api.agenttype import Reason
+from agent_operator.agentstates import AgentStates
 from agent_operator.children import choose, follow_suspend, live_job
 from agent_operator.finding import Finding
 from agent_operator.kube import (
@@ -34,13 +35,23 @@ from agent_operator.podfaults import is_starting, newest
 from agent_operator.progress import LastRun, Progress, of_deployment, of_job, of_schedule, suspended
 from agent_operator.reports import ReportReader
 from agent_operator.sidecars import look
-from agent_operator.sources import AGENT_TYPES, AGENTS, DEPLOYED, PODS_OF_AGENTS, RUNS, AgentObject, PodObject
+from agent_operator.sources import (
+    AGENT_TYPES,
+    AGENTS,
+    DEPLOYED,
+    MONITORED,
+    PODS_OF_AGENTS,
+    RUNS,
+    AgentObject,
+    PodObject,
+)
 from agent_operator.specs import Parsed, SpecReader
 from agent_operator.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.summary import Seen, hold_status, invalid_status, status_of
-from agent_render import PlatformSettings, unserved
+from agent_render import PlatformSettings
 from agent_render.hardening import weaknesses
 from agent_render.identity import AGENT_LABEL, COMPONENT_LABEL
+from agent_render.monitoring import wants_metrics
 
 FIELD_MANAGER = "agentberth/operator"
 APPLIED_MARK = "agents.example.com/applied"
@@ -52,7 +63,10 @@ def utc_now() -> datetime:
 
 
 class Reconciler:
-    """Makes the cluster fit one AgentType. `resync_s` is how often it looks without being asked."""
+    """Makes the cluster fit one AgentType. `resync_s` is how often it looks without being asked.
+
+    `api_retry_s`: how often it does while an agent wants what the cluster has no API for.
+    """
 
     def __init__(  # noqa: PLR0913 - seams, filled by the composition root
         self,
@@ -60,17 +74,21 @@ class Reconciler:
         stores: Stores,
         recorder: EventRecorder,
         reports: ReportReader,
+        states: AgentStates,
         *,
         platform: PlatformSettings,
         resync_s: float,
+        api_retry_s: float,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = client
         self._stores = stores
         self._recorder = recorder
         self._reports = reports
+        self._states = states
         self._platform = platform
         self._resync_s = resync_s
+        self._api_retry_s = api_retry_s
         self._now = now
         self._applier = Applier(client, stores, root=AGENTS, field_manager=FIELD_MANAGER, mark=APPLIED_MARK)
         self._stalls = StallFinder(client)
@@ -81,9 +99,10 @@ class Reconciler:
         """One pass. Raises the kube errors; each is first shown in the status where the object still is."""
         obj = self._stores[AGENTS].get(request.key)
         if obj is None or obj.metadata.deletion_timestamp:
+            self._states.forget(request.key)
             return Done()  # the children go by their ownerReferences
         before = msgspec.json.decode(obj.status)
-        parsed = self._specs.read(obj)
+        parsed = self._specs.read(obj, pod_monitors=self._stores[MONITORED].served)
         if isinstance(parsed, Finding):
             status = invalid_status(parsed, before, generation=obj.metadata.generation, now=self._stamp())
             await self._write(request, obj, status, before)
@@ -113,7 +132,7 @@ class Reconciler:
             sidecars=await look(parsed.agent, pods, self._reports, server=server, before=before),
             refusal=_refusal(applied),
             unknown_settings=parsed.unknown_settings,
-            unserved=unserved(parsed.agent),
+            pod_monitors=self._stores[MONITORED].served,
             weaknesses=weaknesses(parsed.agent, self._platform),
         )
         status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
@@ -135,6 +154,8 @@ class Reconciler:
         """Nothing in the cluster changes when a report does, or when a volume cannot be mounted."""
         if _is_stuck(seen) or (seen.pods and not seen.sidecars.settled):
             return LOOK_AGAIN_S
+        if wants_metrics(seen.agent) and not seen.pod_monitors:
+            return min(self._resync_s, self._api_retry_s)
         return min(self._resync_s, self._reports.refresh_s) if seen.sidecars.verdicts else self._resync_s
 
     async def _progress(self, parsed: Parsed, pods: list[PodObject], last: LastRun | None) -> Progress:
@@ -170,6 +191,7 @@ class Reconciler:
     async def _write(
         self, request: Request, obj: AgentObject, status: dict[str, Any], before: Mapping[str, Any]
     ) -> None:
+        self._states.note(obj.key, status)
         await self._applier.patch_status(request, obj, status)
         told = status["reason"] == before.get("reason") and status["phase"] == before.get("phase")
         if not told and status["reason"] != Reason.PROGRESSING:  # being under way is no event

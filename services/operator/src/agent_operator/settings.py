@@ -15,6 +15,9 @@ class OperatorSettings(ServiceSettings):
     )
     platform: Path | None = setting(None, "Platform settings (YAML): images, runtimes, profiles. Default: built in.")
     catalogue: Path | None = setting(None, "Tools that agents may ask for by name (YAML). Default: none.")
+    tracing_endpoint: str = setting(
+        "", "OTLP/HTTP collector of agents that do not say. Default: `tracingEndpoint` of the platform settings."
+    )
     namespaces: tuple[str, ...] = setting((), "Namespaces to watch, comma separated. Default: all of them.")
     leader_election: bool = setting(True, "Work only while holding the lease.")
     lease_namespace: str = setting("agentberth-system", "Namespace of the lease.", env="POD_NAMESPACE")
@@ -28,6 +31,9 @@ class OperatorSettings(ServiceSettings):
         70, "Seconds without a byte after which a watch counts as dead; the server says something every 60.",
         at_least=1, at_most=600,
     )  # fmt: skip
+    api_retry_s: float = setting(
+        60, "Seconds between two looks for an API that the cluster lacks, such as PodMonitor.", at_least=1, at_most=3600
+    )
     report_refresh_s: float = setting(
         300, "Seconds after which a sidecar's report is read again.", at_least=1, at_most=86400
     )

@@ -23,6 +23,7 @@ AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "Horizon
 DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+POD_MONITORS = Resource("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
 CORE_EVENTS = Resource("", "v1", "events", "Event")
 
 
@@ -222,8 +223,9 @@ ACCOUNTS: Source[PartialObject] = Source(SERVICE_ACCOUNTS, selector=_OURS)
 SCALED: Source[PartialObject] = Source(AUTOSCALERS, selector=_OURS)
 GUARDED: Source[PartialObject] = Source(DISRUPTION_BUDGETS, selector=_OURS)
 FENCED: Source[PartialObject] = Source(NETWORK_POLICIES, selector=_OURS)
+MONITORED: Source[PartialObject] = Source(POD_MONITORS, selector=_OURS, optional=True)
 
-CHILDREN = (ACCOUNTS, CONFIGURED, FENCED, SERVED, DEPLOYED, SERVERS, RUNS, SCHEDULES, SCALED, GUARDED)
+CHILDREN = (ACCOUNTS, CONFIGURED, FENCED, SERVED, DEPLOYED, SERVERS, RUNS, SCHEDULES, SCALED, GUARDED, MONITORED)
 ALL = (AGENTS, *CHILDREN, PODS_OF_AGENTS, CLAIMS)
 
 

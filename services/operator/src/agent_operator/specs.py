@@ -33,23 +33,23 @@ class SpecReader:
     """Reads specs by one platform's settings."""
 
     def __init__(self, platform: PlatformSettings, *, remembered: int = REMEMBERED) -> None:
-        self._platform = platform
+        self._platforms = {have: platform.model_copy(update={"pod_monitors": have}) for have in (False, True)}
         self._limit = remembered
-        self._known: OrderedDict[tuple[str, int], Parsed | Finding] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int, bool], Parsed | Finding] = OrderedDict()
 
-    def read(self, obj: AgentObject) -> Parsed | Finding:
-        """What `obj` asks for, or why it cannot be carried out."""
-        key = (obj.metadata.uid, obj.metadata.generation)
+    def read(self, obj: AgentObject, *, pod_monitors: bool = False) -> Parsed | Finding:
+        """What `obj` asks for, or why it cannot be carried out. `pod_monitors`: whether the cluster has that API."""
+        key = (obj.metadata.uid, obj.metadata.generation, pod_monitors)
         known = self._known.get(key)
         if known is None:
-            self._known[key] = known = self._parse(obj)
+            self._known[key] = known = self._parse(obj, self._platforms[pod_monitors])
             if len(self._known) > self._limit:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(key)
         return known
 
-    def _parse(self, obj: AgentObject) -> Parsed | Finding:
+    def _parse(self, obj: AgentObject, platform: PlatformSettings) -> Parsed | Finding:
         """The spec as the API's models see it: an object may be older than the rules that would refuse it."""
         document = {
             "apiVersion": AGENT_TYPES.api_version,
@@ -62,7 +62,7 @@ class SpecReader:
             first = verdict.errors[0]
             return Finding(Reason.INVALID, f"{first.field}: {first.message}")
         try:
-            rendered = render(verdict.agent, self._platform)
+            rendered = render(verdict.agent, platform)
         except RenderError as error:
             return Finding(Reason.INVALID, str(error))
         except ValidationError as error:  # its own text repeats the input, which may hold a secret

@@ -13,6 +13,7 @@ from agent_operator.sidecars import Sidecars
 from agent_operator.sources import PodObject
 from agent_render.identity import Identity
 from agent_render.initplan import needs_preparation
+from agent_render.monitoring import metric_ports, wants_metrics
 
 Plain = dict[str, Any]
 
@@ -28,8 +29,8 @@ class Seen:
     refusal: Finding | None = None
     """A child that the server did not take."""
     unknown_settings: tuple[str, ...] = ()
-    unserved: tuple[str, ...] = ()
-    """Fields that this version does not carry out."""
+    pod_monitors: bool = False
+    """Whether the cluster has that API."""
     weaknesses: tuple[str, ...] = ()
 
 
@@ -83,19 +84,29 @@ def _verdicts(seen: Seen) -> list[Verdict]:
     accepted = _accepted(seen)
     prepared = judge_preparation(seen.pods, needed=needs_preparation(seen.agent))
     available = _available(seen.progress)
-    return [accepted, prepared, *seen.sidecars.verdicts, available, _ready(seen, accepted)]
+    return [accepted, prepared, *seen.sidecars.verdicts, *_monitored(seen), available, _ready(seen, accepted)]
 
 
 def _accepted(seen: Seen) -> Verdict:
     if seen.refusal:
         return Verdict(ConditionType.ACCEPTED, "False", seen.refusal.reason, seen.refusal.message)
-    if seen.unserved:
-        text = f"this version does not carry out {', '.join(seen.unserved)}"
-        return Verdict(ConditionType.ACCEPTED, "True", Reason.NOT_CARRIED_OUT, text)
     if seen.unknown_settings:
-        text = f"passed on as they are, but not known to Agentberth: {', '.join(seen.unknown_settings)}"
+        text = f"not known to Agentberth, and left as they are: {', '.join(seen.unknown_settings)}"
         return Verdict(ConditionType.ACCEPTED, "True", Reason.UNKNOWN_SETTINGS, text)
     return Verdict(ConditionType.ACCEPTED, "True", Reason.ACCEPTED, "")
+
+
+def _monitored(seen: Seen) -> list[Verdict]:
+    """Whether metrics are collected; the agent itself works without, so it has no part in Ready."""
+    if not wants_metrics(seen.agent):
+        return []
+    if not metric_ports(seen.agent):
+        text = "the agent has no sidecar with metrics"
+        return [Verdict(ConditionType.MONITORED, "True", Reason.NOT_NEEDED, text)]
+    if not seen.pod_monitors:
+        text = "the cluster has no PodMonitor (monitoring.coreos.com/v1): install the Prometheus operator's definitions"
+        return [Verdict(ConditionType.MONITORED, "False", Reason.NO_POD_MONITORS, text)]
+    return [Verdict(ConditionType.MONITORED, "True", Reason.COLLECTED, "")]
 
 
 def _available(progress: Progress) -> Verdict:

@@ -121,6 +121,7 @@ async def test_missing_optional_api_counts_as_empty(api: FakeApi) -> None:
     async with following(api, store):
         await eventually(lambda: store.synced)
     assert len(store) == 0
+    assert not store.served
 
 
 async def test_missing_required_api_is_waited_for(api: FakeApi) -> None:
@@ -131,6 +132,7 @@ async def test_missing_required_api_is_waited_for(api: FakeApi) -> None:
         assert not store.synced
         api.resources.append(WIDGETS)
         await eventually(lambda: store.synced)
+        assert store.served
 
 
 async def test_namespaced_scopes_and_selectors_see_only_theirs(api: FakeApi) -> None:

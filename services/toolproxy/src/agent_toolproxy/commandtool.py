@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent_api.toolsconfig import ToolDefinition, ToolLimits
+from agent_kit.telemetry import Telemetry
 from agent_toolproxy.arguments import Invocation, build_invocation, input_schema_of
 from agent_toolproxy.call import Call, Json, define, text_result
 from agent_toolproxy.credentials import Credentials
@@ -82,7 +83,7 @@ class CommandTool:
         limits = self._process_limits(call)
         async with self._gate.enter(limits.timeout_s):
             with self._workspace.private_folder() as home:
-                command = self._command(invocation, folder, home, limits)
+                command = self._command(invocation, call, folder, home, limits)
                 result = await run_command(command, call.on_output)
         return self._show(result, limits)
 
@@ -95,7 +96,7 @@ class CommandTool:
             processes=limits.processes,
         )
 
-    def _command(self, invocation: Invocation, folder: Path, home: Path, limits: ProcessLimits) -> Command:
+    def _command(self, invocation: Invocation, call: Call, folder: Path, home: Path, limits: ProcessLimits) -> Command:
         if self.program is None:
             raise InvalidArguments("the tool has no program yet")
         program, *before = self.program.argv
@@ -105,6 +106,7 @@ class CommandTool:
             folder=folder,
             environment={
                 **minimal_environment(self._path, home, self._workspace.root),
+                **_trace_environment(call),
                 **self._definition.environment,
                 **self._credentials.environment(self._definition.credential_environment),
             },
@@ -143,6 +145,12 @@ class CommandTool:
         if problems := schema.problems(value):
             return text_result(f"{_decode(stdout)}\n[not of the output schema: {'; '.join(problems)}]", is_error=True)
         return text_result(_decode(stdout).rstrip("\n"), value)
+
+
+def _trace_environment(call: Call) -> dict[str, str]:
+    """The call's trace for a program that can go on with it, in OpenTelemetry's names for variables."""
+    given = Telemetry.extract({key: value for key, value in call.meta.items() if isinstance(value, str)})
+    return {name.upper(): value for name, value in given.items()}
 
 
 def _failure(result: ProcessResult, limits: ProcessLimits) -> str:

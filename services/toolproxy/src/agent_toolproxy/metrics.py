@@ -12,16 +12,17 @@ _LATENCIES_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 
 
 class _MemoryGauge(Collector):
-    """There only with a memory: 0 without one would read as a memory that is down."""
+    """Without a memory it has no series: 0 would be an alarm."""
 
     def __init__(self) -> None:
         self.reachable: bool | None = None
 
     def collect(self) -> Iterator[Metric]:
-        """One gauge, or none."""
+        """One gauge."""
+        family = GaugeMetricFamily("agentberth_memory_reachable", "1 while the agent's memory can be used.")
         if self.reachable is not None:
-            text = "1 while the agent's memory can be used."
-            yield GaugeMetricFamily("agentberth_memory_reachable", text, value=float(self.reachable))
+            family.add_metric((), float(self.reachable))
+        yield family
 
 
 class ToolMetrics:
@@ -74,5 +75,5 @@ class ToolMetrics:
         self._served.set(served)
 
     def show_memory(self, *, reachable: bool | None) -> None:
-        """The last probe's result; None without a memory."""
+        """The last probe's result; None for an agent that has no memory."""
         self._memory.reachable = reachable

@@ -29,16 +29,17 @@ class Tracing(ApiModel):
     """Where traces go."""
 
     endpoint: Annotated[Url, Matches(r"https?://[^\s]+", "must be an http(s) address")] = Field(
-        description="OTLP over HTTP, such as http://collector.monitoring:4318."
+        description="OTLP over HTTP, such as http://collector.monitoring:4318. Default: the platform's, if it has one."
     )
 
 
 class Monitoring(ApiModel):
-    """What is measured of the agent's Pods."""
+    """What is measured of the agent's Pods. With it, a cluster that has PodMonitors gets one for the agent."""
 
     enabled: bool = Field(default=True, description="false: nothing is made for the collection of metrics.")
     metrics: Annotated[tuple[MetricName, ...], Field(max_length=64)] = Field(
-        default=(), description="Names of the platform's metrics to keep; empty keeps all."
+        default=(),
+        description="Groups of the platform's metrics to keep, such as api_latency; empty keeps all.",
     )
     tracing: Tracing | None = None
 

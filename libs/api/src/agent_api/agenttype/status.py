@@ -20,6 +20,7 @@ class ConditionType(StrEnum):
     TOOLS_READY = "ToolsReady"
     GATEWAY_READY = "GatewayReady"
     MEMORY_READY = "MemoryReady"
+    MONITORED = "Monitored"
     AVAILABLE = "Available"
     READY = "Ready"
     SECURITY_POSTURE = "SecurityPosture"
@@ -58,7 +59,6 @@ class Reason(StrEnum):
     READY = "Ready"
     WEAKENED = "Weakened"
     UNKNOWN_SETTINGS = "UnknownSettings"
-    NOT_CARRIED_OUT = "NotCarriedOut"
     TOOL_FAILED = "ToolFailed"
     TOOL_BLOCKED = "ToolBlocked"
     CONFIG_REFUSED = "ConfigRefused"
@@ -67,6 +67,8 @@ class Reason(StrEnum):
     MEMORY_FULL = "MemoryFull"
     NOT_OBSERVED = "NotObserved"
     CLAIM_NOT_RESIZED = "ClaimNotResized"
+    COLLECTED = "Collected"
+    NO_POD_MONITORS = "NoPodMonitors"
 
 
 class Condition(ApiModel):

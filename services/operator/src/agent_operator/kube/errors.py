@@ -9,13 +9,13 @@
     │   ├── Unauthorized        401 with a token that was just read again
     │   ├── Conflict            409: somebody was faster, read again
     │   │   └── AlreadyExists       409 to a create
-    │   ├── NotFound            404: it, its namespace or its API is not there (yet, or any more)
+    │   ├── NotFound            404, 405: it, its namespace or its API is not there (yet, or any more)
     │   ├── Expired             410: this resourceVersion is compacted, list again
     │   ├── Forbidden           403: RBAC, quota or admission; the message names verb and resource
     │   └── Occupied            the name is taken by an object that is not ours to change
     ├── Waiting                 nothing is wrong, look again after `after_s`
     ├── Terminal                never works until the object changes: no retry, condition and event
-    │   └── Invalid             400, 405, 413, 415, 422: the server refuses what was sent
+    │   └── Invalid             400, 413, 415, 422: the server refuses what was sent
     ├── StreamBroken            a watch that cannot be resumed: list again
     │   ├── LineTooLong         one event exceeds the line limit
     │   └── ErrorEvent          the server ended the watch with an ERROR event
@@ -85,7 +85,7 @@ class AlreadyExists(Conflict):
 
 
 class NotFound(Retryable):
-    """404: the object, its namespace or its API is not there (yet, or any more)."""
+    """404, 405: the object, its namespace or its API is not there (yet, or any more)."""
 
 
 class Expired(Retryable):

@@ -72,6 +72,12 @@ class Metrics:
             "kube_watch_steps_total", "Lists and watches by outcome", ["resource", "outcome"], registry=registry
         )
         self.cached = Gauge("kube_cached_objects", "Objects in the cache", ["resource"], registry=registry)
+        self.silence = Gauge(
+            "kube_watch_silence_seconds",
+            "Time since a watcher last heard of the server",
+            ["resource"],
+            registry=registry,
+        )
         self.leading = Gauge(
             "leader_election_master_status", "1 while this instance leads", ["name"], registry=registry
         )

@@ -29,6 +29,7 @@ FORBIDDEN_RETRY_S = 30.0
 _BY_STATUS: Mapping[int, type[Retryable]] = {
     401: Unauthorized,
     404: NotFound,
+    405: NotFound,  # to a create, while the definition of the kind is being removed
     409: Conflict,
     410: Expired,
     429: TooManyRequests,

@@ -9,6 +9,8 @@ import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
+from itertools import groupby
 from typing import Any, Protocol
 
 from .client import Client
@@ -65,6 +67,8 @@ class Runtime:
         if metrics:
             for store in stores:
                 metrics.cached.labels(str(store.source.resource)).set_function(store.__len__)
+            for resource, watchers in groupby(self._watchers, key=lambda watcher: watcher.resource):
+                metrics.silence.labels(resource).set_function(partial(_silence_s, tuple(watchers)))
 
     async def run(self, stop: Stop) -> None:
         """Work until `stop` comes; then end in order.
@@ -125,6 +129,11 @@ class Runtime:
         if self._leading:
             await asyncio.wait((working,), timeout=self._drain_s)
         working.cancel()
+
+
+def _silence_s(watchers: Sequence[Watcher[Any]]) -> float:
+    """The longest of one kind, which has a watcher for each namespace."""
+    return max(watcher.silence_s for watcher in watchers)
 
 
 async def _result(task: asyncio.Task[None]) -> None:

@@ -135,6 +135,11 @@ class Store(Generic[T]):
         """Up to which resourceVersion the scope of `namespace` is known; 0 before its first list."""
         return self._versions.get(self._scope(namespace), 0)
 
+    @property
+    def served(self) -> bool:
+        """Whether the server has the API; only an optional source's can be missing."""
+        return any(self._versions.values())
+
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` with every later change, after the store shows it."""
         self._listeners.append(listener)

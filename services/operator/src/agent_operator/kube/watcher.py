@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T", bound=ObjectModel)
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-OPTIONAL_RETRY_S = 60.0
 BARREN_STREAMS = 5
 
 
@@ -44,12 +43,14 @@ class WatchSettings:
 
     `page_size`: objects per page of a list. `timeout_s`: range of the lifetime that a watch asks the server for.
     `silence_s`: a stream without a byte for so long is dead. `stream_lists`: ask for WatchList first.
+    `optional_retry_s`: the pause before an optional API that is missing is asked for again.
     """
 
     page_size: int = 500
     timeout_s: tuple[int, int] = (240, 290)
     silence_s: float = 70.0
     stream_lists: bool = False
+    optional_retry_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,16 @@ class Watcher(Generic[T]):
         """What is followed, for messages."""
         return f"{self._source.resource} in {self._scope or 'all namespaces'}"
 
+    @property
+    def resource(self) -> str:
+        """The kind that is followed, for metrics."""
+        return str(self._source.resource)
+
+    @property
+    def silence_s(self) -> float:
+        """Time since something came, or was asked for."""
+        return self._clock() - self.progress_at
+
     async def run(self) -> Never:
         """Follow the server until cancelled."""
         state: State = self._relist()
@@ -155,7 +166,7 @@ class Watcher(Generic[T]):
         at_least_s = (error.retry_after_s or 0.0) if isinstance(error, Retryable) else 0.0
         if isinstance(error, NotFound) and self._source.optional:
             self._store.replace(self._scope, (), "")
-            at_least_s = OPTIONAL_RETRY_S
+            at_least_s = self._settings.optional_retry_s
             log.debug("%s is not served here", self.name)
         else:
             log.warning("following %s: %s; next: %s", self.name, error, type(following).__name__.lower())

@@ -24,6 +24,7 @@ from agent_toolproxy.mcp.messages import (
     error,
 )
 from agent_toolproxy.mcp.modern import LISTEN, ModernServer, Subscription, WatchedTools, check_request
+from agent_toolproxy.mcp.tracecontext import adopt_trace
 
 PATH: Final = "/mcp"
 _SINGLE: Final = (HEADER_VERSION, HEADER_METHOD, HEADER_NAME)
@@ -88,7 +89,9 @@ class McpServer:
         if isinstance(verdict, Accepted):
             return json_response(Reply(None))
         if isinstance(verdict, Legacy):
+            adopt_trace(verdict.messages, request.headers)
             return await self._serve_legacy(verdict, answer)
+        adopt_trace([verdict.message], request.headers)
         return await self._serve_modern(request, verdict, answer, accepts)
 
     async def _serve_legacy(self, verdict: Legacy, answer: Answer) -> web.StreamResponse:

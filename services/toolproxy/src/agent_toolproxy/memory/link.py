@@ -52,6 +52,7 @@ class MemoryLink:
             await before.close()
         if config is not None and self.notes is None:
             self.report = MemoryReport(reachable=False, error="the memory's url is not one: see its log")
+        self._metrics.show_memory(reachable=self.report.reachable if self.report else None)
         self._moved.set()
 
     def _connect(self, config: ToolsMemory) -> Notes | None:
