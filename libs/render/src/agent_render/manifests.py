@@ -5,6 +5,7 @@ from collections.abc import Callable
 from agent_api.agenttype import AgentType
 from agent_render.identity import Manifest
 from agent_render.objects import config_map, service, service_account
+from agent_render.registry import at_registry
 from agent_render.scaling import autoscaler, disruption_budget
 from agent_render.settings import PlatformSettings
 from agent_render.workload import workload
@@ -19,4 +20,5 @@ def render(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]
 
     Raises RenderError when the platform cannot carry the spec out.
     """
+    settings = at_registry(settings)
     return tuple(manifest for child in CHILDREN for manifest in child(agent, settings))
