@@ -13,7 +13,7 @@ Parts (default: all of them, in this order)
   contract     every service as a process, over HTTP
   integration  a real API server
   e2e          real Pods
-  step1..step4 integration and e2e tests of one step of the plan
+  step1..step5 integration and e2e tests of one step of the plan
 
 Examples
   ./run-tests.sh
@@ -76,7 +76,7 @@ cluster() { # control-plane|node: what the tests start it from, unless KUBECONFI
 
 case "$part" in
 -h | --help) usage; exit 0 ;;
-all | check | unit | contract | integration | e2e | step[1-4]) ;;
+all | check | unit | contract | integration | e2e | step[1-5]) ;;
 *)
     echo "error: there is no part \"$part\"" >&2
     usage >&2
@@ -93,6 +93,6 @@ all)
     integration "$@"
     e2e "$@"
     ;;
-step[1-4]) step "$part" "$@" ;;
+step[1-5]) step "$part" "$@" ;;
 *) "$part" "$@" ;;
 esac
