@@ -15,6 +15,7 @@ Document = dict[str, Any]
 
 AGENTS = "agenttypes"
 CRD = ROOT / "deploy" / "base" / "crds" / "agenttype.yaml"
+FORMS = ROOT / "tests" / "integration" / "data"
 PREFIXES = {
     AGENTS: "/apis/agents.example.com/v1",
     "deployments": "/apis/apps/v1",
@@ -164,9 +165,9 @@ async def open_api(admin: Admin, namespace: str) -> AsyncIterator[Api]:
         yield Api(session, admin, namespace)
 
 
-async def define_agents(cluster: Cluster) -> None:
-    """Applies the AgentType's definition; returns when it is served."""
-    definition = yaml.safe_load(CRD.read_text())
+async def define_agents(cluster: Cluster, form: str = "") -> None:
+    """Applies the AgentType's definition, the present one or an earlier `form`; returns when the kind is served."""
+    definition = yaml.safe_load((FORMS / f"agenttype-{form}.yaml" if form else CRD).read_text())
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
     query = {"fieldManager": "integration-test", "force": "true"}
     async with open_api(cluster.access, "default") as api:

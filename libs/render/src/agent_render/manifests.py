@@ -8,6 +8,7 @@ from agent_render.identity import Manifest
 from agent_render.monitoring import pod_monitor
 from agent_render.network import policies
 from agent_render.objects import config_map, service, service_account
+from agent_render.registry import at_registry
 from agent_render.scaling import autoscaler, disruption_budget
 from agent_render.settings import PlatformSettings
 from agent_render.workload import workload
@@ -32,4 +33,5 @@ def render(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]
 
     Raises RenderError when the platform cannot carry the spec out.
     """
+    settings = at_registry(settings)
     return tuple(manifest for child in CHILDREN for manifest in child(agent, settings))

@@ -79,6 +79,13 @@ class Profiles(Config):
 class PlatformSettings(Config):
     """Everything rendering needs beside the AgentType."""
 
+    registry: str = Field(
+        default="",
+        pattern=r"^$|^[a-z0-9]+([.-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
+        max_length=255,
+        description="Where all images of the platform come from, such as `mirror.example.com/hub`, in place of the"
+        " host that each names; empty: as they are named.",
+    )
     images: Images = Images()
     runtimes: Runtimes = Runtimes()
     profiles: Profiles = Profiles()
