@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from e2e.kubectl import Document, Kubectl, KubectlError
 from integration.cluster import ROOT, Cluster
+from integration.deploy.kustomizing import DEPLOY, find_kustomizations, render
 from integration.monitoring import define, remove
 
 from agent_operator import sources
@@ -21,18 +21,12 @@ from agent_operator.platform import read_platform
 
 pytestmark = pytest.mark.step1
 
-DEPLOY = ROOT / "deploy"
 PAGE = ROOT / "docs" / "reference" / "operator.md"
 INSTALL = ROOT / "docs" / "how-to" / "install.md"
 OPERATOR, SYSTEM = "agentberth-operator", "agentberth-system"
 UNRESTRICTED = frozenset({"agentberth-logging"})  # reads the node's log files, which no level of PodSecurity allows
 CHILD_VERBS = frozenset({"get", "list", "watch", "create", "patch", "delete"})
 POSSIBLE_ESCALATIONS = frozenset({"bind", "escalate", "impersonate", "approve", "sign"})
-
-
-def find_kustomizations(kind: str) -> list[Path]:
-    files = sorted(DEPLOY.rglob("kustomization.yaml"))
-    return [file.parent for file in files if yaml.safe_load(file.read_text())["kind"] == kind]
 
 
 PLAIN = find_kustomizations("Kustomization")
@@ -55,13 +49,6 @@ def with_component(component: Path, folder: Path) -> Path:
     base, added = (os.path.relpath(one, folder.resolve()) for one in (DEPLOY / "base", component))
     (folder / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [base], "components": [added]}))
     return folder
-
-
-def render(folder: Path) -> list[Document]:
-    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "deprecated" not in done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
 @pytest.fixture(scope="module")

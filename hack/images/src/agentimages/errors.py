@@ -3,6 +3,7 @@
 ImageError
 ├── NoEngineError    neither buildah nor a docker daemon
 ├── UnknownImageError    there is no such image to build
+├── PinError             an image reference, or the overlay that is to have it, is not fit for it
 └── BuildFailedError     a builder or debootstrap failed; its own words are on the terminal
 """
 
@@ -17,6 +18,10 @@ class NoEngineError(ImageError):
 
 class UnknownImageError(ImageError):
     """No Dockerfile of that name."""
+
+
+class PinError(ImageError):
+    """A reference is no pinned one, or a file has no place for it."""
 
 
 class BuildFailedError(ImageError):
