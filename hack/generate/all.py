@@ -10,9 +10,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)  # run as a file, the path begins with this folder instead of the tree
 
-from hack.generate import catalogue, crd, golden, operator_page, schemas, spec_page  # noqa: E402 - the tree is on the path only now
+from hack.generate import (  # noqa: E402 - the tree is on the path only now
+    catalogue,
+    cli_page,
+    crd,
+    golden,
+    operator_page,
+    schemas,
+    spec_page,
+    troubleshooting_page,
+)
 
-GENERATORS = (catalogue.files, crd.files, golden.files, operator_page.files, schemas.files, spec_page.files)
+GENERATORS = (
+    catalogue.files,
+    cli_page.files,
+    crd.files,
+    golden.files,
+    operator_page.files,
+    schemas.files,
+    spec_page.files,
+    troubleshooting_page.files,
+)
 
 
 def main() -> None:

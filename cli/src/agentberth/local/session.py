@@ -20,6 +20,7 @@ from agent_render.pod import pod_parts
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local.interpreter import Interpreter
 from agentberth.local.localise import localise
+from agentberth.local.mockllm import mocked, require_keys
 from agentberth.local.objects import Objects
 from agentberth.local.pod import SIDECAR_PORTS, Host, LocalProcess, processes, split_command
 from agentberth.local.ports import Ports
@@ -45,7 +46,7 @@ class Session:
     interpreter: Interpreter | None
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - the options of the command line
         cls,
         paths: tuple[Path, ...],
         *,
@@ -54,6 +55,7 @@ class Session:
         arguments: tuple[str, ...],
         fresh: bool,
         quiet: bool,
+        mock_llm: bool = False,
     ) -> "Session":
         """Reads the manifests, lays out the Pod's folders and plans its processes.
 
@@ -61,6 +63,10 @@ class Session:
         """
         documents = [d for file in files_of(list(paths)) for d in read(file)]
         document, agent = _only_agent(documents)
+        given = Objects.of(documents)
+        if mock_llm:
+            agent = mocked(agent)
+        require_keys(agent, given)
         base = document.file.resolve().parent
         root = base / _FOLDER / agent.metadata.name
         local = localise(agent, base, has_command=command is not None)
@@ -70,7 +76,7 @@ class Session:
             template, parts = pod_template(agent, platform), pod_parts(agent, platform)
         except RenderError as error:
             raise ManifestError(f"{document.file}: {error}") from error
-        objects = Objects.of(documents).with_config_map(Identity.of(agent).config, parts.config)
+        objects = given.with_config_map(Identity.of(agent).config, parts.config)
         _lay_out(root, fresh=fresh)
         materialise(template["spec"], root, objects)
         if local.folder:
