@@ -3,7 +3,7 @@
 RUN := .tools/bin/uv run --no-sync
 LOCKED := uv.lock pyproject.toml hack/bootstrap $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
 
-.PHONY: help demo setup check lint types imports generate images test clean
+.PHONY: help demo setup check lint types imports docs generate images test clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ demo: .venv/.demo ## run the quickstart agent on this machine
 
 setup: .venv/.dev ## all tools and packages for development
 
-check: setup lint types imports ## lint, types, import rules, lock
+check: setup lint types imports docs ## lint, types, import rules, lock, documentation
 
 generate: setup ## write the generated files anew: CRD, schemas, spec page, golden files
 	@$(RUN) python hack/generate/all.py
@@ -21,11 +21,14 @@ generate: setup ## write the generated files anew: CRD, schemas, spec page, gold
 images: setup ## the four images, each with an archive and an SBOM; BASE=IMAGE for another base
 	@hack/images/build $(if $(BASE),--base $(BASE))
 
+docs: setup ## build the documentation in build/docs; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(RUN) python -m mkdocs build --strict --quiet
+
 test: ## all tests
 	@./run-tests.sh
 
 clean: ## remove what was built and prepared
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tools build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find examples -name .agentberth -type d -prune -exec rm -rf {} +
 
 lint: setup

@@ -8,7 +8,7 @@ usage() {
 Usage: ./run-tests.sh [PART] [PYTEST OPTION...]
 
 Parts (default: all of them, in this order)
-  check        format, lint, types, import rules, lock
+  check        format, lint, types, import rules, lock, documentation
   unit         beside each package; no network
   contract     every service as a process, over HTTP
   integration  a real API server

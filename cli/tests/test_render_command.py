@@ -74,3 +74,13 @@ def test_without_an_agent_type_there_is_nothing_to_render(agentberth: Run, tmp_p
 
     assert done.returncode == 1
     assert "there is no AgentType in the files given" in done.stderr
+
+
+def test_json_is_a_list_of_the_same_objects_as_yaml(agentberth: Run, tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(GIT)
+
+    done = agentberth("render", "web.yaml", "--output", "json")
+
+    listed = json.loads(done.stdout)
+    assert (listed["apiVersion"], listed["kind"]) == ("v1", "List")
+    assert listed["items"] == list(yaml.safe_load_all(agentberth("render", "web.yaml").stdout))

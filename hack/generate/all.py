@@ -12,6 +12,7 @@ sys.path[0] = str(ROOT)  # run as a file, the path begins with this folder inste
 
 from hack.generate import (  # noqa: E402 - the tree is on the path only now
     catalogue,
+    cli_page,
     compose,
     crd,
     golden,
@@ -19,17 +20,20 @@ from hack.generate import (  # noqa: E402 - the tree is on the path only now
     schemas,
     spec_page,
     threat_model,
+    troubleshooting_page,
 )
 
 GENERATORS = (
     catalogue.files,
     compose.files,
+    cli_page.files,
     crd.files,
     golden.files,
     operator_page.files,
     schemas.files,
     spec_page.files,
     threat_model.files,
+    troubleshooting_page.files,
 )
 
 

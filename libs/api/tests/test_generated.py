@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[3]
 SCHEMAS = Path("docs/reference/schemas")
 GENERATED_FOLDERS = (SCHEMAS, Path("libs/render/tests/golden"))
 PAGE = (ROOT / "docs/spec/agenttype.md").read_text()
+TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text()
 
 
 def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -131,6 +132,20 @@ def test_every_rule_says_what_would_go_wrong_without_it() -> None:
 @pytest.mark.parametrize("constant", [*ConditionType, *Reason, *InitFault], ids=str)
 def test_every_condition_type_and_reason_has_its_row_in_the_page(constant: str) -> None:
     assert f"\n| `{constant}` |" in PAGE
+
+
+@pytest.mark.parametrize("constant", [*Reason, *InitFault], ids=str)
+def test_every_reason_has_its_cause_and_cure_in_the_troubleshooting(constant: str) -> None:
+    assert re.search(
+        rf"^### {constant}\n(?:(?!###).)*?\*\*Cause\*\*: \S.+\n- \*\*Cure\*\*: \S",
+        TROUBLESHOOTING,
+        re.MULTILINE | re.DOTALL,
+    )
+
+
+@pytest.mark.parametrize("kind", ConditionType, ids=str)
+def test_every_condition_is_explained_in_the_troubleshooting(kind: str) -> None:
+    assert f"\n### Condition {kind}\n\n- **" in TROUBLESHOOTING
 
 
 @pytest.mark.parametrize("example", re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL), ids=len)

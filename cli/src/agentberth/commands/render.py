@@ -1,6 +1,7 @@
 """`agentberth render`: what the operator would create for a manifest."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ _EPILOG = """\
 examples:
   agentberth render agent.yaml
   agentberth render agent.yaml --settings platform.yaml | kubectl diff -f -
+  agentberth render agent.yaml --output json | jq '.items[].kind'
 """
 
 
@@ -27,6 +29,9 @@ def register(commands: "Commands") -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="manifest, or folder of manifests")
     parser.add_argument("--namespace", help="for manifests that name none (default: default)")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="platform settings, YAML or JSON")
+    parser.add_argument(
+        "-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml; json is one List"
+    )
 
 
 def _call(options: argparse.Namespace) -> int:
@@ -43,8 +48,14 @@ def _call(options: argparse.Namespace) -> int:
             manifests += render(agent.model_copy(update={"metadata": metadata}), settings)
         except RenderError as error:
             raise ManifestError(f"{metadata.name}: {error}") from error
-    print(dump(manifests), end="")  # noqa: T201 - the result
+    print(_text(manifests, options.output), end="")  # noqa: T201 - the result
     return 0
+
+
+def _text(manifests: list[dict[str, Any]], output: str) -> str:
+    if output == "json":
+        return f"{json.dumps({'apiVersion': 'v1', 'kind': 'List', 'items': manifests}, indent=2)}\n"
+    return dump(manifests)
 
 
 def _agents(paths: list[Path]) -> "list[AgentType]":

@@ -21,6 +21,7 @@ The files hold one AgentType, and the ConfigMaps and Secrets it refers to. Nothi
 examples:
   agentberth run agent.yaml
   agentberth run agent.yaml secrets.yaml       with the Secrets it refers to
+  agentberth run agent.yaml --mock-llm         without keys: a mock answers for every model
   agentberth run agent.yaml --fresh            prepare everything anew
   agentberth run agent.yaml -- --topic robots  arguments for the agent
   agentberth run nginx.yaml --command "python -m http.server 8080"
@@ -33,6 +34,7 @@ def register(commands: "Commands") -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="manifest with the AgentType")
     parser.add_argument("--command", metavar="COMMAND", help="what to run in place of a container agent's image")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="platform settings, as for render")
+    parser.add_argument("--mock-llm", action="store_true", help="a mock in the place of every model provider")
     parser.add_argument("--fresh", action="store_true", help="forget what was prepared before")
     parser.add_argument(
         "--grace", type=float, metavar="SECONDS", help="between SIGTERM and SIGKILL (default: the Pod's)"
@@ -50,6 +52,7 @@ def _call(options: argparse.Namespace) -> int:
         arguments=tuple(options.arguments),
         fresh=options.fresh,
         quiet=options.quiet,
+        mock_llm=options.mock_llm,
     )
     with session.locked():
         return asyncio.run(_run(session, options.grace))

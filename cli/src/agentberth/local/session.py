@@ -21,6 +21,7 @@ from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter
 from agentberth.local.localise import localise
+from agentberth.local.mockllm import mocked, require_keys
 from agentberth.local.objects import Objects
 from agentberth.local.pod import SIDECAR_PORTS, Host, LocalProcess, processes, split_command
 from agentberth.local.ports import Ports
@@ -48,7 +49,7 @@ class Session:
     """What is less here than in a cluster."""
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - the options of the command line
         cls,
         paths: tuple[Path, ...],
         *,
@@ -57,6 +58,7 @@ class Session:
         arguments: tuple[str, ...],
         fresh: bool,
         quiet: bool,
+        mock_llm: bool = False,
     ) -> "Session":
         """Reads the manifests, lays out the Pod's folders and plans its processes.
 
@@ -64,6 +66,10 @@ class Session:
         """
         documents = [d for file in files_of(list(paths)) for d in read(file)]
         document, agent = _only_agent(documents)
+        given = Objects.of(documents)
+        if mock_llm:
+            agent = mocked(agent)
+        require_keys(agent, given)
         base = document.file.resolve().parent
         root = base / _FOLDER / agent.metadata.name
         local = localise(agent, base, has_command=command is not None)
@@ -77,7 +83,7 @@ class Session:
             raise ManifestError(f"{document.file}: {error}") from error
         ports = Ports.reserve((*(port for pair in SIDECAR_PORTS.values() for port in pair), layout.MEMORY_PORT))
         config = memory.moved(agent, parts.config, ports.of(layout.MEMORY_PORT))
-        objects = Objects.of(documents).with_config_map(Identity.of(agent).config, config)
+        objects = given.with_config_map(Identity.of(agent).config, config)
         _lay_out(root, fresh=fresh)
         materialise(template["spec"], root, objects)
         if local.folder:
