@@ -54,6 +54,18 @@ def test_a_folder_is_searched_and_every_fault_is_told(agentberth: Run) -> None:
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [str(f) for f in files]
 
 
+def test_what_a_run_has_left_in_a_folder_is_not_looked_at(agentberth: Run, tmp_path: Path) -> None:
+    for name in ("good/.agentberth/x/shared/sdk", "good/agent/node_modules/y"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "package.json").write_text("[]")
+    (tmp_path / "good" / "agent.yaml").write_text(BAD.replace("8801", "8080"))
+
+    done = agentberth("validate", "good")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "1 AgentType checked: no errors\n"
+
+
 def test_json_output_is_for_scripts(agentberth: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(BAD)
 

@@ -1,5 +1,6 @@
 """Manifests as people write them: YAML documents that remember on which line each field stands."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,14 +155,22 @@ def _construct(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML
 def files_of(paths: list[Path]) -> tuple[Path, ...]:
     """The YAML and JSON files that `paths` name; a folder stands for those below it, sorted.
 
+    Hidden folders, such as the .agentberth of a run, and node_modules are left out.
+
     Raises ManifestError for a path that does not exist or a folder without manifests.
     """
     found: list[Path] = []
     for path in paths:
         if not path.exists():
             raise ManifestError(f"{path}: there is no such file or folder")
-        inside = sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES) if path.is_dir() else [path]
+        inside = sorted(_below(path)) if path.is_dir() else [path]
         if not inside:
             raise ManifestError(f"{path}: there are no .yaml, .yml or .json files in this folder")
         found += inside
     return tuple(found)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "node_modules"]
+        yield from (Path(root, name) for name in files if Path(name).suffix in _SUFFIXES)
