@@ -226,6 +226,8 @@ def test_the_operator_has_the_rights_that_its_caches_and_children_need_and_no_ot
         of(sources.AGENT_TYPES, "status"): {"patch"},
         of(sources.AGENT_TYPES, "finalizers"): {"update"},
         of(sources.PODS): {"list", "watch"},
+        of(sources.VOLUME_CLAIMS): {"list", "watch", "patch"},
+        of(sources.SECRETS): {"create"},
         of(sources.CORE_EVENTS): {"list"},
         ("events.k8s.io", "events"): {"create", "patch"},
         **{of(source.resource): CHILD_VERBS for source in sources.CHILDREN},

@@ -42,24 +42,18 @@ def policies(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ..
     return (_manifest(identity, identity.name, "agent", spec, _told(found)), *_memory_policy(agent))
 
 
-def has_own_memory(agent: AgentType) -> bool:
-    """Whether the agent's memory is a server that the platform makes beside its Pods."""
-    memory = agent.spec.memory
-    return memory is not None and memory.type == "redis" and not memory.config.url
-
-
 def _memory_policy(agent: AgentType) -> Iterator[Manifest]:
     """Only the agent's own Pods reach its memory, which itself connects to nothing."""
-    if not has_own_memory(agent):
+    memory, identity = agent.spec.memory, Identity.of(agent)
+    if memory is None or not memory.own_server:
         return
-    identity = Identity.of(agent)
     source = {"podSelector": {"matchLabels": identity.selector()}}
     spec = {
         "podSelector": {"matchLabels": identity.selector(layout.MEMORY)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"from": [source], "ports": _tcp(layout.MEMORY_PORT)}],
     }
-    yield _manifest(identity, f"{identity.name}-{layout.MEMORY}", layout.MEMORY, spec, {})
+    yield _manifest(identity, identity.memory, layout.MEMORY, spec, {})
 
 
 def _ingress(agent: AgentType, asked: NetworkPolicy, network: Network) -> Iterator[Manifest]:
@@ -85,7 +79,7 @@ def _egress(agent: AgentType, asked: Egress, network: Network, found: Iterable[E
     yield from _dns(network)
     named = [one for one in found if not _is_address(one.host)]
     yield from _public(network, {one.port for one in named if one.public})
-    if has_own_memory(agent):
+    if agent.spec.memory is not None and agent.spec.memory.own_server:
         server = {"podSelector": {"matchLabels": Identity.of(agent).selector(layout.MEMORY)}}
         yield {"to": [server], "ports": _tcp(layout.MEMORY_PORT)}
     yield from _services(named)
