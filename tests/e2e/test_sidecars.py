@@ -50,8 +50,8 @@ def echo(site: Site, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def storyteller(site: Site, tmp_path: Path) -> Iterator[str]:
-    """A provider whose story takes three seconds."""
-    reply = {"text": STORY, "chunks": 12, "chunkDelaySeconds": 0.25}
+    """A provider whose story takes nine seconds: longer than a busy machine needs to notice it and delete a Pod."""
+    reply = {"text": STORY, "chunks": 12, "chunkDelaySeconds": 0.75}
     with serving({"replies": [reply]}, host=site.host, file=tmp_path / "story.yaml") as url:
         yield url
 
@@ -156,7 +156,7 @@ def test_a_stream_ends_well_when_its_pod_is_deleted(restricted: Yard, site: Site
     place = ("-n", restricted.namespace, agent.pod()["metadata"]["name"])
 
     with site.kubectl.follow("logs", "-f", *place, "-c", "agent") as log:
-        site.kubectl.run("delete", "pod", *place, "--wait=false")
+        site.kubectl.run("delete", "pod", *place, "--grace-period=20", "--wait=false")
         said = read_to_end(log)
 
     end = json.loads(said.splitlines()[-1])
