@@ -38,7 +38,7 @@ async def run(*processes: LocalProcess, stop: asyncio.Event | None = None) -> tu
     return await supervisor.run(processes), lines
 
 
-async def test_init_then_sidecar_then_agent(unused_tcp_port: int) -> None:
+async def test_the_agent_starts_after_init_and_sidecar(unused_tcp_port: int) -> None:
     probe = _probe(unused_tcp_port)
 
     outcome, lines = await run(
@@ -48,7 +48,8 @@ async def test_init_then_sidecar_then_agent(unused_tcp_port: int) -> None:
     )
 
     assert outcome == Outcome("agent", "agent", 0)
-    assert lines == [("init", "prepared"), ("side", "listening"), ("agent", "hello")]
+    assert sorted(lines[:2]) == [("init", "prepared"), ("side", "listening")]
+    assert lines[2:] == [("agent", "hello")]
 
 
 async def test_sidecars_start_together_and_the_agent_after_all_of_them(
@@ -73,6 +74,17 @@ async def test_the_agent_does_not_start_after_a_failed_init() -> None:
     )
 
     assert outcome == Outcome("init", "init", 1)
+    assert lines == []
+
+
+async def test_a_sidecar_that_dies_while_init_works_ends_the_run() -> None:
+    outcome, lines = await run(
+        process("init", "init", "import time; time.sleep(60)"),
+        process("side", "sidecar", "raise SystemExit(4)"),
+        process("agent", "agent", "print('hello')"),
+    )
+
+    assert outcome == Outcome("sidecar", "side", 4)
     assert lines == []
 
 

@@ -6,7 +6,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Literal
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from agentberth.errors import CommandError
 from agentberth.local import orphans
-from agentberth.local.pod import LocalProcess, Probe
+from agentberth.local.pod import LocalProcess
 from agentberth.local.process import Emit, RunningProcess
 
 LOOK_EVERY_S: Final = 0.05
@@ -31,7 +31,9 @@ class Outcome:
 
 @dataclass
 class Supervisor:
-    """Starts init containers one after the other, then the sidecars, then the agent.
+    """Starts the sidecars, meanwhile init containers one after the other, and the agent when all of that is done.
+
+    In a Pod the sidecars wait for the init containers. They see nothing of what those prepare, so here nobody waits.
 
     `stop` ends the run early. `grace_s` is how long a process has between SIGTERM and SIGKILL.
     """
@@ -61,30 +63,38 @@ class Supervisor:
         return outcome
 
     async def _sequence(self, processes: Sequence[LocalProcess], tasks: asyncio.TaskGroup) -> Outcome:
-        for step in _steps(processes):
-            for plan in step:
-                self._running.append(await RunningProcess.start(plan, self.emit, tasks))
-            for process in self._running[-len(step) :]:
-                ended = await self._pass(process)
-                if ended is not None:
-                    return ended
+        sidecars = [await self._start(plan, tasks) for plan in processes if plan.role == "sidecar"]
+        for plan in (plan for plan in processes if plan.role == "init"):
+            ended = await self._prepare(await self._start(plan, tasks))
+            if ended is not None:
+                return ended
+        for sidecar in sidecars:
+            ended = await self._await_startup(sidecar.plan)
+            if ended is not None:
+                return ended
+        for plan in (plan for plan in processes if plan.role == "agent"):
+            await self._start(plan, tasks)
         return await self._first_end(self._running)
 
-    async def _pass(self, process: RunningProcess) -> Outcome | None:
-        """Waits until the next process may start; an outcome means that it may not."""
-        plan = process.plan
-        if plan.role == "init":
-            ended = await self._first_end([process])
-            if ended.cause == "stopped" or ended.exit_code:
-                return ended
-            await process.finish()
-            self._running.remove(process)
-        elif plan.role == "sidecar" and plan.startup is not None:
-            return await self._await_startup(plan, plan.startup)
+    async def _start(self, plan: LocalProcess, tasks: asyncio.TaskGroup) -> RunningProcess:
+        process = await RunningProcess.start(plan, self.emit, tasks)
+        self._running.append(process)
+        return process
+
+    async def _prepare(self, process: RunningProcess) -> Outcome | None:
+        """Waits until an init container has done its work; an outcome means that nothing more may start."""
+        ended = await self._first_end(self._running)
+        if ended.cause != "init" or ended.exit_code:
+            return ended
+        await process.finish()
+        self._running.remove(process)
         return None
 
-    async def _await_startup(self, plan: LocalProcess, probe: Probe) -> Outcome | None:
+    async def _await_startup(self, plan: LocalProcess) -> Outcome | None:
         """As patient as the kubelet, and looks more often: nobody waits for a whole period here."""
+        probe = plan.startup
+        if probe is None:
+            return None
         give_up_at = time.monotonic() + probe.failures * probe.period_s
         while time.monotonic() < give_up_at:
             if await asyncio.to_thread(_answers, probe.url):
@@ -110,19 +120,12 @@ class Supervisor:
         return Outcome(agent.plan.role, agent.plan.name, await agent.wait())
 
     async def _end(self) -> None:
-        """Ends what still runs, in the reverse order of the start."""
-        for process in reversed(self._running):
-            await process.stop(self.grace_s)
+        """Ends what still runs, in the reverse order of the start: sidecars, which started together, end together."""
+        for _, group in groupby(reversed(self._running), key=lambda process: process.plan.role):
+            async with asyncio.TaskGroup() as tasks:
+                for process in group:
+                    tasks.create_task(process.stop(self.grace_s))
         await asyncio.to_thread(orphans.end_all)
-
-
-def _steps(processes: Sequence[LocalProcess]) -> Iterator[tuple[LocalProcess, ...]]:
-    """What starts at the same time: sidecars do, since none of them needs another; everything else is alone."""
-    for role, plans in groupby(processes, key=lambda plan: plan.role):
-        if role == "sidecar":
-            yield tuple(plans)
-        else:
-            yield from ((plan,) for plan in plans)
 
 
 def _answers(url: str) -> bool:
