@@ -1,6 +1,7 @@
 """A librarian: finds the note that fits each question best, has a tool seal the answers and a model sum them up."""
 
 import asyncio
+import gc
 import logging
 import os
 from pathlib import Path
@@ -45,6 +46,7 @@ def sum_up(answers: str) -> tuple[str, str]:
 
 
 def main() -> None:
+    gc.freeze()  # the packages stay until the end: the collector need not look at them again, nor at the end
     shelf = read_shelf(HERE / "shelf")
     questions = (HERE / "questions.txt").read_text().splitlines()
     log.info("%d notes on the shelf, %d questions", len(shelf), len(questions))
