@@ -29,7 +29,7 @@ def process(name: str, role: str, code: str, *arguments: str, startup: Probe | N
 
 
 def _probe(port: int) -> Probe:
-    return Probe(f"http://127.0.0.1:{port}/", period_s=0.05, failures=400)
+    return Probe(f"http://127.0.0.1:{port}/", patience_s=20)
 
 
 async def run(*processes: LocalProcess, stop: asyncio.Event | None = None) -> tuple[Outcome, Lines]:
@@ -98,7 +98,7 @@ async def test_a_crashed_sidecar_ends_the_run() -> None:
 
 
 async def test_a_sidecar_that_dies_before_it_is_up_ends_the_run(unused_tcp_port: int) -> None:
-    probe = Probe(f"http://127.0.0.1:{unused_tcp_port}/", period_s=0.05, failures=200)
+    probe = Probe(f"http://127.0.0.1:{unused_tcp_port}/", patience_s=10)
 
     outcome, lines = await run(
         process("side", "sidecar", "raise SystemExit(4)", startup=probe), process("agent", "agent", "print('hello')")
@@ -109,7 +109,7 @@ async def test_a_sidecar_that_dies_before_it_is_up_ends_the_run(unused_tcp_port:
 
 
 async def test_a_sidecar_that_never_comes_up_is_an_error(unused_tcp_port: int) -> None:
-    probe = Probe(f"http://127.0.0.1:{unused_tcp_port}/", period_s=0.02, failures=3)
+    probe = Probe(f"http://127.0.0.1:{unused_tcp_port}/", patience_s=0.06)
 
     with pytest.raises(CommandError, match="side: did not come up"):
         await run(process("side", "sidecar", "import time; time.sleep(600)", startup=probe))

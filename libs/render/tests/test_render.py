@@ -37,6 +37,17 @@ def agent(*, spec: dict[str, Any] | None = None, **agent_spec: Any) -> AgentType
     )
 
 
+WHOLE: dict[str, Any] = {
+    "tools": {"required": ["git"]},
+    "memory": {"type": "inmemory", "size": "64Mi"},
+    "llm": {"providers": [{"name": "main", "type": "mock"}]},
+}
+
+
+def init_containers(found: AgentType) -> dict[str, dict[str, Any]]:
+    return {container["name"]: container for container in pod_template(found, SETTINGS)["spec"]["initContainers"]}
+
+
 def kinds(found: AgentType) -> list[str]:
     return [manifest["kind"] for manifest in render(found, SETTINGS)]
 
@@ -319,3 +330,30 @@ def test_the_users_variables_keep_their_order(names: list[str]) -> None:
     found = agent(image="a", environment={"variables": [{"name": n, "value": n} for n in own]})
 
     assert [name for name in env(found) if name in own] == own
+
+
+def test_sidecars_start_first_and_the_init_container_awaits_them() -> None:
+    files = {"files": [{"path": "a.txt", "content": "a"}]}
+    early = init_containers(agent(image="nginx:1.27", environment=files, spec=WHOLE))
+
+    assert list(early) == [layout.TOOLPROXY, layout.LLMGATEWAY, layout.MEMORY, layout.INITENV]
+    assert early.pop(layout.INITENV)["args"] == [
+        *("--await", "toolproxy=http://127.0.0.1:9802/readyz"),
+        *("--await", "llmgateway=http://127.0.0.1:9801/readyz"),
+        *("--await", "memory=tcp://127.0.0.1:6379"),
+    ]
+    for sidecar in early.values():
+        assert "startupProbe" not in sidecar  # the next container would wait for it
+        assert sidecar["livenessProbe"]["initialDelaySeconds"] == 60
+
+
+def test_without_an_init_container_startup_probes_hold_the_agent_back() -> None:
+    early = init_containers(agent(spec=WHOLE))
+
+    assert list(early) == [layout.TOOLPROXY, layout.LLMGATEWAY, layout.MEMORY]
+    assert all("startupProbe" in sidecar for sidecar in early.values())
+
+
+def test_an_init_container_without_sidecars_awaits_nobody() -> None:
+    files = {"files": [{"path": "a.txt", "content": "a"}]}
+    assert "args" not in init_containers(agent(image="nginx:1.27", environment=files))[layout.INITENV]

@@ -93,10 +93,10 @@ class Pod:
         assert leftovers == []
         return Outcome(done.returncode, report, done.stdout, done.stderr)
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self, *more: str) -> "subprocess.Popen[str]":
         """Start it, for a test that ends it."""
         return subprocess.Popen(
-            self.command(),
+            self.command(*more),
             env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from agent_api import layout
 from agent_api.layout import relocate
@@ -45,16 +45,16 @@ _INHERITED = (
 )  # fmt: skip
 _POD_PATH = re.compile(r"(?<![\w./~-])/(?:shared|tools|workspace|tmp|etc/agentberth)(?=[/:\s\"',;]|$)")
 
+LONGEST_START_S: Final = 300.0  # installing tools takes its time
 _REFERENCE = re.compile(r"\$\((\w+)\)")  # the kubelet's: to a variable that stands before
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A startup probe of a sidecar: an http:// address that succeeds, or a tcp:// one that can be connected to."""
+    """What tells that a sidecar is up: an http:// address that succeeds, or a tcp:// one that can be connected to."""
 
     url: str
-    period_s: float
-    failures: int
+    patience_s: float = LONGEST_START_S
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _memory(container: Manifest, host: Host) -> LocalProcess:
         argv=memory.server_command(container, port, host.root, keep=host.keep_memory),
         env=_machine(host),
         cwd=host.root,
-        startup=Probe(f"tcp://127.0.0.1:{port}", period_s=0.1, failures=600),
+        startup=Probe(f"tcp://127.0.0.1:{port}", patience_s=60),
     )
 
 
@@ -114,14 +114,15 @@ def _platform_process(container: Manifest, host: Host) -> LocalProcess:
     name = container["name"]
     program = _program(PROGRAMS[name])
     sidecar = container.get("restartPolicy") == "Always"
-    arguments = [_move(a, host.root) for a in (*container.get("command", ())[1:], *container.get("args", ()))]
+    own = container.get("args", ()) if sidecar else ()  # sidecars are awaited by the supervisor here
+    arguments = [_move(a, host.root) for a in (*container.get("command", ())[1:], *own)]
     return LocalProcess(
         name=name,
         role="sidecar" if sidecar else "init",
         argv=(program, "--root", str(host.root), *_listening(name, host.ports), *arguments),
         env={**_machine(host), **_variables(container, {}, host), "PATH": f"{_path('')}:{Path(sys.executable).parent}"},
         cwd=host.root,
-        startup=_probe(container.get("startupProbe"), host.ports),
+        startup=_probe(container.get("readinessProbe"), host.ports),
     )
 
 
@@ -236,11 +237,7 @@ def _probe(probe: Manifest | None, ports: Ports) -> Probe | None:
     if probe is None or "httpGet" not in probe:
         return None
     get = probe["httpGet"]
-    return Probe(
-        url=f"http://127.0.0.1:{ports.of(get['port'])}{get.get('path', '/')}",
-        period_s=float(probe.get("periodSeconds", 10)),
-        failures=int(probe.get("failureThreshold", 3)),
-    )
+    return Probe(f"http://127.0.0.1:{ports.of(get['port'])}{get.get('path', '/')}")
 
 
 def split_command(text: str) -> tuple[str, ...]:

@@ -33,8 +33,6 @@ class Outcome:
 class Supervisor:
     """Starts the sidecars, meanwhile init containers one after the other, and the agent when all of that is done.
 
-    In a Pod the sidecars wait for the init containers. They see nothing of what those prepare, so here nobody waits.
-
     `stop` ends the run early. `grace_s` is how long a process has between SIGTERM and SIGKILL.
     """
 
@@ -91,15 +89,15 @@ class Supervisor:
         return None
 
     async def _await_startup(self, plan: LocalProcess) -> Outcome | None:
-        """As patient as the kubelet, and looks more often: nobody waits for a whole period here."""
+        """Looks often: nobody waits for a whole period here."""
         probe = plan.startup
         if probe is None:
             return None
-        give_up_at = time.monotonic() + probe.failures * probe.period_s
+        give_up_at = time.monotonic() + probe.patience_s
         while time.monotonic() < give_up_at:
             if await asyncio.to_thread(_answers, probe.url):
                 return None
-            ended = await self._first_end(self._running, timeout_s=min(LOOK_EVERY_S, probe.period_s))
+            ended = await self._first_end(self._running, timeout_s=LOOK_EVERY_S)
             if ended.process or self.stop.is_set():
                 return ended
         raise CommandError(f"{plan.name}: did not come up: {probe.url} gives no success")

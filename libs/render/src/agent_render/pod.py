@@ -1,4 +1,4 @@
-"""The Pod: its parts in the order they start, then the agent."""
+"""The Pod: its parts, and the agent."""
 
 from agent_api.agenttype import AgentType
 from agent_render import agent as main
@@ -7,6 +7,7 @@ from agent_render.hardening import pod_context
 from agent_render.identity import Identity, Manifest
 from agent_render.part import PodPart, gather
 from agent_render.settings import PlatformSettings
+from agent_render.startorder import order
 
 PARTS = (initenv.part, toolproxy.part, llmgateway.part, memory.part)
 
@@ -25,7 +26,7 @@ def pod_template(agent: AgentType, settings: PlatformSettings) -> Manifest:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": settings.termination_grace_seconds,
         "securityContext": pod_context(agent),
-        **({"initContainers": list(parts.init_containers)} if parts.init_containers else {}),
+        **({"initContainers": order(parts.init_containers)} if parts.init_containers else {}),
         "containers": [main.container(agent, settings, parts)],
         "volumes": [*parts.volumes, *main.volumes(agent, settings)],
     }

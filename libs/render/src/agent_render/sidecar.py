@@ -22,7 +22,7 @@ def container(  # noqa: PLR0913 - each is one thing in which sidecars differ
     ops_port: int,
     mounts: tuple[Manifest, ...],
 ) -> Manifest:
-    """A native sidecar. The agent starts only when its /readyz has answered once."""
+    """A native sidecar. The agent starts only when its /readyz has answered once: see `startorder`."""
     _, tmp_mount = scratch(name, settings.tmp_size)
     return {
         "name": name,

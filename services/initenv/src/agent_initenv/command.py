@@ -10,12 +10,14 @@ from typing import NoReturn
 
 from agent_api.layout import CONFIG_INIT, INIT_KEY, TERMINATION_LOG, TMP, relocate
 from agent_initenv.errors import SettingsError
+from agent_initenv.neighbours import Neighbour, read_neighbour
 
 _EXAMPLES = """\
 examples:
   agent-initenv                                            in a Pod: everything is where the operator mounts it
   agent-initenv --root .agentberth/my-agent                on a laptop: the Pod's volumes are below this folder
   agent-initenv --plan init.json --root /tmp/try --report /tmp/try/report.json
+  agent-initenv --await toolproxy=http://127.0.0.1:9802/readyz --await memory=tcp://127.0.0.1:6379
 
 exit codes:
   0 prepared   1 a step failed   2 the command line or the plan is wrong   130 SIGINT   143 SIGTERM
@@ -31,6 +33,8 @@ class Options:
     report: Path | None
     cache: Path
     tmp: Path
+    neighbours: tuple[Neighbour, ...] = ()
+    """Sidecars that must be ready before the run ends well."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +61,7 @@ def read_options(arguments: Sequence[str]) -> Options:
         report=_report(parsed.report),
         cache=Path(parsed.cache).absolute() if parsed.cache else tmp / "agentberth-cache",
         tmp=tmp,
+        neighbours=tuple(read_neighbour(text) for text in parsed.awaited),
     )
 
 
@@ -80,5 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--root", default="/", help="folder that the Pod's mounted paths are below (default: /)")
     parser.add_argument("--report", help=f"file for the report (default: {TERMINATION_LOG} where it exists)")
     parser.add_argument("--cache", help=f"folder for downloads (default: below {TMP})")
+    parser.add_argument(
+        "--await",
+        dest="awaited",
+        metavar="NAME=ADDRESS",
+        action="append",
+        default=[],
+        help="when all is prepared, wait until this sidecar is ready: http:// answers 200, tcp:// can be connected to",
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     return parser

@@ -15,6 +15,7 @@ from agent_initenv.command import Options
 from agent_initenv.effort import Clock
 from agent_initenv.errors import InterruptionError, SettingsError, StepError
 from agent_initenv.faults import explain_os_error
+from agent_initenv.neighbours import await_neighbours
 from agent_initenv.plan import read_plan
 from agent_initenv.process import Programs
 from agent_initenv.progress import Progress
@@ -71,7 +72,10 @@ class Session:
             bench.volume.clear_staging()
         if run.interrupted_by is not None:
             return report, BY_SIGNAL + run.interrupted_by
-        return report, FAILED if report.error else PREPARED
+        if report.error:
+            return report, FAILED
+        await_neighbours(self._options.neighbours, self._progress, self._clock)
+        return report, PREPARED
 
     @contextmanager
     def _opened(self) -> Iterator[Bench]:
