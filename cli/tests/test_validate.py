@@ -134,6 +134,42 @@ def test_a_wrong_command_line_is_one_clear_error(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments,error,cure",
+    [
+        ("run --bogus", "agentberth run: unknown option --bogus", "agentberth run --help for all options"),
+        ("run agent.yaml --moc-llm=yes", "agentberth run: unknown option --moc-llm", "--mock-llm, or agentberth run"),
+        ("run agent.yaml -x", "agentberth run: unknown option -x", "agentberth run --help for all options"),
+        ("render --setings a.yaml", "agentberth render: unknown option --setings", "--settings, or agentberth render"),
+        ("--versoin run --bogus", "agentberth: unknown option --versoin", "--version, or agentberth --help"),
+    ],
+)
+def test_an_unknown_option_is_named_before_a_missing_argument(
+    agentberth: Run, arguments: str, error: str, cure: str
+) -> None:
+    done = agentberth(*arguments.split())
+
+    assert done.returncode == 2
+    named, tried = done.stderr.splitlines()
+    assert named == f"error: {error}"
+    assert tried.startswith(f"  try: {cure}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--mock", "-q", "none.yaml"),
+        ("-q", "none.yaml", "--command", "-c or more", "--grace=-1", "--grace", "-.5"),
+        ("none.yaml", "--", "--bogus"),
+    ],
+)
+def test_what_only_looks_like_an_unknown_option_is_taken(agentberth: Run, arguments: tuple[str, ...]) -> None:
+    done = agentberth("run", *arguments)
+
+    assert done.returncode == 1
+    assert "none.yaml: there is no such file" in done.stderr
+
+
 @pytest.mark.parametrize("command", [(), ("run",), ("validate",), ("render",), ("crd",)])
 def test_help_has_examples(agentberth: Run, command: tuple[str, ...]) -> None:
     done = agentberth(*command, "--help")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from agentberth.commands import crd, diagnose, render, run, validate
 from agentberth.errors import CommandError
+from agentberth.options import Parser
 from agentberth.terminal import stderr
 
 _EPILOG = """\
@@ -25,7 +26,8 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
+        has_commands=True,
         prog="agentberth",
         description="Run AI agents from one file: on this machine, or on Kubernetes.",
         epilog=_EPILOG,
@@ -43,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
-    options = parser().parse_args(words[:cut])
-    options.arguments = words[cut + 1 :]
     try:
+        options = parser().parse_args(words[:cut])
+        options.arguments = words[cut + 1 :]
         code: int = options.call(options)
     except CommandError as error:
         stderr().error(str(error), error.cure)

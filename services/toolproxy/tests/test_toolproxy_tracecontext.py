@@ -1,10 +1,8 @@
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from agent_toolproxy.mcp.tracecontext import adopt_trace
-from agent_toolproxy.metrics import ToolMetrics
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 OTHER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -36,19 +34,3 @@ def test_everything_else_stays_as_it_is(message: dict[str, Any], headers: dict[s
     adopt_trace([message], headers)
 
     assert repr(message) == before
-
-
-def test_an_agent_without_a_memory_has_no_series_of_it() -> None:
-    registry = CollectorRegistry()
-    metrics = ToolMetrics(registry)
-
-    def shown() -> float | None:
-        return registry.get_sample_value("agentberth_memory_reachable")
-
-    assert shown() is None
-    metrics.show_memory(reachable=False)
-    assert shown() == 0
-    metrics.show_memory(reachable=True)
-    assert shown() == 1
-    metrics.show_memory(reachable=None)
-    assert shown() is None

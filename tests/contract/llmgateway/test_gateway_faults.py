@@ -267,6 +267,30 @@ async def test_embeddings_fail_over_to_the_same_model_only(
         assert answer.status == (expected.answer if isinstance(expected.answer, int) else 200)
 
 
+@pytest.mark.parametrize("dialect,provider", PAIRS)
+async def test_an_answer_without_usage_is_whole_charged_and_never_reported(
+    dialect: Dialect, provider: str, mock: Mock, tmp_path: Path, client: httpx.AsyncClient
+) -> None:
+    mock.set_script({"replies": [{**GOOD, "usage": None}]})
+    only = {"name": "only", "type": provider, "baseUrl": mock.url, "model": "unmeasured"}
+    (tmp_path / "api-key").write_text("key")
+    only["credentials"] = str(tmp_path)
+    with run_gateway(tmp_path / "gw", {"providers": [only], "budget": {"tokensPerHour": 10_000_000}}) as gateway:
+        client.base_url = httpx.URL(gateway.url)
+        charged = 0
+        for asked, stream in enumerate((False,) if dialect == "embeddings" else (False, True), start=1):
+            answer = await ask(client, dialect, request_body(dialect, "auto", stream=stream, prompt="word " * 100))
+            assert answer.complete
+            assert not answer.cut
+            assert not answer.errors
+            assert not any((answer.usage or {}).values()), "a number that nobody counted"
+            report = gateway.report()
+            assert report.budget.tokens_this_hour >= charged + 100
+            charged = report.budget.tokens_this_hour
+            assert (report.providers[0].input_tokens, report.providers[0].output_tokens) == (0, 0)
+            assert gateway.metrics()['agentberth_llmgateway_unknown_usage_total{provider="only"}'] == asked
+
+
 async def test_a_refused_connection_and_an_unknown_host_go_on_to_the_next_provider(
     mock: Mock, tmp_path: Path, client: httpx.AsyncClient
 ) -> None:

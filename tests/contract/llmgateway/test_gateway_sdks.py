@@ -19,6 +19,21 @@ CALLS = [
 ]
 TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n not a real picture").decode()
+CAT = "https://example.com/cat.jpg"
+OPENAI_IMAGES: Any = [
+    {"role": "user", "content": [
+        {"type": "text", "text": "what is this?"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
+        {"type": "image_url", "image_url": {"url": CAT}},
+    ]}
+]  # fmt: skip
+ANTHROPIC_IMAGES: Any = [
+    {"role": "user", "content": [
+        {"type": "text", "text": "what is this?"},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
+        {"type": "image", "source": {"type": "url", "url": CAT}},
+    ]}
+]  # fmt: skip
 STATUSES = {
     400: "invalid_request_error",
     404: "not_found_error",
@@ -36,6 +51,7 @@ SCRIPT: dict[str, Any] = {
         {"match": {"model": "thinking"}, "reasoning": "first I think", "text": "then I speak", "chunks": 3},
         {"match": {"model": "length"}, "text": "cut off he", "finish": "length"},
         {"match": {"model": "vectors"}, "dimensions": 16},
+        {"match": {"model": "unmeasured"}, "usage": None},
         {"match": {"model": "slow"}, "delaySeconds": 30},
         {"match": {"model": "long"}, "text": "word " * 400, "chunks": 400, "chunkDelaySeconds": 0.05},
         *(
@@ -179,18 +195,14 @@ def test_openai_structured_output(openai_client: openai.OpenAI, provider: str) -
 
 @BOTH
 def test_openai_images(openai_client: openai.OpenAI, provider: str, mock: Mock) -> None:
-    content: Any = [
-        {"type": "text", "text": "what is this?"},
-        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
-        {"type": "image_url", "image_url": {"url": "https://example.com/cat.jpg"}},
-    ]
-    openai_client.chat.completions.create(model=f"{provider}/chat", messages=[{"role": "user", "content": content}])
-    sent = mock.journal("chat")[-1]["document"]["messages"][0]["content"]
-    if provider == "anthropic":
-        assert sent[1]["source"] == {"type": "base64", "media_type": "image/png", "data": PIXEL}
-        assert sent[2]["source"] == {"type": "url", "url": "https://example.com/cat.jpg"}
-    else:
-        assert sent == content
+    openai_client.chat.completions.create(model=f"{provider}/chat", messages=OPENAI_IMAGES)
+    check_images(mock, provider)
+
+
+def check_images(mock: Mock, provider: str) -> None:
+    """What a provider was sent last, in its own dialect, whichever SDK asked."""
+    messages = {"anthropic": ANTHROPIC_IMAGES, "openai": OPENAI_IMAGES}[provider]
+    assert mock.journal("chat")[-1]["document"]["messages"] == messages
 
 
 def test_openai_embeddings_as_base64_and_as_numbers(openai_client: openai.OpenAI) -> None:
@@ -198,6 +210,13 @@ def test_openai_embeddings_as_base64_and_as_numbers(openai_client: openai.OpenAI
     numbers = openai_client.embeddings.create(model="openai/vectors", input=["one", "two"], encoding_format="float")
     assert [len(each.embedding) for each in usual.data] == [16, 16]
     assert usual.data[1].embedding == pytest.approx(numbers.data[1].embedding, rel=1e-5)
+
+
+def test_openai_embeddings_without_usage_are_given_as_they_are(openai_client: openai.OpenAI) -> None:
+    vectors = openai_client.embeddings.create(model="openai/unmeasured", input=["one", "two"])
+    assert [len(each.embedding) for each in vectors.data] == [8, 8]
+    assert vectors.model == "unmeasured"
+    assert "usage" not in vectors.to_dict()
 
 
 @pytest.mark.parametrize("provider", ["openai", "openai-compatible", "anthropic"])
@@ -275,6 +294,20 @@ def test_openai_timeout_closes_the_provider(openai_client: openai.OpenAI, mock: 
     with pytest.raises(openai.APITimeoutError):
         openai_client.chat.completions.create(model="openai/slow", messages=said("x"), timeout=0.5)
     wait_until(lambda: mock.journal("slow")[-1]["outcome"] == "client-gone", within_s=5)
+    assert mock.journal("slow")[-1]["ended_after_s"] < 1.5
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [False, True])
+def test_anthropic_timeout_closes_the_provider(
+    anthropic_client: anthropic.Anthropic, mock: Mock, provider: str, stream: bool
+) -> None:
+    before = len(mock.journal("slow"))
+    with pytest.raises(anthropic.APITimeoutError):
+        anthropic_client.messages.create(
+            model=f"{provider}/slow", max_tokens=9, messages=said("x"), stream=stream, timeout=0.5
+        )
+    wait_until(lambda: [each["outcome"] for each in mock.journal("slow")[before:]] == ["client-gone"], within_s=5)
     assert mock.journal("slow")[-1]["ended_after_s"] < 1.5
 
 
@@ -364,6 +397,24 @@ def test_anthropic_images_and_tool_results_over_openai(anthropic_client: anthrop
     assert sent[0]["content"][0]["image_url"]["url"] == f"data:image/png;base64,{PIXEL}"
     assert json.loads(sent[1]["tool_calls"][0]["function"]["arguments"]) == {"zoom": 2}
     assert "it broke" in sent[2]["content"]
+
+
+@BOTH
+def test_anthropic_images(anthropic_client: anthropic.Anthropic, provider: str, mock: Mock) -> None:
+    anthropic_client.messages.create(model=f"{provider}/chat", max_tokens=9, messages=ANTHROPIC_IMAGES)
+    check_images(mock, provider)
+
+
+@BOTH
+async def test_images_of_the_async_clients(gateway: Gateway, mock: Mock, provider: str) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="x", max_retries=0) as asking:
+        chat = await asking.chat.completions.create(model=f"{provider}/chat", messages=OPENAI_IMAGES)
+    assert chat.choices[0].finish_reason == "stop"
+    check_images(mock, provider)
+    async with anthropic.AsyncAnthropic(base_url=gateway.url, api_key="x", max_retries=0) as client:
+        message = await client.messages.create(model=f"{provider}/chat", max_tokens=9, messages=ANTHROPIC_IMAGES)
+    assert message.stop_reason == "end_turn"
+    check_images(mock, provider)
 
 
 def test_anthropic_counts_tokens_where_the_provider_can(anthropic_client: anthropic.Anthropic) -> None:

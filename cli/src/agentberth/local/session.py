@@ -5,9 +5,10 @@ import contextlib
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ from agent_api.initreport import InitReport
 from agent_render import RenderError, pod_template
 from agent_render.identity import Identity
 from agent_render.pod import pod_parts
+from agent_render.settings import PlatformSettings
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter
@@ -33,6 +35,56 @@ from agentberth.terminal import Terminal, stderr, stdout
 
 _FOLDER = ".agentberth"
 _REPORT = "initenv-report.json"
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the manifests say: the one agent, and the objects that it may refer to."""
+
+    file: Path
+    agent: AgentType
+    objects: Objects
+
+    @classmethod
+    def of(cls, paths: tuple[Path, ...], *, mock_llm: bool) -> "_Given":
+        documents = [document for file in files_of(list(paths)) for document in read(file)]
+        document, agent = _only_agent(documents)
+        objects = Objects.of(documents)
+        if mock_llm:
+            agent = mocked(agent)
+        require_keys(agent, objects)
+        return cls(document.file, agent, objects)
+
+    @property
+    def folder(self) -> Path:
+        """Where the agent's paths begin."""
+        return self.file.resolve().parent
+
+
+@dataclass(frozen=True)
+class _Pod:
+    """The Pod that the operator would make."""
+
+    agent: AgentType
+    template: Mapping[str, Any]
+    config: Mapping[str, str]
+
+    @classmethod
+    def of(cls, agent: AgentType, platform: PlatformSettings, file: Path) -> "_Pod":
+        try:
+            return cls(agent, pod_template(agent, platform), pod_parts(agent, platform).config)
+        except RenderError as error:
+            raise ManifestError(f"{file}: {error}") from error
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        spec: Mapping[str, Any] = self.template["spec"]
+        return spec
+
+    def objects(self, given: Objects, ports: Ports) -> Objects:
+        """`given` and the agent's own ConfigMap, with the memory where it is on this machine."""
+        config = memory.moved(self.agent, self.config, ports.of(layout.MEMORY_PORT))
+        return given.with_config_map(Identity.of(self.agent).config, config)
 
 
 @dataclass(frozen=True)
@@ -64,34 +116,21 @@ class Session:
 
         Raises ManifestError and CommandError, each with what to do.
         """
-        documents = [d for file in files_of(list(paths)) for d in read(file)]
-        document, agent = _only_agent(documents)
-        given = Objects.of(documents)
-        if mock_llm:
-            agent = mocked(agent)
-        require_keys(agent, given)
-        base = document.file.resolve().parent
-        root = base / _FOLDER / agent.metadata.name
-        local = localise(agent, base, has_command=command is not None)
-        agent, interpreter = local.agent, local.interpreter
-        platform, keep = platform_settings(settings), memory.keeps_data(agent)
-        notices = tuple(filter(None, (memory.shortcoming(agent),)))
-        agent = memory.bring_along(agent)
-        try:
-            template, parts = pod_template(agent, platform), pod_parts(agent, platform)
-        except RenderError as error:
-            raise ManifestError(f"{document.file}: {error}") from error
+        given = _Given.of(paths, mock_llm=mock_llm)
+        root = given.folder / _FOLDER / given.agent.metadata.name
+        local = localise(given.agent, given.folder, has_command=command is not None)
+        pod = _Pod.of(memory.bring_along(local.agent), platform_settings(settings), given.file)
         ports = Ports.reserve((*(port for pair in SIDECAR_PORTS.values() for port in pair), layout.MEMORY_PORT))
-        config = memory.moved(agent, parts.config, ports.of(layout.MEMORY_PORT))
-        objects = given.with_config_map(Identity.of(agent).config, config)
+        objects = pod.objects(given.objects, ports)
         _lay_out(root, fresh=fresh)
-        materialise(template["spec"], root, objects)
+        materialise(pod.spec, root, objects)
         if local.folder:
             link(local.folder, Path(layout.relocate(layout.CONFIG_CODE, str(root))))
-        host = Host(root, objects, ports, interpreter, split_command(command) if command else (), keep)
-        *early, last = processes(template, host)
-        plans = (*(_with_report(plan, root) for plan in early), _with_arguments(last, arguments))
-        return cls(agent, root, plans, template["spec"]["terminationGracePeriodSeconds"], quiet, interpreter, notices)
+        words = split_command(command) if command else ()
+        host = Host(root, objects, ports, local.interpreter, words, memory.keeps_data(local.agent))
+        plans = _plans(pod, host, arguments)
+        notices = tuple(filter(None, (memory.shortcoming(local.agent),)))
+        return cls(pod.agent, root, plans, pod.spec["terminationGracePeriodSeconds"], quiet, local.interpreter, notices)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -185,6 +224,11 @@ def _lay_out(root: Path, *, fresh: bool) -> None:
         (root / _REPORT).unlink(missing_ok=True)
     except OSError as error:
         raise CommandError(f"{root}: cannot be written: {error.strerror}") from error
+
+
+def _plans(pod: _Pod, host: Host, arguments: tuple[str, ...]) -> tuple[LocalProcess, ...]:
+    *early, last = processes(pod.template, host)
+    return (*(_with_report(plan, host.root) for plan in early), _with_arguments(last, arguments))
 
 
 def _with_report(plan: LocalProcess, root: Path) -> LocalProcess:

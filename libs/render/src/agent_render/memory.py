@@ -111,7 +111,31 @@ def _server_pod(agent: AgentType, memory: Memory, settings: PlatformSettings) ->
     tmp_volume, tmp_mount = scratch(layout.MEMORY, settings.tmp_size)
     secret = {"secretName": identity.memory, "defaultMode": 0o440, "items": [{"key": PASSWORD_KEY, "path": "password"}]}
     data_volume = {"name": redisserver.DATA_VOLUME, "emptyDir": {"sizeLimit": settings.tmp_size}}
-    container = {
+    return {
+        "metadata": {"labels": identity.labels(layout.MEMORY)},
+        "spec": {
+            "serviceAccountName": identity.account,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": settings.termination_grace_seconds,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "fsGroup": layout.POD_GID,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [_container(agent, memory, settings, tmp_mount)],
+            "volumes": [
+                {"name": "password", "secret": secret},
+                *(() if memory.persistent else (data_volume,)),
+                tmp_volume,
+            ],
+        },
+    }
+
+
+def _container(agent: AgentType, memory: Memory, settings: PlatformSettings, tmp_mount: Manifest) -> Manifest:
+    return {
         "name": "redis",
         "image": settings.images.memory,
         "imagePullPolicy": settings.images.pull_policy,
@@ -127,27 +151,6 @@ def _server_pod(agent: AgentType, memory: Memory, settings: PlatformSettings) ->
             mount(redisserver.DATA_VOLUME, redisserver.DATA, read_only=False),
             tmp_mount,
         ],
-    }
-    return {
-        "metadata": {"labels": identity.labels(layout.MEMORY)},
-        "spec": {
-            "serviceAccountName": identity.account,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": settings.termination_grace_seconds,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "fsGroup": layout.POD_GID,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [container],
-            "volumes": [
-                {"name": "password", "secret": secret},
-                *(() if memory.persistent else (data_volume,)),
-                tmp_volume,
-            ],
-        },
     }
 
 

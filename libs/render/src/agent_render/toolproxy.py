@@ -10,6 +10,7 @@ from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolLimits, Tools
 from agent_render import memoryaccess, sidecar
 from agent_render.endpoints import tool_networks
 from agent_render.errors import UnsupportedError
+from agent_render.identity import Manifest
 from agent_render.part import PodPart, empty_dir, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
@@ -28,23 +29,8 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     mounts = tuple({**entry, "name": f"tool-{entry['name']}"} for entry in mounts)
     memory_volumes, memory_mounts = memoryaccess.credentials(agent)
     tmp_volume, _ = scratch(layout.TOOLPROXY, settings.tmp_size)
-    container = sidecar.container(
-        agent,
-        settings,
-        name="toolproxy",
-        image=settings.images.toolproxy,
-        uid=layout.TOOLPROXY_UID,
-        ops_port=layout.TOOLPROXY_OPS_PORT,
-        mounts=(
-            mount("tools-config", layout.CONFIG_TOOLS),
-            *mounts,
-            *memory_mounts,
-            mount("tools", layout.TOOLS, read_only=False),
-            mount("workspace", layout.WORKSPACE, read_only=False),
-        ),
-    )
     return PodPart(
-        init_containers=(container,),
+        init_containers=(_container(agent, settings, (*mounts, *memory_mounts)),),
         volumes=(
             sidecar.config_volume(agent, "tools-config", layout.TOOLS_KEY),
             *volumes,
@@ -59,6 +45,23 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         ),
         agent_path=(layout.TOOLS_BIN,),
         config={layout.TOOLS_KEY: tools_config(agent, tools, settings).model_dump_json(indent=2)},
+    )
+
+
+def _container(agent: AgentType, settings: PlatformSettings, credentials: tuple[Manifest, ...]) -> Manifest:
+    return sidecar.container(
+        agent,
+        settings,
+        name="toolproxy",
+        image=settings.images.toolproxy,
+        uid=layout.TOOLPROXY_UID,
+        ops_port=layout.TOOLPROXY_OPS_PORT,
+        mounts=(
+            mount("tools-config", layout.CONFIG_TOOLS),
+            *credentials,
+            mount("tools", layout.TOOLS, read_only=False),
+            mount("workspace", layout.WORKSPACE, read_only=False),
+        ),
     )
 
 

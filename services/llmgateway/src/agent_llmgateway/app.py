@@ -7,14 +7,17 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic, time
 
+from prometheus_client import CollectorRegistry
+
 from agent_api.gatewayreport import BudgetState, GatewayReport
 from agent_kit.errors import ListenError
 from agent_kit.files import WatchedFile
+from agent_kit.memorywatch import MemoryGauge, MemoryWatch
 from agent_kit.metrics import new_registry
 from agent_kit.ops import OpsServer
 from agent_kit.redaction import Redactor
 from agent_kit.service import Stop, launch
-from agent_kit.telemetry import start_telemetry
+from agent_kit.telemetry import Telemetry, start_telemetry
 from agent_llmgateway.attempts import Attempts
 from agent_llmgateway.breaker import BreakerBoard
 from agent_llmgateway.budget import Budget
@@ -23,7 +26,7 @@ from agent_llmgateway.config import LoadedConfig, parse_config
 from agent_llmgateway.core import Core
 from agent_llmgateway.ledger import FileLedger
 from agent_llmgateway.livemetrics import LiveMetrics
-from agent_llmgateway.memory import MemoryCollector, MemoryProbe, open_client
+from agent_llmgateway.memory import open_client
 from agent_llmgateway.metrics import Metrics
 from agent_llmgateway.reload import Reloader
 from agent_llmgateway.retries import RetryAllowance
@@ -36,6 +39,7 @@ from agent_llmgateway.tally import Tally
 from agent_llmgateway.upstream import Upstream, check_c_parser
 
 NAME = "agent-llmgateway"
+Checks = dict[str, Callable[[], str | None]]
 
 
 def serve_gateway(arguments: list[str]) -> int:
@@ -47,56 +51,67 @@ def serve_gateway(arguments: list[str]) -> int:
 async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> None:
     """Build the gateway, serve, drain."""
     check_c_parser()
-    clock = monotonic
     registry = new_registry()
     watched = WatchedFile(settings.locate(settings.config), parse_config, interval_s=settings.watch_interval_s)
-    board = BreakerBoard(clock)
     ledger = FileLedger(settings.locate(settings.state), time)
-    upstream = Upstream()
-    probe = MemoryProbe()
-    registry.register(MemoryCollector(probe))
+    upstream, memory = Upstream(), MemoryWatch()
+    registry.register(MemoryGauge(memory))
     async with start_telemetry(
         settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
     ) as telemetry:
-        core = Core(
-            board=board,
-            tools=Tools(board, RetryAllowance(), Attempts(upstream, clock).run, clock, asyncio.sleep),
-            budget=Budget(ledger, time),
-            cache=AnswerCache(clock),
-            metrics=Metrics(registry, board),
-            tally=Tally(board, redactor.redact),
-            telemetry=telemetry,
-            redactor=redactor,
-            clock=clock,
-        )
+        core = build_core(registry, ledger, upstream, telemetry, redactor)
         LiveMetrics(registry, core)
-        checks: dict[str, Callable[[], str | None]] = {
-            "config": watched.check,
-            "keys": partial(check_keys, core),
-            "stop": stop.check,
-        }
-        ops = OpsServer(
-            settings.ops_host,
-            settings.ops_port,
-            ready=checks,
-            registry=registry,
-            report=partial(make_report, core, watched, checks, probe),
-            redact=redactor.redact,
-            check_timeout_s=settings.ops_check_timeout_s,
-        )
         reloader = Reloader(core, watched, partial(open_roster, settings, redactor))
-        async with ops:
+        connect = partial(open_client, root=settings.root, redactor=redactor)
+        async with build_ops(settings, registry, core, watched, memory, stop):
             stop.tasks.create_task(watched.run(), name="watch config")
             stop.tasks.create_task(reloader.run(), name="reload config")
             stop.tasks.create_task(ledger.run(), name="write budget")
-            connect = partial(open_client, root=settings.root, redactor=redactor)
-            following = follow_memory(core, watched, ledger, probe, connect)
-            stop.tasks.create_task(following, name="follow memory")
-            stop.tasks.create_task(probe.run(), name="probe memory")
+            stop.tasks.create_task(follow_memory(core, watched, ledger, memory, connect), name="follow memory")
+            stop.tasks.create_task(memory.run(), name="probe memory")
             spare_the_collector()
             await serve_agents(core, settings, stop, reloader)
             await ledger.close()
             await upstream.close()
+
+
+def build_core(
+    registry: CollectorRegistry, ledger: FileLedger, upstream: Upstream, telemetry: Telemetry, redactor: Redactor
+) -> Core:
+    """What every request goes through."""
+    board = BreakerBoard(monotonic)
+    return Core(
+        board=board,
+        tools=Tools(board, RetryAllowance(), Attempts(upstream, monotonic).run, monotonic, asyncio.sleep),
+        budget=Budget(ledger, time),
+        cache=AnswerCache(monotonic),
+        metrics=Metrics(registry, board),
+        tally=Tally(board, redactor.redact),
+        telemetry=telemetry,
+        redactor=redactor,
+        clock=monotonic,
+    )
+
+
+def build_ops(
+    settings: GatewaySettings,
+    registry: CollectorRegistry,
+    core: Core,
+    watched: WatchedFile[LoadedConfig],
+    memory: MemoryWatch,
+    stop: Stop,
+) -> OpsServer:
+    """Readiness, metrics and the report."""
+    checks: Checks = {"config": watched.check, "keys": partial(check_keys, core), "stop": stop.check}
+    return OpsServer(
+        settings.ops_host,
+        settings.ops_port,
+        ready=checks,
+        registry=registry,
+        report=partial(make_report, core, watched, checks, memory),
+        redact=core.redactor.redact,
+        check_timeout_s=settings.ops_check_timeout_s,
+    )
 
 
 def spare_the_collector() -> None:
@@ -138,8 +153,8 @@ def check_keys(core: Core) -> str | None:
 async def make_report(
     core: Core,
     watched: WatchedFile[LoadedConfig],
-    checks: dict[str, Callable[[], str | None]],
-    probe: MemoryProbe,
+    checks: Checks,
+    memory: MemoryWatch,
 ) -> GatewayReport:
     """The report of now."""
     error = str(watched.error or "")
@@ -147,7 +162,7 @@ async def make_report(
         return GatewayReport(agent="", ready=False, config_error=error, budget=BudgetState())
     ready = all(check() is None for check in checks.values())
     budget = await core.budget.state(core.roster.config.budget)
-    return core.tally.report(core.roster, ready=ready, config_error=error, budget=budget, memory=probe.report)
+    return core.tally.report(core.roster, ready=ready, config_error=error, budget=budget, memory=memory.report)
 
 
 if __name__ == "__main__":

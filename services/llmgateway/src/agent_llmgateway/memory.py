@@ -4,14 +4,9 @@ redis is imported only where an agent has a memory: it costs 24 MB.
 """
 
 import asyncio
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
-
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from agent_api.gatewayconfig import GatewayMemory
 from agent_api.layout import relocate
@@ -19,63 +14,11 @@ from agent_api.memoryreport import MemoryReport
 from agent_kit.redaction import Redactor
 
 REDIS_TIMEOUT_S: Final = 0.5
-PROBE_EVERY_S: Final = 5.0
 PROBE_TIMEOUT_S: Final = 3.0
-_log = logging.getLogger(__name__)
 
 
-class MemoryProbe:
-    """Looks at the memory in use every few seconds; `report` is what was found last, None without a memory."""
-
-    def __init__(self) -> None:
-        self.report: MemoryReport | None = None
-        self._client: Any = None
-        self._moved = asyncio.Event()
-
-    def use(self, client: Any) -> None:  # noqa: ANN401 - redis is imported late
-        """Look at another memory; None is no memory."""
-        self._client, self.report = client, None
-        self._moved.set()
-
-    async def run(self) -> None:
-        """Probe for ever, and at once when there is another memory."""
-        while True:
-            self._moved.clear()
-            client = self._client
-            if client is not None:
-                report = await _look(client)
-                if client is self._client:
-                    self._note(report)
-            try:
-                async with asyncio.timeout(PROBE_EVERY_S):
-                    await self._moved.wait()
-            except TimeoutError:
-                continue
-
-    def _note(self, report: MemoryReport) -> None:
-        if self.report is None or self.report.reachable != report.reachable:
-            level = logging.INFO if report.reachable else logging.WARNING
-            word = "reachable" if report.reachable else "unreachable"
-            _log.log(level, "memory %s", word, extra={"reason": report.error})
-        self.report = report
-
-
-class MemoryCollector(Collector):
-    """One gauge, of the tool proxy's name for it; none where there is no memory, or it would seem to be down."""
-
-    def __init__(self, probe: MemoryProbe) -> None:
-        self._probe = probe
-
-    def collect(self) -> Iterator[Metric]:
-        """What the last look found."""
-        report = self._probe.report
-        if report is not None:
-            text = "1 while the agent's memory can be used."
-            yield GaugeMetricFamily("agentberth_memory_reachable", text, value=float(report.reachable))
-
-
-async def _look(client: Any) -> MemoryReport:  # noqa: ANN401 - redis is imported late
-    """Never raises what a server can cause; its own words are left out, since they may repeat what was sent."""
+async def look(client: Any) -> MemoryReport:  # noqa: ANN401 - redis is imported late
+    """A probe: raises nothing that a server can cause, and leaves out its words, which may repeat what was sent."""
     from redis.exceptions import AuthenticationError, RedisError  # noqa: PLC0415 - paid for only with a memory
 
     try:

@@ -2,15 +2,17 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from time import time
 from typing import Any
 
 from agent_api.gatewayconfig import GatewayMemory
 from agent_kit.files import WatchedFile
+from agent_kit.memorywatch import MemoryWatch
 from agent_llmgateway.config import LoadedConfig
 from agent_llmgateway.core import Core
 from agent_llmgateway.ledger import FileLedger, Ledger, RedisLedger
-from agent_llmgateway.memory import MemoryProbe
+from agent_llmgateway.memory import look
 
 _log = logging.getLogger(__name__)
 
@@ -19,10 +21,10 @@ async def follow_memory(
     core: Core,
     watched: WatchedFile[LoadedConfig],
     backup: FileLedger,
-    probe: MemoryProbe,
+    watch: MemoryWatch,
     connect: Callable[[GatewayMemory], Any],
 ) -> None:
-    """Give the budget the ledger of the newest configuration, and the probe its memory, for ever."""
+    """Give the budget the ledger of the newest configuration, and the watch its memory, for ever."""
     memory: GatewayMemory | None = None
     used: Ledger = backup
     async for loaded in watched.changes():
@@ -34,7 +36,7 @@ async def follow_memory(
         name = f"agentberth:budget:{config.namespace}:{config.agent}"
         before, used = used, backup if client is None else RedisLedger(client, name, backup, time)
         core.budget.use(used)
-        probe.use(client)
+        watch.use(None if client is None else partial(look, client))
         if before is not backup:
             await before.close()
 

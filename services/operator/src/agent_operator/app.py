@@ -4,9 +4,10 @@ import socket
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+
+from prometheus_client import CollectorRegistry
 
 from agent_kit.logs import bind
 from agent_kit.metrics import new_registry
@@ -70,46 +71,66 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
             resync_s=settings.resync_s,
             api_retry_s=settings.api_retry_s,
         )
-        controller = Controller(
-            reconciler.reconcile,
-            name="agenttype",
-            stores=stores,
-            root=sources.AGENTS,
-            owns=sources.CHILDREN,
-            watches=[
-                (sources.PODS_OF_AGENTS, sources.agent_of),
-                (sources.RUNS, sources.agent_of),
-                (sources.CLAIMS, sources.agent_of),
-            ],
-            settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s, settle_s=SETTLE_S),
-            metrics=metrics,
-            on_failure=reconciler.show_failure,
-            around=partial(_pass, telemetry),
-        )
-        elector = Elector(
-            client, namespace=settings.lease_namespace, name=settings.lease_name, identity=instance,
-            on_change=metrics.leading.labels(settings.lease_name).set,
-        ) if settings.leader_election else None  # fmt: skip
-
-        def operations(health: Health) -> AbstractAsyncContextManager[Any]:
-            return OpsServer(
-                settings.ops_host,
-                settings.ops_port,
-                live={"runtime": health.ailing},
-                ready={"caches": health.unready, "stop": stop.check},
-                registry=registry,
-                redact=redactor.redact,
-                check_timeout_s=settings.ops_check_timeout_s,
-            )
-
         runtime = Runtime(
-            client, stores, controllers=[controller], elector=elector, recorder=recorder,
-            operations=operations, metrics=metrics, watch_settings=WatchSettings(
-                silence_s=settings.watch_silence_s, optional_retry_s=settings.api_retry_s
-            ),
+            client,
+            stores,
+            controllers=[build_controller(reconciler, stores, settings, metrics, telemetry)],
+            elector=build_elector(client, settings, metrics, instance) if settings.leader_election else None,
+            recorder=recorder,
+            operations=partial(build_ops, settings, registry, redactor, stop),
+            metrics=metrics,
+            watch_settings=WatchSettings(silence_s=settings.watch_silence_s, optional_retry_s=settings.api_retry_s),
             drain_s=settings.drain_s,
-        )  # fmt: skip
+        )
         await runtime.run(stop)
+
+
+def build_controller(
+    reconciler: Reconciler, stores: Stores, settings: OperatorSettings, metrics: Metrics, telemetry: Telemetry
+) -> Controller:
+    """Which objects wake a pass over which agent."""
+    return Controller(
+        reconciler.reconcile,
+        name="agenttype",
+        stores=stores,
+        root=sources.AGENTS,
+        owns=sources.CHILDREN,
+        watches=[
+            (sources.PODS_OF_AGENTS, sources.agent_of),
+            (sources.RUNS, sources.agent_of),
+            (sources.CLAIMS, sources.agent_of),
+        ],
+        settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s, settle_s=SETTLE_S),
+        metrics=metrics,
+        on_failure=reconciler.show_failure,
+        around=partial(_pass, telemetry),
+    )
+
+
+def build_elector(client: Client, settings: OperatorSettings, metrics: Metrics, instance: str) -> Elector:
+    """One instance leads."""
+    return Elector(
+        client,
+        namespace=settings.lease_namespace,
+        name=settings.lease_name,
+        identity=instance,
+        on_change=metrics.leading.labels(settings.lease_name).set,
+    )
+
+
+def build_ops(
+    settings: OperatorSettings, registry: CollectorRegistry, redactor: Redactor, stop: Stop, health: Health
+) -> OpsServer:
+    """Probes and metrics."""
+    return OpsServer(
+        settings.ops_host,
+        settings.ops_port,
+        live={"runtime": health.ailing},
+        ready={"caches": health.unready, "stop": stop.check},
+        registry=registry,
+        redact=redactor.redact,
+        check_timeout_s=settings.ops_check_timeout_s,
+    )
 
 
 @contextmanager

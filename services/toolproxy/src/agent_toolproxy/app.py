@@ -11,6 +11,7 @@ import aiohttp
 from agent_api import layout
 from agent_api.toolsconfig import PlannedTool
 from agent_kit.files import WatchedFile
+from agent_kit.memorywatch import MemoryGauge, MemoryWatch
 from agent_kit.metrics import new_registry
 from agent_kit.ops import OpsServer
 from agent_kit.redaction import Redactor
@@ -96,8 +97,13 @@ class Proxy:
         self._path = search_path(store.bin, self._image_path)
         self._workspace = Workspace(workspace_root, settings.located(layout.CONFIG))
         gate = Gate(1)
+        self._watch = MemoryWatch()
+        self._metrics_registry.register(MemoryGauge(self._watch))
         self._memory = MemoryLink(
-            credentials_folder=self._credentials_folder, register=redactor.add, redact=redactor.redact, metrics=metrics
+            credentials_folder=self._credentials_folder,
+            register=redactor.add,
+            redact=redactor.redact,
+            watch=self._watch,
         )
         self._configuration = Configuration(
             settings=settings, guard=guard, pins=pins, gate=gate, memory=self._memory, store=store
@@ -168,7 +174,7 @@ class Proxy:
             interval_s=settings.watch_interval_s,
             size_limit_bytes=settings.watch_limit_bytes,
         )
-        reporter = Reporter(self._registry, self._toolbox, config, lambda: self._memory.report)
+        reporter = Reporter(self._registry, self._toolbox, config, lambda: self._watch.report)
         mcp = McpServer(self._toolbox, stop.tasks, redactor.redact)
         rest = RestApi(self._registry, self._toolbox, lambda: self._memory.notes, redactor.redact)
         door = FrontDoor(settings.host, settings.allowed_hosts, settings.allowed_origins)
@@ -183,7 +189,7 @@ class Proxy:
             check_timeout_s=settings.ops_check_timeout_s,
         )
         async with ops, serve(app, settings.host, settings.port) as port:
-            for work in (config.run, self._registry.run, self._toolbox.run, self._memory.run):
+            for work in (config.run, self._registry.run, self._toolbox.run, self._watch.run):
                 stop.tasks.create_task(work())
             stop.tasks.create_task(self._configuration.follow(config, self._registry))
             if not is_available():

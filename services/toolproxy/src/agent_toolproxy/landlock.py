@@ -59,7 +59,7 @@ def confine(hidden: str, writable: list[str]) -> None:
     for path in list_beside(hidden):
         _allow(call, ruleset, path, READ)
     for path in writable:
-        _allow(call, ruleset, os.path.realpath(path), every)  # noqa: PTH - imports next to nothing
+        _allow(call, ruleset, os.path.realpath(path), every)
     if ruleset < 0 or call(RESTRICT_SELF, ruleset, 0) != 0:
         raise OSError(ctypes.get_errno(), "the program could not be confined")
     os.close(ruleset)
@@ -69,8 +69,8 @@ def list_beside(hidden: str) -> list[str]:
     """Everything in the file system but `hidden`: the neighbours of each folder on the way to it."""
     beside = []
     folder = "/"
-    for name in os.path.realpath(hidden).split("/")[1:]:  # noqa: PTH - imports next to nothing
-        beside += [os.path.join(folder, each) for each in _names_in(folder) if each != name]  # noqa: PTH118 - likewise
+    for name in os.path.realpath(hidden).split("/")[1:]:
+        beside += [os.path.join(folder, each) for each in _names_in(folder) if each != name]  # noqa: PTH118 - imports next to nothing
         folder = os.path.join(folder, name)  # noqa: PTH118 - likewise
     return beside
 

@@ -5,24 +5,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 _LATENCIES_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-
-
-class _MemoryGauge(Collector):
-    """Without a memory it has no series: 0 would be an alarm."""
-
-    def __init__(self) -> None:
-        self.reachable: bool | None = None
-
-    def collect(self) -> Iterator[Metric]:
-        """One gauge."""
-        family = GaugeMetricFamily("agentberth_memory_reachable", "1 while the agent's memory can be used.")
-        if self.reachable is not None:
-            family.add_metric((), float(self.reachable))
-        yield family
 
 
 class ToolMetrics:
@@ -50,8 +34,6 @@ class ToolMetrics:
             "agentberth_tool_drift", "1 for a tool that is blocked because it changed.", ("tool",), registry=registry
         )
         self._served = Gauge("agentberth_tools_served", "Tools that can be called.", registry=registry)
-        self._memory = _MemoryGauge()
-        registry.register(self._memory)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -73,7 +55,3 @@ class ToolMetrics:
         for name in drifts:
             self._drifts.labels(name).set(1)
         self._served.set(served)
-
-    def show_memory(self, *, reachable: bool | None) -> None:
-        """The last probe's result; None for an agent that has no memory."""
-        self._memory.reachable = reachable

@@ -263,7 +263,7 @@ class Controller:
     def _open_queue(self) -> WorkQueue[ObjectKey]:
         if self._metrics is None:
             return WorkQueue()
-        observer = QueueMetrics(self._metrics, self.name)
+        observer = QueueMetrics(self._metrics.queue, self.name)
         self._metrics.workers.labels(self.name).set(self._settings.workers)
         queue: WorkQueue[ObjectKey] = WorkQueue(observer=observer)
         observer.observe(lambda: len(queue), queue.ages_s)

@@ -8,11 +8,63 @@ RECONCILE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75,
 QUEUE_BUCKETS_S = (1e-5, 1e-4, 1e-3, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1000)
 
 
+class QueueFamilies:
+    """What all queues tell, by controller."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        by_name = ["name", "controller"]
+        self.depth = Gauge("workqueue_depth", "Keys in line", by_name, registry=registry)
+        self.adds = Counter("workqueue_adds_total", "Keys put in line", by_name, registry=registry)
+        self.queued = Histogram(
+            "workqueue_queue_duration_seconds",
+            "Time in line",
+            by_name,
+            buckets=QUEUE_BUCKETS_S,
+            registry=registry,
+        )
+        self.worked = Histogram(
+            "workqueue_work_duration_seconds",
+            "Time in work",
+            by_name,
+            buckets=QUEUE_BUCKETS_S,
+            registry=registry,
+        )
+        self.retries = Counter("workqueue_retries_total", "Keys put in line again", by_name, registry=registry)
+        self.unfinished = Gauge(
+            "workqueue_unfinished_work_seconds", "Sum of the ages of work in progress", by_name, registry=registry
+        )
+        self.longest = Gauge(
+            "workqueue_longest_running_processor_seconds", "Age of the oldest work", by_name, registry=registry
+        )
+
+
+class WatchFamilies:
+    """What the caches and their watchers tell, by resource."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.steps = Counter(
+            "kube_watch_steps_total", "Lists and watches by outcome", ["resource", "outcome"], registry=registry
+        )
+        self.cached = Gauge("kube_cached_objects", "Objects in the cache", ["resource"], registry=registry)
+        self.silence = Gauge(
+            "kube_watch_silence_seconds",
+            "Time since a watcher last heard of the server",
+            ["resource"],
+            registry=registry,
+        )
+
+    def step(self, resource: str, outcome: str) -> None:
+        """A watcher has finished a list, or a watch for the reason `outcome`."""
+        self.steps.labels(resource, outcome).inc()
+
+
 class Metrics:
     """All metrics of one process, on an injected registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        by_controller, by_name = ["controller"], ["name", "controller"]
+        by_controller = ["controller"]
+        self.queue = QueueFamilies(registry)
+        self.watch = WatchFamilies(registry)
         self.reconciles = Counter(
             "controller_runtime_reconcile_total", "Passes by result", ["controller", "result"], registry=registry
         )
@@ -42,63 +94,26 @@ class Metrics:
         self.workers = Gauge(
             "controller_runtime_max_concurrent_reconciles", "Workers", by_controller, registry=registry
         )
-        self.depth = Gauge("workqueue_depth", "Keys in line", by_name, registry=registry)
-        self.adds = Counter("workqueue_adds_total", "Keys put in line", by_name, registry=registry)
-        self.queued = Histogram(
-            "workqueue_queue_duration_seconds",
-            "Time in line",
-            by_name,
-            buckets=QUEUE_BUCKETS_S,
-            registry=registry,
-        )
-        self.worked = Histogram(
-            "workqueue_work_duration_seconds",
-            "Time in work",
-            by_name,
-            buckets=QUEUE_BUCKETS_S,
-            registry=registry,
-        )
-        self.retries = Counter("workqueue_retries_total", "Keys put in line again", by_name, registry=registry)
-        self.unfinished = Gauge(
-            "workqueue_unfinished_work_seconds", "Sum of the ages of work in progress", by_name, registry=registry
-        )
-        self.longest = Gauge(
-            "workqueue_longest_running_processor_seconds", "Age of the oldest work", by_name, registry=registry
-        )
         self.hot_loops = Counter(
             "kube_hot_loops_total", "Objects whose write budget was spent", by_controller, registry=registry
-        )
-        self.watch_steps = Counter(
-            "kube_watch_steps_total", "Lists and watches by outcome", ["resource", "outcome"], registry=registry
-        )
-        self.cached = Gauge("kube_cached_objects", "Objects in the cache", ["resource"], registry=registry)
-        self.silence = Gauge(
-            "kube_watch_silence_seconds",
-            "Time since a watcher last heard of the server",
-            ["resource"],
-            registry=registry,
         )
         self.leading = Gauge(
             "leader_election_master_status", "1 while this instance leads", ["name"], registry=registry
         )
 
-    def watch_step(self, resource: str, outcome: str) -> None:
-        """A watcher has finished a list, or a watch for the reason `outcome`."""
-        self.watch_steps.labels(resource, outcome).inc()
-
 
 class QueueMetrics:
     """The queue's observer: metrics of one controller's queue. Ages are read when somebody scrapes."""
 
-    def __init__(self, metrics: Metrics, controller: str) -> None:
+    def __init__(self, families: QueueFamilies, controller: str) -> None:
         labels = (controller, controller)
-        self._adds = metrics.adds.labels(*labels)
-        self._queued = metrics.queued.labels(*labels)
-        self._worked = metrics.worked.labels(*labels)
-        self._retries = metrics.retries.labels(*labels)
-        self._depth = metrics.depth.labels(*labels)
-        self._unfinished = metrics.unfinished.labels(*labels)
-        self._longest = metrics.longest.labels(*labels)
+        self._adds = families.adds.labels(*labels)
+        self._queued = families.queued.labels(*labels)
+        self._worked = families.worked.labels(*labels)
+        self._retries = families.retries.labels(*labels)
+        self._depth = families.depth.labels(*labels)
+        self._unfinished = families.unfinished.labels(*labels)
+        self._longest = families.longest.labels(*labels)
 
     def observe(self, depth: Callable[[], int], ages_s: Callable[[], list[float]]) -> None:
         """Where the depth and the ages of work in progress are read from."""

@@ -66,9 +66,9 @@ class Runtime:
         self.health = Health(stores, self._watchers)
         if metrics:
             for store in stores:
-                metrics.cached.labels(str(store.source.resource)).set_function(store.__len__)
+                metrics.watch.cached.labels(str(store.source.resource)).set_function(store.__len__)
             for resource, watchers in groupby(self._watchers, key=lambda watcher: watcher.resource):
-                metrics.silence.labels(resource).set_function(partial(_silence_s, tuple(watchers)))
+                metrics.watch.silence.labels(resource).set_function(partial(_silence_s, tuple(watchers)))
 
     async def run(self, stop: Stop) -> None:
         """Work until `stop` comes; then end in order.
@@ -148,6 +148,6 @@ def _watchers(
     for store in stores:
         for scope in store.scopes:
             if metrics:
-                yield Watcher(client, store, scope, settings=settings, observe=metrics.watch_step)
+                yield Watcher(client, store, scope, settings=settings, observe=metrics.watch.step)
             else:
                 yield Watcher(client, store, scope, settings=settings)
