@@ -24,8 +24,6 @@ from .request import Expectation, Request
 from .source import Source
 from .store import Stores
 
-# No object is ever of this version: a store's first write is its second. With it, an apply creates or is a Conflict.
-
 CLAIM_ATTEMPTS = 4
 
 
