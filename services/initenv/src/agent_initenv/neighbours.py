@@ -61,9 +61,12 @@ def await_neighbours(
 def ask(neighbour: Neighbour) -> str | None:
     """One look over the network."""
     try:
-        return _connect(neighbour) if neighbour.path is None else _get(neighbour, neighbour.path)
+        if neighbour.path is not None:
+            return _get(neighbour, neighbour.path)
+        _connect(neighbour)
     except OSError as error:
         return f"no connection: {error.strerror or type(error).__name__}"
+    return None
 
 
 def _await(neighbour: Neighbour, progress: Progress, clock: Clock, look: Look) -> None:
