@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
@@ -24,7 +25,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - overloaded there
         """Also called by `parse_args`, and for the words of a command."""
-        self._refuse_unknown(args)
+        self._refuse_unknown(sys.argv[1:] if args is None else args)
         return super().parse_known_args(args, namespace)
 
     def _refuse_unknown(self, words: Sequence[str]) -> None:
