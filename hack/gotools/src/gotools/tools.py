@@ -29,6 +29,7 @@ TOOLS = {
     tool.name: tool
     for tool in (
         Tool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
+        Tool("collector", "collector", "."),
         Tool("compose", "docker-compose", "github.com/docker/compose/v2/cmd"),
         Tool("dashboards", "dashboards", "."),
     )
