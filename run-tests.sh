@@ -49,6 +49,7 @@ floor() {
 }
 contract() {
     hack/bootstrap programs
+    hack/gotools/build collector dashboards >/dev/null
     run contract tests/contract "$@"
 }
 integration() {

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import yaml
+from e2e.kubectl import Document
 from e2e.place import ROOT, Site
 from e2e.waiting import eventually
 
@@ -34,15 +35,14 @@ def apply_overlay(site: Site, kustomization: Path, *, restart: bool = False) -> 
     eventually(lambda: len(operator_pods(site)) == 1, what="the former operator is gone")
 
 
-def operator_pods(site: Site) -> list[str]:
-    """Names of the operator's Pods."""
-    pods = site.kubectl.list("pods", NAMESPACE, f"app.kubernetes.io/name={DEPLOYMENT}")
-    return [pod["metadata"]["name"] for pod in pods]
+def operator_pods(site: Site) -> list[Document]:
+    """The operator's Pods."""
+    return site.kubectl.list("pods", NAMESPACE, f"app.kubernetes.io/name={DEPLOYMENT}")
 
 
 def kill_operator(site: Site) -> None:
     """SIGKILL for the operator's process where it runs on this machine; elsewhere its Pod is deleted by force."""
-    pods = site.kubectl.list("pods", NAMESPACE, f"app.kubernetes.io/name={DEPLOYMENT}")
+    pods = operator_pods(site)
     if not site.own:
         names = [pod["metadata"]["name"] for pod in pods]
         site.kubectl.run("delete", "pod", "-n", NAMESPACE, *names, "--grace-period=0", "--force", "--wait=false")
@@ -63,8 +63,8 @@ def processes_of(container: str) -> list[int]:
     return found
 
 
-def write_overlay(site: Site, folder: Path) -> Path:
-    """An overlay over the test overlay, with the images of another cluster."""
+def write_overlay(site: Site, folder: Path, *, replicas: int = 1) -> Path:
+    """An overlay over the test overlay, with the site's images and that many operators."""
     platform = yaml.safe_load((OVERLAY / "platform.yaml").read_text())
     for part in ("initenv", "toolproxy", "llmgateway", "memory"):
         platform["images"][part] = getattr(site.images, part)
@@ -75,6 +75,7 @@ def write_overlay(site: Site, folder: Path) -> Path:
     overlay = {
         "resources": [os.path.relpath(OVERLAY, folder.resolve())],
         "images": [{"name": "localhost/agent-operator", "newName": name, "newTag": tag}],
+        "replicas": [{"name": DEPLOYMENT, "count": replicas}],
         "configMapGenerator": [
             {
                 "name": "agentberth-platform",

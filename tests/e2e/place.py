@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,17 +53,23 @@ class Site:
     own: bool
     """Whether it is the node of this machine, whose images deploy/overlays/test names."""
 
-    def next_gateway(self, pod: Document) -> str:
-        """Another reference to the gateway's image that `pod` runs: Pods see another image in it.
+    def next_image(self, pod: Document, container: str) -> str:
+        """Another reference to the image that a container of `pod` runs: Pods see another image in it.
 
         On the node it is another tag, elsewhere the digest.
         """
         if self.own:
-            target = f"{self.images.llmgateway}-next"
-            _run("testcluster/cluster", "tag", self.images.llmgateway, target)
+            image = _named(pod["spec"], ("initContainers", "containers"), container)["image"]
+            target = f"{image}-next"
+            _run("testcluster/cluster", "tag", image, target)
             return target
-        statuses = pod["status"]["initContainerStatuses"]
-        return next(str(one["imageID"]) for one in statuses if one["name"] == "llmgateway")
+        status = _named(pod["status"], ("initContainerStatuses", "containerStatuses"), container)
+        return str(status["imageID"])
+
+
+def _named(owner: Document, lists: Sequence[str], name: str) -> Document:
+    found: Document = next(one for each in lists for one in owner.get(each, ()) if one["name"] == name)
+    return found
 
 
 @contextmanager

@@ -1,19 +1,26 @@
-"""A change of the platform's images where agents are: Pods roll in order, and what cannot start harms nobody."""
+"""A change of the platform's images where agents are: Pods roll in order, and what cannot start harms nobody.
 
+The operator's own upgrade and way back are the commands of docs/how-to/upgrade.md, read from the page.
+"""
+
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from e2e.deployment import apply_overlay, overlay_of, write_overlay
-from e2e.kubectl import Document
-from e2e.place import Site
+from e2e.deployment import apply_overlay, operator_pods, overlay_of, write_overlay
+from e2e.kubectl import Document, KubectlError
+from e2e.place import ROOT, Site
 from e2e.providers import provider, serving
-from e2e.sidecars import ask, assisted
+from e2e.sidecars import RESTRICTED, ask, assisted, python_agent
 from e2e.waiting import eventually
 from e2e.yard import Agent, Yard
 
 pytestmark = pytest.mark.step4
+
+PAGE = ROOT / "docs" / "how-to" / "upgrade.md"
 
 
 @pytest.fixture
@@ -30,11 +37,12 @@ def test_a_new_sidecar_image_rolls_pods_in_order_and_a_bad_one_is_taken_back(
         agent = assisted(restricted, site, provider("mock", url))
         first = agent.pod()["metadata"]["uid"]
 
-        set_gateway(site, upgraded, site.next_gateway(agent.pod()))
+        newer = site.next_image(agent.pod(), "llmgateway")
+        set_gateway(site, upgraded, newer)
         fewest = watch_rollout(agent, first)
 
         assert fewest >= 1  # the former Pod went when the next was ready
-        assert gateway_image(agent) == site.next_gateway(agent.pod())
+        assert gateway_image(agent) == newer
         assert ask(agent) == "ahoy"
 
         second = agent.pod()["metadata"]["uid"]
@@ -50,6 +58,76 @@ def test_a_new_sidecar_image_rolls_pods_in_order_and_a_bad_one_is_taken_back(
         )
         agent.wait_phase("Running")
         assert ask(agent) == "ahoy"
+
+
+@pytest.mark.step5
+def test_the_operator_rolls_to_another_image_and_back_and_agents_stay(
+    restricted: Yard, site: Site, upgraded: Path
+) -> None:
+    agents = [running(restricted, site, "before")]
+    roll(site, upgraded, site.images.operator)
+    as_page_says(site, "rollout status", "--timeout=80s")
+    newer = site.next_image(operator_pods(site)[0], "operator")
+
+    roll(site, upgraded, newer)
+    agents.append(running(restricted, site, "meanwhile"))
+    as_page_says(site, "rollout status", "--timeout=80s")
+    eventually(lambda: operator_images(site) == [newer] * 2, what="both replicas are of the newer release")
+    pods = uids(agents)
+
+    roll(site, upgraded, "localhost/no-such-operator:1")
+    with pytest.raises(KubectlError, match="timed out"):
+        as_page_says(site, "rollout status", "--timeout=20s")
+    assert [operator_image(pod) for pod in operator_pods(site) if is_ready(pod)] == [newer] * 2
+    agents.append(running(restricted, site, "while-stuck"))
+    pods += uids(agents[-1:])
+
+    as_page_says(site, "rollout undo")
+    as_page_says(site, "rollout status", "--timeout=80s")
+    eventually(lambda: operator_images(site) == [newer] * 2, what="the bad release has gone")
+    operators = {pod["metadata"]["uid"] for pod in operator_pods(site)}
+    roll(site, upgraded, newer)
+    as_page_says(site, "rollout status", "--timeout=80s")
+
+    assert {pod["metadata"]["uid"] for pod in operator_pods(site)} == operators  # undo had made what apply makes
+    agents.append(running(restricted, site, "after"))
+    assert uids(agents[:-1]) == pods
+
+
+def running(yard: Yard, site: Site, name: str) -> Agent:
+    """A new agent, once it runs."""
+    agent = yard.create(name, python_agent(site), security=RESTRICTED)
+    agent.wait_phase("Running")
+    return agent
+
+
+def uids(agents: list[Agent]) -> list[str]:
+    """Which Pod each agent has."""
+    return [agent.pod()["metadata"]["uid"] for agent in agents]
+
+
+def roll(site: Site, folder: Path, image: str) -> None:
+    """Applies an overlay with two operators of that image, as the page says, and does not wait."""
+    changed = replace(site, images=replace(site.images, operator=image))
+    as_page_says(site, "apply -k", overlay=write_overlay(changed, folder, replicas=2))
+
+
+def as_page_says(site: Site, words: str, *more: str, overlay: Path | None = None) -> None:
+    """Runs the page's kubectl command with those words, on an overlay of ours. Raises KubectlError."""
+    commands = re.findall(r"^\$ kubectl (.*?) *(?:#.*)?$", PAGE.read_text(), re.MULTILINE)
+    (command,) = {each for each in commands if words in each}
+    said = command.replace("deploy/overlays/mine", str(overlay))
+    site.kubectl.run(*shlex.split(said), *more)
+
+
+def operator_images(site: Site) -> list[str]:
+    """What the operator's Pods are made of, those included that are about to go."""
+    return [operator_image(pod) for pod in operator_pods(site)]
+
+
+def operator_image(pod: Document) -> str:
+    """The image of an operator's Pod."""
+    return str(pod["spec"]["containers"][0]["image"])
 
 
 def set_gateway(site: Site, folder: Path, image: str) -> None:
@@ -72,11 +150,12 @@ def watch_rollout(agent: Agent, former: str) -> int:
 
 def ready_pods(agent: Agent) -> list[Document]:
     """Its Pods that can be used."""
-    return [
-        pod
-        for pod in agent.pods()
-        if any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
-    ]
+    return [pod for pod in agent.pods() if is_ready(pod)]
+
+
+def is_ready(pod: Document) -> bool:
+    """Whether a Pod says that it can be used."""
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
 
 
 def gateway_image(agent: Agent) -> str:

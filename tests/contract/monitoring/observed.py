@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,13 @@ def promtool(*arguments: str | Path, folder: Path) -> str:
     done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     return done.stdout
+
+
+@cache
+def built(tool: str) -> Path:
+    """A program of hack/gotools, built if it is not in the cache."""
+    command = [str(ROOT / "hack" / "gotools" / "build"), tool]
+    return Path(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
 
 
 def write_rules(folder: Path) -> Path:

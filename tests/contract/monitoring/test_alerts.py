@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from contract.monitoring.observed import (
     ROOT,
     RUNBOOKS,
     alerts,
+    built,
     groups_on_page,
     metrics_in,
     names_on_page,
@@ -75,6 +77,33 @@ def test_every_query_of_a_dashboard_is_promql(file: Path, tmp_path: Path) -> Non
     document = json.loads(file.read_text())
     assert len({panel["id"] for panel in document["panels"]}) == len(document["panels"])
     assert document["uid"].startswith("agentberth-")
+
+
+@pytest.mark.timeout(300)  # the first one builds the program
+def test_grafanas_own_schema_takes_every_dashboard() -> None:
+    assert judged(*DASHBOARDS) == ""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "sound, faulty, said",
+    [
+        ('"showLegend": true', '"showLegend": "yes"', "options.legend.showLegend"),
+        ('"refId": "A"', '"refid": "A"', "unexpected field 'refid'"),
+    ],
+)
+def test_a_dashboard_with_a_fault_is_refused(sound: str, faulty: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "dashboard.json"
+    file.write_text(DASHBOARDS[0].read_text().replace(sound, faulty))
+
+    assert said in judged(file)
+
+
+def judged(*dashboards: Path) -> str:
+    """What Grafana's schema has against them."""
+    done = subprocess.run([built("dashboards"), *dashboards], capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == bool(done.stderr)
+    return done.stderr
 
 
 def test_what_alerts_and_dashboards_name_is_on_the_page_of_metrics() -> None:

@@ -1,22 +1,17 @@
 """One request is one trace, from the agent through the sidecars to the provider and the tools."""
 
-import gzip
 import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from contract.llmgateway.harness import Mock, run_gateway, run_mock, wait_until
+from contract.monitoring.receiver import Receiver, run_receiver, texts
 from contract.toolproxy.toolproxy_harness import ToolProxy
 from contract.toolproxy.upstream_server import UpstreamServer
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from agent_api.agenttype import AgentType
@@ -28,47 +23,15 @@ AGENT = Path(__file__).with_name("agent.py")
 PROBE = "#!/usr/bin/env python3\nimport os\nprint(os.environ.get('TRACEPARENT', 'none'))\n"
 
 
-class Receiver:
-    """An OTLP/HTTP receiver: spans by the name of their service."""
-
-    def __init__(self) -> None:
-        self.spans: dict[str, list[Span]] = {}
-        receive = self._receive
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receive(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def _receive(self, body: bytes) -> None:
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            labels = {each.key: each.value.string_value for each in resource.resource.attributes}
-            assert labels["agentberth.agent"] == "pilot"
-            assert labels["k8s.namespace.name"] == "team"
-            found = self.spans.setdefault(labels["service.name"], [])
+def spans_of(receiver: Receiver, service: str) -> list[Span]:
+    """What a service of the agent has sent; all who sent anything belong to the agent."""
+    found: list[Span] = []
+    for resource in receiver.spans:
+        labels = texts(resource.resource.attributes)
+        assert (labels["agentberth.agent"], labels["k8s.namespace.name"]) == ("pilot", "team")
+        if labels["service.name"] == service:
             found.extend(span for scope in resource.scope_spans for span in scope.spans)
-
-
-@contextmanager
-def run_receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.server.shutdown()
-        thread.join()
-        receiver.server.server_close()
+    return found
 
 
 def environments(endpoint: str) -> dict[str, dict[str, str]]:
@@ -116,11 +79,11 @@ def test_one_request_is_one_trace_to_the_provider_and_to_the_tools(tmp_path: Pat
     with run_receiver() as receiver, UpstreamServer() as upstream, run_mock(tmp_path / "mock") as mock:
         told = environments(receiver.url)
         said, log = follow_one_request(told, tmp_path, mock, upstream)
-        wait_until(lambda: len(receiver.spans.get("pilot-toolproxy", ())) >= 3)
+        wait_until(lambda: len(spans_of(receiver, "pilot-toolproxy")) >= 3)
     trace_id = bytes.fromhex(said["trace"])
-    (root,) = receiver.spans["pilot"]
-    (model,) = receiver.spans["pilot-llmgateway"]
-    tools = {span.span_id: span for span in receiver.spans["pilot-toolproxy"]}
+    (root,) = spans_of(receiver, "pilot")
+    (model,) = spans_of(receiver, "pilot-llmgateway")
+    tools = {span.span_id: span for span in spans_of(receiver, "pilot-toolproxy")}
 
     assert {span.trace_id for span in (root, model, *tools.values())} == {trace_id}
     assert {span.parent_span_id for span in (model, *tools.values())} == {root.span_id}

@@ -15,6 +15,7 @@ from .tools import TOOLS, ensure
 _EXAMPLES = """examples:
   $(hack/gotools/build actionlint)           check the workflows
   $(hack/gotools/build compose) up           docker compose without its plugin
+  $(hack/gotools/build collector) validate --config=deploy/components/logging/config.yaml
 """
 
 

@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Tool:
-    """A program and the package it is built from; its versions are in the module of that name in `FOLDER`."""
+    """A program and the package it is built from, in the module of that name in `FOLDER`, which has its versions."""
 
     name: str
     program: str
@@ -29,14 +29,16 @@ TOOLS = {
     tool.name: tool
     for tool in (
         Tool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
+        Tool("collector", "collector", "."),
         Tool("compose", "docker-compose", "github.com/docker/compose/v2/cmd"),
+        Tool("dashboards", "dashboards", "."),
     )
 }
 
 
 def built_path(tool: Tool, *, toolchain: Toolchain, cache: Path) -> Path:
     """Where the program of these versions is, whether it is built or not."""
-    sources = read_tree(tool.module, suffixes=(".mod", ".sum"))
+    sources = read_tree(tool.module, suffixes=(".go", ".mod", ".sum"))
     facts = (toolchain.version, toolchain.architecture, tool.package, LINKER_FLAGS)
     return cache / "gotools" / digest(sources, facts=facts) / tool.program
 

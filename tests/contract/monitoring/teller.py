@@ -1,0 +1,25 @@
+"""A program of the kit that logs in a span: `teller.py OTLP-ENDPOINT`. Its log is on stdout, its span goes there."""
+
+import asyncio
+import logging
+import sys
+
+from agent_kit.logs import LogSettings, configure
+from agent_kit.otlp import OtlpTelemetry
+from agent_kit.redaction import Redactor
+
+WHOSE = {"component": "agent-toolproxy", "agent": "pilot", "namespace": "team"}
+
+
+def main(endpoint: str) -> None:
+    configure(LogSettings("info", "json", WHOSE), Redactor())
+    log = logging.getLogger("teller")
+    telemetry = OtlpTelemetry(endpoint, service="pilot-toolproxy", attributes={}, redact=str)
+    log.info("no span yet")
+    with telemetry.span("tools/call", attributes={"tool": "tide"}):
+        log.warning("the tide is out", extra={"tool": "tide"})
+    log.error("the tide is late")
+    asyncio.run(telemetry.shut_down(10))
+
+
+main(sys.argv[1])
