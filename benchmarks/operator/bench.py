@@ -1,6 +1,6 @@
 """How fast the operator is on a real API server, beside a client that makes the same children without any operator.
 
-    uv run python benchmarks/operator/bench.py [--count 500] [--agent full|basic] [--resync-s 30] [--peer]
+    uv run python benchmarks/operator/bench.py [--count 500] [--agent full|basic|whole] [--resync-s 30] [--peer]
 
 A control plane of its own with fake nodes is started (see docs/development/testcluster.md), so the rates hold the API
 server, etcd, the controllers and the fake kubelet on the same machine. One table; the ratios are of one run.
@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
 
+from agents import SHAPES  # noqa: E402 - the path is set only now
 from floor import Floor, run_floor  # noqa: E402 - the path is set only now
 from integration.api import define_agents  # noqa: E402 - likewise
 from integration.cluster import Cluster, run_cluster  # noqa: E402 - likewise
 from peer import run_peer  # noqa: E402 - likewise
 from phases import Converged, HandOver, Steady, converge, hand_over, start_operator, stay  # noqa: E402 - likewise
+from sidecars import enter_network, reporting  # noqa: E402 - likewise
 
 PODS_PER_NODE = 1000
 
@@ -45,44 +48,58 @@ def main() -> None:
     """Run all phases and print the table."""
     parser = argparse.ArgumentParser(description="Measure the operator on a real API server.")
     parser.add_argument("--count", type=int, default=500, help="AgentTypes (default 500)")
-    parser.add_argument("--agent", choices=("full", "basic"), default="full", help="five children each, or three")
+    parser.add_argument(
+        "--agent", choices=tuple(SHAPES), default="full", help="three children each, five, or all parts"
+    )
     parser.add_argument("--resync-s", type=float, default=30, help="seconds between looks at the steady state")
+    parser.add_argument("--no-floor", action="store_true", help="leave the bare client out: half of the time, no ratio")
     parser.add_argument("--peer", action="store_true", help="also an operator on controller-runtime (needs go)")
     options = parser.parse_args()
+    if options.agent == "whole":
+        if options.peer:
+            parser.error("--peer makes the children of basic and full agents alone")
+        run_cluster("build", "--control-plane", "--kwok")  # a network of its own leads nowhere
+        enter_network()
     with tempfile.TemporaryDirectory(prefix="agentberth-bench-") as folder:
-        results = asyncio.run(
-            measure(Path(folder), options.count, options.agent, resync_s=options.resync_s, with_peer=options.peer)
-        )
+        results = asyncio.run(measure(Path(folder), options))
     print(table(results, options.count, options.agent, options.resync_s))
 
 
-async def measure(folder: Path, count: int, agent: str, *, resync_s: float, with_peer: bool) -> Results:
-    """All phases, one after the other, on one cluster."""
+async def measure(folder: Path, options: argparse.Namespace) -> Results:
+    """All phases on one cluster; its Pods' sidecars report where agents have any."""
     results = Results(os.getloadavg()[0])
-    cluster = await asyncio.to_thread(start, folder / "home", count)
+    cluster = await asyncio.to_thread(start, folder / "home", options.count)
     try:
-        await define_agents(cluster)
-        results.floor = await run_floor(cluster, count, agent)
-        if with_peer:
-            results.peer = await run_peer(cluster, folder, count, agent)
-        with start_operator(cluster, folder, "first") as first:
-            await first.ready()
-            results.converged = await converge(cluster, first.pid, count, agent)
-            with start_operator(cluster, folder, "second", "--resync-s", str(resync_s)) as second:
-                await second.ready()
-                results.hand_overs["TERM"] = await hand_over(first, second, "TERM")
-                results.steady = await stay(cluster, second, count, resyncs=3, resync_s=resync_s)
-                with start_operator(cluster, folder, "third") as third:
-                    await third.ready()
-                    results.hand_overs["KILL"] = await hand_over(second, third, "KILL")
+        async with reporting() if options.agent == "whole" else nullcontext():
+            await run_phases(cluster, folder, options, results)
     finally:
         await asyncio.to_thread(run_cluster, "down", "--home", str(folder / "home"))
     return results
 
 
+async def run_phases(cluster: Cluster, folder: Path, options: argparse.Namespace, results: Results) -> None:
+    """One after the other, each into `results`."""
+    count, agent, resync_s = options.count, options.agent, options.resync_s
+    await define_agents(cluster)
+    if not options.no_floor:
+        results.floor = await run_floor(cluster, count, agent)
+    if options.peer:
+        results.peer = await run_peer(cluster, folder, count, agent)
+    with start_operator(cluster, folder, "first") as first:
+        await first.ready()
+        results.converged = await converge(cluster, first.pid, count, agent)
+        with start_operator(cluster, folder, "second", "--resync-s", str(resync_s)) as second:
+            await second.ready()
+            results.hand_overs["TERM"] = await hand_over(first, second, "TERM")
+            results.steady = await stay(cluster, second, count, resyncs=3, resync_s=resync_s)
+            with start_operator(cluster, folder, "third") as third:
+                await third.ready()
+                results.hand_overs["KILL"] = await hand_over(second, third, "KILL")
+
+
 def start(home: Path, count: int) -> Cluster:
     """A control plane with room for the floor's Pods or the operator's."""
-    nodes = count // PODS_PER_NODE + 2
+    nodes = 2 * count // PODS_PER_NODE + 2
     flags = ("--control-plane", "--home", str(home), "--kwok", str(nodes), "--api-qps", "500")
     run_cluster("up", *flags, "--owner-pid", str(os.getpid()))
     return Cluster(Path(run_cluster("kubeconfig", "--home", str(home)).strip()), home)
@@ -102,21 +119,22 @@ def table(results: Results, count: int, agent: str, resync_s: float) -> str:
 def rates(results: Results) -> str:
     """How fast, with the bare client as the measure."""
     floor, converged = results.floor, results.converged
-    assert floor is not None
     assert converged is not None
+    floor_rate = floor.ready_rate if floor else None
     rows = [
         "| until all Pods are ready | agents/s | ratio | first status p50 / p99 | writes each | RSS, then / at most |",
         "|---|---:|---:|---:|---:|---:|",
-        f"| a bare client | {floor.ready_rate:.1f} | 1.00 | | | |",
+        *([f"| a bare client | {floor.ready_rate:.1f} | 1.00 | | | |"] if floor else []),
     ]
     named = (("operator on controller-runtime", results.peer), ("agent-operator", converged))
-    rows.extend(_rate_row(name, of, floor.ready_rate) for name, of in named if of is not None)
+    rows.extend(_rate_row(name, of, floor_rate) for name, of in named if of is not None)
     return "\n".join(rows)
 
 
-def _rate_row(name: str, of: Converged, floor_rate: float) -> str:
+def _rate_row(name: str, of: Converged, floor_rate: float | None) -> str:
+    ratio = f"{of.rate / floor_rate:.2f}" if floor_rate else ""
     return (
-        f"| {name} | {of.rate:.1f} | {of.rate / floor_rate:.2f} | {of.p50_s:.2f} s / {of.p99_s:.2f} s "
+        f"| {name} | {of.rate:.1f} | {ratio} | {of.p50_s:.2f} s / {of.p99_s:.2f} s "
         f"| {of.writes_per_agent:.2f} | {of.rss_mb:.0f} MB / {of.peak_mb:.0f} MB |"
     )
 
@@ -140,9 +158,8 @@ def at_rest(results: Results) -> str:
 
 def cpu_table(results: Results) -> str:
     """CPU by process: where the time of each agent goes."""
-    assert results.floor is not None
     assert results.converged is not None
-    columns = {"bare client": results.floor.cpu_ms}
+    columns = {"bare client": results.floor.cpu_ms} if results.floor else {}
     if results.peer is not None:
         columns["on controller-runtime"] = results.peer.cpu_ms
     columns["agent-operator"] = results.converged.cpu_ms

@@ -15,6 +15,8 @@ from .home import ClusterConfig, Home
 NODE_ANNOTATION = "kwok.x-k8s.io/node"
 LEASE_S = 40
 PODS_PER_NODE = "1000"
+POD_NETWORK = "10.77.0.0/16"
+"""Addresses of fake Pods. Nobody answers there, but who makes them local, in a network of its own."""
 
 
 def controller(home: Home, config: ClusterConfig) -> Component:
@@ -28,6 +30,7 @@ def controller(home: Home, config: ClusterConfig) -> Component:
             "--manage-all-nodes=false",
             f"--manage-nodes-with-annotation-selector={NODE_ANNOTATION}=fake",
             f"--node-lease-duration-seconds={LEASE_S}",
+            f"--cidr={POD_NETWORK}",
         ),
     )
 
