@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 from hack.generate.marked import Blocks, fill
 from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
 
 from agent_kit.settings import describe
 from agent_operator.kube import Metrics
@@ -32,12 +34,21 @@ def _platform() -> str:
 
 def _metrics() -> str:
     lines = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
-    for collector in vars(Metrics(CollectorRegistry())).values():
+    for collector in _collectors(Metrics(CollectorRegistry())):
         (family,) = collector.describe()
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # noqa: SLF001 - there is no public name
         lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
     return "\n".join(lines)
+
+
+def _collectors(families: object) -> Iterator[Any]:
+    """Each metric of `families`, and of those that it is made of."""
+    for value in vars(families).values():
+        if isinstance(value, MetricWrapperBase):
+            yield value
+        else:
+            yield from _collectors(value)
 
 
 BLOCKS: Blocks = MappingProxyType({"settings": _settings, "platform": _platform, "metrics": _metrics})
