@@ -1,7 +1,8 @@
 // An operator of the same children on controller-runtime, to be measured beside ours.
 //
-// It does the least that such an operator can do: it makes the children that are missing, and says in the status
-// whether the Deployment is ready. It renders nothing: the children come as a template with {name} in them.
+// It makes the children that are missing, says in the status whether the Deployment is ready, and tells of that in an
+// event. It watches the Pods, too, as an operator must that is to say why one does not start; it says nothing about them.
+// It renders nothing: the children come as a template with {name} in them.
 package main
 
 import (
@@ -24,10 +25,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -35,8 +38,11 @@ import (
 
 var agentTypes = schema.GroupVersionKind{Group: "agents.example.com", Version: "v1", Kind: "AgentType"}
 
+const agentLabel = "agents.example.com/agent"
+
 type reconciler struct {
 	client    client.Client
+	events    record.EventRecorder
 	templates []string
 }
 
@@ -78,12 +84,18 @@ func run(kubeconfig, namespace, children string, workers int) error {
 		For(agent).
 		Owns(&corev1.ServiceAccount{}).Owns(&corev1.ConfigMap{}).Owns(&networkingv1.NetworkPolicy{}).
 		Owns(&corev1.Service{}).Owns(&appsv1.Deployment{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(agentOf)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Complete(&reconciler{manager.GetClient(), templates})
+		Complete(&reconciler{manager.GetClient(), manager.GetEventRecorderFor("peer"), templates})
 	if err != nil {
 		return err
 	}
 	return manager.Start(ctrl.SetupSignalHandler())
+}
+
+func agentOf(_ context.Context, pod client.Object) []ctrl.Request {
+	name := types.NamespacedName{Namespace: pod.GetNamespace(), Name: pod.GetLabels()[agentLabel]}
+	return []ctrl.Request{{NamespacedName: name}}
 }
 
 func read(file string) ([]string, error) {
@@ -169,5 +181,11 @@ func (r *reconciler) tell(ctx context.Context, agent *unstructured.Unstructured)
 		"replicas": int64(deployment.Status.Replicas), "readyReplicas": int64(deployment.Status.ReadyReplicas),
 		"conditions": []any{ready},
 	}
-	return r.client.Status().Patch(ctx, agent, client.MergeFrom(before))
+	if err := r.client.Status().Patch(ctx, agent, client.MergeFrom(before)); err != nil {
+		return err
+	}
+	if truth == "True" {
+		r.events.Event(agent, corev1.EventTypeNormal, reason, "1 of 1 Pods ready")
+	}
+	return nil
 }
