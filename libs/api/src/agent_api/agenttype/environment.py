@@ -143,7 +143,10 @@ class GlueCode(ApiModel):
 
     source: Annotated[
         SharedPath,
-        Field(description="Path under /shared, made by `files` or by the agent's code; missing, it fails the start."),
+        Field(
+            description="Path under /shared, made by `files`; else that place of the agent's code, such as glue.py of it"
+            " for /shared/glue.py. Missing, it fails the start."
+        ),
         Matches(
             r".*\.(py|js|cjs|mjs)",
             "must end in .py (python) or .js, .cjs or .mjs (nodejs): the ending picks the runtime",
