@@ -144,8 +144,8 @@ class GlueCode(ApiModel):
     source: Annotated[
         SharedPath,
         Field(
-            description="Path under /shared, made by `files`; else that place of the agent's code, such as glue.py of it"
-            " for /shared/glue.py. Missing, it fails the start."
+            description="Path under /shared, made by `files`; else, for /shared/glue.py, the file glue.py of the code."
+            " Missing, it fails the start."
         ),
         Matches(
             r".*\.(py|js|cjs|mjs)",
