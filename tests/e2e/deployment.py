@@ -4,6 +4,7 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import yaml
 from e2e.place import ROOT, Site
@@ -63,9 +64,9 @@ def processes_of(container: str) -> list[int]:
     return found
 
 
-def write_overlay(site: Site, folder: Path) -> Path:
-    """An overlay over the test overlay, with the images of another cluster."""
-    platform = yaml.safe_load((OVERLAY / "platform.yaml").read_text())
+def write_overlay(site: Site, folder: Path, **settings: Any) -> Path:
+    """An overlay over the test overlay, with the site's images and `settings` of the platform."""
+    platform = {**yaml.safe_load((OVERLAY / "platform.yaml").read_text()), **settings}
     for part in ("initenv", "toolproxy", "llmgateway", "memory"):
         platform["images"][part] = getattr(site.images, part)
     for runtime in ("python", "nodejs"):
