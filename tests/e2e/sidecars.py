@@ -90,5 +90,10 @@ def refresh(agent: Agent) -> None:
 
     It would within a minute or so; any change of the Pod makes it look at once.
     """
-    place = ("pod", agent.pod()["metadata"]["name"], "-n", agent.yard.namespace)
-    agent.yard.kubectl.run("annotate", *place, "--overwrite", f"test/refreshed={os.urandom(4).hex()}")
+    refresh_pod(agent.yard, agent.pod()["metadata"]["name"])
+
+
+def refresh_pod(yard: Yard, name: str) -> None:
+    """The same of one Pod by name."""
+    place = ("pod", name, "-n", yard.namespace)
+    yard.kubectl.run("annotate", *place, "--overwrite", f"test/refreshed={os.urandom(4).hex()}")

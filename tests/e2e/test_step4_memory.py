@@ -11,15 +11,16 @@ from e2e.agents import PYTHON_VERSION
 from e2e.deployment import processes_of
 from e2e.kubectl import Document, KubectlError
 from e2e.place import Site
+from e2e.sidecars import refresh_pod
 from e2e.waiting import eventually
 from e2e.yard import Agent, Yard
 
 pytestmark = pytest.mark.step4
 
 CALL = (Path(__file__).parent / "rediscall.py").read_text()
-WAIT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
 MOUNTED_S = 180
-"""A kubelet shows a changed Secret in a volume about a minute later."""
+"""A kubelet that looks just before a Secret's change arrives shows it in a volume about a minute later."""
+WAIT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
 
 
 def keeper(yard: Yard, site: Site, **memory: Any) -> Agent:
@@ -156,6 +157,7 @@ def test_should_follow_a_rotated_password_without_a_restart(restricted: Yard, si
     rotated = base64.b64encode(b"rotated-by-a-person").decode()
     change = f'{{"data":{{"password":"{rotated}"}}}}'
     restricted.kubectl.run("patch", "secret", "keeper-memory", "-n", restricted.namespace, "-p", change)
+    refresh_pod(restricted, "keeper-memory-0")
 
     def followed() -> bool:
         command = ("redis-cli", "--no-auth-warning", "-a", "rotated-by-a-person", "get", "bearing")
