@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,14 @@ def kill_operator(site: Site) -> None:
         return
     for pod in pods:
         (container,) = pod["status"]["containerStatuses"]
-        for pid in processes_of(container["containerID"].rpartition("/")[2]):
-            os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, processes_of(container["containerID"].rpartition("/")[2]))
+
+
+def send(number: signal.Signals, pids: Iterable[int]) -> None:
+    """A signal for processes of this machine; a probe's has often ended by then."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def processes_of(container: str) -> list[int]:

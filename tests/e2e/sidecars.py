@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.agents import PYTHON_VERSION
-from e2e.deployment import processes_of
+from e2e.deployment import processes_of, send
 from e2e.kubectl import Document
 from e2e.place import Site
 from e2e.waiting import eventually
@@ -71,8 +71,7 @@ def kill(site: Site, agent: Agent, name: str) -> None:
         return
     pids = processes_of(containers(agent)[name]["containerID"].rpartition("/")[2])
     assert pids, f"no process of {name} in sight"
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    send(signal.SIGKILL, pids)
 
 
 def wait_restarted(agent: Agent, name: str) -> None:
