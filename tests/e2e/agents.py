@@ -51,8 +51,8 @@ class Kind:
             image = images.python.format(version=PYTHON_VERSION)
             bring = {"type": "container", "container": {"image": image}, "command": ["python", "-c", PYTHON_CODE]}
         else:
-            yard.config_map("code", self.files())
-            source = {"type": "local", "configMap": "code"}
+            yard.config_map(f"{self.name}-code", self.files())
+            source = {"type": "local", "configMap": f"{self.name}-code"}
             bring = {"type": "code", "code": {"runtime": self.runtime, "source": source}}
         return {**bring, "environment": dict(environment)}
 

@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # so that `e2e` and `contrac
 from contract.initenv.git_server import GitServer
 from contract.initenv.npm_registry import NpmRegistry
 from contract.initenv.package_index import PackageIndex
-from e2e.agents import KINDS, Kind
 from e2e.deployment import deploy_operator
 from e2e.place import Site, open_site
 from e2e.yard import Yard
@@ -43,6 +42,12 @@ def restricted(site: Site) -> Iterator[Yard]:
     yield from _open_yard(site, "restricted")
 
 
+@pytest.fixture(scope="module")
+def harbour(site: Site) -> Iterator[Yard]:
+    """A namespace that enforces PodSecurity `restricted`, for the tests of a module that look at the same agent."""
+    yield from _open_yard(site, "restricted")
+
+
 @pytest.fixture
 def baseline(site: Site) -> Iterator[Yard]:
     """A namespace that enforces PodSecurity `baseline`."""
@@ -59,14 +64,7 @@ def _open_yard(site: Site, level: str) -> Iterator[Yard]:
         site.kubectl.run("delete", "namespace", name, "--wait=false")
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each way of bringing an agent."""
-    found: Kind = request.param
-    return found
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def index(site: Site) -> Iterator[PackageIndex]:
     """A Python package index with one package, which needs another."""
     with PackageIndex(address=site.host) as running:
@@ -75,7 +73,7 @@ def index(site: Site) -> Iterator[PackageIndex]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def registry(site: Site) -> Iterator[NpmRegistry]:
     """An npm registry with one package."""
     with NpmRegistry(address=site.host) as running:

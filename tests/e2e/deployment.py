@@ -2,8 +2,10 @@
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import yaml
 from e2e.kubectl import Document
@@ -49,8 +51,14 @@ def kill_operator(site: Site) -> None:
         return
     for pod in pods:
         (container,) = pod["status"]["containerStatuses"]
-        for pid in processes_of(container["containerID"].rpartition("/")[2]):
-            os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, processes_of(container["containerID"].rpartition("/")[2]))
+
+
+def send(number: signal.Signals, pids: Iterable[int]) -> None:
+    """A signal for processes of this machine; a probe's has often ended by then."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def processes_of(container: str) -> list[int]:
@@ -63,9 +71,9 @@ def processes_of(container: str) -> list[int]:
     return found
 
 
-def write_overlay(site: Site, folder: Path, *, replicas: int = 1) -> Path:
-    """An overlay over the test overlay, with the site's images and that many operators."""
-    platform = yaml.safe_load((OVERLAY / "platform.yaml").read_text())
+def write_overlay(site: Site, folder: Path, *, replicas: int = 1, **settings: Any) -> Path:
+    """An overlay over the test overlay, with the site's images, that many operators, and `settings` of the platform."""
+    platform = {**yaml.safe_load((OVERLAY / "platform.yaml").read_text()), **settings}
     for part in ("initenv", "toolproxy", "llmgateway", "memory"):
         platform["images"][part] = getattr(site.images, part)
     for runtime in ("python", "nodejs"):

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +98,12 @@ def _alone() -> Iterator[None]:
 @contextmanager
 def _open_node() -> Iterator[Path]:
     """The kubeconfig of the node, with the images of this tree in it. A node that was up before stays up."""
-    archives = _build_images()
     was_up = subprocess.run([_hack("testcluster/status")], capture_output=True, check=False).returncode == 0
-    _run("testcluster/up", *(() if was_up else ("--owner-pid", str(os.getpid()))))
+    with ThreadPoolExecutor() as beside:
+        built = beside.submit(_build_images)
+        _run("testcluster/up", *(() if was_up else ("--owner-pid", str(os.getpid()))))
     try:
-        _run("testcluster/load", *archives)
+        _run("testcluster/load", *built.result())
         yield Path(_run("testcluster/kubeconfig").strip())
     finally:
         if not was_up:
@@ -113,6 +115,11 @@ def _build_images() -> list[str]:
     services = sorted(file.parent.name for file in (ROOT / "services").glob("*/Dockerfile"))
     said += _run("images/build", "--tag", "dev", "--base", PYTHON_BASE, *services)
     return _ARCHIVE.findall(said)
+
+
+def base_archives(*names: str) -> list[Path]:
+    """The docker archives of bases of hack/images/base, in that order."""
+    return [Path(found) for found in _ARCHIVE.findall(_run("images/base", *names))]
 
 
 def _require_node_host() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.agents import PYTHON_VERSION
-from e2e.deployment import processes_of
+from e2e.deployment import processes_of, send
 from e2e.kubectl import Document
 from e2e.place import Site
 from e2e.waiting import eventually
@@ -71,8 +71,7 @@ def kill(site: Site, agent: Agent, name: str) -> None:
         return
     pids = processes_of(containers(agent)[name]["containerID"].rpartition("/")[2])
     assert pids, f"no process of {name} in sight"
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    send(signal.SIGKILL, pids)
 
 
 def wait_restarted(agent: Agent, name: str) -> None:
@@ -90,5 +89,10 @@ def refresh(agent: Agent) -> None:
 
     It would within a minute or so; any change of the Pod makes it look at once.
     """
-    place = ("pod", agent.pod()["metadata"]["name"], "-n", agent.yard.namespace)
-    agent.yard.kubectl.run("annotate", *place, "--overwrite", f"test/refreshed={os.urandom(4).hex()}")
+    refresh_pod(agent.yard, agent.pod()["metadata"]["name"])
+
+
+def refresh_pod(yard: Yard, name: str) -> None:
+    """The same of one Pod by name."""
+    place = ("pod", name, "-n", yard.namespace)
+    yard.kubectl.run("annotate", *place, "--overwrite", f"test/refreshed={os.urandom(4).hex()}")

@@ -1,10 +1,13 @@
 """The plan's step 2 with real Pods: shared volume, init container, variables, packages, glue, code."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from contract.initenv.git_server import GitServer, Repository
+from contract.initenv.npm_registry import NpmRegistry
+from contract.initenv.package_index import PackageIndex
 from e2e.agents import KINDS, Kind
 from e2e.kubectl import Document, KubectlError
 from e2e.place import Site
@@ -16,11 +19,39 @@ RESTRICTED = {"profile": "restricted"}
 GREETING = {"path": "greeting.txt", "content": "ahoy\n"}
 
 
-def moored(yard: Yard, site: Site, kind: Kind, environment: Document) -> Agent:
-    """An agent of that kind, running."""
-    agent = yard.create(f"{kind.name}-agent", kind.spec(yard, site.images, environment), security=RESTRICTED)
+@dataclass(frozen=True)
+class Moored:
+    """An agent that runs, and the way it was brought."""
+
+    kind: Kind
+    agent: Agent
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
+def moored(
+    request: pytest.FixtureRequest, site: Site, harbour: Yard, index: PackageIndex, registry: NpmRegistry
+) -> Moored:
+    """An agent with all that is prepared for one: each test looks at its own part of it."""
+    kind: Kind = request.param
+    harbour.secret("index", {"index-url": index.url, "npmrc": f"registry={registry.url}\n"})
+    harbour.secret("greetings", {"word": "ahoy"})
+    glue, content = kind.glue
+    environment = {
+        "volume": {"sizeLimit": "64Mi"},
+        "files": [GREETING, {"path": glue, "content": content}],
+        "glueCode": {"source": f"/shared/{glue}"},
+        "setup": [{"name": "mark", "command": ["sh", "-c", "date +%s > /shared/prepared-at"]}],
+        "sdk": kind.sdk(kind.package),
+        "variables": [
+            {"name": "GREETING", "valueFrom": {"secretKeyRef": {"name": "greetings", "key": "word"}}},
+            {"name": "HARBOUR", "value": "Kiel"},
+            {"name": "MY_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        ],
+    }
+    spec = kind.spec(harbour, site.images, environment)
+    agent = harbour.create(f"{kind.name}-agent", spec, security=RESTRICTED)
     agent.wait_phase("Running")
-    return agent
+    return Moored(kind, agent)
 
 
 def mounts(container: Document) -> dict[str, bool]:
@@ -28,10 +59,10 @@ def mounts(container: Document) -> dict[str, bool]:
     return {mount["name"]: mount.get("readOnly", False) for mount in container["volumeMounts"]}
 
 
-def test_should_create_shared_volume(restricted: Yard, site: Site, kind: Kind) -> None:
-    agent = moored(restricted, site, kind, {"volume": {"sizeLimit": "64Mi"}, "files": [GREETING]})
-
+def test_should_create_shared_volume(moored: Moored) -> None:
+    agent = moored.agent
     spec = agent.pod()["spec"]
+
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert volumes["shared"]["emptyDir"] == {"sizeLimit": "64Mi"}
     assert mounts(spec["initContainers"][0])["shared"] is False
@@ -41,11 +72,10 @@ def test_should_create_shared_volume(restricted: Yard, site: Site, kind: Kind) -
         agent.run("touch", "/shared/mine")
 
 
-def test_should_execute_init_container_before_main_container(restricted: Yard, site: Site, kind: Kind) -> None:
-    setup = {"name": "mark", "command": ["sh", "-c", "date +%s > /shared/prepared-at"]}
-    agent = moored(restricted, site, kind, {"files": [GREETING], "setup": [setup]})
-
+def test_should_execute_init_container_before_main_container(moored: Moored) -> None:
+    agent = moored.agent
     status = agent.pod()["status"]
+
     (init,), (main,) = status["initContainerStatuses"], status["containerStatuses"]
     ended, started = init["state"]["terminated"], main["state"]["running"]
     assert (init["name"], ended["exitCode"]) == ("initenv", 0)
@@ -56,41 +86,32 @@ def test_should_execute_init_container_before_main_container(restricted: Yard, s
     assert agent.condition("WorkspacePrepared")["reason"] == "Prepared"
 
 
-def test_should_inject_environment_variables(restricted: Yard, site: Site, kind: Kind) -> None:
-    restricted.secret("greetings", {"word": "ahoy"})
-    variables = [
-        {"name": "GREETING", "valueFrom": {"secretKeyRef": {"name": "greetings", "key": "word"}}},
-        {"name": "HARBOUR", "value": "Kiel"},
-        {"name": "MY_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-    ]
-    agent = moored(restricted, site, kind, {"variables": variables})
+def test_should_inject_environment_variables(moored: Moored) -> None:
+    agent = moored.agent
 
     assert agent.said()["greeting"] == "ahoy"
     environment = dict(line.split("=", 1) for line in agent.run("env").splitlines() if "=" in line)
     assert environment["HARBOUR"] == "Kiel"
     assert environment["MY_POD"] == agent.pod()["metadata"]["name"]
-    assert environment["AGENT_NAME"] == f"{kind.name}-agent"
-    assert environment["AGENT_NAMESPACE"] == restricted.namespace
+    assert environment["AGENT_NAME"] == f"{moored.kind.name}-agent"
+    assert environment["AGENT_NAMESPACE"] == agent.yard.namespace
 
 
-@pytest.mark.usefixtures("indexes")
-def test_should_install_sdks(restricted: Yard, site: Site, kind: Kind) -> None:
-    agent = moored(restricted, site, kind, {"sdk": kind.sdk(kind.package)})
+def test_should_install_sdks(moored: Moored) -> None:
+    agent, runtime = moored.agent, moored.kind.runtime
 
     assert agent.said()["package"] == "1.2.0"
-    folder = {"python": "/shared/sdk/python", "nodejs": "/shared/sdk/nodejs/node_modules"}[kind.runtime]
+    folder = {"python": "/shared/sdk/python", "nodejs": "/shared/sdk/nodejs/node_modules"}[runtime]
     installed = agent.run("ls", folder).split()
-    assert {"python": {"berth_sdk.py", "berth_core.py"}, "nodejs": {"berth-sdk"}}[kind.runtime] <= set(installed)
+    assert {"python": {"berth_sdk.py", "berth_core.py"}, "nodejs": {"berth-sdk"}}[runtime] <= set(installed)
     assert "packages" in agent.condition("WorkspacePrepared")["message"]
 
 
-def test_should_inject_glue_code(restricted: Yard, site: Site, kind: Kind) -> None:
-    name, content = kind.glue
-    environment = {"files": [{"path": name, "content": content}], "glueCode": {"source": f"/shared/{name}"}}
-    agent = moored(restricted, site, kind, environment)
+def test_should_inject_glue_code(moored: Moored) -> None:
+    name, content = moored.kind.glue
 
-    assert agent.said()["glued"] == "before the first line"
-    assert agent.run("cat", f"/shared/{name}") == content
+    assert moored.agent.said()["glued"] == "before the first line"
+    assert moored.agent.run("cat", f"/shared/{name}") == content
 
 
 @pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.name)

@@ -13,13 +13,13 @@ pytestmark = pytest.mark.step3
 TOOLHAND = (Path(__file__).parent / "toolhand.py").read_text()
 
 
-@pytest.fixture
-def toolhand(restricted: Yard, site: Site) -> Agent:
+@pytest.fixture(scope="module")
+def toolhand(harbour: Yard, site: Site) -> Agent:
     """An agent with a required tool and an optional one that is nowhere."""
     image = site.images.python.format(version=PYTHON_VERSION)
     agent = {"image": image, "command": ["python", "-c", TOOLHAND]}
     tools = {"required": ["jq"], "optional": ["no-such-tool"]}
-    made = restricted.create("toolhand", agent, tools=tools, security={"profile": "restricted"})
+    made = harbour.create("toolhand", agent, tools=tools, security={"profile": "restricted"})
     made.wait_phase("Running")
     return made
 

@@ -1,25 +1,25 @@
 """The plan's step 4, its memory half, with real Pods: memories killed, paused, deleted, rotated, and what is left."""
 
 import base64
-import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from e2e.agents import PYTHON_VERSION
-from e2e.deployment import processes_of
+from e2e.deployment import processes_of, send
 from e2e.kubectl import Document, KubectlError
 from e2e.place import Site
+from e2e.sidecars import refresh_pod
 from e2e.waiting import eventually
 from e2e.yard import Agent, Yard
 
 pytestmark = pytest.mark.step4
 
 CALL = (Path(__file__).parent / "rediscall.py").read_text()
-WAIT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
 MOUNTED_S = 180
-"""A kubelet shows a changed Secret in a volume about a minute later."""
+"""A kubelet that looks just before a Secret's change arrives shows it in a volume about a minute later."""
+WAIT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
 
 
 def keeper(yard: Yard, site: Site, **memory: Any) -> Agent:
@@ -65,10 +65,9 @@ def server(agent: Agent, container: str) -> Document:
     return found
 
 
-def send(agent: Agent, container: str, number: signal.Signals) -> None:
+def signal_memory(agent: Agent, container: str, number: signal.Signals) -> None:
     """A signal for all processes of the memory, on the node of this machine."""
-    for pid in processes_of(server(agent, container)["containerID"].rpartition("/")[2]):
-        os.kill(pid, number)
+    send(number, processes_of(server(agent, container)["containerID"].rpartition("/")[2]))
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def test_should_serve_an_inmemory_memory_and_go_on_when_it_is_killed(restricted:
     assert ask(agent, "GET", "bearing") == "north"
     before = agent.pod()["metadata"]["uid"]
 
-    send(agent, "memory", signal.SIGKILL)
+    signal_memory(agent, "memory", signal.SIGKILL)
 
     eventually(lambda: restarted(agent, "memory"), what="the memory is back", explain=agent.explain)
     eventually(lambda: ask(agent, "PING") == "+PONG", what="it answers", explain=agent.explain)
@@ -120,14 +119,14 @@ def test_should_keep_a_persistent_memory_through_kills_pauses_and_a_new_pod(rest
     assert status["memoryStatus"]["maxBytes"] == 16 << 20
     before = agents_pod(agent)["metadata"]["uid"]
 
-    send(agent, "redis", signal.SIGKILL)
+    signal_memory(agent, "redis", signal.SIGKILL)
     eventually(lambda: restarted(agent, "redis"), what="the memory is back", explain=agent.explain)
     eventually(lambda: ask(agent, "GET", "bearing") == "north", what="it remembers", explain=agent.explain)
 
-    send(agent, "redis", signal.SIGSTOP)
+    signal_memory(agent, "redis", signal.SIGSTOP)
     agent_condition(agent, "False")
     assert (agents_pod(agent)["metadata"]["uid"], agent.status()["phase"]) == (before, "Running")
-    send(agent, "redis", signal.SIGCONT)
+    signal_memory(agent, "redis", signal.SIGCONT)
     agent_condition(agent, "True")
 
     agent.yard.kubectl.run("delete", "pod", "keeper-memory-0", "-n", agent.yard.namespace)
@@ -156,6 +155,7 @@ def test_should_follow_a_rotated_password_without_a_restart(restricted: Yard, si
     rotated = base64.b64encode(b"rotated-by-a-person").decode()
     change = f'{{"data":{{"password":"{rotated}"}}}}'
     restricted.kubectl.run("patch", "secret", "keeper-memory", "-n", restricted.namespace, "-p", change)
+    refresh_pod(restricted, "keeper-memory-0")
 
     def followed() -> bool:
         command = ("redis-cli", "--no-auth-warning", "-a", "rotated-by-a-person", "get", "bearing")

@@ -19,71 +19,67 @@ CANARY = "sk-canary-4f1d9c0b7a"
 ASKER = (Path(__file__).parent / "asker.py").read_text()
 
 
-@pytest.fixture
-def cloud(site: Site, tmp_path: Path) -> Iterator[dict[str, str]]:
+@pytest.fixture(scope="module")
+def cloud(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Two providers on this machine: one is overloaded, the other answers whoever has the key. Name -> base URL."""
+    folder = tmp_path_factory.mktemp("scripts")
     scripts: dict[str, dict[str, Any]] = {
         "primary": {"replies": [{"status": 529}]},
         "backup": {"keys": [CANARY], "replies": [{"text": "ahoy from the backup"}]},
     }
     with ExitStack() as running:
         yield {
-            name: running.enter_context(serving(script, host=site.host, file=tmp_path / f"{name}.yaml"))
+            name: running.enter_context(serving(script, host=site.host, file=folder / f"{name}.yaml"))
             for name, script in scripts.items()
         }
 
 
-def asker(yard: Yard, site: Site, cloud: dict[str, str]) -> Agent:
+@pytest.fixture(scope="module")
+def asker(harbour: Yard, site: Site, cloud: dict[str, str]) -> Agent:
     """An agent with both providers, the overloaded one first; their keys are in Secrets."""
-    yard.secret("primary-key", {"key": f"{CANARY}-primary"})
-    yard.secret("backup-key", {"key": CANARY})
+    harbour.secret("primary-key", {"key": f"{CANARY}-primary"})
+    harbour.secret("backup-key", {"key": CANARY})
     providers = [provider(name, url, secret=f"{name}-key") for name, url in cloud.items()]
     image = site.images.python.format(version=PYTHON_VERSION)
     hunted = [{"name": "HUNTED", "value": CANARY[::-1]}]
     agent = {"image": image, "command": ["python", "-c", ASKER], "environment": {"variables": hunted}}
-    return yard.create("asker", agent, llm={"providers": providers}, security={"profile": "restricted"})
+    made = harbour.create("asker", agent, llm={"providers": providers}, security={"profile": "restricted"})
+    made.wait_phase("Running")
+    return made
 
 
-def test_should_answer_from_the_backup_when_the_primary_fails(
-    restricted: Yard, site: Site, cloud: dict[str, str]
-) -> None:
-    agent = asker(restricted, site, cloud)
-    agent.wait_phase("Running")
+def test_should_answer_from_the_backup_when_the_primary_fails(asker: Agent) -> None:
+    said = asker.said()
 
-    said = agent.said()
     assert (said["text"], said["by"]) == ("ahoy from the backup", "backup")
-    agent.wait_condition("GatewayReady", "True", "Ready")
+    asker.wait_condition("GatewayReady", "True", "Ready")
 
 
-def test_should_keep_the_keys_out_of_the_agents_reach(restricted: Yard, site: Site, cloud: dict[str, str]) -> None:
-    agent = asker(restricted, site, cloud)
-    agent.wait_phase("Running")
+def test_should_keep_the_keys_out_of_the_agents_reach(asker: Agent) -> None:
+    said = asker.said()
 
-    said = agent.said()
     assert said["text"] == "ahoy from the backup"  # the very key that is looked for was used
     assert {"/workspace", "/tmp"} <= set(said["mounts"])  # they were looked through, and all others
     assert said["found"] == []
     assert said["pids"] == ["1"]  # no other container's processes are in sight
-    spec = agent.pod()["spec"]
-    assert CANARY not in str(agent.document())
+    spec = asker.pod()["spec"]
+    assert CANARY not in str(asker.document())
     (main,) = spec["containers"]
     secrets = {volume["name"] for volume in spec["volumes"] if "secret" in volume}
     assert secrets
     assert not secrets & {mount["name"] for mount in main["volumeMounts"]}
     (gateway,) = spec["initContainers"]
     assert secrets <= {mount["name"] for mount in gateway["volumeMounts"]}
-    assert CANARY not in agent.log("llmgateway")
+    assert CANARY not in asker.log("llmgateway")
 
 
-def test_should_show_in_the_status_who_answers(restricted: Yard, site: Site, cloud: dict[str, str]) -> None:
-    agent = asker(restricted, site, cloud)
-    agent.wait_phase("Running")
-    agent.said()
+def test_should_show_in_the_status_who_answers(asker: Agent) -> None:
+    asker.said()
 
     status = eventually(
-        lambda: agent.status() if (agent.status().get("llmStatus") or {}).get("answering") == "backup" else None,
+        lambda: asker.status() if (asker.status().get("llmStatus") or {}).get("answering") == "backup" else None,
         what="llmStatus names the backup",
-        explain=agent.explain,
+        explain=asker.explain,
     )
 
     primary = status["llmStatus"]["providers"]["primary"]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from e2e.deployment import apply_overlay, operator_pods, overlay_of, write_overlay
+from e2e.deployment import apply_overlay, operator_pods, write_overlay
 from e2e.kubectl import Document, KubectlError
 from e2e.place import ROOT, Site
 from e2e.providers import provider, serving
@@ -27,7 +27,7 @@ PAGE = ROOT / "docs" / "how-to" / "upgrade.md"
 def upgraded(site: Site, tmp_path: Path) -> Iterator[Path]:
     """A folder for changed settings. The platform has its former ones again afterwards."""
     yield tmp_path
-    apply_overlay(site, overlay_of(site, tmp_path))
+    apply_overlay(site, write_overlay(site, tmp_path))
 
 
 def test_a_new_sidecar_image_rolls_pods_in_order_and_a_bad_one_is_taken_back(

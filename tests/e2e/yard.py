@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
 from e2e.kubectl import Document, Kubectl, KubectlError
 from e2e.waiting import eventually
 
@@ -34,6 +35,11 @@ class Yard:
         }
         self.kubectl.apply(document)
         return Agent(self, name)
+
+    def apply(self, manifest: str) -> "Agent":
+        """Applies the text of an AgentType that says no namespace."""
+        self.kubectl.run("apply", "-n", self.namespace, "-f", "-", stdin=manifest)
+        return Agent(self, yaml.safe_load(manifest)["metadata"]["name"])
 
     def config_map(self, name: str, data: Mapping[str, str]) -> None:
         """Creates a ConfigMap."""

@@ -82,7 +82,7 @@ Fault = int | str | Hold
 class FaultyServer:
     """A threaded HTTP(S) server whose requests can be made to fail, a path prefix at a time."""
 
-    def __init__(self, tls: tuple[Path, Path] | None = None, *, address: str = "127.0.0.1") -> None:
+    def __init__(self, tls: tuple[Path, Path] | None = None, *, address: str = "127.0.0.1", port: int = 0) -> None:
         self._address = address
         self.requests: list[str] = []
         self.credentials: tuple[str, str] | None = None
@@ -91,7 +91,7 @@ class FaultyServer:
         self.sent_bytes = 0
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer((address, 0), type("Handler", (_Handler,), {"owner": self}))
+        self._server = ThreadingHTTPServer((address, port), type("Handler", (_Handler,), {"owner": self}))
         self._server.daemon_threads = True
         self._scheme = "http"
         if tls is not None:

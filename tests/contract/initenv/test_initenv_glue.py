@@ -109,6 +109,32 @@ def test_glue_from_the_code(pod: Pod) -> None:
     assert python(pod).stdout == "glue\nthe agent\n"
 
 
+def test_glue_of_the_code_is_found_by_its_place_there(pod: Pod) -> None:
+    pod.mount("code/hooks/glue.py", "print('glue of the code')\n")
+    code = {"kind": "local", "folder": "/etc/agentberth/code"}
+    glue = {"runtime": "python", "source": "/shared/hooks/glue.py"}
+    pod.plan(code=code, glue=glue)
+    pod.run().prepared()
+    assert python(pod).stdout == "glue of the code\nthe agent\n"
+    written = {"path": "/shared/hooks/glue.py", "content": "print('glue of the files')\n"}
+    pod.plan(files=[written], code=code, glue=glue)
+    pod.run().prepared()
+    assert python(pod).stdout == "glue of the files\nthe agent\n"
+
+
+def test_glue_of_the_code_that_is_a_link_out_of_the_volume(pod: Pod, tmp_path: Path) -> None:
+    (tmp_path / "glue.py").write_text("")
+    setup = [{"name": "link", "command": ["ln", "-s", str(tmp_path / "glue.py"), "glue.py"]}]
+    pod.mount("code/main.py", "")
+    pod.plan(code={"kind": "local", "folder": "/etc/agentberth/code"}, setup=setup)
+    pod.run().prepared()
+    pod.plan(
+        code={"kind": "local", "folder": "/etc/agentberth/code"},
+        glue={"runtime": "python", "source": "/shared/glue.py"},
+    )
+    pod.run().error(InitFault.PATH_ESCAPES)
+
+
 def test_a_missing_glue_file(pod: Pod) -> None:
     pod.plan(glue={"runtime": "python", "source": "/shared/glue.py"})
     error = pod.run().error(InitFault.GLUE_MISSING)

@@ -83,6 +83,7 @@ def controller_manager(home: Home, config: ClusterConfig) -> Component:
         "--use-service-account-credentials",
         "--leader-elect=false",
         "--secure-port=0",
+        "--horizontal-pod-autoscaler-sync-period=2s",
     ]
     arguments += [f"--concurrent-{name}-syncs={CONTROLLER_WORKERS}" for name in SCALED_CONTROLLERS]
     name = "kube-controller-manager"

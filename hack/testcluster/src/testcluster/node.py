@@ -9,7 +9,7 @@ from .component import Component
 from .control_plane import SERVICE_RANGE
 from .home import ClusterConfig, Home
 from .host import run_command
-from .network import NODE_ADDRESS, POD_RANGE
+from .network import HOST_ADDRESS, NODE_ADDRESS, POD_RANGE
 
 NODE_NAME = "node1"
 DNS_ADDRESS = "10.96.0.10"
@@ -29,6 +29,7 @@ def fill(text: str, home: Home) -> str:
         "CONTAINERD_SOCKET": home.containerd_socket,
         "NODE_NAME": NODE_NAME,
         "NODE_ADDRESS": NODE_ADDRESS,
+        "HOST_ADDRESS": HOST_ADDRESS,
         "POD_RANGE": POD_RANGE,
         "DNS_ADDRESS": DNS_ADDRESS,
         "PAUSE_IMAGE": PAUSE_IMAGE,
@@ -37,10 +38,11 @@ def fill(text: str, home: Home) -> str:
 
 
 def write_configuration(home: Home) -> None:
-    """Fills in every file of conf/; the network plugins' goes to the folder that containerd reads."""
-    (home.folder("cni")).mkdir(exist_ok=True)
+    """Fills in every file of conf/; those that containerd looks for go to the folders that it reads."""
+    folders = {"10-ptp.conflist": home.folder("cni"), "hosts.toml": home.folder("registries") / "docker.io"}
     for source in sorted(CONF.iterdir()):
-        folder = home.folder("cni") if source.suffix == ".conflist" else home.run
+        folder = folders.get(source.name, home.run)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / source.name).write_text(fill(source.read_text(), home))
 
 

@@ -5,12 +5,12 @@ wherever the volume is mounted.
 """
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from agent_api.initplan import PlannedGlue
 from agent_api.initreport import InitFault, StepName
-from agent_api.layout import SHARED, SHARED_GLUE
+from agent_api.layout import SHARED, SHARED_CODE, SHARED_GLUE
 from agent_initenv.bench import Bench
 from agent_initenv.effort import Effort
 from agent_initenv.errors import StepError
@@ -50,18 +50,22 @@ class GlueStep:
 
     def _loader(self) -> str:
         """The loader's text. Raises StepError: PathEscapes, GlueMissing."""
-        place = check_under_shared(self._glue.source, "The glue code")
-        shared = self._bench.volume.shared
-        path = shared / place
-        if not is_inside(os.path.realpath(path), os.path.realpath(shared)):
-            raise StepError(
-                InitFault.PATH_ESCAPES, f"The glue code {self._glue.source} is a link that leaves {SHARED}."
-            )
-        if not path.is_file():
-            raise StepError(
-                InitFault.GLUE_MISSING, f"The glue code {self._glue.source} is not there after files and code."
-            )
+        place = self._find()
         name = _LOADERS[self._glue.runtime]
         template = (Path(__file__).parent / "preload" / name).read_text()
         quoted = f"../{place}".replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
         return template.replace("@GLUE@", quoted)
+
+    def _find(self) -> PurePosixPath:
+        """The glue file below /shared: where it is said to be, else at that place of the agent's code."""
+        named = check_under_shared(self._glue.source, "The glue code")
+        shared = self._bench.volume.shared
+        for place in (named, PurePosixPath(SHARED_CODE).relative_to(SHARED) / named):
+            path = shared / place
+            if not is_inside(os.path.realpath(path), os.path.realpath(shared)):
+                raise StepError(
+                    InitFault.PATH_ESCAPES, f"The glue code {self._glue.source} is a link that leaves {SHARED}."
+                )
+            if path.is_file():
+                return place
+        raise StepError(InitFault.GLUE_MISSING, f"The glue code {self._glue.source} is not there after files and code.")

@@ -90,8 +90,8 @@ def _get(neighbour: Neighbour, path: str) -> str | None:
     connection = HTTPConnection(neighbour.host, neighbour.port, timeout=_LOOK_TIMEOUT_S)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        text = answer.read(_LONGEST_REASON).decode(errors="replace")
+        with connection.getresponse() as answer:  # left open, its finaliser would swallow an interruption
+            text = answer.read(_LONGEST_REASON).decode(errors="replace")
     except HTTPException as error:
         return f"no HTTP answer: {type(error).__name__}"
     finally:

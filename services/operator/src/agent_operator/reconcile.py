@@ -153,7 +153,7 @@ class Reconciler:
     def _next_look_s(self, seen: Seen) -> float:
         """Nothing in the cluster changes when a report does, or when a volume cannot be mounted."""
         if _is_stuck(seen) or (seen.pods and not seen.sidecars.settled):
-            return LOOK_AGAIN_S
+            return min(LOOK_AGAIN_S, self._reports.refresh_s)
         if wants_metrics(seen.agent) and not seen.pod_monitors:
             return min(self._resync_s, self._api_retry_s)
         return min(self._resync_s, self._reports.refresh_s) if seen.sidecars.verdicts else self._resync_s

@@ -143,7 +143,10 @@ class GlueCode(ApiModel):
 
     source: Annotated[
         SharedPath,
-        Field(description="Path under /shared, made by `files` or by the agent's code; missing, it fails the start."),
+        Field(
+            description="Path under /shared, made by `files`; else, for /shared/glue.py, the file glue.py of the code."
+            " Missing, it fails the start."
+        ),
         Matches(
             r".*\.(py|js|cjs|mjs)",
             "must end in .py (python) or .js, .cjs or .mjs (nodejs): the ending picks the runtime",
