@@ -69,7 +69,8 @@ class MemoryGauge(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """What the last look found."""
+        family = GaugeMetricFamily("agentberth_memory_reachable", "1 while the agent's memory can be used.")
         report = self._watch.report
         if report is not None:
-            text = "1 while the agent's memory can be used."
-            yield GaugeMetricFamily("agentberth_memory_reachable", text, value=float(report.reachable))
+            family.add_metric([], float(report.reachable))
+        yield family
