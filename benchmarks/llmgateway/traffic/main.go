@@ -57,7 +57,7 @@ func upstream(arguments []string) error {
 		if err != nil {
 			return
 		}
-		if !bytes.Contains(body, []byte(`"stream":true`)) {
+		if !bytes.Contains(body, []byte(`"stream":true`)) && !bytes.Contains(body, []byte(`"stream": true`)) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Write(whole)
 			return
