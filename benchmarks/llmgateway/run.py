@@ -1,6 +1,6 @@
 """The gateway beside what it is made of and what it is compared with, all in one run on one machine.
 
-    uv run --no-sync python benchmarks/llmgateway/run.py [--seconds 4] [--rounds 3] [--peers] [--write]
+    uv run --no-sync python benchmarks/llmgateway/run.py [--seconds 4] [--rounds 3] [--peers]
 
 What is measured has one core to itself, the upstream and the load generator (both Go) the other. Each number is
 the median of the rounds; targets take turns within a round, so that a busy machine is busy for all of them.
@@ -10,15 +10,12 @@ import argparse
 import asyncio
 import json
 import math
-import os
-import platform
 import shutil
 import statistics
 import subprocess
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +32,6 @@ from targets import (
 )
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "benchmarks" / "llmgateway.md"
 SMALL = {"model": "m", "messages": [{"role": "user", "content": "A question of some length, as they are asked."}]}
 LARGE = {"model": "m", "messages": [{"role": "user", "content": "word " * 88_000}]}
 
@@ -108,53 +104,17 @@ def table(targets: list[Target]) -> str:
     return "\n".join(lines)
 
 
-PAGE_TEXT = """# The model gateway's speed
-
-Measured {date} on {machine}, a machine that did other work meanwhile
-(load {load}): read the ratios, not the numbers; the CPU time of a request depends least on the others. Printed by
-`benchmarks/llmgateway/run.py --rounds {rounds} --seconds {seconds:g}{peers}`.
-
-What is measured has one core, the upstream and the load generator (both Go) the other; each number is the median of
-{rounds} rounds in which the targets take turns. All start from bytecode, as they do in an image; the CPU time of a
-start depends less on the machine's other work than the time it took.
-
-"direct" is the load generator on the upstream with nothing in between; "bare aiohttp" forwards and knows nothing
-(`passthrough.py`), neither whether an answer was whole nor who gave it. The last column is ours to the bare one's:
-speed over speed, time over time, and for CPU the bare one's over ours.
-
-{result}
-
-What the gateway adds to a request is its p50 less that of "direct"; what it adds to its own foundation is its p50 less
-that of "bare aiohttp".
-"""
-
-
-def page(result: str, options: argparse.Namespace) -> str:
-    """docs/benchmarks/llmgateway.md."""
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux, Python {platform.python_version()}"
-    return PAGE_TEXT.format(
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
-        machine=machine,
-        load=f"{os.getloadavg()[1]:.0f}",
-        rounds=options.rounds,
-        seconds=options.seconds,
-        peers=" --peers" if options.peers else "",
-        result=result,
-    )
-
-
 def build(traffic: str) -> None:
     """The upstream and the load generator."""
     subprocess.run(["go", "build", "-o", traffic, "."], cwd=HERE / "traffic", check=True)
 
 
 async def main() -> None:
-    """Run all, print the table, and write the page when told to."""
+    """Run all, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4, help="of each load on each target")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", action="store_true", help="also install and measure other gateways")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(HERE.parents[1])}")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -172,11 +132,7 @@ async def main() -> None:
             for load in LOADS:
                 for target in targets:
                     await measure(load, target, traffic, folder, options.seconds)
-        result = table(targets)
-    print(result)
-    if options.write:
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(page(result, options))
+        print(table(targets))
 
 
 if __name__ == "__main__":

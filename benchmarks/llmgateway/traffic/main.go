@@ -78,8 +78,8 @@ func streamPieces() [][]byte {
 			`"choices":[{"index":0,"delta":` + delta + `,"logprobs":null,"finish_reason":` + finish + "}]}\n\n")
 	}
 	pieces := [][]byte{event(`{"role":"assistant","content":""}`, "null")}
-	for range events - 2 {
-		pieces = append(pieces, event(`{"content":" token"}`, "null"))
+	for number := range events - 2 { // each another word: LiteLLM ends a stream that repeats itself
+		pieces = append(pieces, event(fmt.Sprintf(`{"content":" w%04d"}`, number), "null"))
 	}
 	return append(pieces, event(`{}`, `"stop"`), []byte("data: [DONE]\n\n"))
 }
