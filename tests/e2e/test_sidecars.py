@@ -30,13 +30,14 @@ HERE = Path(__file__).parent
 NEW_KEY = "sk-rotated-6b1e"
 STORY = "once upon a time there was an agent that was told to end in the middle of its own story"
 SQUATTER = """\
-import os, socket, time
-if os.fork() == 0:
-    os.setsid()
-    listeners = [socket.create_server(("127.0.0.1", port)) for port in (8801, 8802)]
-    print("squatting", flush=True)
-    time.sleep(3600)
-time.sleep(0.5)
+import errno, socket, time
+for port in (8801, 8802):
+    while socket.socket().connect_ex(("127.0.0.1", port)):
+        time.sleep(0.1)
+    try:
+        socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        print(port, errno.errorcode[error.errno], flush=True)
 """
 
 
@@ -66,7 +67,9 @@ def test_an_agent_that_takes_the_sidecars_ports_first_gets_none(restricted: Yard
 
     thief.wait_phase("Running")
 
-    assert "squatting" in thief.log("initenv")  # a step of the init container was there even before
+    log = thief.log("initenv")  # a step of the init container is there before the agent, and after the sidecars
+    assert "8801 EADDRINUSE" in log
+    assert "8802 EADDRINUSE" in log
     assert set(thief.said().values()) == {"EADDRINUSE"}
     assert ask(thief) == "mock heard ahoy"
     assert tool_states(thief) == {"jq": "ready"}
