@@ -26,7 +26,9 @@ TEXT
 part=${1:-all}
 shift || true
 say() { printf '\n== %s\n' "$*"; }
-several=(-n 3 --dist loadfile) # at once: most of the time of these tests is waiting; `-n 0` takes it back
+# At once, as most of the time of these tests is waiting; `-n 0` takes it back. A distribution by file would run tests of
+# one name, as schemathesis makes for the endpoints of a service, only once.
+several=(-n 3 --dist worksteal)
 run() { # NAME PYTEST-ARGUMENTS...
     say "$1"
     shift
@@ -40,7 +42,9 @@ check() {
 cluster_tests=hack/testcluster/tests/test_testcluster_control_plane.py
 unit() {
     say unit
-    .venv/bin/python -m coverage run -m pytest -q libs services cli hack --ignore "$cluster_tests" "$@"
+    .venv/bin/python -m coverage erase
+    .venv/bin/python -m coverage run -m pytest -q -n 2 libs services cli hack --ignore "$cluster_tests" "$@"
+    .venv/bin/python -m coverage combine -q
     if [ $# -eq 0 ]; then .venv/bin/python -m coverage report --format=total >/dev/null || floor; fi
 }
 floor() {

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import partial
 
 import pytest
 from integration.api import Document
@@ -51,6 +52,12 @@ async def resource_versions(team: Team) -> dict[str, str]:
     return {agent["metadata"]["name"]: agent["metadata"]["resourceVersion"] for agent in agents}
 
 
+async def all_told(team: Team, count: int) -> bool:
+    """Whether the events of `count` agents that became ready are written: they come behind the status."""
+    ready = [event for event in await team.api.list("events") if event["reason"] == "Ready"]
+    return len(ready) >= count
+
+
 async def test_restart_writes_nothing_but_one_apply_of_each_shape(own_team: Team, hire: Hire, proxy: Proxy) -> None:
     """What was applied is known from the objects themselves."""
     operator = hire(own_team, "--leader-election=false", proxy=proxy)
@@ -59,6 +66,7 @@ async def test_restart_writes_nothing_but_one_apply_of_each_shape(own_team: Team
         await own_team.create(name)
     for name in names:
         await own_team.reaches(name, "Running", ready="True")
+    await eventually(partial(all_told, own_team, len(names)))
     versions = await resource_versions(own_team)
     operator.kill()
     written = len(proxy.writes)
