@@ -28,7 +28,7 @@ shift || true
 say() { printf '\n== %s\n' "$*"; }
 # At once, as most of the time of these tests is waiting; `-n 0` takes it back. A distribution by file would run tests of
 # one name, as schemathesis makes for the endpoints of a service, only once.
-several=(-n 3 --dist worksteal)
+several=(-n 2 --dist worksteal)
 run() { # NAME PYTEST-ARGUMENTS...
     say "$1"
     shift
