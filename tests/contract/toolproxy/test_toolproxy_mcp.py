@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from contract.toolproxy.toolproxy_harness import ToolProxy, modern_request, processes_with
+from contract.toolproxy.toolproxy_harness import ToolProxy, modern_request
 
 META = "io.modelcontextprotocol/"
 ANNOUNCED = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]
@@ -339,7 +339,7 @@ def test_a_modern_client_that_goes_away_cancels(served: ToolProxy) -> None:
     request = modern_request("tools/call", {"name": "sh", "arguments": {"args": ["-c", "sleep 3333"]}}, name="sh")
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{served.url}/mcp", timeout=0.7, **request)
-    served.wait_for(lambda: not processes_with("3333"))
+    served.wait_for(lambda: not served.sleepers())
 
 
 def test_a_legacy_client_that_goes_away_does_not_cancel(served: ToolProxy) -> None:

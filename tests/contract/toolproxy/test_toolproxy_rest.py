@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from contract.toolproxy.toolproxy_harness import ToolProxy, descendants, processes_with
+from contract.toolproxy.toolproxy_harness import ToolProxy, descendants
 
 from agent_api.toolsreport import ToolsReport
 
@@ -176,18 +176,17 @@ def test_a_call_that_takes_too_long_is_ended_with_all_it_started(probing: ToolPr
     assert structured(answer)["ended"] == "timeout"
     assert "longer than 0.5 s" in answer.json()["content"][0]["text"]
     assert not descendants(probing.pid)
-    assert not processes_with("7777")
+    assert not probing.sleepers()
 
 
 def test_a_daemon_does_not_outlive_its_call(probing: ToolProxy) -> None:
     script = "(setsid sh -c 'setsid sleep 6666 & setsid sleep 6666 &' &) ; exit 0"
     assert structured(probing.run("sh", {"args": ["-c", script]}))["exitCode"] == 0
-    assert not processes_with("6666")
+    assert not probing.sleepers()
 
 
 def test_a_fork_bomb_is_contained(fresh: ToolProxy) -> None:
-    fresh.write_config(tools=[{"name": "sh"}], limits={"processes": 20, "timeoutSeconds": 20})
-    time.sleep(0.5)
+    fresh.reload(tools=[{"name": "sh"}], limits={"processes": 20, "timeoutSeconds": 20})
     script = "bomb() { bomb | bomb & }; bomb; sleep 30"
     result = structured(fresh.run("sh", {"args": ["-c", script]}))
     assert result["ended"] == "processes"
@@ -196,8 +195,7 @@ def test_a_fork_bomb_is_contained(fresh: ToolProxy) -> None:
 
 
 def test_endless_output_is_cut_and_ended(fresh: ToolProxy) -> None:
-    fresh.write_config(tools=[{"name": "sh"}], limits={"outputBytes": 2048})
-    time.sleep(0.5)
+    fresh.reload(tools=[{"name": "sh"}], limits={"outputBytes": 2048})
     answer = fresh.run("sh", {"args": ["-c", "yes | head -c 10000000000"]})
     result = structured(answer)
     assert (result["ended"], result["truncated"], len(result["stdout"])) == ("output", ["stdout"], 2048)
@@ -218,12 +216,11 @@ def test_memory_is_bounded(fresh: ToolProxy) -> None:
 def test_a_client_that_goes_away_ends_its_call(probing: ToolProxy) -> None:
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{probing.url}/v1/tools/sh:run", json={"arguments": {"args": ["-c", "sleep 5555"]}}, timeout=0.7)
-    probing.wait_for(lambda: not processes_with("5555"))
+    probing.wait_for(lambda: not probing.sleepers())
 
 
 def test_calls_wait_for_a_place_and_are_refused_when_there_is_none(fresh: ToolProxy) -> None:
-    fresh.write_config(tools=[{"name": "sh"}], limits={"concurrency": 1, "timeoutSeconds": 30})
-    time.sleep(0.5)
+    fresh.reload(tools=[{"name": "sh"}], limits={"concurrency": 1, "timeoutSeconds": 30})
     os.mkfifo(fresh.workspace / "go")
     blocked = threading.Thread(target=fresh.run, args=("sh", {"args": ["-c", "touch here; read -r line < go"]}))
     blocked.start()
@@ -238,13 +235,13 @@ def test_calls_wait_for_a_place_and_are_refused_when_there_is_none(fresh: ToolPr
 def test_killing_the_proxy_leaves_no_tool_behind(fresh: ToolProxy) -> None:
     caller = threading.Thread(target=_ignore_errors, args=(fresh, "trap '' TERM; setsid sleep 4444 & sleep 4444"))
     caller.start()
-    fresh.wait_for(lambda: len(processes_with("4444")) >= 2)
+    fresh.wait_for(lambda: len(fresh.sleepers()) >= 2)
     fresh.kill()
     caller.join()
     deadline = time.monotonic() + 15
-    while processes_with("4444") and time.monotonic() < deadline:
+    while fresh.sleepers() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not processes_with("4444")
+    assert not fresh.sleepers()
 
 
 def _ignore_errors(proxy: ToolProxy, script: str) -> None:

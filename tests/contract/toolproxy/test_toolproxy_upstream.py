@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from contract.toolproxy.toolproxy_harness import ToolProxy, descendants, modern_request, processes_with
+from contract.toolproxy.toolproxy_harness import ToolProxy, descendants, modern_request
 from contract.toolproxy.upstream_server import ECHO, META, SLOW, STDIO_SERVER, UpstreamServer
 
 
@@ -257,8 +257,7 @@ def test_a_definition_that_drifts_is_blocked_until_approved(proxy: ToolProxy, up
     assert (report["state"], report["definitionHash"] in blocked["error"]) == ("blocked", True)
     proxy.write_config(tools=tools, policy={"approved": {"up__echo": report["definitionHash"]}})
     proxy.wait_for_state("up__echo", "ready")
-    proxy.write_config(tools=tools)
-    time.sleep(0.5)
+    proxy.reload(tools=tools)
     assert proxy.tool("up__echo")["state"] == "ready"
 
 
@@ -334,9 +333,9 @@ def test_a_removed_child_is_ended_with_all_it_started(proxy: ToolProxy) -> None:
     child = stdio(proxy, "child", "legacy", "--child")
     proxy.write_config(tools=[{"name": "git"}, child])
     proxy.start()
-    assert processes_with("2222")
+    assert proxy.sleepers()
     proxy.write_config(tools=[{"name": "git"}])
-    proxy.wait_for(lambda: not processes_with("2222") and not descendants(proxy.pid))
+    proxy.wait_for(lambda: not proxy.sleepers() and not descendants(proxy.pid))
 
 
 def test_children_end_with_the_proxy_however_it_ends(proxy: ToolProxy) -> None:
@@ -344,9 +343,9 @@ def test_children_end_with_the_proxy_however_it_ends(proxy: ToolProxy) -> None:
     proxy.start()
     proxy.kill()
     deadline = time.monotonic() + 15
-    while processes_with("2222") and time.monotonic() < deadline:
+    while proxy.sleepers() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not processes_with("2222")
+    assert not proxy.sleepers()
     proxy.start()
     assert proxy.stop() == 0
-    assert not processes_with("2222")
+    assert not proxy.sleepers()

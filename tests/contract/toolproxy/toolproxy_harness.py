@@ -159,6 +159,23 @@ class ToolProxy:
         """A well-formed request of 2026-07-28; `headers` replace its own (with _ for -)."""
         return httpx.post(f"{self.url}/mcp", timeout=90, **modern_request(method, params, name=name, headers=headers))
 
+    def reload(self, **config: Any) -> None:
+        """Another configuration, and wait until it is the present one."""
+        before = self.report()["configHash"]
+        self.write_config(**config)
+        self.wait_for(lambda: self.report()["configHash"] != before)
+
+    def sleepers(self) -> list[int]:
+        """The `sleep`s that its tools began, whoever is their parent by now."""
+        return [int(each.name) for each in Path("/proc").glob("[0-9]*") if self._is_sleeper(each)]
+
+    def _is_sleeper(self, process: Path) -> bool:
+        try:
+            arguments, folder = (process / "cmdline").read_bytes(), (process / "cwd").readlink()
+        except OSError:
+            return False
+        return arguments.startswith(b"sleep\0") and folder.is_relative_to(self.root)
+
     def stop(self) -> int:
         assert self._process is not None
         if self._process.poll() is None:
@@ -223,17 +240,4 @@ def descendants(pid: int) -> set[int]:
                 continue
             found |= children
             waiting.extend(children)
-    return found
-
-
-def processes_with(marker: str) -> list[int]:
-    """Processes, wherever they are, with `marker` in their command line or environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if marker.encode() in text and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
     return found

@@ -60,6 +60,7 @@ class Toolbox:
         self._owners: dict[str, Entry] = {}
         self._listed: tuple[Json, ...] = ()
         self._dirty = asyncio.Event()
+        self._remaking = False
         self._changed = asyncio.Event()
         self._version = 0
         self.drifts: dict[str, Drift] = {}
@@ -75,7 +76,7 @@ class Toolbox:
     @property
     def settled(self) -> bool:
         """Whether the snapshot is of the present."""
-        return not self._dirty.is_set()
+        return not self._dirty.is_set() and not self._remaking
 
     @property
     def version(self) -> int:
@@ -97,7 +98,9 @@ class Toolbox:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
+            self._remaking = True
             await self._remake()
+            self._remaking = False
 
     async def changes(self) -> AsyncIterator[None]:
         """After each time that the listed definitions became others; changes meanwhile are one."""
@@ -161,6 +164,8 @@ class Toolbox:
         entry = self._entries.entry(name) or self._entries.entry(owner) if self._entries else None
         if entry is not None and entry.state != "ready":
             return ToolNotReady(f"{entry.name} is {entry.state}" + (f": {entry.error}" if entry.error else ""))
+        if entry is not None and not self.settled:
+            return ToolNotReady(f"the tools of {entry.name} are being listed")
         return UnknownTool(f"there is no tool {shown!r}")
 
     async def _call_traced(self, offer: Offer, call: Call) -> Json:
