@@ -42,7 +42,7 @@ async def test_children_are_created_owned_and_marked(here: World) -> None:
     assert len(metadata["annotations"][MARK]) == 16
     [one, two] = here.api.called("create")
     assert [one.plural, two.plural] == ["configmaps", "deployments"]
-    assert one.query == {"fieldManager": MANAGER}
+    assert one.query == {"fieldValidation": "Ignore", "fieldManager": MANAGER}
     assert "status" not in two.body
     await here.apply(config_map("c", a="2"), deployment("d"))
     last = here.api.called("patch")[-1]

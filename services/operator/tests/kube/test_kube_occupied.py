@@ -130,6 +130,6 @@ async def test_status_is_sent_only_as_far_as_it_differs(here: World) -> None:
     assert await here.applier.patch_status(request, here.owner, {**status, "tools": {"git": "3"}})
     await here.caught_up(request)
     first, second = here.api.called("patch")
-    assert first.query == {"fieldManager": MANAGER}
+    assert first.query == {"fieldValidation": "Ignore", "fieldManager": MANAGER}
     assert second.body == {"status": {"tools": {"git": "3", "jq": None}}}
     assert here.api.read(WIDGETS, "w")["status"]["tools"] == {"git": "3"}

