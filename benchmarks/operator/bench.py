@@ -1,9 +1,10 @@
 """How fast the operator is on a real API server, beside a client that makes the same children without any operator.
 
-    uv run python benchmarks/operator/bench.py [--count 500] [--agent full|basic|whole] [--resync-s 30] [--peer]
+    uv run python benchmarks/operator/bench.py [--count 500] [--agent full|basic|whole] [--resync-s 30] [--rounds 1]
+        [--no-floor] [--peer]
 
-A control plane of its own with fake nodes is started (see docs/development/testcluster.md), so the rates hold the API
-server, etcd, the controllers and the fake kubelet on the same machine. One table; the ratios are of one run.
+Each contender gets a control plane of its own with fake nodes (see docs/development/testcluster.md), so the rates hold
+the API server, etcd, the controllers and the fake kubelet on the same machine. One table; the ratios are of one run.
 """
 
 import argparse
@@ -13,10 +14,13 @@ import platform
 import subprocess
 import sys
 import tempfile
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
@@ -30,16 +34,17 @@ from phases import Converged, HandOver, Steady, converge, hand_over, start_opera
 from sidecars import enter_network, reporting  # noqa: E402 - likewise
 
 PODS_PER_NODE = 1000
+Run = TypeVar("Run", Floor, Converged)
 
 
 @dataclass
 class Results:
-    """What one run has measured."""
+    """What one run has measured: of each contender once a round, of ours in the end what comes after."""
 
     load_before: float
-    floor: Floor | None = None
-    peer: Converged | None = None
-    converged: Converged | None = None
+    floors: list[Floor] = field(default_factory=list)
+    peers: list[Converged] = field(default_factory=list)
+    ours: list[Converged] = field(default_factory=list)
     steady: Steady | None = None
     hand_overs: dict[str, HandOver] = field(default_factory=dict)
 
@@ -52,6 +57,7 @@ def main() -> None:
         "--agent", choices=tuple(SHAPES), default="full", help="three children each, five, or all parts"
     )
     parser.add_argument("--resync-s", type=float, default=30, help="seconds between looks at the steady state")
+    parser.add_argument("--rounds", type=int, default=1, help="times in turn; the round of the middle rate is shown")
     parser.add_argument("--no-floor", action="store_true", help="leave the bare client out: half of the time, no ratio")
     parser.add_argument("--peer", action="store_true", help="also an operator on controller-runtime (needs go)")
     options = parser.parse_args()
@@ -66,28 +72,28 @@ def main() -> None:
 
 
 async def measure(folder: Path, options: argparse.Namespace) -> Results:
-    """All phases on one cluster; its Pods' sidecars report where agents have any."""
-    results = Results(os.getloadavg()[0])
-    cluster = await asyncio.to_thread(start, folder / "home", options.count)
-    try:
-        async with reporting() if options.agent == "whole" else nullcontext():
-            await run_phases(cluster, folder, options, results)
-    finally:
-        await asyncio.to_thread(run_cluster, "down", "--home", str(folder / "home"))
+    """The rounds; the Pods' sidecars report where agents have any."""
+    results, count, agent = Results(os.getloadavg()[0]), options.count, options.agent
+    for _ in range(options.rounds):
+        if not options.no_floor:
+            async with control_plane(folder / "floor", count) as cluster:
+                results.floors.append(await run_floor(cluster, count, agent))
+        if options.peer:
+            async with control_plane(folder / "peer", count) as cluster:
+                results.peers.append(await run_peer(cluster, folder, count, agent))
+        async with control_plane(folder / "ours", count) as cluster, reporting() if agent == "whole" else nullcontext():
+            await run_ours(cluster, folder, options, results)
     return results
 
 
-async def run_phases(cluster: Cluster, folder: Path, options: argparse.Namespace, results: Results) -> None:
-    """One after the other, each into `results`."""
-    count, agent, resync_s = options.count, options.agent, options.resync_s
-    await define_agents(cluster)
-    if not options.no_floor:
-        results.floor = await run_floor(cluster, count, agent)
-    if options.peer:
-        results.peer = await run_peer(cluster, folder, count, agent)
+async def run_ours(cluster: Cluster, folder: Path, options: argparse.Namespace, results: Results) -> None:
+    """Converge; in the last round also hand over, rest, and hand over again."""
+    count, resync_s = options.count, options.resync_s
     with start_operator(cluster, folder, "first") as first:
         await first.ready()
-        results.converged = await converge(cluster, first.pid, count, agent)
+        results.ours.append(await converge(cluster, first.pid, count, options.agent))
+        if len(results.ours) < options.rounds:
+            return
         with start_operator(cluster, folder, "second", "--resync-s", str(resync_s)) as second:
             await second.ready()
             results.hand_overs["TERM"] = await hand_over(first, second, "TERM")
@@ -97,12 +103,18 @@ async def run_phases(cluster: Cluster, folder: Path, options: argparse.Namespace
                 results.hand_overs["KILL"] = await hand_over(second, third, "KILL")
 
 
-def start(home: Path, count: int) -> Cluster:
-    """A control plane with room for the floor's Pods or the operator's."""
-    nodes = 2 * count // PODS_PER_NODE + 2
-    flags = ("--control-plane", "--home", str(home), "--kwok", str(nodes), "--api-qps", "500")
-    run_cluster("up", *flags, "--owner-pid", str(os.getpid()))
-    return Cluster(Path(run_cluster("kubeconfig", "--home", str(home)).strip()), home)
+@asynccontextmanager
+async def control_plane(home: Path, count: int) -> AsyncIterator[Cluster]:
+    """A fresh one with room for `count` Pods and AgentTypes defined: what one contender leaves would slow the next."""
+    flags = ("--control-plane", "--home", str(home), "--kwok", str(count // PODS_PER_NODE + 2), "--api-qps", "500")
+    await asyncio.to_thread(run_cluster, "up", *flags, "--owner-pid", str(os.getpid()))
+    try:
+        kubeconfig = await asyncio.to_thread(run_cluster, "kubeconfig", "--home", str(home))
+        cluster = Cluster(Path(kubeconfig.strip()), home)
+        await define_agents(cluster)
+        yield cluster
+    finally:
+        await asyncio.to_thread(run_cluster, "down", "--home", str(home))
 
 
 def table(results: Results, count: int, agent: str, resync_s: float) -> str:
@@ -118,30 +130,42 @@ def table(results: Results, count: int, agent: str, resync_s: float) -> str:
 
 def rates(results: Results) -> str:
     """How fast, with the bare client as the measure."""
-    floor, converged = results.floor, results.converged
-    assert converged is not None
-    floor_rate = floor.ready_rate if floor else None
+    floor = middle(results.floors)
     rows = [
         "| until all Pods are ready | agents/s | ratio | first status p50 / p99 | writes each | RSS, then / at most |",
         "|---|---:|---:|---:|---:|---:|",
-        *([f"| a bare client | {floor.ready_rate:.1f} | 1.00 | | | |"] if floor else []),
+        *([f"| a bare client | {spread(results.floors)} | 1.00 | | | |"] if floor else []),
     ]
-    named = (("operator on controller-runtime", results.peer), ("agent-operator", converged))
-    rows.extend(_rate_row(name, of, floor_rate) for name, of in named if of is not None)
+    named = (("operator on controller-runtime", results.peers), ("agent-operator", results.ours))
+    rows.extend(_rate_row(name, runs, floor) for name, runs in named if runs)
     return "\n".join(rows)
 
 
-def _rate_row(name: str, of: Converged, floor_rate: float | None) -> str:
-    ratio = f"{of.rate / floor_rate:.2f}" if floor_rate else ""
+def middle(runs: Sequence[Run]) -> Run | None:
+    """The one with the middle rate; of an even number the slower one."""
+    return sorted(runs, key=attrgetter("rate"))[(len(runs) - 1) // 2] if runs else None
+
+
+def spread(runs: Sequence[Run]) -> str:
+    """The middle rate, and the least and most of several."""
+    rates = sorted(run.rate for run in runs)
+    around = f" ({rates[0]:.1f} to {rates[-1]:.1f})" if len(rates) > 1 else ""
+    return f"{rates[(len(rates) - 1) // 2]:.1f}{around}"
+
+
+def _rate_row(name: str, runs: Sequence[Converged], floor: Floor | None) -> str:
+    of = middle(runs)
+    assert of is not None
+    ratio = f"{of.rate / floor.rate:.2f}" if floor else ""
     return (
-        f"| {name} | {of.rate:.1f} | {ratio} | {of.p50_s:.2f} s / {of.p99_s:.2f} s "
+        f"| {name} | {spread(runs)} | {ratio} | {of.p50_s:.2f} s / {of.p99_s:.2f} s "
         f"| {of.writes_per_agent:.2f} | {of.rss_mb:.0f} MB / {of.peak_mb:.0f} MB |"
     )
 
 
 def at_rest(results: Results) -> str:
     """What our operator does when nothing changes, and when it is replaced."""
-    converged, steady = results.converged, results.steady
+    converged, steady = middle(results.ours), results.steady
     assert converged is not None
     assert steady is not None
     rows = [
@@ -158,14 +182,15 @@ def at_rest(results: Results) -> str:
 
 def cpu_table(results: Results) -> str:
     """CPU by process: where the time of each agent goes."""
-    assert results.converged is not None
-    columns = {"bare client": results.floor.cpu_ms} if results.floor else {}
-    if results.peer is not None:
-        columns["on controller-runtime"] = results.peer.cpu_ms
-    columns["agent-operator"] = results.converged.cpu_ms
-    of_ours = results.converged.cpu_ms
+    named: tuple[tuple[str, Floor | Converged | None], ...] = (
+        ("bare client", middle(results.floors)),
+        ("on controller-runtime", middle(results.peers)),
+        ("agent-operator", middle(results.ours)),
+    )
+    columns = {name: run.cpu_ms for name, run in named if run is not None}
     rows = [f"| CPU ms for each agent | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
-    rows.extend(_cpu_row(process, [used.get(process, 0) for used in columns.values()]) for process in of_ours)
+    processes = columns["agent-operator"]
+    rows.extend(_cpu_row(process, [used.get(process, 0) for used in columns.values()]) for process in processes)
     rows.append(_cpu_row("together", [sum(used.values()) for used in columns.values()]))
     return "\n".join(rows)
 

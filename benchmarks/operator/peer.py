@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agents import agent_document, children
-from floor import clear
-from integration.api import open_api
 from integration.cluster import Cluster
 from phases import Converged, converge
 
@@ -18,12 +16,9 @@ SOURCE = Path(__file__).with_name("controller-runtime")
 
 
 async def run_peer(cluster: Cluster, folder: Path, count: int, shape: str) -> Converged:
-    """Converges `count` AgentTypes under the peer; removes them again."""
+    """Converges `count` AgentTypes under the peer."""
     with start_peer(cluster, folder, shape) as pid:
-        converged = await converge(cluster, pid, count, shape, namespace=NAMESPACE)
-        async with open_api(cluster.access, NAMESPACE) as api:
-            await clear(api)
-    return converged
+        return await converge(cluster, pid, count, shape, namespace=NAMESPACE)
 
 
 @contextmanager
