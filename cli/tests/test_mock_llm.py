@@ -2,6 +2,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from agentberth.local.mockllm import REPLY
 
 from .conftest import Run
@@ -34,6 +36,19 @@ def test_a_provider_without_its_secret_is_told_with_both_ways_out(agentberth: Ru
     assert done.returncode == 1
     assert 'the provider main has no key: the Secret "anthropic-key" is not in the files given' in done.stderr
     assert "--mock-llm" in done.stderr
+
+
+@pytest.mark.parametrize("held", ['{api-key: "  "}', "{}"])
+def test_a_secret_without_a_key_is_told_before_anything_starts(
+    agentberth: Run, agent: Write, tmp_path: Path, held: str
+) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: anthropic-key}\nstringData: " + held
+    (tmp_path / "secrets.yaml").write_text(secret)
+
+    done = agentberth("run", str(agent(ASK, extra=MODELS)), "secrets.yaml")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith('error: the provider main has no key: the Secret "anthropic-key" is empty\n  try: ')
 
 
 def test_mock_llm_answers_for_every_provider_and_alias_without_a_key(agentberth: Run, agent: Write) -> None:

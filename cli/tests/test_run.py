@@ -108,6 +108,20 @@ def test_a_secret_that_is_not_there_is_told_with_the_cure(agentberth: Run, agent
     assert "try: put the Secret into the manifest" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "fault,place", [("metadata: [a]\ndata: {}", "3:1: metadata"), ("metadata: {name: a}\ndata: [1]", "4:1: data")]
+)
+def test_an_object_of_the_wrong_shape_is_told_with_its_place(
+    agentberth: Run, agent: Write, tmp_path: Path, fault: str, place: str
+) -> None:
+    (tmp_path / "other.yaml").write_text(f"apiVersion: v1\nkind: ConfigMap\n{fault}\n")
+
+    done = agentberth("run", str(agent("")), "other.yaml")
+
+    assert done.returncode == 1
+    assert done.stderr == f"error: other.yaml:{place} of a ConfigMap must be a mapping\n"
+
+
 def test_a_failed_preparation_names_step_cause_and_cure(agentberth: Run, agent: Write) -> None:
     extra = "    environment:\n      glueCode: {source: /shared/absent.py}\n"
 

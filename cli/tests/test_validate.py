@@ -120,7 +120,7 @@ def test_other_kinds_in_the_file_are_passed_over(agentberth: Run, tmp_path: Path
     [
         (("validate", "nothing.yaml"), 1, "nothing.yaml: there is no such file or folder"),
         (("validate",), 2, "the following arguments are required: FILE"),
-        (("sail",), 2, "invalid choice: 'sail'"),
+        (("sail",), 2, "unknown command sail"),
         ((), 2, "the following arguments are required: COMMAND"),
     ],
 )
@@ -142,9 +142,14 @@ def test_a_wrong_command_line_is_one_clear_error(
         ("run agent.yaml -x", "agentberth run: unknown option -x", "agentberth run --help for all options"),
         ("render --setings a.yaml", "agentberth render: unknown option --setings", "--settings, or agentberth render"),
         ("--versoin run --bogus", "agentberth: unknown option --versoin", "--version, or agentberth --help"),
+        ("rum agent.yaml", "agentberth: unknown command rum", "run, or agentberth --help for all commands"),
+        ("sail --help", "agentberth: unknown command sail", "agentberth --help for all commands"),
+        ("", "agentberth: the following arguments are required: COMMAND", "agentberth --help"),
+        ("run", "agentberth run: the following arguments are required: FILE", "agentberth run --help"),
+        ("diagnose x y", "agentberth: unrecognized arguments: y", "agentberth --help"),
     ],
 )
-def test_an_unknown_option_is_named_before_a_missing_argument(
+def test_a_command_line_that_is_not_understood_is_one_line_with_the_cure(
     agentberth: Run, arguments: str, error: str, cure: str
 ) -> None:
     done = agentberth(*arguments.split())

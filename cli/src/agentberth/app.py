@@ -27,7 +27,6 @@ examples:
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = Parser(
-        has_commands=True,
         prog="agentberth",
         description="Run AI agents from one file: on this machine, or on Kubernetes.",
         epilog=_EPILOG,

@@ -28,7 +28,7 @@ def _settings(file: Path) -> PlatformSettings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise ManifestError(f"{file}: {place}: {first['msg']}") from error
+        raise ManifestError(": ".join(filter(None, (str(file), place, first["msg"])))) from error
 
 
 def _catalogue() -> dict[str, ToolDefinition]:

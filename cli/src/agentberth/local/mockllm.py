@@ -26,12 +26,15 @@ def _mock(provider: Provider) -> Provider:
 
 
 def require_keys(agent: AgentType, objects: Objects) -> None:
-    """Raises ManifestError for the first provider whose Secret is not among `objects`."""
+    """Raises ManifestError for the first provider whose Secret is not among `objects`, or holds nothing."""
     for provider in agent.spec.llm.providers if agent.spec.llm else ():
         secret = provider.credentials_secret
-        if secret and ("Secret", secret) not in objects.data:
-            raise ManifestError(
-                f'the provider {provider.name} has no key: the Secret "{secret}" is not in the files given',
-                cure="add a file with the Secret: agentberth run agent.yaml secrets.yaml; "
-                "or do without a model: --mock-llm",
-            )
+        found = objects.data.get(("Secret", secret)) if secret else None
+        if not secret or (found and any(value.strip() for value in found.values())):
+            continue
+        fault = "is not in the files given" if found is None else "is empty"
+        raise ManifestError(
+            f'the provider {provider.name} has no key: the Secret "{secret}" {fault}',
+            cure="add a file with the Secret: agentberth run agent.yaml secrets.yaml; "
+            "or do without a model: --mock-llm",
+        )

@@ -26,7 +26,7 @@ class Objects:
         for document in documents:
             data = document.data
             if isinstance(data, dict) and data.get("kind") in {"ConfigMap", "Secret"}:
-                name = str((data.get("metadata") or {}).get("name", ""))
+                name = str(_part(document, "metadata").get("name", ""))
                 found[data["kind"], name] = _content(document)
         return cls(found)
 
@@ -50,13 +50,21 @@ class Objects:
 
 
 def _content(document: Document) -> Mapping[str, bytes]:
-    data: dict[str, Any] = document.data
-    text = {key: str(value).encode() for key, value in (data.get("stringData") or {}).items()}
-    plain = data.get("data") or {}
-    if data["kind"] == "ConfigMap":
-        binary = _decoded(document, data.get("binaryData") or {})
+    text = {key: str(value).encode() for key, value in _part(document, "stringData").items()}
+    plain = _part(document, "data")
+    if document.data["kind"] == "ConfigMap":
+        binary = _decoded(document, _part(document, "binaryData"))
         return {**{key: str(value).encode() for key, value in plain.items()}, **binary}
     return {**_decoded(document, plain), **text}
+
+
+def _part(document: Document, name: str) -> Mapping[str, Any]:
+    """A mapping of the object, empty when it is left out."""
+    part: Mapping[str, Any] = document.data.get(name) or {}
+    if not isinstance(part, dict):
+        line, column = document.line_of((name,))
+        raise ManifestError(f"{document.file}:{line}:{column}: {name} of a {document.data['kind']} must be a mapping")
+    return part
 
 
 def _decoded(document: Document, values: Mapping[str, Any]) -> dict[str, bytes]:
