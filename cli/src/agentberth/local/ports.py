@@ -1,13 +1,15 @@
 """The Pod's ports on this machine: the same numbers when they are free, others when they are not.
 
 A Pod has an address of its own; here every agent shares one, so two agents may run side by side only if the
-second moves its ports, and every address that is told to the agent with them.
+second moves its ports, and every address that is told to the agent with them. Between the choice of a port and its
+use lies the start of a process: a reservation keeps the port for that long from runs that begin at the same time.
 """
 
 import re
 import socket
+import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _ADDRESS = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 
@@ -17,14 +19,22 @@ class Ports:
     """Port of the Pod -> port of this machine."""
 
     moved: Mapping[int, int]
+    _held: tuple[socket.socket, ...] = field(default=(), repr=False)
 
     @classmethod
     def reserve(cls, wanted: Iterable[int]) -> "Ports":
-        """A free port for each of `wanted`, itself where it is free."""
+        """A free port for each of `wanted`, itself where it is free; kept from other runs until `release`."""
         found: dict[int, int] = {}
+        held: list[socket.socket] = []
         for port in wanted:
-            found[port] = _free(port) or _free(0)
-        return cls(found)
+            found[port], hold = _claim(port)
+            held.append(hold)
+        return cls(found, tuple(held))
+
+    def release(self) -> None:
+        """Let other runs have them."""
+        for hold in self._held:
+            hold.close()
 
     def of(self, port: int) -> int:
         """Where `port` of the Pod is here."""
@@ -33,6 +43,32 @@ class Ports:
     def rewrite(self, text: str) -> str:
         """`text` with the ports of its loopback addresses moved."""
         return _ADDRESS.sub(lambda match: str(self.of(int(match.group()))), text)
+
+
+def _claim(wanted: int) -> tuple[int, socket.socket]:
+    """`wanted` or else any port that is free, and what holds it."""
+    candidate = wanted
+    while True:
+        port = _free(candidate)
+        hold = _hold(port) if port else None
+        if hold is not None:
+            return port, hold
+        candidate = 0
+
+
+def _hold(port: int) -> socket.socket | None:
+    """A reservation of `port`, None when another run has it. It ends with its holder and leaves no file.
+
+    Abstract names are Linux' own; elsewhere runs that begin in the same moment may still meet.
+    """
+    hold = socket.socket(socket.AF_UNIX)
+    try:
+        if sys.platform == "linux":
+            hold.bind(f"\0agentberth-port-{port}")
+    except OSError:
+        hold.close()
+        return None
+    return hold
 
 
 def _free(port: int) -> int:

@@ -96,6 +96,7 @@ class Session:
     plans: tuple[LocalProcess, ...]
     grace_s: float
     quiet: bool
+    ports: Ports
     interpreter: Interpreter | None
     notices: tuple[str, ...] = ()
     """What is less here than in a cluster."""
@@ -130,11 +131,12 @@ class Session:
         host = Host(root, objects, ports, local.interpreter, words, memory.keeps_data(local.agent))
         plans = _plans(pod, host, arguments)
         notices = tuple(filter(None, (memory.shortcoming(local.agent),)))
-        return cls(pod.agent, root, plans, pod.spec["terminationGracePeriodSeconds"], quiet, local.interpreter, notices)
+        grace_s = pod.spec["terminationGracePeriodSeconds"]
+        return cls(pod.agent, root, plans, grace_s, quiet, ports, local.interpreter, notices)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the agent's folder: two runs of one agent would share a workspace.
+        """Holds the agent's folder, and the ports: two runs of one agent would share a workspace.
 
         Raises CommandError when another run has it.
         """
@@ -145,7 +147,10 @@ class Session:
                 raise CommandError(
                     f"{self.agent.metadata.name} is already running from {self.root}", cure="stop that run first"
                 ) from None
-            yield
+            try:
+                yield
+            finally:
+                self.ports.release()
 
     async def run(self, stop: asyncio.Event, grace_s: float | None) -> int:
         """Runs the Pod until its end and returns the exit code for the shell."""
