@@ -8,6 +8,7 @@ packages are files beside it, named by their digest.
 import hashlib
 import logging
 import re
+import threading
 from pathlib import Path
 from typing import Final, Literal
 
@@ -45,12 +46,13 @@ class Lock(_Model):
 
 
 class LockFile:
-    """The lock, in memory and in both places. Its methods block."""
+    """The lock, in memory and in both places. Its methods block, and may be called on several threads at once."""
 
     def __init__(self, own: Path, workspace: Path) -> None:
         self._own = own
         self._workspace = workspace
         self.lock = Lock()
+        self._one_at_a_time = threading.Lock()
 
     def load(self) -> None:
         """Read the proxy's own copy, else the workspace's; a damaged one is as good as none, and is logged."""
@@ -72,15 +74,17 @@ class LockFile:
         if packages is not None:
             for folder in self._folders():
                 _write(folder / _LISTS / locked.sha256, packages.encode())
-        if self.lock.tools.get(name) != locked:
-            tools = dict(sorted({**self.lock.tools, name: locked}.items()))
-            self._replace(self.lock.model_copy(update={"tools": tools}))
+        with self._one_at_a_time:
+            if self.lock.tools.get(name) != locked:
+                tools = dict(sorted({**self.lock.tools, name: locked}.items()))
+                self._replace(self.lock.model_copy(update={"tools": tools}))
 
     def set_definitions(self, hashes: dict[str, str]) -> None:
         """Remember definition hashes."""
-        merged = dict(sorted({**self.lock.definitions, **hashes}.items()))
-        if merged != self.lock.definitions:
-            self._replace(self.lock.model_copy(update={"definitions": merged}))
+        with self._one_at_a_time:
+            merged = dict(sorted({**self.lock.definitions, **hashes}.items()))
+            if merged != self.lock.definitions:
+                self._replace(self.lock.model_copy(update={"definitions": merged}))
 
     def packages(self, digest: str) -> str | None:
         """The list of packages of `digest`, if a copy of it is there and is what it says it is."""

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from agent_api.toolsconfig import ToolLimits
@@ -176,23 +177,25 @@ class Provisioner:
     async def _ask_version(self, path: str, arguments: tuple[str, ...]) -> str:
         if not arguments:
             return ""
-        limits = self._surroundings().limits
-        with self._workspace.private_folder() as home:
-            command = Command(
-                program=path,
-                arguments=arguments,
-                folder=home,
-                environment=minimal_environment(self._path, home, self._workspace.root),
-                limits=ProcessLimits(
-                    timeout_s=_VERSION_S,
-                    output_bytes=4096,
-                    memory_bytes=limits.memory_bytes,
-                    processes=limits.processes,
-                ),
-            )
-            try:
-                result = await run_command(command)
-            except CallError:
-                return ""
+        try:
+            with self._workspace.private_folder() as home:
+                result = await run_command(self._version_command(path, arguments, home))
+        except CallError:
+            return ""
         found = _VERSION.search(result.stdout) or _VERSION.search(result.stderr)
         return found[0].decode() if found else ""
+
+    def _version_command(self, path: str, arguments: tuple[str, ...], home: Path) -> Command:
+        limits = self._surroundings().limits
+        return Command(
+            program=path,
+            arguments=arguments,
+            folder=home,
+            environment=minimal_environment(self._path, home, self._workspace.root),
+            limits=ProcessLimits(
+                timeout_s=_VERSION_S,
+                output_bytes=4096,
+                memory_bytes=limits.memory_bytes,
+                processes=limits.processes,
+            ),
+        )

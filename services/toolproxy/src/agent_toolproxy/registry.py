@@ -1,7 +1,8 @@
 """The tools of the configuration: which there are, and the task that each one is.
 
 A new configuration is compared with the present one: what is the same stays as it is, what is gone is closed when its
-last call has ended, what is new or has changed begins. Failed tools begin again, since a new policy may let them be.
+last call has ended, what is new or has changed begins. Failed tools begin again, since a new policy may let them be;
+so does one that a new policy does not let be, which then says so.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolsConfig
+from agent_toolproxy.discovery import is_allowed
 from agent_toolproxy.entry import Entry
 
 _log = logging.getLogger(__name__)
@@ -104,7 +106,9 @@ def planned_tools(config: ToolsConfig) -> list[PlannedTool]:
 def _stays(entry: Entry, planned: PlannedTool, before: ToolsConfig, after: ToolsConfig) -> bool:
     if entry.planned != planned or (entry.kind == "builtin" and before.memory != after.memory):
         return False
-    return entry.state == "ready" or _shared_part(before) == _shared_part(after)
+    if entry.state == "ready":
+        return is_allowed(after.policy, entry.name)
+    return _shared_part(before) == _shared_part(after)
 
 
 def _shared_part(config: ToolsConfig) -> tuple[object, ...]:

@@ -102,9 +102,11 @@ class Toolbox:
             await self._remake()
             self._remaking = False
 
-    async def changes(self) -> AsyncIterator[None]:
-        """After each time that the listed definitions became others; changes meanwhile are one."""
-        seen = self._version
+    def changes(self) -> AsyncIterator[None]:
+        """After each time that the listed definitions became others, from this call on; changes meanwhile are one."""
+        return self._changes_after(self._version)
+
+    async def _changes_after(self, seen: int) -> AsyncIterator[None]:
         while True:
             while seen == self._version:
                 await self._changed.wait()

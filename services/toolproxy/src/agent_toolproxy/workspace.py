@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent_toolproxy.errors import InvalidArguments
+from agent_toolproxy.errors import InvalidArguments, ToolNotReady
 from agent_toolproxy.process import Confinement
 from agent_toolproxy.store import remove_tree
 
@@ -43,8 +43,11 @@ class Workspace:
 
     @contextmanager
     def private_folder(self) -> Iterator[Path]:
-        """A folder for one call alone: its HOME and TMPDIR."""
-        path = Path(tempfile.mkdtemp(prefix="agentberth-call-", dir=self._temporary))
+        """A folder for one call alone: its HOME and TMPDIR. Raises ToolNotReady, as when the disk is full."""
+        try:
+            path = Path(tempfile.mkdtemp(prefix="agentberth-call-", dir=self._temporary))
+        except OSError as error:
+            raise ToolNotReady(f"a program's private folder cannot be made: {error.strerror}") from error
         try:
             yield path
         finally:

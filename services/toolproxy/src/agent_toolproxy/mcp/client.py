@@ -168,8 +168,12 @@ class Session:
         return self._headers("")
 
     async def _request_again_if_lost(self, method: str, params: Json, **more: Any) -> Json:  # noqa: ANN401 - as request
-        """A handshake server that has forgotten our session has not run anything: shake hands and ask again, once."""
-        generation = self._generation
+        """A handshake server that has forgotten our session has not run anything: shake hands and ask again, once.
+
+        Nobody asks while hands are shaken: there is no session to ask in.
+        """
+        async with self._reopening:
+            generation = self._generation
         try:
             return await self.request(method, params, **more)
         except UpstreamHttp as answer:

@@ -71,8 +71,8 @@ class StdioConnector:
         """The program is found once: what runs does not change under a restart."""
         if self._program is None:
             self._program = await self._provisioner.provide(self._name, self._found)
-        with self._workspace.private_folder() as home:
-            try:
+        try:
+            with self._workspace.private_folder() as home:
                 command = self._command(self._program, self._found.definition, home)
                 async with start_process(command, interval_s=_COUNT_EVERY_S) as child:
                     link = StdioLink(self._name, child)
@@ -80,8 +80,8 @@ class StdioConnector:
                         yield Connection(link, link.run, self._program)
                     finally:
                         child.stdin.close()
-            except CallError as error:
-                raise UpstreamUnavailable(str(error)) from error
+        except CallError as error:
+            raise UpstreamUnavailable(str(error)) from error
 
     def _command(self, program: Program, definition: ToolDefinition, home: Path) -> Command:
         limits = self._limits()

@@ -44,13 +44,17 @@ class StdioLink:
         self._gone = ""
 
     async def run(self) -> None:
-        """Read until the child ends; then raise UpstreamUnavailable."""
-        async with asyncio.TaskGroup() as group:
-            draining = group.create_task(self._drain_stderr())
-            try:
-                await self._read_messages()
-            finally:
-                draining.cancel()
+        """Read until the child ends; then raise UpstreamUnavailable. Whoever waits for an answer is told of any end."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                draining = group.create_task(self._drain_stderr())
+                try:
+                    await self._read_messages()
+                finally:
+                    draining.cancel()
+        except asyncio.CancelledError:
+            self._fail(f"the connection to {self._name} was given up")
+            raise
         self._fail(f"the server process ended{self._why()}")
         raise UpstreamUnavailable(self._gone)
 
