@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from time import monotonic, time
 
@@ -54,25 +55,39 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
     registry = new_registry()
     watched = WatchedFile(settings.locate(settings.config), parse_config, interval_s=settings.watch_interval_s)
     ledger = FileLedger(settings.locate(settings.state), time)
-    upstream, memory = Upstream(), MemoryWatch()
+    memory = MemoryWatch()
     registry.register(MemoryGauge(memory))
-    async with start_telemetry(
-        settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
-    ) as telemetry:
+    async with (
+        open_upstream() as upstream,
+        start_telemetry(
+            settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
+        ) as telemetry,
+    ):
         core = build_core(registry, ledger, upstream, telemetry, redactor)
         LiveMetrics(registry, core)
         reloader = Reloader(core, watched, partial(open_roster, settings, redactor))
         connect = partial(open_client, root=settings.root, redactor=redactor)
-        async with build_ops(settings, registry, core, watched, memory, stop):
+        server = GatewayServer(core)
+        checks = build_checks(core, watched, server, stop)
+        async with build_ops(settings, registry, core, watched, memory, checks):
             stop.tasks.create_task(watched.run(), name="watch config")
             stop.tasks.create_task(reloader.run(), name="reload config")
             stop.tasks.create_task(ledger.run(), name="write budget")
             stop.tasks.create_task(follow_memory(core, watched, ledger, memory, connect), name="follow memory")
             stop.tasks.create_task(memory.run(), name="probe memory")
             spare_the_collector()
-            await serve_agents(core, settings, stop, reloader)
+            await serve_agents(server, core, settings, stop, reloader)
             await ledger.close()
-            await upstream.close()
+
+
+@asynccontextmanager
+async def open_upstream() -> AsyncIterator[Upstream]:
+    """The connections to providers, ended however the service ends."""
+    upstream = Upstream()
+    try:
+        yield upstream
+    finally:
+        await upstream.close()
 
 
 def build_core(
@@ -93,16 +108,21 @@ def build_core(
     )
 
 
+def build_checks(core: Core, watched: WatchedFile[LoadedConfig], server: GatewayServer, stop: Stop) -> Checks:
+    """What has to be well for the gateway to be ready."""
+    keys = partial(check_keys, core)
+    return {"config": watched.check, "keys": keys, "server": server.check, "stop": stop.check}
+
+
 def build_ops(
     settings: GatewaySettings,
     registry: CollectorRegistry,
     core: Core,
     watched: WatchedFile[LoadedConfig],
     memory: MemoryWatch,
-    stop: Stop,
+    checks: Checks,
 ) -> OpsServer:
     """Readiness, metrics and the report."""
-    checks: Checks = {"config": watched.check, "keys": partial(check_keys, core), "stop": stop.check}
     return OpsServer(
         settings.ops_host,
         settings.ops_port,
@@ -122,9 +142,10 @@ def spare_the_collector() -> None:
     gc.enable()
 
 
-async def serve_agents(core: Core, settings: GatewaySettings, stop: Stop, reloader: Reloader) -> None:
+async def serve_agents(
+    server: GatewayServer, core: Core, settings: GatewaySettings, stop: Stop, reloader: Reloader
+) -> None:
     """Listen once there is a configuration, until the stop; then drain."""
-    server = GatewayServer(core)
     first = stop.tasks.create_task(reloader.first.wait(), name="first config")
     stopping = stop.tasks.create_task(stop.wait(), name="stop before config")
     await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -6,10 +6,10 @@ goes at most the one that was in flight.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from agent_api.gatewayconfig import GatewayBudget, GatewayConfig, Price
 from agent_api.gatewayreport import BudgetState
@@ -68,7 +68,7 @@ class Budget:
         try:
             yield reservation
         finally:
-            await self._settle(reservation)
+            await _to_the_end(self._settle(reservation))
 
     async def state(self, limits: GatewayBudget) -> BudgetState:
         """For the report."""
@@ -135,6 +135,16 @@ class Budget:
         async with self._settled:
             self._in_flight.remove(reservation)
             self._settled.notify_all()
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Finish `work` also when cancelled: a client that has its whole answer may go while that is being counted."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def price_of(config: GatewayConfig, route: Route) -> Price | None:

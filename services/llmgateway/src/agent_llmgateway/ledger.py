@@ -68,6 +68,7 @@ class FileLedger:
         self._now_epoch_s = now_epoch_s
         self._spent = _load(path)
         self._dirty = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     async def read(self) -> Spent:
         """See `Ledger`."""
@@ -85,11 +86,16 @@ class FileLedger:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            await asyncio.to_thread(_store, self._path, self._spent)
+            await self._write()
 
     async def close(self) -> None:
         """Write what is not written yet."""
-        await asyncio.to_thread(_store, self._path, self._spent)
+        await self._write()
+
+    async def _write(self) -> None:
+        """One at a time: two would share a draft, and the older count could be the last."""
+        async with self._writing:
+            await asyncio.to_thread(_store, self._path, self._spent)
 
 
 class RedisLedger:

@@ -46,6 +46,7 @@ class GatewayServer:
         self._core = core
         self._runner: web.ServerRunner | None = None
         self._site: web.TCPSite | None = None
+        self._listening = False
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port. Raises OSError."""
@@ -61,7 +62,12 @@ class GatewayServer:
         await self._runner.setup()
         self._site = web.TCPSite(self._runner, host, port, backlog=4096)
         await self._site.start()
+        self._listening = True
         return int(self._runner.addresses[0][1])
+
+    def check(self) -> str | None:
+        """A readiness check: a configuration is in use a little before anyone can connect."""
+        return None if self._listening else "agents are not served yet"
 
     async def drain(self, grace_s: float) -> None:
         """Stop accepting, let what is being answered end within `grace_s`, then cut the rest."""
