@@ -269,6 +269,17 @@ def test_the_agents_end_ends_every_process(family: Callable[[str], subprocess.Po
     assert not [name for name, pid in pids(tmp_path).items() if alive(pid)]
 
 
+@pytest.mark.parametrize("after_s", [0.05, 0.15, 0.25])
+def test_ctrl_c_while_the_command_is_loading_ends_it_without_a_traceback(agent: Write, after_s: float) -> None:
+    run = subprocess.Popen([*AGENTBERTH, "run", str(agent("")), "--mock-llm"], stderr=subprocess.PIPE, text=True)
+    time.sleep(after_s)
+    run.send_signal(signal.SIGINT)
+
+    _, said = run.communicate(timeout=60)
+    assert run.returncode in (-signal.SIGINT, 130)
+    assert "agentberth/app.py" not in said
+
+
 def test_a_second_signal_does_not_wait_for_the_grace_period(agent: Write) -> None:
     code = """
 import signal, time

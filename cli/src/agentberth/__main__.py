@@ -1,3 +1,3 @@
-from agentberth.app import script
+from agentberth.entry import script
 
 script()

@@ -65,8 +65,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     return code
-
-
-def script() -> None:
-    """The console script."""
-    sys.exit(main())
