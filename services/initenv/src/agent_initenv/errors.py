@@ -26,7 +26,7 @@ CURES = {
     "build the wheel and put it on an index of your own: nothing is compiled here.",
     InitFault.HASH_MISMATCH: "Do not use this file. Find out why it changed, then make the lock file anew.",
     InitFault.UNRESOLVABLE: "Loosen or correct the version limits that are named above.",
-    InitFault.NETWORK_FAILED: "Check that the host answers from inside the cluster: DNS, egress rules, proxy.",
+    InitFault.NETWORK_FAILED: "Check that the host answers from here: DNS, proxy, and in a cluster its egress rules.",
     InitFault.DISK_FULL: "Raise spec.agent.environment.volume.sizeLimit, or prepare less.",
     InitFault.GLUE_MISSING: "Add the file to spec.agent.environment.files, or correct glueCode.source.",
     InitFault.SETUP_FAILED: "Read its last lines above; run the command by hand in the same image.",
