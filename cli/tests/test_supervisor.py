@@ -115,6 +115,23 @@ async def test_a_sidecar_that_never_comes_up_is_an_error(unused_tcp_port: int) -
         await run(process("side", "sidecar", "import time; time.sleep(600)", startup=probe))
 
 
+UNREADY = SERVER.replace(
+    "self.send_response(200); self.end_headers()",
+    "self.send_response(503); self.end_headers(); self.wfile.write(b'[-] tools: no sextant\\nfailed\\n')",
+)
+
+
+async def test_what_a_sidecar_lacks_is_told_while_it_is_awaited_and_at_the_end(unused_tcp_port: int) -> None:
+    probe = Probe(f"http://127.0.0.1:{unused_tcp_port}/", patience_s=3)
+    lines: Lines = []
+    pod = Supervisor(lambda name, line, _: lines.append((name, line)), asyncio.Event(), grace_s=2, tell_after_s=1)
+
+    with pytest.raises(CommandError, match=r"side: did not come up: tools: no sextant$"):
+        await pod.run([process("side", "sidecar", UNREADY, str(unused_tcp_port), startup=probe)])
+
+    assert [line for line in lines if "sextant" in line[1]] == [("side", "not ready yet: tools: no sextant")]
+
+
 async def test_stop_ends_the_run_at_any_stage() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(0.3, stop.set)

@@ -18,6 +18,9 @@ from agentberth.local.pod import LocalProcess
 from agentberth.local.process import Emit, RunningProcess
 
 LOOK_EVERY_S: Final = 0.05
+TELL_AFTER_S: Final = 3.0
+"""A sidecar that is awaited for longer says why; most are up sooner."""
+_TOLD_BYTES: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Supervisor:
     emit: Emit
     stop: asyncio.Event
     grace_s: float
+    tell_after_s: float = TELL_AFTER_S
     _running: list[RunningProcess] = field(default_factory=list)
 
     async def run(self, processes: Sequence[LocalProcess]) -> Outcome:
@@ -89,18 +93,22 @@ class Supervisor:
         return None
 
     async def _await_startup(self, plan: LocalProcess) -> Outcome | None:
-        """Looks often: nobody waits for a whole period here."""
+        """Looks often: nobody waits for a whole period here. What lasts is told, whenever its reason is another."""
         probe = plan.startup
         if probe is None:
             return None
-        give_up_at = time.monotonic() + probe.patience_s
-        while time.monotonic() < give_up_at:
-            if await asyncio.to_thread(_answers, probe.url):
-                return None
+        began, told = time.monotonic(), ""
+        while (fault := await asyncio.to_thread(_fault_of, probe.url)) is not None:
+            waited_s = time.monotonic() - began
+            if waited_s >= probe.patience_s:
+                raise CommandError(f"{plan.name}: did not come up: {fault}")
+            if waited_s >= self.tell_after_s and fault != told:
+                self.emit(plan.name, f"not ready yet: {fault}", True)
+                told = fault
             ended = await self._first_end(self._running, timeout_s=LOOK_EVERY_S)
             if ended.process or self.stop.is_set():
                 return ended
-        raise CommandError(f"{plan.name}: did not come up: {probe.url} gives no success")
+        return None
 
     async def _first_end(self, running: Sequence[RunningProcess], timeout_s: float | None = None) -> Outcome:
         """The first of `running` to end, or `stopped` when `stop` is set or the time is over."""
@@ -126,14 +134,20 @@ class Supervisor:
         await asyncio.to_thread(orphans.end_all)
 
 
-def _answers(url: str) -> bool:
+def _fault_of(url: str) -> str | None:
+    """Why what listens at `url` is not up; None when it is."""
     if url.startswith("tcp://"):
-        return _accepts(url)
+        return None if _accepts(url) else f"nothing listens at {url}"
     try:
-        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - a loopback address of ours
-            return bool(answer.status < 400)
-    except (urllib.error.URLError, http.client.HTTPException, OSError):
-        return False
+        with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - a loopback address of ours
+            return None
+    except urllib.error.HTTPError as error:
+        with error:
+            text = error.read(_TOLD_BYTES).decode(errors="replace")
+        failed = [line.removeprefix("[-] ") for line in text.splitlines() if line.startswith("[-] ")]
+        return "; ".join(failed) or f"{url} answers {error.code}"
+    except (http.client.HTTPException, OSError):
+        return f"nothing answers at {url}"
 
 
 def _accepts(url: str) -> bool:
