@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +26,7 @@ from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import RequestId, request, response
 from agent_toolproxy.mcp.stdio import StdioLink
 from agent_toolproxy.metrics import ToolMetrics
-from agent_toolproxy.pinning import Pins
+from agent_toolproxy.pinning import Drift, Pins
 from agent_toolproxy.process import Command, ProcessLimits, start_process
 from agent_toolproxy.registry import Registry
 from agent_toolproxy.toolbox import Toolbox
@@ -103,13 +104,75 @@ async def test_a_ready_tool_that_a_new_policy_forbids_is_not_ready_any_more() ->
         assert registry.entry("a") is kept
 
 
-async def test_a_change_before_the_first_wait_is_told(tmp_path: Path) -> None:
-    toolbox = Toolbox(
-        pins=Pins(LockFile(tmp_path, tmp_path)),
+class Living(Entry):
+    """A tool that works for as long as it is let live."""
+
+    lives = False
+
+    async def run(self) -> None:
+        async def handler(_: Call, /) -> Json:
+            return {"lives": self.lives}
+
+        self.offers = (
+            Offer(owner=self.name, kind="mcp", definition=define(self.name, "", {"type": "object"}), handler=handler),
+        )
+        self.lives = True
+        self.become("ready")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.lives = False
+
+
+class HeldPins(Pins):
+    """Judges when it is let to."""
+
+    go = threading.Event()
+
+    def judge(self, definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, Drift]:
+        assert self.go.wait(30)
+        return super().judge(definitions)
+
+
+async def test_a_tool_that_is_replaced_works_until_the_list_has_the_new_one(tmp_path: Path) -> None:
+    pins = HeldPins(LockFile(tmp_path, tmp_path))
+    toolbox = toolbox_of(pins)
+    registry = Registry(
+        lambda planned, _: Living(planned, "mcp", toolbox.mark_changed), toolbox.mark_changed, toolbox.wait_settled
+    )
+    toolbox.attach(registry)
+    async with running(registry), asyncio.TaskGroup() as group:
+        remaking = group.create_task(toolbox.run())
+        changes = toolbox.changes()
+        pins.go.set()
+        await registry.apply(ToolsConfig(agent="x", tools=(PlannedTool(name="a"),)))
+        await anext(changes)
+        old = registry.entry("a")
+        pins.go.clear()
+        await registry.apply(ToolsConfig(agent="x", tools=(PlannedTool(name="a", required=False),)))
+        await settle()
+        assert registry.entry("a") is not old
+        assert await toolbox.call("a", Call(arguments={})) == {"lives": True}
+        pins.go.set()
+        await toolbox.wait_settled()
+        await settle()
+        assert isinstance(old, Living)
+        assert not old.lives
+        assert await toolbox.call("a", Call(arguments={})) == {"lives": True}
+        remaking.cancel()
+
+
+def toolbox_of(pins: Pins) -> Toolbox:
+    return Toolbox(
+        pins=pins,
         metrics=ToolMetrics(CollectorRegistry()),
         audit_log=Audit(Redactor()),
         telemetry=SilentTelemetry(),
     )
+
+
+async def test_a_change_before_the_first_wait_is_told(tmp_path: Path) -> None:
+    toolbox = toolbox_of(Pins(LockFile(tmp_path, tmp_path)))
     registry = Registry(lambda planned, _: Ready(planned, "command", toolbox.mark_changed), toolbox.mark_changed)
     toolbox.attach(registry)
     async with running(registry), asyncio.TaskGroup() as group:

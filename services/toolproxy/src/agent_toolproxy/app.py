@@ -138,7 +138,8 @@ class Proxy:
             register=self._redactor.add,
             make_upstream=self._make_upstream,
         )
-        return Registry(partial(make_entry, parts, self._toolbox.mark_changed), self._toolbox.mark_changed)
+        toolbox = self._toolbox
+        return Registry(partial(make_entry, parts, toolbox.mark_changed), toolbox.mark_changed, toolbox.wait_settled)
 
     def _credentials_folder(self, name: str) -> Path:
         return self._settings.located(Path(layout.CREDENTIALS, name))

@@ -7,7 +7,7 @@ so does one that a new policy does not let be, which then says so.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -18,6 +18,10 @@ from agent_toolproxy.entry import Entry
 _log = logging.getLogger(__name__)
 _EMPTY: Final = ToolsConfig(agent="")
 MEMORY: Final = "memory"
+
+
+async def _at_once() -> None:
+    """Where nothing is listed."""
 
 
 class EntryFactory(Protocol):
@@ -34,13 +38,22 @@ class _Slot:
 
 
 class Registry:
-    """The entries by name. `run` owns their tasks; `apply` brings a configuration."""
+    """The entries by name. `run` owns their tasks; `apply` brings a configuration.
 
-    def __init__(self, make_entry: EntryFactory, on_change: Callable[[], None]) -> None:
+    `unlisted` returns when no caller can be given what was there before the last change.
+    """
+
+    def __init__(
+        self,
+        make_entry: EntryFactory,
+        on_change: Callable[[], None],
+        unlisted: Callable[[], Awaitable[None]] = _at_once,
+    ) -> None:
         self.config = _EMPTY
         self.configured = False
         self._make_entry = make_entry
         self._on_change = on_change
+        self._unlisted = unlisted
         self._slots: dict[str, _Slot] = {}
         self._group: asyncio.TaskGroup | None = None
         self._running = asyncio.Event()
@@ -88,7 +101,8 @@ class Registry:
         return self._group.create_task(work, name=name)
 
     async def _retire(self, slot: _Slot) -> None:
-        """Close an entry when its last call has ended."""
+        """Close an entry when it gets no more calls and its last one has ended."""
+        await self._unlisted()
         await slot.entry.idle(self.config.limits.timeout_seconds)
         slot.task.cancel()
         _log.info("tool removed", extra={"tool": slot.entry.name})

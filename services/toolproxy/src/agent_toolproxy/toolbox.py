@@ -61,6 +61,7 @@ class Toolbox:
         self._listed: tuple[Json, ...] = ()
         self._dirty = asyncio.Event()
         self._remaking = False
+        self._remade = asyncio.Event()
         self._changed = asyncio.Event()
         self._version = 0
         self.drifts: dict[str, Drift] = {}
@@ -101,6 +102,13 @@ class Toolbox:
             self._remaking = True
             await self._remake()
             self._remaking = False
+            self._remade.set()
+            self._remade = asyncio.Event()
+
+    async def wait_settled(self) -> None:
+        """Return when the snapshot is of the present: nobody is given what is not in it any more."""
+        while not self.settled:
+            await self._remade.wait()
 
     def changes(self) -> AsyncIterator[None]:
         """After each time that the listed definitions became others, from this call on; changes meanwhile are one."""
