@@ -269,6 +269,22 @@ def test_the_agents_end_ends_every_process(family: Callable[[str], subprocess.Po
     assert not [name for name, pid in pids(tmp_path).items() if alive(pid)]
 
 
+@pytest.mark.parametrize("options", [(), ("--quiet",)])
+def test_a_reader_that_goes_ends_the_run_quietly(agent: Write, options: tuple[str, ...]) -> None:
+    manifest = str(agent("import time\nfor i in range(50_000): print(i)\ntime.sleep(60)"))
+    run = subprocess.Popen([*AGENTBERTH, "run", *options, manifest], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout
+    assert run.stderr
+    run.stdout.readline()
+    run.stdout.close()
+
+    said = run.stderr.read().decode()
+    run.stderr.close()
+    assert run.wait(timeout=30) == 128 + signal.SIGPIPE
+    assert "error" not in said
+    assert "BrokenPipe" not in said
+
+
 @pytest.mark.parametrize("after_s", [0.05, 0.15, 0.25])
 def test_ctrl_c_while_the_command_is_loading_ends_it_without_a_traceback(agent: Write, after_s: float) -> None:
     run = subprocess.Popen([*AGENTBERTH, "run", str(agent("")), "--mock-llm"], stderr=subprocess.PIPE, text=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from agentberth.commands import crd, diagnose, render, run, validate
 from agentberth.errors import CommandError
 from agentberth.options import Parser
-from agentberth.terminal import stderr
+from agentberth.terminal import stderr, stdout
 
 _EPILOG = """\
 examples:
@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stderr().error(str(error), error.cure)
         return error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()
+        stdout().discard()
+        stderr().discard()
         return 0
     except KeyboardInterrupt:
         return 130

@@ -24,6 +24,12 @@ class Terminal:
         self._stream.write(f"{text}\n")
         self._stream.flush()
 
+    def discard(self) -> None:
+        """Once nobody reads any more: what is still written, or waits to be at the exit, goes nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
     def error(self, message: str, cure: str = "") -> None:
         """One error, with what to do about it."""
         self.line(f"{self.paint('error:', 'red')} {message}")

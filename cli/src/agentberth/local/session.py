@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import shutil
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -161,18 +162,27 @@ class Session:
         order = {plan.name: at for at, plan in enumerate(self.plans)}
         reported = {plan.name for plan in self.plans if plan.role == "init"}  # stdout is the report, not a log
 
+        unread = False
+
         def emit(name: str, line: str, err: bool) -> None:  # noqa: FBT001 - see Emit
+            nonlocal unread
             of_agent = name == self.plans[-1].name
             target = results if of_agent and not err else notes
-            if self.quiet and of_agent:
-                target.line(line)
-            elif not self.quiet and (err or name not in reported):
-                target.prefixed(name, line, width=width, order=order[name])
+            try:
+                if self.quiet and of_agent:
+                    target.line(line)
+                elif not self.quiet and (err or name not in reported):
+                    target.prefixed(name, line, width=width, order=order[name])
+            except BrokenPipeError:
+                target.discard()
+                unread = True
+                stop.set()
 
         supervisor = Supervisor(emit, stop, self.grace_s if grace_s is None else grace_s)
         started = time.monotonic()
         outcome = await supervisor.run(self.plans)
-        return self._conclude(outcome, time.monotonic() - started, notes)
+        code = self._conclude(outcome, time.monotonic() - started, notes)
+        return 128 + signal.SIGPIPE if unread else code
 
     def _announce(self, notes: Terminal) -> None:
         code = self.agent.spec.agent.code
