@@ -5,7 +5,7 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from agent_api.toolsconfig import PlannedTool, ToolsConfig, ToolsPolicy
+from agent_api.toolsconfig import PlannedTool, ToolLimits, ToolOptions, ToolsConfig, ToolsPolicy
 from agent_kit.redaction import Redactor
 from agent_kit.telemetry import SilentTelemetry
 from agent_toolproxy.audit import Audit
@@ -22,12 +22,15 @@ from agent_toolproxy.entry import Entry, FailedEntry
 from agent_toolproxy.errors import NotAllowed, ToolNotReady, UpstreamHttp, UpstreamUnavailable
 from agent_toolproxy.lockfile import LockedTool, LockFile
 from agent_toolproxy.mcp.client import Session
+from agent_toolproxy.mcp.connect import Connection
 from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import RequestId, request, response
 from agent_toolproxy.mcp.stdio import StdioLink
+from agent_toolproxy.mcp.upstream import UpstreamEntry
 from agent_toolproxy.metrics import ToolMetrics
 from agent_toolproxy.pinning import Drift, Pins
 from agent_toolproxy.process import Command, ProcessLimits, start_process
+from agent_toolproxy.provision import Program
 from agent_toolproxy.registry import Registry
 from agent_toolproxy.toolbox import Toolbox
 from agent_toolproxy.workspace import Workspace
@@ -231,7 +234,7 @@ class ForgetfulServer:
             raise UpstreamHttp(400, "no session")
         if self.session != self.known:
             raise UpstreamHttp(404, "unknown session")
-        return response(exchange.message_id, {"content": []})
+        return response(exchange.message_id, {"content": [], "tools": []})
 
     async def notify(self, message: Json, headers: Mapping[str, str]) -> None:
         """Nothing is done about it."""
@@ -259,4 +262,42 @@ async def test_a_call_that_comes_while_hands_are_shaken_again_waits_for_the_sess
         return await session.call_tool(params, timeout_s=5, capabilities={}, headers={}, on_progress=None)
 
     first, second = await asyncio.gather(call(0), call(0.01))
-    assert first == second == {"content": []}
+    assert first == second == {"content": [], "tools": []}
+
+
+class SlowToClose:
+    """Connections that are lost when told, and closed when let."""
+
+    def __init__(self) -> None:
+        self.lost, self.closed = asyncio.Event(), asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Connection]:
+        try:
+            yield Connection(ForgetfulServer(), self._run, Program(path=""))
+        finally:
+            await self.closed.wait()
+
+    async def _run(self) -> None:
+        await self.lost.wait()
+        raise UpstreamUnavailable("the server is gone")
+
+
+async def test_a_lost_server_is_not_ready_while_it_is_being_closed() -> None:
+    connector = SlowToClose()
+    changed = asyncio.Event()
+    entry = UpstreamEntry(PlannedTool(name="up"), ToolOptions(), connector, limits=ToolLimits, on_change=changed.set)
+
+    async def until(state: str) -> None:
+        while entry.state != state:
+            changed.clear()
+            await changed.wait()
+
+    living = asyncio.create_task(entry.run())
+    async with asyncio.timeout(10):
+        await until("ready")
+        connector.lost.set()
+        await until("failed")
+    assert entry.error == "the server is gone"
+    connector.closed.set()
+    living.cancel()

@@ -94,6 +94,9 @@ class UpstreamEntry(Entry):
                 async with asyncio.TaskGroup() as group:
                     group.create_task(_run(connection))
                     group.create_task(self._converse(connection))
+            except* (UpstreamError, InstallError) as lost:
+                self.become("failed", str(_first(lost)))  # now, not after the closing, which may take its time
+                raise
             finally:
                 self._session = None
                 self._connected.clear()
