@@ -321,6 +321,19 @@ def test_a_child_that_cannot_start_says_why(proxy: ToolProxy) -> None:
     assert "no such thing" in proxy.wait_for_state("child", "failed")["error"]
 
 
+def test_a_child_that_has_no_room_fails_alone_and_until_there_is_some(proxy: ToolProxy) -> None:
+    first = stdio(proxy, "first", "modern")
+    proxy.write_config(tools=[first])
+    proxy.start()
+    temporary = proxy.root / "tmp"
+    temporary.rename(proxy.root / "away")  # as a full disk: no folder can be made
+    proxy.write_config(tools=[first, stdio(proxy, "second", "modern", required=False)])
+    assert "private folder cannot be made" in proxy.wait_for_state("second", "failed")["error"]
+    assert json.loads(text_of(proxy.call("first__echo", {"text": "x"})))["text"] == "x"
+    (proxy.root / "away").rename(temporary)
+    proxy.wait_for_state("second", "ready")
+
+
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 def test_a_child_that_gets_more_tools_is_listed_anew(proxy: ToolProxy, era: str) -> None:
     proxy.write_config(tools=[stdio(proxy, "child", era)])
