@@ -24,6 +24,7 @@ class ProviderState(Report):
     name: str
     type: str
     keys: int = Field(default=0, description="Keys that are mounted and readable.")
+    usable: bool = Field(default=False, description="True when it has a key, or needs none.")
     answering: bool = Field(default=False, description="True for the provider that gave the last answer.")
     routes: tuple[RouteState, ...] = ()
     requests: int = 0

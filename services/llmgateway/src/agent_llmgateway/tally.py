@@ -94,6 +94,7 @@ class Tally:
             name=name,
             type=provider.config.type,
             keys=provider.keys.mounted,
+            usable=bool(provider.keys.keys),
             answering=name == self.answering,
             routes=self._route_states(name),
             requests=tally.requests,

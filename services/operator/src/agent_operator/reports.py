@@ -87,11 +87,23 @@ class ReportReader:
         host = f"[{address}]" if ":" in address else address
         try:
             async with self._session.get(f"http://{host}:{port}/report", allow_redirects=False) as answer:
-                body = await answer.content.read(REPORT_BYTES)
                 if answer.status != 200:
                     return Answer(error=f"the report is refused with status {answer.status}")
+                body = await _read_at_most(REPORT_BYTES, answer.content)
+            if body is None:
+                return Answer(error=f"the report is larger than {REPORT_BYTES >> 10} KiB")
             return Answer(model.model_validate_json(body))
         except ValidationError:
             return Answer(error="the report cannot be understood")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return Answer(error=f"the report cannot be read ({type(error).__name__})")
+
+
+async def _read_at_most(limit: int, content: aiohttp.StreamReader) -> bytes | None:
+    """All of it, however many pieces it comes in; None when it is more than `limit` bytes."""
+    body = bytearray()
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > limit:
+            return None
+    return bytes(body)

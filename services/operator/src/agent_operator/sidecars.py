@@ -106,7 +106,8 @@ def judge_tools(answer: Answer[ToolsReport]) -> Verdict:
         return Verdict(ConditionType.TOOLS_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
     if not report.ready:
         waiting = ", ".join(tool.name for tool in report.tools if tool.required and tool.state != "ready")
-        return Verdict(ConditionType.TOOLS_READY, "False", Reason.PROGRESSING, f"installing {waiting}")
+        text = f"installing {waiting}" if waiting else "the tools are being listed"
+        return Verdict(ConditionType.TOOLS_READY, "False", Reason.PROGRESSING, text)
     count = sum(tool.state == "ready" for tool in report.tools)
     degraded = f"; degraded: {_causes(broken)}" if broken else ""
     return Verdict(ConditionType.TOOLS_READY, "True", Reason.READY, f"{count} of {len(report.tools)} ready{degraded}")
@@ -119,6 +120,8 @@ def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
         return Verdict(ConditionType.GATEWAY_READY, "Unknown", Reason.PROGRESSING, answer.error)
     if report.config_error:
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
+    if not report.ready and any(provider.usable for provider in report.providers):
+        return Verdict(ConditionType.GATEWAY_READY, "False", Reason.PROGRESSING, "the gateway is starting or stopping")
     if not report.ready:
         text = "no provider can be used: each needs a key in its Secret"
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.NO_PROVIDER, text)

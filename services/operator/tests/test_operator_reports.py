@@ -1,0 +1,126 @@
+"""What sidecars say, read over HTTP from servers that answer in their own ways, and what is made of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from services.operator.tests.operator_objects import pod
+
+from agent_api.agenttype import Reason
+from agent_api.gatewayreport import GatewayReport, ProviderState
+from agent_api.toolsreport import ToolReport, ToolsReport
+from agent_operator.reports import REPORT_BYTES, Answer, ReportReader
+from agent_operator.sidecars import judge_gateway, judge_tools
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REPORT = ToolsReport(
+    agent="subject",
+    ready=True,
+    tools=tuple(ToolReport(name=f"tool{number}", required=True, state="ready", kind="command") for number in range(99)),
+)
+
+
+async def in_pieces(request: web.Request) -> web.StreamResponse:
+    """The report as a network may bring it."""
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    text = REPORT.model_dump_json(by_alias=True).encode()
+    for start in range(0, len(text), 1000):
+        await answer.write(text[start : start + 1000])
+        await asyncio.sleep(0)
+    return answer
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    """More than any report."""
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    for _ in range(REPORT_BYTES // 65536 + 1):
+        await answer.write(b" " * 65536)
+    return answer
+
+
+async def refused(_: web.Request) -> web.Response:
+    return web.Response(status=503)
+
+
+async def nonsense(_: web.Request) -> web.Response:
+    return web.Response(text="<html>")
+
+
+@asynccontextmanager
+async def sidecar(handler: Handler) -> AsyncIterator[int]:
+    """The port of a server with one report."""
+    app = web.Application()
+    app.router.add_get("/report", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def read(port: int) -> Answer[ToolsReport]:
+    async with ReportReader(timeout_s=20) as reader:
+        return await reader.read(pod(podIP="127.0.0.1"), port, ToolsReport, ready=True)
+
+
+async def test_a_report_is_whole_however_many_pieces_it_comes_in() -> None:
+    async with sidecar(in_pieces) as port:
+        assert await read(port) == Answer(REPORT)
+
+
+@pytest.mark.parametrize(
+    "handler, error",
+    [
+        (endless, "the report is larger than 1024 KiB"),
+        (refused, "the report is refused with status 503"),
+        (nonsense, "the report cannot be understood"),
+    ],
+)
+async def test_what_is_no_report_is_named(handler: Handler, error: str) -> None:
+    async with sidecar(handler) as port:
+        assert await read(port) == Answer(error=error)
+
+
+async def test_a_sidecar_that_is_gone_is_named() -> None:
+    async with sidecar(refused) as port:
+        pass
+    assert (await read(port)).error.startswith("the report cannot be read (Client")
+
+
+def tools(*, ready: bool, state: str) -> Answer[ToolsReport]:
+    tool = ToolReport.model_validate({"name": "jq", "required": True, "state": state, "kind": "command"})
+    return Answer(ToolsReport(agent="subject", ready=ready, tools=(tool,)))
+
+
+@pytest.mark.parametrize(
+    "ready, state, reason, message",
+    [
+        (False, "installing", Reason.PROGRESSING, "installing jq"),
+        (False, "ready", Reason.PROGRESSING, "the tools are being listed"),
+        (False, "failed", Reason.TOOL_FAILED, "jq: failed"),
+        (True, "ready", Reason.READY, "1 of 1 ready"),
+    ],
+)
+def test_what_tools_lack_is_said(ready: bool, state: str, reason: Reason, message: str) -> None:
+    verdict = judge_tools(tools(ready=ready, state=state))
+    assert (verdict.reason, verdict.message) == (reason, message)
+
+
+@pytest.mark.parametrize(
+    "usable, reason, message",
+    [
+        (True, Reason.PROGRESSING, "the gateway is starting or stopping"),
+        (False, Reason.NO_PROVIDER, "no provider can be used: each needs a key in its Secret"),
+    ],
+)
+def test_a_gateway_that_is_not_ready_lacks_keys_only_when_it_does(usable: bool, reason: Reason, message: str) -> None:
+    provider = ProviderState(name="main", type="openai", usable=usable)
+    verdict = judge_gateway(Answer(GatewayReport(agent="subject", ready=False, providers=(provider,))))
+    assert (verdict.reason, verdict.message) == (reason, message)
