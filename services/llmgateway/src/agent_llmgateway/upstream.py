@@ -12,7 +12,6 @@ from io import BytesIO
 from typing import Any, Final, NoReturn
 
 import aiohttp
-from aiohttp.http import StreamWriter
 from aiohttp.http_parser import HttpResponseParser, HttpResponseParserPy
 from multidict import CIMultiDictProxy
 from yarl import URL
@@ -20,6 +19,7 @@ from yarl import URL
 from agent_llmgateway.deadline import Deadline, Watch
 from agent_llmgateway.errors import AttemptError, GatewayError
 from agent_llmgateway.failure import broken_failure, network_failure, silent_failure
+from agent_llmgateway.smallpost import SMALL_BYTES, SmallPost
 
 _fresh_only: ContextVar[bool] = ContextVar("agent_llmgateway_fresh_only", default=False)
 _reused: ContextVar[bool] = ContextVar("agent_llmgateway_reused", default=False)
@@ -27,46 +27,13 @@ _reused: ContextVar[bool] = ContextVar("agent_llmgateway_reused", default=False)
 KEEP_ALIVE_S: Final = 60.0
 PLAIN_BYTES: Final = 1 << 20
 """Larger bodies are given to aiohttp as a file: it writes those piece by piece and lets others run in between."""
-SMALL_BYTES: Final = 1 << 14
-"""A body up to this goes out with its headers in one write."""
+READ_BYTES: Final = 1 << 18
+"""Of an answer, before its provider is made to wait."""
 _FIRST_BYTES_LOST: Final = (
     aiohttp.ServerDisconnectedError,
     aiohttp.ClientOSError,
     aiohttp.ClientConnectionResetError,
 )
-
-
-class _Request(aiohttp.ClientRequest):
-    """Writes a small body at once; the library's own starts a task for each, to read the answer meanwhile."""
-
-    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        """See `aiohttp.ClientRequest`."""
-        body, protocol = self.body, conn.protocol
-        if (
-            not isinstance(body, aiohttp.BytesPayload)
-            or (body.size or 0) > SMALL_BYTES
-            or protocol is None
-            or protocol.writing_paused
-        ):
-            return await super().send(conn)
-        writer = StreamWriter(protocol, self.loop)
-        await writer.write_headers(f"{self.method} {self.url.raw_path_qs} HTTP/1.1", self.headers)
-        await writer.write_eof(await body.as_bytes())
-        protocol.start_timeout()
-        response = self.response_class(
-            self.method,
-            self.original_url,
-            writer=None,
-            continue100=None,
-            timer=self._timer,
-            request_info=self.request_info,
-            traces=[],
-            loop=self.loop,
-            session=self._session,
-            stream_writer=writer,
-        )
-        self.response = response  # type: ignore[assignment]  # aiohttp declares None
-        return response
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -160,13 +127,11 @@ class Upstream:
     """The client of all providers."""
 
     def __init__(self) -> None:
+        connector = _Connector(limit=0, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=30)
         self._session = aiohttp.ClientSession(
-            connector=_Connector(limit=0, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=30),
-            cookie_jar=_NoCookies(),
-            request_class=_Request,
-            auto_decompress=False,
-            read_bufsize=1 << 18,
+            connector=connector, cookie_jar=_NoCookies(), auto_decompress=False, read_bufsize=READ_BYTES
         )
+        self._small = SmallPost(self._session, connector, READ_BYTES)
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def post(
@@ -178,12 +143,10 @@ class Upstream:
         on the provider, and the request goes out again at once, over a new one.
         """
         limits = self._timeouts.get(connect_s) or self._keep_timeout(connect_s)
-        post = self._session.post
         try:
             with Deadline(headers_s):
                 try:
-                    data = body if len(body) <= PLAIN_BYTES else BytesIO(body)
-                    response = await post(url, data=data, headers=headers, timeout=limits, allow_redirects=False)
+                    response = await self._send(url, body, headers, limits)
                 except _FIRST_BYTES_LOST:
                     if not _reused.get():
                         raise
@@ -202,10 +165,17 @@ class Upstream:
         """Over a connection that nobody has used yet."""
         token = _fresh_only.set(True)
         try:
-            data = body if len(body) <= PLAIN_BYTES else BytesIO(body)
-            return await self._session.post(url, data=data, headers=headers, timeout=limits, allow_redirects=False)
+            return await self._send(url, body, headers, limits)
         finally:
             _fresh_only.reset(token)
+
+    async def _send(
+        self, url: URL, body: bytes, headers: Mapping[str, str], limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        if len(body) <= SMALL_BYTES:
+            return await self._small.send(url, body, headers, limits)
+        data = body if len(body) <= PLAIN_BYTES else BytesIO(body)
+        return await self._session.post(url, data=data, headers=headers, timeout=limits, allow_redirects=False)
 
     def _keep_timeout(self, connect_s: float) -> aiohttp.ClientTimeout:
         timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
