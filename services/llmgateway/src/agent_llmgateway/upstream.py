@@ -114,12 +114,10 @@ class UpstreamResponse:
         return self._response.content.at_eof()
 
     def close(self) -> None:
-        """Give the connection back when the body was read to its end; otherwise cut it, so that nobody generates on."""
+        """Cut the connection, so that nobody generates on; at the end of the body it has gone back by itself."""
         if self._watch is not None:
             self._watch.close()
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
+        if not self._response.content.at_eof():
             self._response.close()
 
 
