@@ -97,16 +97,17 @@ class AnswerStream:
 
     def _take(self, chunk: bytes) -> bytes:
         """What of a chunk goes on: as it came where it is nothing but output, as nearly all of a stream is."""
-        if self._is_plain(chunk):
-            return chunk
         if len(chunk) < MANY_BYTES or self._translator is not None:
-            return self._read(self._feed(chunk))
+            return self._take_part(chunk)
         out: list[bytes] = []
         for part in _cut_ends(chunk):
             if self.ended or self.failure is not None:
                 break
-            out.append(part if self._is_plain(part) else self._read(self._feed(part)))
+            out.append(self._take_part(part))
         return b"".join(out)
+
+    def _take_part(self, part: bytes) -> bytes:
+        return part if self._is_plain(part) else self._read(self._feed(part))
 
     def _is_plain(self, part: bytes) -> bool:
         """Whether `part` is whole events of output, behind the first one."""
