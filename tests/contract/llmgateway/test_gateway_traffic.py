@@ -242,6 +242,26 @@ async def test_a_configuration_that_is_exchanged_under_traffic_fails_no_request(
         assert set(statuses) == {200}
 
 
+async def test_a_request_that_is_still_being_sent_is_answered_by_the_configuration_that_is_there_in_the_end(
+    tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    """The first provider is a mock within the gateway, which is gone with its configuration."""
+    configs = [{"providers": [{"name": name, "type": "mock", "model": "mock"}]} for name in ("blue", "green")]
+    body = json.dumps(request_body("chat", "auto")).encode()
+    with run_gateway(tmp_path, configs[0]) as gateway:
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield body[:10]
+            gateway.write_config(configs[1])
+            digest = hashlib.sha256(gateway.config_path.read_bytes()).hexdigest()
+            await asyncio.to_thread(wait_until, lambda: gateway.report().config_hash == digest)
+            yield body[10:]
+
+        async with session.post(f"{gateway.url}{PATHS['chat']}", data=slowly()) as answer:
+            assert answer.status == 200, await answer.text()
+            assert answer.headers["x-agentberth-provider"] == "green"
+
+
 async def test_an_upstream_that_closes_after_each_answer_is_asked_once_for_each_request(
     tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:

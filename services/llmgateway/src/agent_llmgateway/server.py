@@ -136,9 +136,9 @@ class GatewayServer:
         if request.method != "POST":
             raise UnknownMethodError(request.method, "POST")
         core = self._core
-        roster = core.present
         body = await _read_body(request, core.limit_bytes())
         envelope = read_envelope(body)
+        roster = core.present  # from here to `enter` nothing is awaited: a reload would retire it
         call = Call(
             dialect=dialect,
             body=body,
