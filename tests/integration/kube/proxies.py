@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ class TcpProxy:
         self._target = (parts.hostname, parts.port)
         self._scheme = parts.scheme
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None] | None] = set()
         self._flows = asyncio.Event()
         self._flows.set()
         self.connections = 0
@@ -34,9 +35,11 @@ class TcpProxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        self._flows.set()
-        self.reset()
-        await asyncio.sleep(0)
+        tasks = [task for task in self._tasks if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # in which what was aborted is closed
 
     def freeze(self) -> None:
         """A dead network: connections stay open, nothing arrives, nobody sends a FIN."""
@@ -52,16 +55,21 @@ class TcpProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._writers.add(writer)
-        upstream: asyncio.StreamWriter | None = None
-        with contextlib.suppress(OSError):
+        self._tasks.add(asyncio.current_task())
+        with self._held(writer), contextlib.suppress(OSError):
             back, upstream = await asyncio.open_connection(*self._target)
-            self._writers.add(upstream)
-            await asyncio.gather(self._pump(reader, upstream), self._pump(back, writer))
-        for end in (writer, upstream):
-            if end is not None:
-                self._writers.discard(end)
-                end.transport.abort()
+            with self._held(upstream):
+                await asyncio.gather(self._pump(reader, upstream), self._pump(back, writer))
+
+    @contextlib.contextmanager
+    def _held(self, writer: asyncio.StreamWriter) -> Iterator[None]:
+        """One end of a connection, aborted however its use ends."""
+        self._writers.add(writer)
+        try:
+            yield
+        finally:
+            self._writers.discard(writer)
+            writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(2**16):
