@@ -35,6 +35,18 @@ def test_what_is_cached_is_reconciled_at_the_start() -> None:
     in_virtual_time(scenario)
 
 
+async def test_passes_that_wait_for_nothing_let_others_in_between() -> None:
+    """Thousands in a row, as after a takeover, took longer than a lease lasts."""
+    rig = Rig(settings=Settings(workers=4))
+    rig.stores[rig.root].replace("", [widget(f"w{number}") for number in range(400)], "2")
+    turns = 0
+    async with asyncio.timeout(30), rig:
+        while len(rig.names()) < 400:
+            await asyncio.sleep(0)
+            turns += 1
+    assert turns >= 400 // 4
+
+
 def test_generation_and_deletion_trigger_and_status_does_not() -> None:
     async def scenario() -> None:
         async with Rig() as rig:

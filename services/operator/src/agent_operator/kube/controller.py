@@ -142,6 +142,9 @@ class Controller:
                 await self._handle(queue, key)
             finally:
                 queue.done(key)
+            await asyncio.sleep(
+                0
+            )  # a pass that finds nothing to do waits for nothing; the lease must be renewed meanwhile
 
     async def _handle(self, queue: WorkQueue[ObjectKey], key: ObjectKey) -> None:
         rest_s = self._lag.rest_s(key)
