@@ -14,6 +14,7 @@ from typing import Final, Generic, Self, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
+from agent_kit.bodies import read_at_most
 from agent_operator.sources import PodObject
 
 R = TypeVar("R", bound=BaseModel)
@@ -89,7 +90,7 @@ class ReportReader:
             async with self._session.get(f"http://{host}:{port}/report", allow_redirects=False) as answer:
                 if answer.status != 200:
                     return Answer(error=f"the report is refused with status {answer.status}")
-                body = await _read_at_most(REPORT_BYTES, answer.content)
+                body = await read_at_most(REPORT_BYTES, answer.content.iter_any())
             if body is None:
                 return Answer(error=f"the report is larger than {REPORT_BYTES >> 10} KiB")
             return Answer(model.model_validate_json(body))
@@ -97,13 +98,3 @@ class ReportReader:
             return Answer(error="the report cannot be understood")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return Answer(error=f"the report cannot be read ({type(error).__name__})")
-
-
-async def _read_at_most(limit: int, content: aiohttp.StreamReader) -> bytes | None:
-    """All of it, however many pieces it comes in; None when it is more than `limit` bytes."""
-    body = bytearray()
-    async for piece in content.iter_any():
-        body += piece
-        if len(body) > limit:
-            return None
-    return bytes(body)

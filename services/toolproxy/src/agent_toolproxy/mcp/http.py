@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
+from agent_kit.bodies import read_at_most
 from agent_toolproxy.errors import (
     ToolNotReady,
     ToolProxyError,
@@ -152,15 +153,13 @@ class HttpLink:
     @staticmethod
     async def _read_message(answer: aiohttp.ClientResponse) -> Json | None:
         """The JSON-RPC message of a body, if it is one; an error may be without a readable id."""
-        body = bytearray()
-        async for chunk in answer.content.iter_any():
-            body += chunk
-            if len(body) > _LARGEST_BYTES:
-                raise UpstreamProtocol("an answer that is too large")
+        body = await read_at_most(_LARGEST_BYTES, answer.content.iter_any())
+        if body is None:
+            raise UpstreamProtocol("an answer that is too large")
         if answer.content_type != "application/json":
             return None
         try:
-            message = load_json(bytes(body))
+            message = load_json(body)
         except ValueError:
             return None
         if isinstance(message, dict) and "error" in message and "method" not in message:
