@@ -19,7 +19,7 @@ from agent_kit.telemetry import SilentTelemetry
 from agent_toolproxy.audit import Audit
 from agent_toolproxy.call import Call, Json, Offer, define
 from agent_toolproxy.entry import Entry, FailedEntry
-from agent_toolproxy.errors import NotAllowed, ToolNotReady, UpstreamHttp, UpstreamUnavailable
+from agent_toolproxy.errors import NotAllowed, ToolNotReady, UnknownTool, UpstreamHttp, UpstreamUnavailable
 from agent_toolproxy.lockfile import LockedTool, LockFile
 from agent_toolproxy.mcp.client import Session
 from agent_toolproxy.mcp.connect import Connection
@@ -94,7 +94,7 @@ async def settle() -> None:
 
 
 async def test_a_ready_tool_that_a_new_policy_forbids_is_not_ready_any_more() -> None:
-    registry = Registry(make_entry, lambda: None)
+    registry = Registry(make_entry, lambda: None, settle)
     tools = (PlannedTool(name="a", required=True), PlannedTool(name="b", required=True))
     async with running(registry):
         await registry.apply(ToolsConfig(agent="x", tools=tools))
@@ -130,9 +130,12 @@ class Living(Entry):
 class HeldPins(Pins):
     """Judges when it is let to."""
 
-    go = threading.Event()
+    def __init__(self, lock: LockFile) -> None:
+        super().__init__(lock)
+        self.asked, self.go = threading.Event(), threading.Event()
 
     def judge(self, definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, Drift]:
+        self.asked.set()
         assert self.go.wait(30)
         return super().judge(definitions)
 
@@ -174,9 +177,58 @@ def toolbox_of(pins: Pins) -> Toolbox:
     )
 
 
+class Server(Entry):
+    """A server that is ready with one tool."""
+
+    async def run(self) -> None:
+        async def handler(call: Call, /) -> Json:
+            return {"said": dict(call.arguments)}
+
+        definition = define("up__echo", "Say it again.", {"type": "object"})
+        self.offers = (Offer(owner=self.name, kind="mcp", definition=definition, handler=handler),)
+        self.become("ready")
+
+
+class OneServer:
+    """Entries with one server among them."""
+
+    def __init__(self, server: Server) -> None:
+        self.config = ToolsConfig(agent="test")
+        self._server = server
+
+    def entries(self) -> list[Entry]:
+        return [self._server]
+
+    def entry(self, name: str) -> Entry | None:
+        return self._server if name == self._server.name else None
+
+
+async def test_a_list_under_way_is_not_settled_and_its_tools_are_not_unknown(tmp_path: Path) -> None:
+    pins = HeldPins(LockFile(tmp_path, tmp_path))
+    toolbox = toolbox_of(pins)
+    server = Server(PlannedTool(name="up"), "mcp", toolbox.mark_changed)
+    toolbox.attach(OneServer(server))
+    remaking = asyncio.create_task(toolbox.run())
+    await server.run()
+    assert await asyncio.to_thread(pins.asked.wait, 30)
+    assert not toolbox.settled
+    with pytest.raises(ToolNotReady, match="the tools of up are being listed"):
+        await toolbox.call("up__echo", Call(arguments={}))
+    pins.go.set()
+    async with asyncio.timeout(30):
+        await anext(toolbox.changes())
+    assert toolbox.settled
+    assert await toolbox.call("up__echo", Call(arguments={"text": "x"})) == {"said": {"text": "x"}}
+    with pytest.raises(UnknownTool):
+        await toolbox.call("up__other", Call(arguments={}))
+    remaking.cancel()
+
+
 async def test_a_change_before_the_first_wait_is_told(tmp_path: Path) -> None:
     toolbox = toolbox_of(Pins(LockFile(tmp_path, tmp_path)))
-    registry = Registry(lambda planned, _: Ready(planned, "command", toolbox.mark_changed), toolbox.mark_changed)
+    registry = Registry(
+        lambda planned, _: Ready(planned, "command", toolbox.mark_changed), toolbox.mark_changed, toolbox.wait_settled
+    )
     toolbox.attach(registry)
     async with running(registry), asyncio.TaskGroup() as group:
         remaking = group.create_task(toolbox.run())

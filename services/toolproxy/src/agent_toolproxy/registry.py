@@ -20,10 +20,6 @@ _EMPTY: Final = ToolsConfig(agent="")
 MEMORY: Final = "memory"
 
 
-async def _at_once() -> None:
-    """Where nothing is listed."""
-
-
 class EntryFactory(Protocol):
     """Makes the entry of a planned tool; one that cannot be had is a FailedEntry."""
 
@@ -47,7 +43,7 @@ class Registry:
         self,
         make_entry: EntryFactory,
         on_change: Callable[[], None],
-        unlisted: Callable[[], Awaitable[None]] = _at_once,
+        unlisted: Callable[[], Awaitable[None]],
     ) -> None:
         self.config = _EMPTY
         self.configured = False

@@ -60,8 +60,8 @@ class Toolbox:
         self._owners: dict[str, Entry] = {}
         self._listed: tuple[Json, ...] = ()
         self._dirty = asyncio.Event()
-        self._remaking = False
-        self._remade = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._changed = asyncio.Event()
         self._version = 0
         self.drifts: dict[str, Drift] = {}
@@ -72,12 +72,13 @@ class Toolbox:
 
     def mark_changed(self) -> None:
         """An entry changed."""
+        self._settled.clear()
         self._dirty.set()
 
     @property
     def settled(self) -> bool:
         """Whether the snapshot is of the present."""
-        return not self._dirty.is_set() and not self._remaking
+        return self._settled.is_set()
 
     @property
     def version(self) -> int:
@@ -99,16 +100,13 @@ class Toolbox:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            self._remaking = True
             await self._remake()
-            self._remaking = False
-            self._remade.set()
-            self._remade = asyncio.Event()
+            if not self._dirty.is_set():
+                self._settled.set()
 
     async def wait_settled(self) -> None:
         """Return when the snapshot is of the present: nobody is given what is not in it any more."""
-        while not self.settled:
-            await self._remade.wait()
+        await self._settled.wait()
 
     def changes(self) -> AsyncIterator[None]:
         """After each time that the listed definitions became others, from this call on; changes meanwhile are one."""
