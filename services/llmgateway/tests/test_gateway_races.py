@@ -13,7 +13,7 @@ from agent_kit.errors import ListenError
 from agent_kit.redaction import Redactor
 from agent_kit.service import Stop
 from agent_kit.telemetry import SilentTelemetry
-from agent_llmgateway.app import build_checks, build_core, open_upstream, serve
+from agent_llmgateway.app import build_checks, build_core, serve
 from agent_llmgateway.budget import Budget
 from agent_llmgateway.core import Core
 from agent_llmgateway.ledger import FileLedger, Spent
@@ -89,7 +89,7 @@ def core_of(upstream: Upstream, tmp_path: Path) -> Core:
 
 async def test_the_gateway_is_not_ready_before_it_listens(tmp_path: Path, unused_tcp_port: int) -> None:
     watched: Any = type("Watched", (), {"check": lambda _: None})()
-    async with open_upstream() as upstream, asyncio.TaskGroup() as tasks:
+    async with Upstream() as upstream, asyncio.TaskGroup() as tasks:
         server = GatewayServer(core_of(upstream, tmp_path))
         checks = build_checks(core_of(upstream, tmp_path), watched, server, Stop(tasks))
         assert checks["server"]() == "agents are not served yet"

@@ -32,15 +32,6 @@ async def provider(talk: Talk) -> AsyncIterator[URL]:
         yield URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/chat/completions?v=1")
 
 
-@asynccontextmanager
-async def client() -> AsyncIterator[Upstream]:
-    upstream = Upstream()
-    try:
-        yield upstream
-    finally:
-        await upstream.close()
-
-
 async def ask(upstream: Upstream, url: URL, body: bytes, *, within_s: float = 5.0, **headers: str) -> UpstreamResponse:
     return await upstream.post(url, body, {**HEADERS, **headers}, connect_s=5.0, headers_s=within_s)
 
@@ -73,7 +64,7 @@ async def test_a_request_of_any_size_arrives_whole_and_its_connection_is_used_ag
         connections += 1
         await note_requests(seen, reader, writer)
 
-    async with provider(talk) as url, client() as upstream:
+    async with provider(talk) as url, Upstream() as upstream:
         for _ in range(2):
             answer = await ask(upstream, url, b"x" * size)
             assert await answer.read_all(100, 5.0, 5.0) == b"{}"
@@ -93,7 +84,7 @@ async def test_a_header_of_the_configuration_replaces_the_one_of_that_name() -> 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await note_requests(seen, reader, writer)
 
-    async with provider(talk) as url, client() as upstream:
+    async with provider(talk) as url, Upstream() as upstream:
         (await ask(upstream, url, b"{}", host="models.example")).close()
     named = [line for line in seen[0][0] if line.lower().startswith("host:")]
     assert len(named) == 1
@@ -105,7 +96,7 @@ async def test_a_refusal_is_read_though_nobody_reads_the_request() -> None:
         writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(0.2)
 
-    async with provider(talk) as url, client() as upstream:
+    async with provider(talk) as url, Upstream() as upstream:
         answer = await ask(upstream, url, b"x" * SMALL_BYTES)
         assert answer.status == 413
         answer.close()
@@ -117,7 +108,7 @@ async def test_a_reused_connection_that_was_closed_is_no_verdict() -> None:
         writer.write(OK)
         await read_request(reader)  # the second one is not answered here
 
-    async with provider(talk) as url, client() as upstream:
+    async with provider(talk) as url, Upstream() as upstream:
         for _ in range(3):
             answer = await ask(upstream, url, b"{}")
             assert await answer.read_all(100, 5.0, 5.0) == b"{}"
@@ -143,7 +134,7 @@ async def test_what_is_no_answer_is_a_failure(reply: bytes | None, cause: Cause,
         else:
             writer.write(reply)
 
-    async with provider(talk) as url, client() as upstream:
+    async with provider(talk) as url, Upstream() as upstream:
         with pytest.raises(AttemptError, match=words) as failed:
             await ask(upstream, url, b"{}", within_s=0.2 if reply is None else 5.0)
         assert failed.value.failure.cause is cause
@@ -160,7 +151,7 @@ async def test_a_request_that_is_given_up_is_cut() -> None:
         await reader.read()
         ended.set()
 
-    async with provider(talk) as url, client() as upstream:
+    async with provider(talk) as url, Upstream() as upstream:
         waiting = asyncio.ensure_future(ask(upstream, url, b"{}"))
         await asyncio.wait_for(asked.wait(), 1.0)
         waiting.cancel()

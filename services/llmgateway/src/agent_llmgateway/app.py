@@ -3,8 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 from time import monotonic, time
 
@@ -58,7 +57,7 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
     memory = MemoryWatch()
     registry.register(MemoryGauge(memory))
     async with (
-        open_upstream() as upstream,
+        Upstream() as upstream,
         start_telemetry(
             settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
         ) as telemetry,
@@ -78,16 +77,6 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
             spare_the_collector()
             await serve_agents(server, core, settings, stop, reloader)
             await ledger.close()
-
-
-@asynccontextmanager
-async def open_upstream() -> AsyncIterator[Upstream]:
-    """The connections to providers, ended however the service ends."""
-    upstream = Upstream()
-    try:
-        yield upstream
-    finally:
-        await upstream.close()
 
 
 def build_core(

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from http.cookies import SimpleCookie
 from io import BytesIO
-from typing import Any, Final, NoReturn
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self
 
 import aiohttp
 from aiohttp.http_parser import HttpResponseParser, HttpResponseParserPy
@@ -122,7 +123,7 @@ class UpstreamResponse:
 
 
 class Upstream:
-    """The client of all providers."""
+    """The client of all providers. Use as an async context manager, which ends all connections."""
 
     def __init__(self) -> None:
         connector = _Connector(limit=0, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=30)
@@ -153,8 +154,12 @@ class Upstream:
             _explain(error, connect_s, headers_s)
         return UpstreamResponse(response)
 
-    async def close(self) -> None:
-        """End all connections."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self._session.close()
 
     async def _post_afresh(
