@@ -148,9 +148,10 @@ def middle(runs: Sequence[Run]) -> Run | None:
 
 def spread(runs: Sequence[Run]) -> str:
     """The middle rate, and the least and most of several."""
-    rates = sorted(run.rate for run in runs)
-    around = f" ({rates[0]:.1f} to {rates[-1]:.1f})" if len(rates) > 1 else ""
-    return f"{rates[(len(rates) - 1) // 2]:.1f}{around}"
+    of = middle(runs)
+    assert of is not None
+    rates = [run.rate for run in runs]
+    return f"{of.rate:.1f}" + (f" ({min(rates):.1f} to {max(rates):.1f})" if len(rates) > 1 else "")
 
 
 def _rate_row(name: str, runs: Sequence[Converged], floor: Floor | None) -> str:

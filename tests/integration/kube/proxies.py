@@ -23,7 +23,7 @@ class TcpProxy:
         self._target = (parts.hostname, parts.port)
         self._scheme = parts.scheme
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None] | None] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._flows = asyncio.Event()
         self._flows.set()
         self.connections = 0
@@ -35,10 +35,9 @@ class TcpProxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        tasks = [task for task in self._tasks if task is not None]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)  # in which what was aborted is closed
 
     def freeze(self) -> None:
@@ -55,7 +54,9 @@ class TcpProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._tasks.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         with self._held(writer), contextlib.suppress(OSError):
             back, upstream = await asyncio.open_connection(*self._target)
             with self._held(upstream):

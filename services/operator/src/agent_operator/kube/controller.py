@@ -142,9 +142,7 @@ class Controller:
                 await self._handle(queue, key)
             finally:
                 queue.done(key)
-            await asyncio.sleep(
-                0
-            )  # a pass that finds nothing to do waits for nothing; the lease must be renewed meanwhile
+            await asyncio.sleep(0)  # a pass that finds nothing to do has awaited nothing: others have their turn now
 
     async def _handle(self, queue: WorkQueue[ObjectKey], key: ObjectKey) -> None:
         rest_s = self._lag.rest_s(key)
