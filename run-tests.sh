@@ -28,7 +28,7 @@ shift || true
 say() { printf '\n== %s\n' "$*"; }
 # At once, as most of the time of these tests is waiting; `-n 0` takes it back. A distribution by file would run tests of
 # one name, as schemathesis makes for the endpoints of a service, only once.
-several=(-n 2 --dist worksteal)
+several=(-n 3 --dist worksteal)
 run() { # NAME PYTEST-ARGUMENTS...
     say "$1"
     shift
@@ -64,7 +64,12 @@ integration() {
 }
 e2e() {
     cluster node
-    run e2e tests/e2e "$@"
+    if [ $# -gt 0 ]; then
+        run e2e tests/e2e "$@"
+        return
+    fi
+    run "e2e, several at once" -n 3 --dist loadfile --no-loadscope-reorder -m "not alone" tests/e2e
+    run "e2e, each alone" -m alone tests/e2e
 }
 compose() {
     hack/bootstrap docker

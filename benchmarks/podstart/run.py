@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))  # so that `e2e` ca
 from e2e.agents import PYTHON_VERSION
 from e2e.deployment import deploy_operator
 from e2e.kubectl import KubectlError
-from e2e.place import Site, open_site
+from e2e.place import Site, open_cluster, site_of
 from e2e.providers import provider, serving
 from e2e.waiting import eventually
 from e2e.yard import Agent, Yard
@@ -148,7 +148,7 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        site = stack.enter_context(open_site(os.environ))
+        site = site_of(os.environ, stack.enter_context(open_cluster(os.environ)))
         deploy_operator(site, folder)
         url = stack.enter_context(serving({}, host=site.host, file=folder / "mock.yaml"))
         namespace = f"podstart-{uuid.uuid4().hex[:6]}"

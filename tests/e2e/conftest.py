@@ -1,9 +1,11 @@
 """One cluster with one operator for the session, a namespace for each test, and servers that Pods reach."""
 
+import fcntl
 import os
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from contract.initenv.git_server import GitServer
 from contract.initenv.npm_registry import NpmRegistry
 from contract.initenv.package_index import PackageIndex
 from e2e.deployment import deploy_operator
-from e2e.place import Site, open_site
+from e2e.place import Site, open_cluster, site_of
 from e2e.yard import Yard
 
 HERE = Path(__file__).parent
@@ -30,10 +32,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The cluster, with the operator at work in it."""
-    with open_site(os.environ) as found:
-        deploy_operator(found, tmp_path_factory.mktemp("overlay"))
-        yield found
+    """The cluster, with the operator at work in it. Of several workers the first opens it, and closes it after all."""
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    opened = folder / "site"
+    with (
+        (folder / "site.opening").open("w") as opening,
+        (folder / "site.using").open("w") as using,
+        ExitStack() as stack,
+    ):
+        fcntl.flock(opening, fcntl.LOCK_EX)
+        is_first = not opened.exists()
+        if is_first:
+            kubeconfig = stack.enter_context(open_cluster(os.environ))
+            deploy_operator(site_of(os.environ, kubeconfig), tmp_path_factory.mktemp("overlay"))
+            opened.write_text(str(kubeconfig))
+        fcntl.flock(using, fcntl.LOCK_SH)
+        fcntl.flock(opening, fcntl.LOCK_UN)
+        yield site_of(os.environ, Path(opened.read_text()))
+        if is_first:
+            fcntl.flock(opening, fcntl.LOCK_EX)  # who comes now opens another
+            fcntl.flock(using, fcntl.LOCK_EX)  # all others have left
+            opened.unlink()
 
 
 @pytest.fixture

@@ -74,17 +74,25 @@ def _named(owner: Document, lists: Sequence[str], name: str) -> Document:
 
 
 @contextmanager
-def open_site(environ: Mapping[str, str]) -> Iterator[Site]:
-    """The site for one session."""
+def open_cluster(environ: Mapping[str, str]) -> Iterator[Path]:
+    """The kubeconfig of the cluster for one session, with the images in it."""
     given = environ.get("KUBECONFIG")
     if given:
-        host = _wanted(environ, "HOST")
-        images = Images(**{part: _wanted(environ, part.upper()) for part in Images.__dataclass_fields__})
-        yield Site(Kubectl(_kubectl(), Path(given)), images, host, own=False)
+        yield Path(given)
         return
     _require_node_host()
     with _alone(), _open_node() as kubeconfig:
-        yield Site(Kubectl(_kubectl(), kubeconfig), Images(), NODE_HOST, own=True)
+        yield kubeconfig
+
+
+def site_of(environ: Mapping[str, str], kubeconfig: Path) -> Site:
+    """An open cluster as the tests use it."""
+    kubectl = Kubectl(_kubectl(), kubeconfig)
+    if not environ.get("KUBECONFIG"):
+        return Site(kubectl, Images(), NODE_HOST, own=True)
+    host = _wanted(environ, "HOST")
+    images = Images(**{part: _wanted(environ, part.upper()) for part in Images.__dataclass_fields__})
+    return Site(kubectl, images, host, own=False)
 
 
 @contextmanager

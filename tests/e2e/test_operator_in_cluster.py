@@ -75,6 +75,7 @@ def test_the_walls_of_the_pod_seen_from_inside(restricted: Yard, site: Site) -> 
 
 
 @pytest.mark.step1
+@pytest.mark.alone
 def test_an_operator_killed_half_way_leaves_the_rest_to_the_next_one(restricted: Yard, site: Site) -> None:
     image = site.images.python.format(version=PYTHON_VERSION)
     sleeper = {"image": image, "command": ["python", "-c", "import signal; signal.pause()"]}

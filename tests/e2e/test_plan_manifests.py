@@ -28,7 +28,7 @@ print(json.load(urllib.request.urlopen(request, timeout=30))["structuredContent"
 """
 OWN_IMAGES = ("custom-agent", "base-agent", "advanced-agent", "production-agent")
 
-pytestmark = pytest.mark.usefixtures("registry", "platform")
+pytestmark = [pytest.mark.usefixtures("registry", "platform"), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

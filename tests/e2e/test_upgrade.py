@@ -18,7 +18,7 @@ from e2e.sidecars import RESTRICTED, ask, assisted, python_agent
 from e2e.waiting import eventually
 from e2e.yard import Agent, Yard
 
-pytestmark = pytest.mark.step4
+pytestmark = [pytest.mark.step4, pytest.mark.alone]
 
 PAGE = ROOT / "docs" / "how-to" / "upgrade.md"
 
@@ -77,7 +77,7 @@ def test_the_operator_rolls_to_another_image_and_back_and_agents_stay(
 
     roll(site, upgraded, "localhost/no-such-operator:1")
     with pytest.raises(KubectlError, match="timed out"):
-        as_page_says(site, "rollout status", "--timeout=20s")
+        as_page_says(site, "rollout status", "--timeout=8s")
     assert [operator_image(pod) for pod in operator_pods(site) if is_ready(pod)] == [newer] * 2
     agents.append(running(restricted, site, "while-stuck"))
     pods += uids(agents[-1:])

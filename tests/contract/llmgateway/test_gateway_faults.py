@@ -150,7 +150,7 @@ def gateway(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ga
     folder = tmp_path_factory.mktemp("faults")
     (folder / "keys").mkdir()
     (folder / "keys" / "api-key").write_text("key-of-the-matrix")
-    timeouts = {"connect": 1, "firstToken": 2.0, "firstTokenLast": 2.5, "idle": 1.5, "total": 30}
+    timeouts = {"connect": 1, "firstToken": 3.0, "firstTokenLast": 5.0, "idle": 2.5, "total": 30}
     providers = [
         {
             "name": f"{role}-{provider_type}",
@@ -176,7 +176,7 @@ def gateway(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ga
         ]
         aliases.append({"name": f"alias.{name}", "routes": routes})
     mock.set_script({"replies": [*replies, GOOD]})
-    limits = {"backoffSeconds": 0.02, "breakerFailures": 1000, "retryRatio": 1.0, "deadlineSeconds": 8}
+    limits = {"backoffSeconds": 0.02, "breakerFailures": 1000, "retryRatio": 1.0, "deadlineSeconds": 12}
     config = {"providers": providers, "models": aliases, "limits": limits}
     with run_gateway(folder, config) as running:
         yield running

@@ -83,14 +83,20 @@ async def list_names(client: Client, resource: Resource, namespace: str) -> list
     return sorted(item["metadata"]["name"] for item in msgspec.json.decode(raw)["items"])
 
 
-async def prepare(kubeconfig: Path) -> None:
-    """Makes the Widget kind, and waits until the garbage collector knows it: it looks for new kinds every 30 s."""
+async def define_widgets(kubeconfig: Path) -> None:
+    """Makes the Widget kind, and waits until it is served."""
     async with Client(await open_access({"KUBECONFIG": str(kubeconfig)})) as client:
         await client.apply(CRDS, CRD, field_manager="tests")
+        await eventually(lambda: client.list_page(WIDGETS, "default", {}, accept="application/json"))
+
+
+async def await_collector(kubeconfig: Path) -> None:
+    """Waits until the garbage collector knows the Widget kind: one that runs already looks for new kinds every 30 s."""
+    async with Client(await open_access({"KUBECONFIG": str(kubeconfig)})) as client:
         name = f"probe-{uuid.uuid4().hex[:8]}"
         metadata: dict[str, Any] = {"name": name, "namespace": "default"}
         owner = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": metadata}
-        made = await eventually(lambda: client.create(WIDGETS, owner))
+        made = await client.create(WIDGETS, owner)
         references = [{"apiVersion": "example.com/v1", "kind": "Widget", "name": name, "uid": made["metadata"]["uid"]}]
         child = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**metadata, "ownerReferences": references}}
         await client.create(CONFIG_MAPS, child)

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # for parts of the unit tests, and for `integration.kube`
 
-from integration.kube.cluster import NAMESPACES, Cluster, prepare  # noqa: E402 - likewise
+from integration.kube.cluster import NAMESPACES, Cluster, await_collector, define_widgets  # noqa: E402 - likewise
 
 from agent_operator.kube import Access, Client, ObjectKey, open_access  # noqa: E402 - needs the line above
 
@@ -23,8 +23,11 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     subprocess.run(
         [ROOT / "hack/testcluster/up", "--control-plane", "--home", home, "--owner-pid", str(os.getpid())], check=True
     )
-    asyncio.run(prepare(home / "kubeconfig"))
-    yield Cluster(home / "kubeconfig", home)
+    own = Cluster(home / "kubeconfig", home)
+    asyncio.run(define_widgets(own.kubeconfig))
+    own.command("restart", "kube-controller-manager")  # its garbage collector looks for new kinds when it starts
+    asyncio.run(await_collector(own.kubeconfig))
+    yield own
     subprocess.run([ROOT / "hack/testcluster/down", "--home", home], check=True)
 
 
@@ -33,7 +36,8 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     """What KUBECONFIG names, or the tests' own control plane."""
     if os.environ.get("KUBECONFIG"):
         given = Path(os.environ["KUBECONFIG"])
-        asyncio.run(prepare(given))
+        asyncio.run(define_widgets(given))
+        asyncio.run(await_collector(given))
         return Cluster(given, None)
     own: Cluster = request.getfixturevalue("own_cluster")
     return own
