@@ -146,6 +146,8 @@ def test_a_wrong_command_line_is_one_clear_error(
         ("sail --help", "agentberth: unknown command sail", "agentberth --help for all commands"),
         ("", "agentberth: the following arguments are required: COMMAND", "agentberth --help"),
         ("run", "agentberth run: the following arguments are required: FILE", "agentberth run --help"),
+        ("run a.yaml --grace=nan", "agentberth run: argument --grace: 'nan' is not a number of seconds such as 30", ""),
+        ("run a.yaml --grace -1", "agentberth run: argument --grace: '-1' is not a number of seconds such as 30", ""),
         ("diagnose x y", "agentberth: unrecognized arguments: y", "agentberth --help"),
     ],
 )
@@ -164,7 +166,7 @@ def test_a_command_line_that_is_not_understood_is_one_line_with_the_cure(
     "arguments",
     [
         ("--mock", "-q", "none.yaml"),
-        ("-q", "none.yaml", "--command", "-c or more", "--grace=-1", "--grace", "-.5"),
+        ("-q", "none.yaml", "--command", "-c or more", "--grace=.5"),
         ("none.yaml", "--", "--bogus"),
     ],
 )

@@ -379,7 +379,7 @@ async def test_replies_of_redis() -> None:
     assert await reply_to(b"*3\r\n$1\r\na\r\n*0\r\n*-1\r\n") == [b"a", [], None]
     with pytest.raises(CommandError, match="WRONGTYPE x"):
         await reply_to(b"-WRONGTYPE x\r\n")
-    for data in (b"hello\r\n", b"$99999999999\r\n", b"$5\r\nab", b"", b":x\r\n"):
+    for data in (b"hello\r\n", b"$99999999999\r\n", b"$5\r\nab", b"", b":x\r\n", b"*2\r\n-ERR x\r\n:1\r\n"):
         with pytest.raises((ValueError, EOFError)):
             await reply_to(data)
 

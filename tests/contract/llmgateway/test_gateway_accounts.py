@@ -482,6 +482,12 @@ def test_the_mock_command_refuses_a_bad_script_in_one_line(tmp_path: Path) -> No
     assert "replies.0.txet" in run.stderr
 
 
+def test_the_mock_command_refuses_a_port_that_is_none() -> None:
+    run = subprocess.run([PROGRAM, "mock", "--port", "99999"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr == "agent-llmgateway mock: bind(): port must be 0-65535.\n"
+
+
 def test_the_pod_layout_can_be_moved_below_a_folder(mock: Mock, tmp_path: Path) -> None:
     base = tmp_path / "etc" / "agentberth"
     (base / "gateway").mkdir(parents=True)

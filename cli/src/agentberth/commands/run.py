@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import contextlib
+import math
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,9 +39,17 @@ def register(commands: "Commands") -> None:
     parser.add_argument("--mock-llm", action="store_true", help="a mock in the place of every model provider")
     parser.add_argument("--fresh", action="store_true", help="forget what was prepared before")
     parser.add_argument(
-        "--grace", type=float, metavar="SECONDS", help="between SIGTERM and SIGKILL (default: the Pod's)"
+        "--grace", type=_seconds, metavar="SECONDS", help="between SIGTERM and SIGKILL (default: the Pod's)"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="print the agent's output alone, as it is")
+
+
+def _seconds(text: str) -> float:
+    """Raises ArgumentTypeError for what is no time."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) < math.inf:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds such as 30")
 
 
 def _call(options: argparse.Namespace) -> int:

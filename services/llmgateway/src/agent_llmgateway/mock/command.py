@@ -23,7 +23,7 @@ def serve_mock(arguments: list[str]) -> int:
     try:
         script = _read_script(options.script)
         asyncio.run(_serve(script, options.host, options.port))
-    except (ConfigError, OSError) as error:
+    except (ConfigError, OSError, OverflowError) as error:  # the last one is a port that there is not
         sys.stderr.write(f"agent-llmgateway mock: {error}\n")
         return 2
     return 0

@@ -160,7 +160,10 @@ async def read_reply(reader: asyncio.StreamReader) -> Reply:
     if number < 0:
         return None
     if kind == b"*":
-        return [await read_reply(reader) for _ in range(number)]
+        try:
+            return [await read_reply(reader) for _ in range(number)]
+        except CommandError as error:  # what follows it is not read, so this is no whole reply
+            raise ValueError(f"an error inside an answer: {error}") from error
     if number > _LARGEST_BULK_BYTES:
         raise ValueError("the answer is too large")
     return (await reader.readexactly(number + 2))[:-2]
