@@ -31,6 +31,7 @@ from integration.api import define_agents  # noqa: E402 - likewise
 from integration.cluster import Cluster, run_cluster  # noqa: E402 - likewise
 from peer import run_peer  # noqa: E402 - likewise
 from phases import Converged, HandOver, Steady, converge, hand_over, start_operator, stay  # noqa: E402 - likewise
+from pod import ACCOUNT, give_rights  # noqa: E402 - likewise
 from sidecars import enter_network, reporting  # noqa: E402 - likewise
 
 PODS_PER_NODE = 1000
@@ -82,13 +83,15 @@ async def measure(folder: Path, options: argparse.Namespace) -> Results:
             async with control_plane(folder / "peer", count) as cluster:
                 results.peers.append(await run_peer(cluster, folder, count, agent))
         async with control_plane(folder / "ours", count) as cluster, reporting() if agent == "whole" else nullcontext():
-            await run_ours(cluster, folder, options, results)
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                await run_ours(cluster, Path(own), options, results)
     return results
 
 
 async def run_ours(cluster: Cluster, folder: Path, options: argparse.Namespace, results: Results) -> None:
     """Converge; in the last round also hand over, rest, and hand over again."""
     count, resync_s = options.count, options.resync_s
+    await give_rights(cluster, folder / ACCOUNT)
     with start_operator(cluster, folder, "first") as first:
         await first.ready()
         results.ours.append(await converge(cluster, first.pid, count, options.agent))

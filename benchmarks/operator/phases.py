@@ -15,7 +15,8 @@ from integration.api import AGENTS, Api, open_api
 from integration.cluster import Cluster
 from integration.operating import OperatorProcess
 from integration.waiting import eventually
-from processes import CpuMeter, memory_mb
+from pod import ACCOUNT, SYSTEM, as_in_pod
+from processes import CpuMeter, memory_mb, while_runs
 
 NAMESPACE = "bench"
 ALONE = 20
@@ -60,23 +61,24 @@ class HandOver:
 
 
 def start_operator(cluster: Cluster, folder: Path, name: str, *arguments: str) -> OperatorProcess:
-    """An operator of the benchmark's namespace, with a lease."""
-    scope = ("--namespaces", NAMESPACE, "--lease-namespace", "default")
-    return OperatorProcess(cluster.kubeconfig, folder, name=name, arguments=(*scope, *arguments))
+    """An operator of the benchmark's namespace, with a lease, as in its Pod."""
+    scope = ("--namespaces", NAMESPACE, "--lease-namespace", SYSTEM)
+    within = as_in_pod(cluster, folder / ACCOUNT)
+    return OperatorProcess(cluster.kubeconfig, folder, name=name, arguments=(*scope, *arguments), within=within)
 
 
 async def converge(cluster: Cluster, pid: int, count: int, shape: str, *, namespace: str = NAMESPACE) -> Converged:
     """Creates `count` AgentTypes as fast as the server takes them, and waits until operator `pid` has done them all."""
     async with open_api(cluster.access, namespace) as api:
         await create_namespace(api)
-        alone = [await one_alone(api, count + number, shape) for number in range(ALONE)]
+        alone = [await while_runs(pid, one_alone(api, count + number, shape)) for number in range(ALONE)]
         writes, meter = await writes_so_far(api, OURS), CpuMeter(cluster, pid)
         told = asyncio.create_task(follow(api, count))
         await asyncio.sleep(0.2)
         started = time.monotonic()
         numbers = range(count)
         await in_parallel(numbers, lambda number: create(api, number, shape))
-        first_status = await told
+        first_status = await while_runs(pid, told)
         seconds = time.monotonic() - started
         writes = await writes_so_far(api, OURS) - writes
     centiles = statistics.quantiles(first_status, n=100)

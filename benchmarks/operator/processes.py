@@ -1,15 +1,19 @@
 """What processes have used: CPU time tells more than rates do on a machine that others share."""
 
+import asyncio
 import json
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from integration.cluster import Cluster, run_cluster
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 SELF = "benchmark's client"
+T = TypeVar("T")
 
 
 class CpuMeter:
@@ -41,3 +45,21 @@ def memory_mb(pid: int, field: str) -> float:
     found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) * 1024 / 1e6
+
+
+async def while_runs(pid: int, work: Awaitable[T]) -> T:
+    """What `work` finds. Ends the benchmark when process `pid` ends first: nothing would be found any more."""
+    task, ended = asyncio.ensure_future(work), asyncio.Event()
+    descriptor = os.pidfd_open(pid)
+    asyncio.get_running_loop().add_reader(descriptor, ended.set)
+    watch = asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            sys.exit(f"error: the operator (pid {pid}) has ended, and not every agent is ready")
+        return await task
+    finally:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+        for each in (task, watch):
+            each.cancel()

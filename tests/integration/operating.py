@@ -29,12 +29,22 @@ def free_port() -> int:
 
 
 class OperatorProcess:
-    """One instance. Inside the context it runs; leaving it, what still runs is killed."""
+    """One instance. Inside the context it runs; leaving it, what still runs is killed.
+
+    `within`: a command that becomes the one after it.
+    """
 
     def __init__(
-        self, kubeconfig: Path, folder: Path, *, name: str = "operator", arguments: tuple[str, ...] = ()
+        self,
+        kubeconfig: Path,
+        folder: Path,
+        *,
+        name: str = "operator",
+        arguments: tuple[str, ...] = (),
+        within: tuple[str, ...] = (),
     ) -> None:
         self._kubeconfig = kubeconfig
+        self._command = (*within, str(PROGRAM))
         self._arguments = arguments
         self._log = folder / f"{name}.log"
         self._name = name
@@ -66,7 +76,7 @@ class OperatorProcess:
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment |= {"KUBECONFIG": str(self._kubeconfig), "POD_NAME": self._name, "AGENTBERTH_LOG_FORMAT": "json"}
         ops = ("--ops-host", "127.0.0.1", "--ops-port", str(self._port))
-        command = [str(PROGRAM), *ops, *self._arguments]
+        command = [*self._command, *ops, *self._arguments]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
