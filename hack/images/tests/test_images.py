@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from agentimages.archives import archive_path, export
-from agentimages.bases import BASES, RECIPE_LABEL, BaseBuilder
-from agentimages.cli import Built, find_dockerfile, table
-from agentimages.context import copy_context, revision, sources_of
-from agentimages.engine import Engine, Recipe, host_mounts, parse_size, stream
+from agentimages.bases import BASES, BaseBuilder
+from agentimages.cli import Built, build_service, find_dockerfile, table
+from agentimages.context import content_of, copy_context, revision, sources_of
+from agentimages.engine import RECIPE_LABEL, Engine, Recipe, host_mounts, parse_size, stream
 from agentimages.errors import BuildFailedError, UnknownImageError
 from agentimages.sbom import sbom_path
 
@@ -154,6 +154,35 @@ def test_a_base_stands_on_debian_and_is_built_once(tmp_path: Path) -> None:
 
 def test_every_base_has_a_recipe() -> None:
     assert [base.name for base in BASES.values() if not base.dockerfile.is_file()] == []
+
+
+def test_an_image_is_built_again_when_what_it_is_made_of_has_changed(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    source = tmp_path / "services" / "x" / "main.py"
+    source.parent.mkdir(parents=True)
+    (tmp_path / "elsewhere.md").write_text("1")
+    dockerfile = tmp_path / "Dockerfile"
+
+    def built(dockerfile_text: str = "COPY services/x ./\n", code: str = "1", **arguments: str) -> bool:
+        dockerfile.write_text(dockerfile_text)
+        source.write_text(code)
+        before = len(engine.built)
+        recipe = Recipe(tag="localhost/x:1", dockerfile=dockerfile, context=tmp_path, arguments=arguments)
+        build_service(engine, recipe, content_of(tmp_path, ("Dockerfile", "services/x")))
+        return len(engine.built) > before
+
+    assert built()
+    (tmp_path / "elsewhere.md").write_text("2")
+    assert not built()
+    assert built(code="2")
+    assert not built(code="2")
+    assert built(dockerfile_text="COPY services/x ./there\n", code="2")
+    assert built(dockerfile_text="COPY services/x ./there\n", code="2", BASE="localhost/other:1")
+    source.chmod(0o755)
+    assert built(dockerfile_text="COPY services/x ./there\n", code="2", BASE="localhost/other:1")
+    engine.build(Recipe(tag="localhost/other:1", dockerfile=dockerfile, context=tmp_path))
+    assert built(dockerfile_text="COPY services/x ./there\n", code="2", BASE="localhost/other:1")
+    assert not built(dockerfile_text="COPY services/x ./there\n", code="2", BASE="localhost/other:1")
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 from testcluster.cache import digest, locked
 
 from . import rootfs
-from .engine import Engine, Recipe
+from .engine import RECIPE_LABEL, Engine, Recipe
 from .errors import UnknownImageError
 
 FOLDER = Path(__file__).resolve().parents[2] / "bases"
-RECIPE_LABEL = "agents.example.com/recipe"
 DEBIAN = "debian"
 
 

@@ -5,17 +5,17 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from testcluster.cache import cache_dir
+from testcluster.cache import cache_dir, digest
 from testcluster.errors import ClusterError
 
 from .archives import export
 from .bases import BASES, BaseBuilder
-from .context import ROOT, copy_context, revision, sources_of
-from .engine import Engine, Recipe, find_engine
+from .context import ROOT, content_of, copy_context, revision, sources_of
+from .engine import LOCAL, RECIPE_LABEL, Engine, Recipe, find_engine
 from .errors import ImageError, UnknownImageError
 from .sbom import sbom_path, sbom_text, write_sbom
 
@@ -82,14 +82,27 @@ def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) 
             image = f"localhost/agent-{name}:{version}"
             started = time.monotonic()
             arguments = {"BASE": base} if base else {}
+            sources = sources_of(dockerfile)
             # As a label, not a build argument: an argument of each commit would make every layer anew. And of the
             # image's own sources: it is another image, which is exported anew, only when one of them has changed.
-            labels = {REVISION_LABEL: revision(sources=sources_of(dockerfile))}
-            engine.build(Recipe(tag=image, dockerfile=dockerfile, context=context, arguments=arguments, labels=labels))
+            labels = {REVISION_LABEL: revision(sources=sources)}
+            recipe = Recipe(tag=image, dockerfile=dockerfile, context=context, arguments=arguments, labels=labels)
+            build_service(engine, recipe, content_of(context, sources))
             built = _export(engine, image, started)
             write_sbom(name, image, sbom_path(built.archive))
             done.append(built)
     print(table(done), flush=True)
+
+
+def build_service(engine: Engine, recipe: Recipe, content: Mapping[str, bytes]) -> None:
+    """Builds unless the image is there and was made of the same. Raises BuildFailedError."""
+    made_of = [f"{name}={value}" for name, value in (*recipe.arguments.items(), *recipe.labels.items())]
+    made_of += [engine.identity(base) for base in recipe.arguments.values() if base.startswith(LOCAL)]
+    digest_of_all = digest(content, facts=made_of)
+    if engine.label(recipe.tag, RECIPE_LABEL) == digest_of_all:
+        print(f"{recipe.tag}: up to date", flush=True)
+        return
+    engine.build(replace(recipe, labels={**recipe.labels, RECIPE_LABEL: digest_of_all}))
 
 
 def services() -> list[str]:

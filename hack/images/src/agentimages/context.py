@@ -37,6 +37,16 @@ def is_copy(line: str) -> bool:
     return line.startswith("COPY ") and not line.startswith("COPY --from")
 
 
+def content_of(context: Path, sources: Sequence[str]) -> dict[str, bytes]:
+    """What is in the `sources` of a context, by path and whether it can be run."""
+    found = (path for name in sources for path in (context / name, *(context / name).rglob("*")))
+    return {
+        f"{path.relative_to(context)} {path.stat().st_mode & 0o111:o}": path.read_bytes()
+        for path in found
+        if path.is_file()
+    }
+
+
 def copy_context(target: Path, root: Path = ROOT) -> None:
     """Copies tracked files, and new ones that are not ignored, with their times (so that layers are reused)."""
     listed = ask(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])

@@ -18,6 +18,8 @@ from .errors import BuildFailedError, NoEngineError
 
 UV_SETTINGS = Path(__file__).resolve().parents[2] / "uv.toml"
 LOCAL = "localhost/"
+RECIPE_LABEL = "agents.example.com/recipe"
+"""A digest of all that an image was made of: one with the same is not made again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ one for those of its memory, each with both directions.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import ip_address
 
 from agent_api import layout
@@ -105,9 +106,19 @@ def _dns(network: Network) -> Iterator[Manifest]:
 def _public(network: Network, derived: set[int]) -> Iterator[Manifest]:
     """Public addresses alone, at the platform's ports and those that the spec's public names have."""
     ports = sorted({*network.public_ports, *derived})
-    closed = [parse_block(each, "network") for each in (*network.private_cidrs, *network.blocked_cidrs)]
     if ports:
-        yield {"to": [peer(parse_block(each, ""), closed) for each in EVERYWHERE], "ports": _tcp(*ports)}
+        yield {"to": _everywhere_but((*network.private_cidrs, *network.blocked_cidrs)), "ports": _tcp(*ports)}
+
+
+def _everywhere_but(closed: tuple[str, ...]) -> list[Manifest]:
+    return [{"ipBlock": dict(each)} for each in _blocks_without(closed)]
+
+
+@lru_cache(maxsize=8)
+def _blocks_without(closed: tuple[str, ...]) -> tuple[Manifest, ...]:
+    """The same for all agents of a platform, and most of the work of their policies."""
+    networks = [parse_block(each, "network") for each in closed]
+    return tuple(peer(parse_block(each, ""), networks)["ipBlock"] for each in EVERYWHERE)
 
 
 def _services(named: Iterable[Endpoint]) -> Iterator[Manifest]:
