@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +46,8 @@ def loaded() -> Iterator[Loaded]:
         try:
             with open_docker(folder) as docker:
                 archives = _build()
-                for archive in archives.values():
-                    docker.run("load", "--quiet", "--input", str(archive))
+                with ThreadPoolExecutor(os.cpu_count()) as workers:
+                    list(workers.map(lambda file: docker.run("load", "--quiet", "--input", str(file)), archives.values()))
                 yield Loaded(docker, archives)
         finally:
             shutil.rmtree(folder)
