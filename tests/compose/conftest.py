@@ -46,8 +46,9 @@ def loaded() -> Iterator[Loaded]:
         try:
             with open_docker(folder) as docker:
                 archives = _build()
+                loads = [("load", "--quiet", "--input", str(archive)) for archive in archives.values()]
                 with ThreadPoolExecutor(os.cpu_count()) as workers:
-                    list(workers.map(lambda file: docker.run("load", "--quiet", "--input", str(file)), archives.values()))
+                    list(workers.map(lambda load: docker.run(*load), loads))
                 yield Loaded(docker, archives)
         finally:
             shutil.rmtree(folder)
