@@ -142,6 +142,7 @@ async def test_server_goes_when_the_memory_is_taken_back_and_the_agent_stays(tea
     assert "memoryStatus" not in agent["status"]
 
 
+@pytest.mark.long
 async def test_secret_that_was_deleted_is_named_and_made_anew(team: Team, kubelet: Kubelet) -> None:
     await team.create("robbed", memory={"size": "16Mi"}, resources=BY_HAND)
     pod = await team.finds("pods", "robbed-memory-0")

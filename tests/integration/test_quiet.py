@@ -17,6 +17,7 @@ RESYNCS = 50
 AGENTS = 5
 
 
+@pytest.mark.long
 async def test_nothing_is_written_over_fifty_resyncs(own_team: Team, hire: Hire, proxy: Proxy) -> None:
     operator = hire(own_team, "--resync-s", "1", "--leader-election=false", proxy=proxy)
     kinds: list[Document] = [

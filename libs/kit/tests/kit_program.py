@@ -94,6 +94,12 @@ async def finish(stop: Stop) -> None:
     await asyncio.sleep(0.01)
 
 
+async def faults_of_the_loop(stop: Stop) -> None:
+    closed = RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+    for message in ("Fatal error on SSL protocol\nprotocol: <SSLProtocol>", "Exception in callback"):
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": closed})
+
+
 WAYS = {
     way.__name__: way
     for way in (
@@ -110,6 +116,7 @@ WAYS = {
         own_request,
         cancel_itself,
         finish,
+        faults_of_the_loop,
     )
 }
 

@@ -93,6 +93,13 @@ def test_a_second_signal_ends_at_once(loop: str, second: signal.Signals) -> None
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+def test_a_connection_that_its_peer_ended_is_no_error_of_the_loop(loop: str) -> None:
+    code, lines = Program(loop, "faults_of_the_loop").end()
+    assert code == 0
+    assert messages(lines, "error") == ["Exception in callback"]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("way", ["crash", "crash_task"])
 def test_a_crash_of_any_task_is_one_line_and_exit_code_1(loop: str, way: str) -> None:
     code, lines = Program(loop, way).end()

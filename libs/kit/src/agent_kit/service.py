@@ -163,6 +163,7 @@ class _Guillotine:
 
 async def _supervise(main: Main, limits: _Limits, guillotine: _Guillotine) -> int:
     code = EXIT_CRASH
+    asyncio.get_running_loop().set_exception_handler(_tell)
     try:
         async with asyncio.TaskGroup() as tasks:
             stop = Stop(tasks)
@@ -213,6 +214,15 @@ def _catch_signals(stop: Stop, on_first: Callable[[], None]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, receive, number)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the loop says itself, but not as an error that a peer ended a TLS connection first: uvloop's fault 506."""
+    error = context.get("exception")
+    if context["message"].startswith("Fatal error on SSL protocol") and "the handler is closed" in str(error):
+        _log.debug("a connection had ended already: %s", error)
+    else:
+        loop.default_exception_handler(context)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
