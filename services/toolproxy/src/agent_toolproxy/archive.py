@@ -33,6 +33,8 @@ _MAGIC: Final[Mapping[bytes, Callable[..., Any]]] = {
     b"\xfd7zXZ\x00": lzma.open,
 }
 _TAR_MAGIC_AT: Final = 257
+_CUT_OR_CHANGED: Final = (EOFError, lzma.LZMAError, zlib.error)
+"""What reading compressed data raises when it is not what was compressed."""
 
 
 @dataclass
@@ -78,7 +80,7 @@ def _kind_of_compressed(path: Path, opener: Callable[..., Any]) -> Kind:
     try:
         with opener(path, "rb") as file:
             head = file.read(_TAR_MAGIC_AT + 8)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except (OSError, *_CUT_OR_CHANGED) as error:
         raise UnsafeArchive(f"the archive is damaged: {error}") from error
     if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] != b"ustar":
         raise UnsafeArchive("a compressed file that is not a tar archive: give a tar, a zip or the program itself")
@@ -92,7 +94,7 @@ def unpack(path: Path, folder: Path, budget: Budget) -> None:
             _unpack_zip(path, folder, budget)
         else:
             _unpack_tar(path, folder, budget)
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, NotImplementedError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, *_CUT_OR_CHANGED) as error:
         raise UnsafeArchive(f"the archive is damaged or of an unknown form: {error}") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise UnsafeArchive(f"the archive cannot be unpacked: {error}") from error
