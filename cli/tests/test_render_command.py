@@ -55,7 +55,7 @@ def test_wrong_settings_are_told_by_name(agentberth: Run, tmp_path: Path) -> Non
     done = agentberth("render", "web.yaml", "--settings", "platform.yaml")
 
     assert done.returncode == 1
-    assert done.stderr.startswith("error: platform.yaml: securityProfil: ")
+    assert done.stderr.startswith("error: platform.yaml:1:1: securityProfil: ")
 
 
 def test_a_folder_beside_the_manifest_is_for_run_alone(agentberth: Run, agent: Callable[..., Path]) -> None:

@@ -177,6 +177,33 @@ def test_what_only_looks_like_an_unknown_option_is_taken(agentberth: Run, argume
     assert "none.yaml: there is no such file" in done.stderr
 
 
+def test_every_fault_of_the_settings_is_listed_with_its_line(agentberth: Run, tmp_path: Path) -> None:
+    (tmp_path / "platform.yaml").write_text("images:\n  initenv: 1\nsharedSize: 1Gi\nsharedSize: 2Gi\nsecurty: x\n")
+
+    done = agentberth("validate", "--settings", "platform.yaml")
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "platform.yaml:4:1: sharedSize: this key stands twice: keep one of them",
+        'platform.yaml:2:3: images.initenv: must be a string: quote it, as in "3.12"',
+        'platform.yaml:5:1: securty: unknown field: did you mean "securityProfile"?',
+    ]
+    assert done.stderr == "platform.yaml checked: 3 errors\n"
+
+
+def test_an_agent_is_held_to_the_settings_given(agentberth: Run, tmp_path: Path) -> None:
+    egress = "  security: {networkPolicy: {egress: {allowedCIDRs: [10.9.0.0/16]}}}\n"
+    (tmp_path / "agent.yaml").write_text(BAD.replace("8801", "8080") + egress)
+    (tmp_path / "platform.yaml").write_text("network: {blockedCidrs: [10.0.0.0/8]}\n")
+
+    assert agentberth("validate", "agent.yaml").returncode == 0
+    done = agentberth("validate", "--settings", "platform.yaml", "agent.yaml")
+
+    assert done.returncode == 1
+    assert "agent.yaml:2:1: security.networkPolicy.egress.allowedCIDRs: 10.9.0.0/16 is within" in done.stdout
+    assert done.stderr == "platform.yaml and 1 AgentType checked: 1 error\n"
+
+
 @pytest.mark.parametrize("command", [(), ("run",), ("validate",), ("render",), ("crd",)])
 def test_help_has_examples(agentberth: Run, command: tuple[str, ...]) -> None:
     done = agentberth(*command, "--help")

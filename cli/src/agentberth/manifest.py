@@ -68,13 +68,18 @@ class Document:
     def examine(self) -> tuple[AgentType | None, tuple[Finding, ...]]:
         """The AgentType, or None when it has errors, and every finding."""
         if not isinstance(self.data, dict):
-            return None, (self._find(Problem((), "must be a mapping with apiVersion, kind, metadata and spec")),)
-        twice = tuple(self._find(problem) for problem in _repeated_keys(self.node, ()))
+            return None, (self.find(Problem((), "must be a mapping with apiVersion, kind, metadata and spec")),)
+        twice = self.repeated_keys()
         verdict = examine(self.data)
-        found = twice + tuple(self._find(problem) for problem in verdict.problems)
+        found = twice + tuple(self.find(problem) for problem in verdict.problems)
         return (None if twice else verdict.agent), found
 
-    def _find(self, problem: Problem) -> Finding:
+    def repeated_keys(self) -> tuple[Finding, ...]:
+        """Keys that stand twice in one mapping."""
+        return tuple(self.find(problem) for problem in _repeated_keys(self.node, ()))
+
+    def find(self, problem: Problem) -> Finding:
+        """`problem` at its place in the file."""
         return Finding(self.file, *self.line_of(problem.path), problem)
 
 

@@ -4,12 +4,11 @@ from importlib import resources
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 
 from agent_api.toolsconfig import ToolCatalogue, ToolDefinition
-from agent_render import PlatformSettings
+from agent_render import PlatformSettings, SettingsError, parse_settings
 from agentberth.errors import ManifestError
-from agentberth.manifest import read
+from agentberth.manifest import Finding, read
 
 
 def platform_settings(file: Path | None) -> PlatformSettings:
@@ -17,18 +16,34 @@ def platform_settings(file: Path | None) -> PlatformSettings:
 
     Raises ManifestError when the file is not a valid settings document.
     """
-    settings = _settings(file) if file else PlatformSettings()
+    settings, findings = examine_settings(file) if file else (PlatformSettings(), ())
+    if settings is None:
+        raise ManifestError("; ".join(map(str, findings)), cure=f"agentberth validate --settings {file}")
+    return with_catalogue(settings)
+
+
+def with_catalogue(settings: PlatformSettings) -> PlatformSettings:
+    """`settings` with the tools that `deploy/base` has, too."""
     return settings.model_copy(update={"catalogue": _catalogue() | settings.catalogue})
 
 
-def _settings(file: Path) -> PlatformSettings:
+def examine_settings(file: Path) -> tuple[PlatformSettings | None, tuple[Finding, ...]]:
+    """The settings in `file`, or None when it has faults, and every fault with its line.
+
+    Raises ManifestError when the file cannot be read or is not YAML.
+    """
     documents = read(file)
+    if len(documents) > 1:
+        raise ManifestError(f"{file}: has {len(documents)} documents: the settings are one")
+    if not documents:
+        return PlatformSettings(), ()
+    (document,) = documents
+    twice = document.repeated_keys()
     try:
-        return PlatformSettings.model_validate(documents[0].data if documents else {})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ManifestError(": ".join(filter(None, (str(file), place, first["msg"])))) from error
+        settings = parse_settings(document.data)
+    except SettingsError as error:
+        return None, (*twice, *map(document.find, error.problems))
+    return (None, twice) if twice else (settings, ())
 
 
 def _catalogue() -> dict[str, ToolDefinition]:

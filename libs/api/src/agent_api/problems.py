@@ -52,14 +52,14 @@ def examine(document: Mapping[str, Any], *, newer_fields: bool = False) -> Verdi
 
     `newer_fields`: the document may be of a newer version than these models, so an unknown field is a warning.
     """
-    raw = _without_nulls(document)
+    raw = without_nulls(document)
     found = list(_unknown(AgentType, raw, ()))
     if newer_fields:
         found = [replace(problem, severity="warning") for problem in found]
     try:
         agent = AgentType.model_validate_json(json.dumps(raw, default=str), strict=True)
     except ValidationError as error:
-        found += _translate(error)
+        found += translate(error)
         return Verdict(None, tuple(found))
     found += _broken_rules(agent, ())
     found += _unknown_metrics(agent)
@@ -67,11 +67,12 @@ def examine(document: Mapping[str, Any], *, newer_fields: bool = False) -> Verdi
     return Verdict(None, verdict.problems) if verdict.errors else verdict
 
 
-def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
+def without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """`value` without the fields that are null: to Kubernetes, they are not there."""
     if isinstance(value, Mapping):
-        return {str(k): _without_nulls(v) for k, v in value.items() if v is not None}
+        return {str(k): without_nulls(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
-        return [_without_nulls(v) for v in value]
+        return [without_nulls(v) for v in value]
     return value
 
 
@@ -85,7 +86,7 @@ def _unknown(model: type[BaseModel], raw: Any, path: Path) -> Iterator[Problem]:
             yield _unknown_field(key, tuple(fields), (*path, key), kept=open_model is not None)
     skipped = model.unexamined(raw) if issubclass(model, ApiModel) else frozenset()
     for key, info in ((k, i) for k, i in fields.items() if k not in skipped):
-        for inner in _models_in(info.annotation):
+        for inner in models_in(info.annotation):
             value = raw.get(key)
             for at, item in enumerate(value) if isinstance(value, list) else ((None, value),):
                 yield from _unknown(inner, item, (*path, key) if at is None else (*path, key, at))
@@ -108,14 +109,16 @@ def _unknown_metrics(agent: AgentType) -> Iterator[Problem]:
         yield Problem(("spec", "monitoring", "metrics", names.index(name)), text, severity="warning")
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a type
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a type
+    """The models that `annotation` has in it."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _models_in(argument)
+        yield from models_in(argument)
 
 
-def _translate(error: ValidationError) -> Iterator[Problem]:
+def translate(error: ValidationError) -> Iterator[Problem]:
+    """Each fault that pydantic found, once for each place, in words for people."""
     seen: set[Path] = set()
     for item in error.errors(include_url=False, include_input=False):
         path: Path = tuple(item["loc"])

@@ -8,6 +8,9 @@ Context = Mapping[str, Any]
 _WORDS: Mapping[str, Callable[[Context], str]] = {
     "rule": lambda c: str(c["message"]),
     "missing": lambda _: "is required",
+    "extra_forbidden": lambda _: "unknown field",
+    "value_error": lambda c: str(c["error"]),
+    "string_pattern_mismatch": lambda c: f"must match {c['pattern']}",
     "literal_error": lambda c: f"must be {c['expected']}".replace("'", '"'),
     "string_type": lambda _: 'must be a string: quote it, as in "3.12"',
     "int_type": lambda _: "must be a whole number, without quotes",

@@ -5,9 +5,18 @@ A part of the Pod (init container, sidecar) is one module that returns a `PodPar
 `agent_render.pod.PARTS`; a kind of object is one module, listed once in `agent_render.manifests.CHILDREN`.
 """
 
-from agent_render.errors import RenderError, UnsupportedError
+from agent_render.errors import RenderError, SettingsError, UnsupportedError
 from agent_render.manifests import render
 from agent_render.pod import pod_template
 from agent_render.settings import PlatformSettings
+from agent_render.settingsfile import parse_settings
 
-__all__ = ["PlatformSettings", "RenderError", "UnsupportedError", "pod_template", "render"]
+__all__ = [
+    "PlatformSettings",
+    "RenderError",
+    "SettingsError",
+    "UnsupportedError",
+    "parse_settings",
+    "pod_template",
+    "render",
+]
