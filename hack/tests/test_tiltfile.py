@@ -120,7 +120,7 @@ def test_running_containers_get_the_source_of_their_service_and_of_the_libraries
     for service in ("llmgateway", "operator", "toolproxy"):
         options = tilt.builds[f"agent-{service}"]
         sources = {pair[0] for pair in options["live_update"]}
-        assert {f"services/{service}/src", "libs/api/src", "libs/kit/src"} <= sources
+        assert {f"services/{service}/src", "libs/base/src", "libs/api/src", "libs/kit/src"} <= sources
         (target,) = {pair[1] for pair in options["live_update"]}
         entrypoint = json.loads(options["dockerfile_contents"].rpartition("ENTRYPOINT ")[2])
         assert entrypoint == ["python3", "/usr/local/bin/live.py", target, f"agent-{service}"]

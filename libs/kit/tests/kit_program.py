@@ -9,9 +9,9 @@ from contextlib import suppress
 if sys.argv[1:2] == ["asyncio"]:
     sys.modules["uvloop"] = None  # type: ignore[assignment]  # makes its import fail
 
+from agent_base.redaction import Redactor
 from agent_kit.errors import KitError, SettingsError
 from agent_kit.logs import LogLevel, LogSettings
-from agent_kit.redaction import Redactor
 from agent_kit.service import Stop, run
 
 CANARY = "c4nary-value"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from agent_base.redaction import MASK, Redactor
 from agent_kit.logs import LONGEST_FIELD, LogFormat, LogLevel, LogSettings, bind, configure
-from agent_kit.redaction import MASK, Redactor
 
 CANARY = "canary-value-0001"
 log = logging.getLogger("test.logs")

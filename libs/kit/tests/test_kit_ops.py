@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from agent_api.model import Report
+from agent_base.redaction import MASK, Redactor
 from agent_kit.errors import ListenError
 from agent_kit.metrics import new_registry
 from agent_kit.ops import Check, OpsServer, ReportSource
-from agent_kit.redaction import MASK, Redactor
 
 HOST = "127.0.0.1"
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_base.redaction import MASK
 from agent_kit.errors import SettingsError
 from agent_kit.kinds import kind_of
-from agent_kit.redaction import MASK
 from agent_kit.settings import ServiceSettings, describe, help_text, list_settings, load, required, setting, settings
 
 

@@ -14,9 +14,9 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from agent_base.redaction import MASK, Redactor
 from agent_kit.errors import SettingsError
 from agent_kit.logs import LogSettings, configure
-from agent_kit.redaction import MASK, Redactor
 from agent_kit.telemetry import SilentTelemetry, Telemetry, start_telemetry
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Literal, TextIO
 
-from agent_kit.redaction import Redactor
+from agent_base.redaction import Redactor
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "text"]

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from agent_base.redaction import Redactor
 from agent_kit.errors import KitError, SettingsError
 from agent_kit.logs import LogSettings, configure
-from agent_kit.redaction import Redactor
 from agent_kit.settings import ServiceSettings, help_text, load
 
 EXIT_CRASH: Final = 1

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, NoReturn, TypeVar, dataclass_transform, get_type_hints
 
+from agent_base.redaction import MASK
 from agent_kit.errors import SettingsError
 from agent_kit.kinds import kind_of
 from agent_kit.logs import LogFormat, LogLevel
-from agent_kit.redaction import MASK
 
 PREFIX: Final = "AGENTBERTH_"
 _LONGEST_SHOWN: Final = 80  # characters of a bad value that an error repeats

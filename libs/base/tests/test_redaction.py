@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_kit.redaction import MASK, SHORTEST_SECRET, Redactor
+from agent_base.redaction import MASK, SHORTEST_SECRET, LineRedactor, Redactor
 
 CANARY = 'c4nary/Va+lue\nwith "quotes" and ünïcode'
 
@@ -77,6 +77,20 @@ def test_a_value_too_short_to_be_a_secret_is_left_alone() -> None:
         ("-----BEGIN RSA PRIVATE KEY-----\nc4nary\n-----END RSA PRIVATE KEY-----", "c4nary"),
         ("'-----BEGIN PRIVATE KEY-----\\nc4nary", "c4nary"),
         ("Set-Cookie: session=c4nary; Path=/", "c4nary"),
+        ("Cookie: theme=dark; session=c4nary", "c4nary"),
+        ("authorization: Bearer sk-c4narycanary", "c4nary"),
+        ("Authorization: token c4narycanary", "c4nary"),
+        ("OPENAI_API_KEY=c4narycanary", "c4nary"),
+        ("GIT_TOKEN=c4narycanary", "c4nary"),
+        ('declare -x HF_TOKEN="c4narycanary"', "c4nary"),
+        ("//registry.example.com/:_authToken=c4narycanary", "c4nary"),
+        ("PGPASSWORD=c4narycanary psql", "c4nary"),
+        ("twine upload --password c4narycanary", "c4nary"),
+        ("machine h login me password c4narycanary", "c4nary"),
+        ("github_pat_11AAAAAAA0c4narycanarycanary", "c4nary"),
+        ("key_sk-proj-c4narycanary", "c4nary"),
+        ("pypi-AgEIc4narycanary", "c4nary"),
+        ("gsk_c4narycanarycanary1234", "c4nary"),
     ],
 )
 def test_text_shaped_like_a_secret_is_masked(text: str, secret: str) -> None:
@@ -94,6 +108,9 @@ def test_text_shaped_like_a_secret_is_masked(text: str, secret: str) -> None:
         "read https://example.com/path@version",
         "mail admin@example.com",
         "the provider main-llm answers in 0.5 s",
+        "MAX_TOKENS=4096 SORT_KEYS=true",
+        "the author of cookiecutter",
+        "install pypi packages with sk-learn",
     ],
 )
 def test_ordinary_text_stays(text: str) -> None:
@@ -129,3 +146,17 @@ def test_no_registered_value_survives(secret: str, around: str) -> None:
     redactor.add(secret)
     if secret not in MASK and MASK not in secret:
         assert secret not in redactor.mask_values(f"{around}|{secret}|{around}").replace(MASK, "\0")
+
+
+PEM = ["-----BEGIN RSA PRIVATE KEY-----", "c4naryLine1", "c4naryLine2", "-----END RSA PRIVATE KEY-----"]
+
+
+def test_a_private_key_is_masked_when_it_comes_line_by_line() -> None:
+    lines = LineRedactor(Redactor())
+    assert [lines.redact(line) for line in ["before", *PEM, "after"]] == ["before", MASK, None, None, None, "after"]
+
+
+def test_a_private_key_on_one_line_hides_none_of_the_next() -> None:
+    lines = LineRedactor(Redactor())
+    assert lines.redact(f"key: {PEM[0]} c4nary {PEM[-1]} end") == f"key: {MASK} end"
+    assert lines.redact("after") == "after"

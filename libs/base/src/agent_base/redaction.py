@@ -1,0 +1,163 @@
+"""Keeps secrets out of everything that leaves the process as text.
+
+Two nets: values the service has read from a Secret are registered and masked wherever they turn up, in each
+encoding they usually turn up in; and text that has the shape of a secret is masked whether registered or not,
+because a key can reach us in an upstream's error message. A false alarm costs a word of a log line; a miss
+costs a key. So patterns are generous.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Final, NamedTuple
+from urllib.parse import quote, quote_plus
+
+MASK: Final = "***"
+_KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
+SHORTEST_SECRET: Final = 4
+"""Characters. Shorter values are not registered: masking them would blank out ordinary words."""
+
+_NAMES: Final = (
+    r"(?:x-)?api[_-]?key|(?:proxy-)?authorization|passw(?:or)?d|(?:access|refresh|id|auth|bearer)[_-]?token"
+    r"|client[_-]?secret|private[_-]?key|secret[_-]?(?:access[_-]?)?key|(?:set-)?cookie"
+)
+_FIELD: Final = rf"(?i)(?:^|[_.\-])(?:{_NAMES}|token|secret)$"
+
+_NAME_HINTS: Final = ("api", "authorization", "passw", "token", "secret", "private", "cookie")
+
+
+class _Shape(NamedTuple):
+    """How a kind of secret looks. Text without any of the `hints`, in lower case, cannot hold one: most lines."""
+
+    hints: tuple[str, ...]
+    pattern: str
+    replacement: str
+    flags: re.RegexFlag = re.NOFLAG
+
+
+@cache
+def _compiled(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    """Compiled when first needed: all of them would cost the init container several milliseconds of its start."""
+    return re.compile(pattern, flags)
+
+
+_SHAPES: Final = (
+    _Shape(("-----begin ",), r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", MASK, re.DOTALL),
+    _Shape(("://",), r"(?<=://)[^\s/?#]*@", f"{MASK}@"),
+    _Shape(("bearer",), r"\b(bearer)(\s+|%20)[A-Za-z0-9\-._~+/]{6,}=*", rf"\1\2{MASK}", re.IGNORECASE),
+    _Shape(("basic",), r"\b([Bb]asic)(\s+|%20)(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{6,}=*", rf"\1\2{MASK}"),
+    _Shape(
+        ("sk-", "pk-", "rk-", "glpat-", "xox", "xai-", "pplx-", "nvapi-", "pypi-", "ya29."),
+        r"(?<![A-Za-z0-9])((?:[spr]k|glpat|xox[abeprs]|xai|pplx|nvapi|pypi)-|ya29\.)[A-Za-z0-9_\-]{8,}",
+        rf"\1{MASK}",
+    ),
+    _Shape(
+        ("ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "hf_", "npm_", "sk_", "gsk_"),
+        r"(?<![A-Za-z0-9])(gh[opsur]|github_pat|hf|npm|sk_live|sk_test|gsk)_[A-Za-z0-9_]{16,}",
+        rf"\1_{MASK}",
+    ),
+    _Shape(("akia", "asia"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", MASK),
+    _Shape(("aiza",), r"\bAIza[0-9A-Za-z_\-]{30,}", MASK),
+    _Shape(("eyj",), r"(?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]*", MASK),
+    _Shape(
+        ("?", "&"),
+        rf"([?&](?:key|token|secret|sig(?:nature)?|code|{_NAMES})=)[^&\s\"'<>]+",
+        rf"\1{MASK}",
+        re.IGNORECASE,
+    ),
+    _Shape(("cookie",), r"(cookie[\"']?\s*[:=]\s*[bu]?[\"']?)[^\r\n\"']{4,}", rf"\1{MASK}", re.IGNORECASE),
+    _Shape(
+        ("authorization",),
+        r"(authorization[\"']?\s*[:=]\s*[bu]?[\"']?)(?!bearer\s|basic\s)(?:[\w-]+[ \t]+)?[^\s\"',;&)}\]]{4,}",
+        rf"\1{MASK}",
+        re.IGNORECASE,
+    ),
+    _Shape(
+        _NAME_HINTS,
+        rf"((?:{_NAMES})[\"']?\s*[:=]\s*[bu]?[\"']?)(?!bearer\s|basic\s|\*\*\*)[^\s\"',;&)}}\]]{{4,}}",
+        rf"\1{MASK}",
+        re.IGNORECASE,
+    ),
+    _Shape(
+        ("token=", "secret=", "key=", "pass=", "auth=", "credentials="),
+        r"(?<![A-Za-z0-9_])([A-Z][A-Z0-9_]*_(?:TOKEN|SECRET|KEY|PASS|AUTH|CREDENTIALS)=[\"']?)[^\s\"',;&]{4,}",
+        rf"\1{MASK}",
+    ),
+    _Shape(
+        ("--pass", "--token", "--secret"),
+        r"(--(?:pass(?:word|wd)?|token|secret)[ =][\"']?)[^\s\"']{4,}",
+        rf"\1{MASK}",
+    ),
+    _Shape(("login",), r"(\blogin\s+\S+\s+password\s+)\S+", rf"\1{MASK}"),
+)
+
+
+class Redactor:
+    """Masks secrets in text. Registration is for the life of the process: a rotated key stays masked."""
+
+    def __init__(self) -> None:
+        self._values: frozenset[str] = frozenset()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, value: str | bytes) -> None:
+        """Mask `value` from now on, also when it is quoted, escaped or base64-encoded.
+
+        Values shorter than `SHORTEST_SECRET` characters are left alone.
+        """
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        forms = {form for form in _spellings(text) if len(form) >= SHORTEST_SECRET}
+        if forms <= self._values:
+            return
+        self._values |= forms
+        longest_first = sorted(self._values, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def mask_values(self, text: str) -> str:
+        """`text` without the registered values; shapes are let through."""
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+    def redact(self, text: str) -> str:
+        """`text` without registered values and without anything shaped like a secret."""
+        masked = self.mask_values(text)
+        lowered = masked.lower()
+        for shape in _SHAPES:
+            if any(hint in lowered for hint in shape.hints):
+                masked = _compiled(shape.pattern, shape.flags).sub(shape.replacement, masked)
+        return masked
+
+    def redact_field(self, name: str, text: str) -> str:
+        """`text` as the value of a field called `name`: masked whole when the name says that it is a secret."""
+        return MASK if text and _compiled(_FIELD).search(name) else self.redact(text)
+
+
+class LineRedactor:
+    """Redacts text that comes line by line: a private key takes many lines, and only the first shows what it is."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._in_key = False
+
+    def redact(self, line: str) -> str | None:
+        """`line` without secrets; None for a line inside of a private key."""
+        if self._in_key:
+            self._in_key = _KEY_END not in line
+            return None
+        _, begin, after = line.rpartition(_KEY_BEGIN)
+        self._in_key = bool(begin) and _KEY_END not in after
+        return self._redactor.redact(line)
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """The ways in which one value turns up: as read, without its line break, quoted, escaped, encoded."""
+    for form in {text, text.strip()}:
+        raw = form.encode("utf-8", "surrogatepass")
+        yield form
+        yield quote(raw, safe="")
+        yield quote_plus(raw)
+        yield json.dumps(form)[1:-1]
+        yield json.dumps(form, ensure_ascii=False)[1:-1]
+        yield repr(form)[1:-1]
+        yield base64.b64encode(raw).decode().rstrip("=")
+        yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
