@@ -3,13 +3,13 @@ import json
 
 import pytest
 
-from agent_llmgateway.answerstream import AnswerStream
-from agent_llmgateway.dialects import DIALECTS
 from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failure import Cause, silent_failure
+from agent_llmgateway.failures.failure import Cause, silent_failure
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
-from agent_llmgateway.usage import Usage
+from agent_llmgateway.wire.answerstream import AnswerStream
+from agent_llmgateway.wire.dialects import DIALECTS
+from agent_llmgateway.wire.usage import Usage
 
 REPLY = Reply(text="one two three four", chunks=4)
 FRAMES = {

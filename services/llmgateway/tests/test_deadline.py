@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from agent_llmgateway.deadline import Deadline, Watch
+from agent_llmgateway.upstream.deadline import Deadline, Watch
 
 
 async def test_it_ends_what_takes_too_long() -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_llmgateway.envelope import read_envelope, replace_model
 from agent_llmgateway.errors import BadRequestError
+from agent_llmgateway.wire.envelope import read_envelope, replace_model
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -8,19 +8,19 @@ import pytest
 from yarl import URL
 
 from agent_api.gatewayconfig import GatewayConfig, GatewayLimits, Timeouts
-from agent_llmgateway.attempts import Answer, Window
-from agent_llmgateway.breaker import BreakerBoard, BreakerKey
-from agent_llmgateway.call import Call, WireRequest
-from agent_llmgateway.dialects import DIALECTS
-from agent_llmgateway.envelope import Envelope
 from agent_llmgateway.errors import AllRoutesError, AttemptError, NotCarriedError, ReturnedError
-from agent_llmgateway.failover import Failover
-from agent_llmgateway.failure import Cause, Failure
-from agent_llmgateway.keys import NO_KEY, Key
-from agent_llmgateway.problems import status_of_all
-from agent_llmgateway.retries import Backoff, RetryAllowance
-from agent_llmgateway.routeplan import RoutePlan, Tools, Won
-from agent_llmgateway.routing import Route
+from agent_llmgateway.failover.attempts import Answer, Window
+from agent_llmgateway.failover.breaker import BreakerBoard, BreakerKey
+from agent_llmgateway.failover.failover import Failover
+from agent_llmgateway.failover.plan import RoutePlan, Tools, Won
+from agent_llmgateway.failover.retries import Backoff, RetryAllowance
+from agent_llmgateway.failover.routing import Route
+from agent_llmgateway.failures.failure import Cause, Failure
+from agent_llmgateway.http.problems import status_of_all
+from agent_llmgateway.upstream.keys import NO_KEY, Key
+from agent_llmgateway.wire.call import Call, WireRequest
+from agent_llmgateway.wire.dialects import DIALECTS
+from agent_llmgateway.wire.envelope import Envelope
 
 OK = Failure(Cause.SKIPPED, 200, "an answer")
 Script = dict[str, list[Failure]]

@@ -13,17 +13,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from agent_api.gatewayconfig import GatewayBudget, GatewayCache, GatewayConfig, Price
 from agent_kit.redaction import Redactor
-from agent_llmgateway.budget import Budget, cost_micro_usd
-from agent_llmgateway.cache import AnswerCache
-from agent_llmgateway.config import parse_config
-from agent_llmgateway.counters import CounterCollector, LabelledCounter, LabelledHistogram
+from agent_llmgateway.budget.budget import Budget, cost_micro_usd
+from agent_llmgateway.budget.ledger import FileLedger
+from agent_llmgateway.config.loaded import parse_config
 from agent_llmgateway.errors import OverBudgetError
-from agent_llmgateway.failure import Cause, read_failure
-from agent_llmgateway.keys import open_pool, read_keys
-from agent_llmgateway.ledger import FileLedger
-from agent_llmgateway.routing import Route
-from agent_llmgateway.upstream import check_c_parser
-from agent_llmgateway.usage import Usage
+from agent_llmgateway.failover.routing import Route
+from agent_llmgateway.failures.failure import Cause, read_failure
+from agent_llmgateway.http.cache import AnswerCache
+from agent_llmgateway.metrics.counters import CounterCollector, LabelledCounter, LabelledHistogram
+from agent_llmgateway.upstream.connections import check_c_parser
+from agent_llmgateway.upstream.keys import open_pool, read_keys
+from agent_llmgateway.wire.usage import Usage
 
 NOW = 1_800_000_000.0
 

@@ -14,13 +14,13 @@ from agent_kit.redaction import Redactor
 from agent_kit.service import Stop
 from agent_kit.telemetry import SilentTelemetry
 from agent_llmgateway.app import build_checks, build_core, serve
-from agent_llmgateway.budget import Budget
-from agent_llmgateway.core import Core
-from agent_llmgateway.ledger import FileLedger, Spent
-from agent_llmgateway.routing import Route
-from agent_llmgateway.server import GatewayServer
+from agent_llmgateway.budget.budget import Budget
+from agent_llmgateway.budget.ledger import FileLedger, Spent
+from agent_llmgateway.failover.routing import Route
+from agent_llmgateway.http.server import GatewayServer
+from agent_llmgateway.http.state import Core
 from agent_llmgateway.settings import GatewaySettings
-from agent_llmgateway.upstream import Upstream
+from agent_llmgateway.upstream.connections import Upstream
 
 NOW = 1_800_000_000.0
 CONFIG = """{"agent": "x", "budget": {"tokensPerHour": 100}, "providers": [{"name": "a", "type": "mock"}]}"""

@@ -4,7 +4,7 @@ import pytest
 
 from agent_api.gatewayconfig import GatewayConfig
 from agent_llmgateway.errors import UnknownModelError
-from agent_llmgateway.routing import find_routes, list_models
+from agent_llmgateway.failover.routing import find_routes, list_models
 
 CONFIG = GatewayConfig.model_validate(
     {

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_llmgateway.errors import MalformedEventError
-from agent_llmgateway.sse import EVENT_LIMIT_BYTES, EventScanner, read_data
+from agent_llmgateway.wire.sse import EVENT_LIMIT_BYTES, EventScanner, read_data
 
 LINES = st.binary(max_size=40).filter(lambda b: b"\n" not in b and b"\r" not in b and b != b"")
 EVENTS = st.lists(LINES, min_size=1, max_size=8)

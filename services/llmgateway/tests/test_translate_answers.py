@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
-from agent_llmgateway.sse import EventScanner, read_data
-from agent_llmgateway.translate import TRANSLATIONS
+from agent_llmgateway.wire.sse import EventScanner, read_data
+from agent_llmgateway.wire.translate import TRANSLATIONS
 
 Document = dict[str, Any]
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=40)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_llmgateway.errors import NotCarriedError
-from agent_llmgateway.translate.chat_to_messages import chat_to_messages
-from agent_llmgateway.translate.messages_to_chat import messages_to_chat
-from agent_llmgateway.translate.responses_to_chat import responses_to_chat
+from agent_llmgateway.wire.translate.chat_to_messages import chat_to_messages
+from agent_llmgateway.wire.translate.messages_to_chat import messages_to_chat
+from agent_llmgateway.wire.translate.responses_to_chat import responses_to_chat
 
 Document = dict[str, Any]
 

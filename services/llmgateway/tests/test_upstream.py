@@ -8,9 +8,9 @@ import pytest
 from yarl import URL
 
 from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failure import Cause
-from agent_llmgateway.smallpost import SMALL_BYTES
-from agent_llmgateway.upstream import PLAIN_BYTES, Upstream, UpstreamResponse
+from agent_llmgateway.failures.failure import Cause
+from agent_llmgateway.upstream.connections import PLAIN_BYTES, Upstream, UpstreamResponse
+from agent_llmgateway.upstream.smallpost import SMALL_BYTES
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

@@ -18,25 +18,25 @@ from agent_kit.ops import OpsServer
 from agent_kit.redaction import Redactor
 from agent_kit.service import Stop, launch
 from agent_kit.telemetry import Telemetry, start_telemetry
-from agent_llmgateway.attempts import Attempts
-from agent_llmgateway.breaker import BreakerBoard
-from agent_llmgateway.budget import Budget
-from agent_llmgateway.cache import AnswerCache
-from agent_llmgateway.config import LoadedConfig, parse_config
-from agent_llmgateway.core import Core
-from agent_llmgateway.ledger import FileLedger
+from agent_llmgateway.budget.budget import Budget
+from agent_llmgateway.budget.ledger import FileLedger
+from agent_llmgateway.budget.memory import open_client
+from agent_llmgateway.config.loaded import LoadedConfig, parse_config
+from agent_llmgateway.config.roster import Roster
+from agent_llmgateway.failover.attempts import Attempts
+from agent_llmgateway.failover.breaker import BreakerBoard
+from agent_llmgateway.failover.plan import Tools
+from agent_llmgateway.failover.retries import RetryAllowance
+from agent_llmgateway.http.cache import AnswerCache
+from agent_llmgateway.http.server import GatewayServer
+from agent_llmgateway.http.state import Core
 from agent_llmgateway.livemetrics import LiveMetrics
-from agent_llmgateway.memory import open_client
-from agent_llmgateway.metrics import Metrics
+from agent_llmgateway.metrics.prometheus import Metrics
+from agent_llmgateway.metrics.tally import Tally
 from agent_llmgateway.reload import Reloader
-from agent_llmgateway.retries import RetryAllowance
-from agent_llmgateway.roster import Roster
-from agent_llmgateway.routeplan import Tools
-from agent_llmgateway.server import GatewayServer
 from agent_llmgateway.settings import GatewaySettings
 from agent_llmgateway.sharedledger import follow_memory
-from agent_llmgateway.tally import Tally
-from agent_llmgateway.upstream import Upstream, check_c_parser
+from agent_llmgateway.upstream.connections import Upstream, check_c_parser
 
 NAME = "agent-llmgateway"
 Checks = dict[str, Callable[[], str | None]]

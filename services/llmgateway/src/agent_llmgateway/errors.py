@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent_llmgateway.attempts import AttemptRecord
-    from agent_llmgateway.failure import Failure
+    from agent_llmgateway.failures.attempt import AttemptRecord
+    from agent_llmgateway.failures.failure import Failure
 
 
 class GatewayError(Exception):

@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agent_llmgateway.core import Core
-from agent_llmgateway.ledger import MICRO
+from agent_llmgateway.budget.ledger import MICRO
+from agent_llmgateway.http.state import Core
 
 
 class LiveMetrics(Collector):

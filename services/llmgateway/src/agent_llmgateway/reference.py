@@ -4,7 +4,7 @@ import json
 import sys
 
 from agent_kit.settings import describe
-from agent_llmgateway.openapi import make_openapi
+from agent_llmgateway.http.openapi import make_openapi
 from agent_llmgateway.settings import GatewaySettings
 
 

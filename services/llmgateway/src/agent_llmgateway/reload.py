@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable
 
 from agent_kit.files import WatchedFile
-from agent_llmgateway.config import LoadedConfig
-from agent_llmgateway.core import Core
-from agent_llmgateway.roster import Roster
+from agent_llmgateway.config.loaded import LoadedConfig
+from agent_llmgateway.config.roster import Roster
+from agent_llmgateway.http.state import Core
 
 _log = logging.getLogger(__name__)
 

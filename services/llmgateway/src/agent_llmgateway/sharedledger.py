@@ -9,10 +9,10 @@ from typing import Any
 from agent_api.gatewayconfig import GatewayMemory
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryWatch
-from agent_llmgateway.config import LoadedConfig
-from agent_llmgateway.core import Core
-from agent_llmgateway.ledger import FileLedger, Ledger, RedisLedger
-from agent_llmgateway.memory import look
+from agent_llmgateway.budget.ledger import FileLedger, Ledger, RedisLedger
+from agent_llmgateway.budget.memory import look
+from agent_llmgateway.config.loaded import LoadedConfig
+from agent_llmgateway.http.state import Core
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What the agent may spend, and where the count is kept."""

@@ -1,0 +1,1 @@
+"""gateway.json, checked, and the providers made of it."""

@@ -1,0 +1,156 @@
+"""The providers of one configuration at work: their addresses, their keys, and the mock servers among them.
+
+A roster is never changed. A new configuration is a new roster; a request keeps the one that it began with.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+from yarl import URL
+
+from agent_api.gatewayconfig import GatewayBudget, GatewayProvider, Timeouts
+from agent_api.layout import relocate
+from agent_llmgateway.config.loaded import LoadedConfig
+from agent_llmgateway.failover.plan import RoutePlan
+from agent_llmgateway.failover.routing import Route, find_routes
+from agent_llmgateway.mock.script import parse_script
+from agent_llmgateway.mock.server import MockServer
+from agent_llmgateway.upstream.keys import Key, KeyPool, open_pool
+from agent_llmgateway.upstream.providers import PROVIDERS, join_url
+from agent_llmgateway.wire.dialects import DialectName
+
+FIRST_KEYS_S: Final = 2.0
+"""How long a new roster waits for its keys before it is used without them."""
+
+MOST_KEYS: Final = 32
+MOST_PLANS: Final = 1024
+"""Names of models whose routes are remembered."""
+
+
+@dataclass(slots=True)
+class Provider:
+    """A provider that can be asked. `paths` has the dialects it speaks."""
+
+    config: GatewayProvider
+    base_url: str
+    paths: Mapping[DialectName, str]
+    keys: KeyPool
+    urls: dict[DialectName, URL] = field(default_factory=dict)
+    shown: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        return self.config.name
+
+    def key_headers(self, key: Key) -> dict[str, str]:
+        """Headers that show `key`, and those that the configuration adds."""
+        headers = self.shown.get(key.mark)
+        if headers is None:
+            headers = {**self.config.options.get("headers", {}), **PROVIDERS[self.config.type].headers(key.value)}
+            self.shown = {key.mark: headers} if len(self.shown) >= MOST_KEYS else {**self.shown, key.mark: headers}
+        return headers
+
+    def url(self, dialect: DialectName, query: str) -> URL:
+        """Where requests of `dialect` go. The address of a mock is known only once it runs."""
+        if not query and dialect in self.urls:
+            return self.urls[dialect]
+        base_url = self.base_url
+        if self.config.type == "anthropic" and not base_url.rstrip("/").endswith("/v1"):
+            base_url = join_url(base_url, "/v1")
+        url = URL(join_url(base_url, self.paths[dialect]) + (f"?{query}" if query else ""), encoded=True)
+        if not query and base_url:
+            self.urls[dialect] = url
+        return url
+
+    def timeouts_for(self, model: str) -> Timeouts:
+        """The limits of a call."""
+        return self.config.model_timeouts.get(model, self.config.timeouts)
+
+
+class Roster:
+    """All providers of a configuration. Usable while `run` runs, once `ready` is set."""
+
+    def __init__(
+        self, loaded: LoadedConfig, *, root: str, register_secret: Callable[[str], None], watch_interval_s: float
+    ) -> None:
+        self.config = loaded.config
+        self.digest = loaded.digest
+        self.has_budget = loaded.config.budget != GatewayBudget()
+        self.has_cache = loaded.config.cache.enabled or loaded.config.cache.coalesce
+        self.ready = asyncio.Event()
+        self._plans: dict[tuple[str, DialectName], tuple[RoutePlan, ...]] = {}
+        self._idle: asyncio.Event | None = None
+        self._requests = 0
+        self.providers: dict[str, Provider] = {}
+        for provider in loaded.config.providers:
+            kind = PROVIDERS[provider.type]
+            folder = None if provider.credentials is None else relocate(provider.credentials, root)
+            pool = open_pool(
+                folder, needs_key=kind.needs_key, register=register_secret, interval_s=watch_interval_s
+            )  # fmt: skip
+            base_url = provider.base_url or kind.base_url
+            self.providers[provider.name] = Provider(provider, base_url, kind.paths(provider.options), pool)
+
+    def plans(self, model: str, dialect: DialectName) -> tuple[RoutePlan, ...]:
+        """The routes of `model`, at least one. Raises UnknownModelError."""
+        plans = self._plans.get((model, dialect))
+        if plans is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            routes = find_routes(self.config, model, dialect)
+            plans = self._plans[model, dialect] = tuple(self._plan(route) for route in routes)
+        return plans
+
+    def enter(self) -> None:
+        """A request begins with this roster."""
+        self._requests += 1
+
+    def leave(self) -> None:
+        """A request has ended."""
+        self._requests -= 1
+        if self._idle is not None and not self._requests:
+            self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Return when the last request with this roster has ended; for one that gets no new ones."""
+        if self._requests:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
+
+    async def run(self) -> None:
+        """Serve the mocks and watch the keys until cancelled."""
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            for provider in self.providers.values():
+                if provider.config.type == "mock" and not provider.config.base_url:
+                    server = MockServer(parse_script(provider.config.options, where=provider.name))
+                    await stack.enter_async_context(server)
+                    provider.base_url = f"http://127.0.0.1:{await server.start('127.0.0.1', 0)}/v1"
+                tasks.create_task(provider.keys.run(), name=f"keys of {provider.name}")
+            await self._wait_for_keys()
+            self.ready.set()
+            await asyncio.Event().wait()
+
+    def check(self) -> str | None:
+        """A readiness check: at least one route has a key."""
+        if any(provider.keys.keys for provider in self.providers.values()):
+            return None
+        return "no provider has a key: mount one in " + ", ".join(
+            f"{provider.config.credentials or 'credentials'} ({provider.name})" for provider in self.providers.values()
+        )
+
+    def _plan(self, route: Route) -> RoutePlan:
+        provider = self.providers[route.provider]
+        return RoutePlan(route, provider, provider.timeouts_for(route.model))
+
+    async def _wait_for_keys(self) -> None:
+        """Folders are read on threads; a first request should not find a provider without its keys."""
+        try:
+            async with asyncio.timeout(FIRST_KEYS_S):
+                for provider in self.providers.values():
+                    await provider.keys.refresh()
+        except TimeoutError:
+            return

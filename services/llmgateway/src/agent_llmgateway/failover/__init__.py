@@ -1,0 +1,1 @@
+"""Which route is tried next, for how long, and when a provider is left alone."""

@@ -1,0 +1,211 @@
+"""Streams to the client: live as they come, or complete, after a whole answer is there.
+
+Once bytes are out there is one promise left: what is not complete is never made to look so. A stream that breaks
+ends with an error event in the client's dialect, and with a connection that is closed in the middle of its body.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Final
+
+from aiohttp import web
+
+from agent_llmgateway.errors import AllRoutesError, AttemptError, GatewayError, RefusalError, ReturnedError
+from agent_llmgateway.failover.failover import Failover
+from agent_llmgateway.failover.plan import Won
+from agent_llmgateway.failures.failure import Cause, Failure, silent_failure
+from agent_llmgateway.http.problems import (
+    ATTEMPTS,
+    OVERHEAD,
+    PROVIDER,
+    count_tries,
+    problem_of,
+    status_of_all,
+)
+from agent_llmgateway.http.state import Core
+from agent_llmgateway.wire.answerstream import AnswerStream
+from agent_llmgateway.wire.call import Call
+from agent_llmgateway.wire.dialects import Problem
+
+_log = logging.getLogger(__name__)
+KEEP_ALIVE_S: Final = 5.0
+"""Between two comments while a whole answer is awaited; also how long a real status is still possible."""
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+SLICE_BYTES: Final = 1 << 16
+
+EndNote = Callable[[Won, Failure | None], None]
+
+
+class Delivery:
+    """Sends one stream."""
+
+    def __init__(self, core: Core, call: Call, request: web.BaseRequest, began: float, note_end: EndNote) -> None:
+        self._core = core
+        self._call = call
+        self._request = request
+        self._began = began
+        self._note_end = note_end
+
+    @staticmethod
+    def numbers(core: Core, attempts: int, overhead_s: float) -> dict[str, str]:
+        """The decision headers, and the metric that goes with them."""
+        core.metrics.note_overhead(overhead_s)
+        return {ATTEMPTS: str(attempts), OVERHEAD: f"{max(0.0, overhead_s) * 1000:.3f}"}
+
+    async def send_live(self, won: Won, headers: Mapping[str, str]) -> web.StreamResponse:
+        """Send what was held back, then everything as it comes."""
+        stream = _stream_of(won)
+        failure: Failure | None = None
+        gone = True
+        try:
+            response = await self._open({**headers, **self._numbers_of(won)})
+            await response.write(b"".join(won.answer.held))
+            won.answer.held.clear()
+            try:
+                await self._relay(won, stream, response)
+                await response.write_eof()
+            except AttemptError as error:
+                failure = error.failure
+                await self._break_off(response, problem_of(failure, self._core.redactor.redact))
+            except ConnectionError:
+                raise
+            except Exception:  # noqa: BLE001 - the promise holds for faults of ours too
+                _log.exception("the gateway failed in a stream")
+                await self._break_off(response, Problem(500, "the gateway failed", "api_error", "gateway_error"))
+            gone = False
+            return response
+        finally:
+            self._tell_breaker(won, failure, gone=gone)
+            self._note_end(won, failure)
+            await self._close(stream, gone=gone)
+
+    async def send_complete(
+        self, failover: Failover, headers_of: Callable[[Won], dict[str, str]]
+    ) -> web.StreamResponse:
+        """Wait for a whole answer with comments that keep the connection alive, then send it.
+
+        Until the first comment a failure is still told with its status.
+        """
+        response: web.StreamResponse | None = None
+        async with asyncio.TaskGroup() as tasks:
+            run = tasks.create_task(_hold_error(failover), name="whole answer")
+            while not (await asyncio.wait({run}, timeout=KEEP_ALIVE_S))[0]:
+                response = response or await self._open({})
+                await response.write(KEEP_ALIVE)
+        outcome = run.result()
+        if isinstance(outcome, GatewayError):
+            if response is None:
+                raise outcome
+            await self._break_off(response, self._problem_of_error(outcome))
+            return response
+        return await self._send_whole(outcome, response, headers_of(outcome))
+
+    async def _send_whole(
+        self, won: Won, response: web.StreamResponse | None, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        stream = _stream_of(won)
+        gone = True
+        try:
+            numbers = self._numbers_of(won)
+            if response is None:
+                response = await self._open({**headers, **numbers})
+            else:
+                await response.write(f": {PROVIDER}={won.plan.route.provider}\n\n".encode())
+            for piece in won.answer.held:
+                for at in range(0, len(piece), SLICE_BYTES):
+                    await response.write(piece[at : at + SLICE_BYTES])
+            await response.write_eof()
+            gone = False
+            return response
+        finally:
+            self._note_end(won, None)
+            await self._close(stream, gone=gone)
+
+    async def _open(self, headers: Mapping[str, str]) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **headers}
+        )
+        await response.prepare(self._request)
+        return response
+
+    async def _relay(self, won: Won, stream: AnswerStream, response: web.StreamResponse) -> None:
+        """Raises AttemptError when the stream breaks."""
+        timeouts = won.plan.timeouts
+        if not stream.outputs:
+            await self._relay_quiet(stream, response, timeouts.first_token_last - timeouts.first_token)
+        while not stream.ended:
+            outputs = stream.outputs
+            piece = await stream.next(timeouts.idle)
+            if piece:
+                await response.write(piece)
+            if stream.outputs == outputs and not stream.ended:
+                await self._relay_quiet(stream, response, timeouts.total, idle_s=timeouts.idle)
+
+    async def _relay_quiet(
+        self, stream: AnswerStream, response: web.StreamResponse, within_s: float, *, idle_s: float = inf
+    ) -> None:
+        """Relay what carries no output, until something does. Raises AttemptError when nothing did `within_s`."""
+        output_by = self._core.clock() + within_s
+        outputs = stream.outputs
+        while stream.outputs == outputs and not stream.ended:
+            left_s = output_by - self._core.clock()
+            if left_s <= 0:
+                raise AttemptError(silent_failure("the stream goes on without output"))
+            piece = await stream.next(min(idle_s, left_s))
+            if piece:
+                await response.write(piece)
+
+    async def _break_off(self, response: web.StreamResponse, problem: Problem) -> None:
+        """The error event, then the end of the connection without the end of the body."""
+        await response.write(self._call.dialect.error_event(problem))
+        response.force_close()
+        if self._request.transport is not None:
+            self._request.transport.close()
+
+    def _numbers_of(self, won: Won) -> dict[str, str]:
+        overhead_s = self._core.clock() - self._began - won.upstream_s
+        return self.numbers(self._core, count_tries(won.attempts), overhead_s)
+
+    def _problem_of_error(self, error: GatewayError) -> Problem:
+        redact = self._core.redactor.redact
+        if isinstance(error, AllRoutesError):
+            first = error.first
+            attempts = [{**record.document(), "message": redact(record.message)} for record in error.attempts]
+            kind = first.kind or "api_error"
+            return Problem(status_of_all(error), redact(first.message), kind, first.code or first.cause, None, attempts)
+        if isinstance(error, ReturnedError):
+            return problem_of(error.failure, redact)
+        if isinstance(error, RefusalError):
+            return Problem(error.status, error.message, error.kind, error.code, error.param)
+        return Problem(500, "the gateway failed", "api_error", Cause.SERVER)
+
+    def _tell_breaker(self, won: Won, failure: Failure | None, *, gone: bool) -> None:
+        limits = self._core.present.config.limits
+        if failure is not None:
+            self._core.board.fail(
+                won.breaker, failure, threshold=limits.breaker_failures, open_s=limits.breaker_open_seconds
+            )  # fmt: skip
+        elif not gone:
+            self._core.board.succeed(won.breaker)
+
+    async def _close(self, stream: AnswerStream, *, gone: bool) -> None:
+        try:
+            if not gone and stream.ended:
+                await stream.settle()
+        finally:
+            stream.close()
+
+
+async def _hold_error(failover: Failover) -> Won | GatewayError:
+    try:
+        return await failover.run()
+    except GatewayError as error:
+        return error
+
+
+def _stream_of(won: Won) -> AnswerStream:
+    if won.answer.stream is None:
+        raise GatewayError("a stream was expected")
+    return won.answer.stream

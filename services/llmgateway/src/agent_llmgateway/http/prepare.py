@@ -1,0 +1,98 @@
+"""What a provider is sent for a request: the same bytes where it speaks the dialect, a translation elsewhere."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from agent_llmgateway.config.roster import Provider
+from agent_llmgateway.errors import NotCarriedError
+from agent_llmgateway.upstream.providers.anthropic import VERSION
+from agent_llmgateway.wire.call import Call, WireRequest
+from agent_llmgateway.wire.dialects import DIALECTS, DialectName
+from agent_llmgateway.wire.envelope import replace_model
+from agent_llmgateway.wire.translate import TRANSLATIONS
+
+PASSED_HEADERS: Final = frozenset(
+    {
+        "content-type",
+        "user-agent",
+        "openai-beta",
+        "idempotency-key",
+        "x-request-id",
+        "x-client-request-id",
+        "traceparent",
+        "tracestate",
+        "baggage",
+    }
+)
+"""Headers of a client that mean something to a provider. Keys and identities are the gateway's to show."""
+
+
+_USUAL_HEADERS: Final = frozenset(
+    spelling
+    for name in ("Host", "Accept", "Accept-Encoding", "Content-Length", "Connection", "Authorization", "X-Api-Key")
+    for spelling in (name, name.lower())
+)
+"""Headers of nearly every request, none of them passed on: not looked at twice."""
+
+
+def select_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those of a client's headers that go on, in lower case."""
+    chosen = {}
+    for name, value in headers.items():
+        if name in _USUAL_HEADERS:
+            continue
+        lower = name.lower()
+        if lower in PASSED_HEADERS or (lower.startswith("anthropic-") and "dangerous" not in lower):
+            chosen[lower] = value
+    return chosen
+
+
+def prepare_wire(call: Call, provider: Provider, model: str) -> WireRequest:
+    """Raises NotCarriedError when the provider has no way to answer this request."""
+    spoken = call.dialect.name
+    if spoken in provider.paths:
+        body = call.body if model == call.model else replace_model(call.body, model)
+        return WireRequest(
+            provider.url(spoken, call.query), body, _headers(call, spoken, same_dialect=True), call.dialect
+        )
+    for target in _TARGETS.get(spoken, ()):
+        if target in provider.paths:
+            return _translate(call, provider, model, target)
+    raise NotCarriedError(f"{spoken} is not served by the provider {provider.name} of type {provider.config.type}")
+
+
+USER_AGENT: Final = "agent-llmgateway"
+"""For requests of clients that do not say what they are."""
+_TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {
+    "chat": ("messages",),
+    "messages": ("chat",),
+    "responses": ("chat", "messages"),
+}
+
+
+def _translate(call: Call, provider: Provider, model: str, target: DialectName) -> WireRequest:
+    translation = TRANSLATIONS[call.dialect.name, target]
+    translated = translation.request(call.body, model, {**provider.config.options, "type": provider.config.type})
+    options = call.envelope.stream_options
+    with_usage = call.dialect.name != "chat" or bool(options and options.include_usage)
+    return WireRequest(
+        provider.url(target, ""),
+        translated.body,
+        _headers(call, target, same_dialect=False),
+        DIALECTS[target],
+        translation.answer,
+        lambda: translation.stream(model, with_usage=with_usage),
+        translated.dropped,
+    )
+
+
+def _headers(call: Call, target: DialectName, *, same_dialect: bool) -> dict[str, str]:
+    headers = {"accept-encoding": "identity", "content-type": "application/json", "user-agent": USER_AGENT}
+    headers["accept"] = "text/event-stream" if call.stream else "application/json"
+    if same_dialect:
+        headers.update(call.headers)
+    else:
+        headers.update({k: v for k, v in call.headers.items() if not k.startswith("anthropic-") and k != "openai-beta"})
+    if DIALECTS[target].family == "anthropic":
+        headers.setdefault("anthropic-version", VERSION)
+    return headers

@@ -1,0 +1,236 @@
+"""HTTP to the agent: paths, limits, and every error in the dialect of the path it happened on.
+
+The low-level server of aiohttp and a dictionary of paths: an application's routing would cost more than the
+gateway's own work on a request.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from agent_llmgateway.config.roster import Roster
+from agent_llmgateway.errors import (
+    AllRoutesError,
+    BadRequestError,
+    RefusalError,
+    ReturnedError,
+    TooLargeError,
+    UnknownMethodError,
+    UnknownModelError,
+    UnknownPathError,
+)
+from agent_llmgateway.failover.routing import list_models
+from agent_llmgateway.http.exchange import NO_SPAN, OPERATIONS, Exchange
+from agent_llmgateway.http.prepare import select_headers
+from agent_llmgateway.http.problems import DELIVERY, Answered, tell_all_failed, tell_refusal, tell_returned
+from agent_llmgateway.http.state import Core
+from agent_llmgateway.wire.call import Call
+from agent_llmgateway.wire.dialects import DIALECTS, Dialect, Problem
+from agent_llmgateway.wire.envelope import read_envelope
+
+_log = logging.getLogger(__name__)
+_PATHS: Final[dict[str, Dialect]] = {dialect.path: dialect for dialect in DIALECTS.values()}
+_MODELS: Final = "/v1/models"
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class GatewayServer:
+    """The agent's side. Listens between `start` and `drain`."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._runner: web.ServerRunner | None = None
+        self._site: web.TCPSite | None = None
+        self._listening = False
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the port. Raises OSError."""
+        server = web.Server(
+            self._handle,
+            request_factory=self._make_request,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=75.0,
+            tcp_keepalive=True,
+        )
+        self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, host, port, backlog=4096)
+        await self._site.start()
+        self._listening = True
+        return int(self._runner.addresses[0][1])
+
+    def check(self) -> str | None:
+        """A readiness check: a configuration is in use a little before anyone can connect."""
+        return None if self._listening else "agents are not served yet"
+
+    async def drain(self, grace_s: float) -> None:
+        """Stop accepting, let what is being answered end within `grace_s`, then cut the rest."""
+        if self._runner is None or self._site is None:
+            return
+        await self._site.stop()
+        server = self._runner.server
+        if server is not None:
+            server.pre_shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._core.wait_idle()
+        cut = self._core.in_flight
+        if cut:
+            _log.warning("streams were cut at the end of the grace period", extra={"requests": cut})
+        await self._runner.cleanup()
+
+    def _make_request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:  # noqa: ANN401 - aiohttp's
+        return web.BaseRequest(
+            message,
+            payload,
+            protocol,
+            writer,
+            task,
+            asyncio.get_running_loop(),
+            client_max_size=self._core.limit_bytes(),
+        )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        dialect = _PATHS.get(request.path)
+        self._core.enter()
+        try:
+            if dialect is None:
+                return self._answer_other(request)
+            try:
+                response = await self._exchange(request, dialect)
+            except Exception as error:  # noqa: BLE001 - a fault of ours is told in the dialect too
+                response = _respond(self._tell(dialect, error))
+            self._core.metrics.note_request(dialect.name, response.status)
+        except ConnectionError:
+            self._core.metrics.note_gone()
+            return web.Response()  # nobody is there to read it
+        except asyncio.CancelledError:
+            self._core.metrics.note_gone()
+            raise
+        finally:
+            self._core.leave()
+        return response
+
+    def _tell(self, dialect: Dialect, error: Exception) -> Answered:
+        """What the client is told of `error`; ConnectionError, which nobody is left to be told of, is raised."""
+        redact = self._core.redactor.redact
+        if isinstance(error, RefusalError):
+            return tell_refusal(dialect, error)
+        if isinstance(error, ReturnedError):
+            return tell_returned(dialect, error, redact)
+        if isinstance(error, AllRoutesError):
+            return tell_all_failed(dialect, error, redact)
+        if isinstance(error, ConnectionError):
+            raise error
+        _log.error("the gateway failed", exc_info=error)
+        problem = Problem(500, "the gateway failed; its log says why", "api_error", "gateway_error")
+        return 500, dialect.error_body(problem), {"x-should-retry": "false"}
+
+    async def _exchange(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
+        if request.method != "POST":
+            raise UnknownMethodError(request.method, "POST")
+        core = self._core
+        body = await _read_body(request, core.limit_bytes())
+        envelope = read_envelope(body)
+        roster = core.present  # from here to `enter` nothing is awaited: a reload would retire it
+        call = Call(
+            dialect=dialect,
+            body=body,
+            envelope=envelope,
+            model=envelope.model or "",
+            stream=envelope.stream is True and dialect.name in ("chat", "responses", "messages"),
+            delivery=_delivery_of(request, roster.config.delivery),
+            headers=select_headers(request.headers),
+            query=request.rel_url.raw_query_string,
+        )
+        roster.enter()
+        try:
+            if not core.telemetry.enabled:  # the W3C headers are among those that are passed on
+                return await Exchange(core, roster, call, NO_SPAN).run(request)
+            return await self._trace(request, roster, call)
+        finally:
+            roster.leave()
+
+    async def _trace(self, request: web.BaseRequest, roster: Roster, call: Call) -> web.StreamResponse:
+        """The exchange inside a span, whose context goes to the provider."""
+        core = self._core
+        operation = OPERATIONS.get(call.dialect.name, "chat")
+        attributes = {"gen_ai.operation.name": operation, "gen_ai.request.model": call.model}
+        parent = core.telemetry.extract(request.headers)
+        with core.telemetry.span(
+            f"{operation} {call.model}", kind="client", parent=parent, attributes=attributes
+        ) as span:
+            headers = dict(call.headers)
+            core.telemetry.inject(headers, parent)
+            if roster.config.capture_content:
+                span.set("gen_ai.input.messages", core.redactor.redact(call.body.decode("utf-8", "replace")))
+            return await Exchange(core, roster, msgspec.structs.replace(call, headers=headers), span).run(request)
+
+    def _answer_other(self, request: web.BaseRequest) -> web.StreamResponse:
+        as_anthropic = "anthropic-version" in request.headers
+        dialect = DIALECTS["messages" if as_anthropic else "chat"]
+        path = request.path
+        try:
+            if path != _MODELS and not path.startswith(f"{_MODELS}/"):
+                served = ", ".join([*_PATHS, _MODELS])
+                raise UnknownPathError(f"{path[:256]} is not served; served are {served}")
+            if request.method != "GET":
+                raise UnknownMethodError(request.method, "GET")
+            names = list_models(self._core.present.config)
+            wanted = path.removeprefix(_MODELS).removeprefix("/")
+            if not wanted:
+                return _json(_list_document(names, as_anthropic=as_anthropic))
+            if wanted not in names:
+                raise UnknownModelError(wanted, names)
+            return _json(_model_document(wanted, as_anthropic=as_anthropic))
+        except RefusalError as refusal:
+            return _respond(tell_refusal(dialect, refusal))
+
+
+def _model_document(name: str, *, as_anthropic: bool) -> dict[str, Any]:
+    if as_anthropic:
+        return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+    return {"id": name, "object": "model", "created": 0, "owned_by": "agentberth"}
+
+
+def _list_document(names: list[str], *, as_anthropic: bool) -> dict[str, Any]:
+    models = [_model_document(name, as_anthropic=as_anthropic) for name in names]
+    if as_anthropic:
+        ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+        return {"data": models, "has_more": False, **ends}
+    return {"object": "list", "data": models}
+
+
+def _delivery_of(request: web.BaseRequest, default: str) -> Any:  # noqa: ANN401 - a Literal
+    asked = request.headers.get(DELIVERY, default)
+    if asked not in ("live", "complete"):
+        raise BadRequestError(f"{DELIVERY} must be live or complete", code="invalid_header", param=DELIVERY)
+    return asked
+
+
+async def _read_body(request: web.BaseRequest, limit_bytes: int) -> bytes:
+    if request.headers.get("expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    content = request.content
+    if content.is_eof() and content.exception() is None and content.total_bytes <= limit_bytes:
+        return content.read_nowait()  # all of it came with the headers, as it does for most
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLargeError(limit_bytes) from None
+
+
+def _json(document: dict[str, Any]) -> web.Response:
+    return web.Response(body=msgspec.json.encode(document), content_type="application/json")
+
+
+def _respond(answered: Answered) -> web.Response:
+    status, body, headers = answered
+    return web.Response(status=status, body=body, headers={**headers, "content-type": "application/json"})

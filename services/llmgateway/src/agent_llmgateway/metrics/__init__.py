@@ -1,0 +1,1 @@
+"""What is counted: by provider, by outcome, for Prometheus and for the report."""

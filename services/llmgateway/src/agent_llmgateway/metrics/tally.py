@@ -1,0 +1,120 @@
+"""What happened at each provider since the start of the process, for the report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agent_api.gatewayreport import BudgetState, GatewayReport, ProviderState, RouteState
+from agent_api.memoryreport import MemoryReport
+from agent_llmgateway.config.roster import Roster
+from agent_llmgateway.failover.breaker import BreakerBoard
+from agent_llmgateway.failures.attempt import AttemptRecord
+from agent_llmgateway.failures.failure import Cause, Failure
+from agent_llmgateway.wire.usage import Usage
+
+LONGEST_ERROR = 500
+_NOT_TRIED = frozenset({Cause.SKIPPED, Cause.NOT_CARRIED})
+
+
+@dataclass(slots=True)
+class ProviderTally:
+    """Counts of one provider."""
+
+    requests: int = 0
+    failures: int = 0
+    failovers: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    last_error: str = ""
+    last_error_at: str = ""
+
+
+class Tally:
+    """Counts of all of them; survives a change of the configuration."""
+
+    def __init__(self, board: BreakerBoard, redact: Callable[[str], str]) -> None:
+        self._board = board
+        self._redact = redact
+        self._providers: dict[str, ProviderTally] = {}
+        self.answering = ""
+
+    def of(self, provider: str) -> ProviderTally:
+        """Counts of `provider`."""
+        tally = self._providers.get(provider)
+        if tally is None:
+            tally = self._providers[provider] = ProviderTally()
+        return tally
+
+    def note_attempt(self, record: AttemptRecord, failure: Failure | None) -> None:
+        """One try."""
+        tally = self.of(record.provider)
+        if failure is None:
+            self.answering = record.provider
+            tally.requests += 1
+        elif failure.cause not in _NOT_TRIED:
+            tally.requests += 1
+            tally.failures += 1
+            self.note_error(record.provider, failure)
+
+    def note_error(self, provider: str, failure: Failure) -> None:
+        """What a provider said last."""
+        tally = self.of(provider)
+        tally.last_error = self._redact(f"{failure.cause}: {failure.message}")[:LONGEST_ERROR]
+        tally.last_error_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    def note_usage(self, provider: str, usage: Usage) -> None:
+        """Tokens of one answer."""
+        tally = self.of(provider)
+        tally.input_tokens += usage.input_tokens
+        tally.output_tokens += usage.output_tokens
+
+    def report(
+        self,
+        roster: Roster,
+        *,
+        ready: bool,
+        config_error: str,
+        budget: BudgetState,
+        memory: MemoryReport | None = None,
+    ) -> GatewayReport:
+        """The whole report."""
+        return GatewayReport(
+            agent=roster.config.agent,
+            ready=ready,
+            config_hash=roster.digest,
+            config_error=self._redact(config_error),
+            providers=tuple(self._provider_state(roster, name) for name in roster.providers),
+            budget=budget,
+            memory=memory,
+        )
+
+    def _provider_state(self, roster: Roster, name: str) -> ProviderState:
+        provider, tally = roster.providers[name], self.of(name)
+        return ProviderState(
+            name=name,
+            type=provider.config.type,
+            keys=provider.keys.mounted,
+            usable=bool(provider.keys.keys),
+            answering=name == self.answering,
+            routes=self._route_states(name),
+            requests=tally.requests,
+            failures=tally.failures,
+            failovers=tally.failovers,
+            input_tokens=tally.input_tokens,
+            output_tokens=tally.output_tokens,
+            last_error=tally.last_error,
+            last_error_at=tally.last_error_at,
+        )
+
+    def _route_states(self, provider: str) -> tuple[RouteState, ...]:
+        return tuple(
+            RouteState(
+                model=key.model,
+                key=key.key,
+                breaker=self._board.state(key),
+                cooldown_seconds=round(self._board.remaining_s(key), 3),
+                consecutive_failures=self._board.failures(key),
+            )
+            for key in self._board.known()
+            if key.provider == provider
+        )

@@ -1,0 +1,1 @@
+"""The providers' side: connections, keys, and what each type of provider expects."""

@@ -1,0 +1,1 @@
+"""The dialects: what requests, answers and streams look like, and how one becomes another."""

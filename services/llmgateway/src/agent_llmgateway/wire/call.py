@@ -1,0 +1,41 @@
+"""A client's request as the rest of the gateway sees it, and what is sent to a provider for it."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+from yarl import URL
+
+from agent_llmgateway.wire.answerstream import EventTranslator
+from agent_llmgateway.wire.dialects import Dialect
+from agent_llmgateway.wire.envelope import Envelope
+
+Delivery = Literal["live", "complete"]
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request. `headers` are those that go on to the provider, lower-case."""
+
+    dialect: Dialect
+    body: bytes
+    envelope: Envelope
+    model: str
+    stream: bool
+    delivery: Delivery
+    headers: Mapping[str, str]
+    query: str = ""
+
+
+class WireRequest(msgspec.Struct, frozen=True):
+    """What a provider is sent, without its key, and how its answer is read.
+
+    `dropped` names hints of the request that its dialect has no word for.
+    """
+
+    url: URL
+    body: bytes
+    headers: Mapping[str, str]
+    dialect: Dialect
+    read_whole: Callable[[bytes], bytes] | None = None
+    open_stream: Callable[[], EventTranslator] | None = None
+    dropped: tuple[str, ...] = ()

@@ -1,0 +1,20 @@
+"""The APIs that clients speak to the gateway, and it to providers."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from agent_llmgateway.wire.dialects.base import AnswerFacts, Dialect, DialectName, Problem, Sign
+from agent_llmgateway.wire.dialects.chat import Chat
+from agent_llmgateway.wire.dialects.embeddings import Embeddings
+from agent_llmgateway.wire.dialects.messages import CountTokens, Messages, merge_usage
+from agent_llmgateway.wire.dialects.responses import Responses
+
+DIALECTS: Final[Mapping[DialectName, Dialect]] = {
+    "chat": Chat(),
+    "responses": Responses(),
+    "embeddings": Embeddings(),
+    "messages": Messages(),
+    "count_tokens": CountTokens(),
+}
+
+__all__ = ["DIALECTS", "AnswerFacts", "Dialect", "DialectName", "Problem", "Sign", "merge_usage"]

@@ -1,0 +1,136 @@
+"""What the gateway has to know of an API to carry it: which events matter, and how it says that something failed.
+
+A dialect reads as little as it can. Bytes go past it; it sees the data of each event and each whole answer, and
+says what they mean.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.wire.usage import Usage
+
+DialectName = Literal["chat", "responses", "embeddings", "messages", "count_tokens"]
+
+
+class Sign(NamedTuple):
+    """What an event of a stream means."""
+
+    output: bool = False
+    """It carries something that the model made."""
+    finish: bool = False
+    """The answer is complete with it."""
+    done: bool = False
+    """Nothing comes after it."""
+    usage: Usage | None = None
+    failure: Failure | None = None
+
+
+QUIET: Final = Sign()
+OUTPUT: Final = Sign(output=True)
+
+
+class AnswerFacts(msgspec.Struct, frozen=True):
+    """What a whole answer says of itself."""
+
+    model: str = ""
+    usage: Usage | None = None
+    failure: Failure | None = None
+    finish_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as a client of any dialect is told it."""
+
+    status: int
+    message: str
+    kind: str = "api_error"
+    code: str | None = None
+    param: str | None = None
+    attempts: Sequence[Mapping[str, Any]] = field(default=())
+
+
+class Dialect(Protocol):
+    """One API."""
+
+    name: DialectName
+    path: str
+    sentinel: bytes
+    """What ends a stream after its finish; empty when the finish is the end."""
+
+    @property
+    def family(self) -> Literal["openai", "anthropic"]:
+        """Whose headers and error words it has."""
+        ...
+
+    def read_event(self, data: bytes) -> Sign:
+        """What `data` of an event means. Raises MalformedEventError."""
+        ...
+
+    def count_plain(self, events: bytes) -> int:
+        """How many `events` are, when each is whole, well-formed and carries nothing but output; else 0.
+
+        0 is no verdict: the events are then looked at one by one by `read_event`. The short way for nearly all.
+        """
+        ...
+
+    def read_answer(self, body: bytes) -> AnswerFacts:
+        """Facts of a whole answer. Raises MalformedEventError when it is not one."""
+        ...
+
+    def error_body(self, problem: Problem) -> bytes:
+        """The JSON document of an error answer."""
+        ...
+
+    def error_event(self, problem: Problem) -> bytes:
+        """The event that ends a stream that failed."""
+        ...
+
+
+def decode(decoder: "msgspec.json.Decoder[Any]", data: bytes) -> Any:  # noqa: ANN401 - what the decoder is of
+    """Decode or raise MalformedEventError."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedEventError(str(error)) from error
+
+
+def count_alike(decoder: "msgspec.json.Decoder[Any]", prefix: bytes, events: bytes) -> int:
+    """How many `events` are, when each is `prefix` and one line of JSON that `decoder` takes; else 0.
+
+    One call of the decoder for all of them: a call for each costs as much as what it finds out.
+    """
+    if not events.startswith(prefix) or not events.endswith(b"\n\n"):
+        return 0
+    lines = events[len(prefix) : -2].replace(b"\n\n" + prefix, b"\n")
+    try:
+        count = len(decoder.decode_lines(lines))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
+    return count if count == lines.count(b"\n") + 1 else 0
+
+
+_EMPTY: Final = frozenset({b"", b"null", b'""', b"[]", b"{}"})
+
+
+def has_content(raw: msgspec.Raw) -> bool:
+    """Whether a field is there with something in it."""
+    return len(raw) > 4 or bytes(raw) not in _EMPTY
+
+
+def openai_error(problem: Problem) -> dict[str, Any]:
+    """`error` of OpenAI's error documents."""
+    error: dict[str, Any] = {
+        "message": problem.message,
+        "type": problem.kind,
+        "param": problem.param,
+        "code": problem.code,
+    }
+    if problem.attempts:
+        error["attempts"] = list(problem.attempts)
+    return error
