@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 from agent_api.toolsconfig import Argument, PlannedTool, ToolCatalogue, ToolDefinition, ToolOptions, ToolsPolicy
 from agent_kit.settings import describe
 from agent_toolproxy import __version__
-from agent_toolproxy.arguments import build_invocation, input_schema_of
 from agent_toolproxy.call import Call, Json, Offer, define
 from agent_toolproxy.credentials import Credentials
-from agent_toolproxy.discovery import find_tool, is_allowed
 from agent_toolproxy.errors import (
     ChecksumMismatch,
     InvalidArguments,
@@ -29,17 +27,14 @@ from agent_toolproxy.errors import (
     ToolBusy,
     ToolNotReady,
 )
-from agent_toolproxy.gate import Gate
-from agent_toolproxy.guard import NetworkGuard
 from agent_toolproxy.installers.packager import classify_failure
-from agent_toolproxy.lockfile import LockedTool, LockFile
 from agent_toolproxy.memory.resp import CommandError, encode_command, parse_redis_url, read_reply
-from agent_toolproxy.pinning import Pins, hash_definition
-from agent_toolproxy.process import ProcessResult
+from agent_toolproxy.network.guard import NetworkGuard
+from agent_toolproxy.process.arguments import build_invocation, input_schema_of
+from agent_toolproxy.process.runner import ProcessResult
 from agent_toolproxy.schema import Schema, SchemaError
-from agent_toolproxy.search import rank
 from agent_toolproxy.settings import ToolProxySettings
-from agent_toolproxy.sources import (
+from agent_toolproxy.sources.source import (
     BuiltinSource,
     HttpServer,
     HttpsSource,
@@ -49,7 +44,12 @@ from agent_toolproxy.sources import (
     StdioServer,
     parse_source,
 )
-from agent_toolproxy.store import Record, Store
+from agent_toolproxy.store.lockfile import LockedTool, LockFile
+from agent_toolproxy.store.store import Record, Store
+from agent_toolproxy.tools.discovery import find_tool, is_allowed
+from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.pinning import Pins, hash_definition
+from agent_toolproxy.tools.search import rank
 
 ROOT = Path(__file__).parents[3]
 

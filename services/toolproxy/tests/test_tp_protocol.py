@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_api.toolsconfig import ToolOptions
-from agent_toolproxy.mcp.calls import RpcError, list_page, relayed_capabilities, throttle
 from agent_toolproxy.mcp.codec import decode_header, dump_json, encode_header, load_json
-from agent_toolproxy.mcp.downlevel import lower_result, lower_tool
 from agent_toolproxy.mcp.era import Accepted, Legacy, Modern, Refused, classify
 from agent_toolproxy.mcp.export import export_name, export_tools
 from agent_toolproxy.mcp.messages import KEY_CAPABILITIES, KEY_VERSION
 from agent_toolproxy.mcp.outcome import show_result
 from agent_toolproxy.mcp.paramheaders import AnnotationError, extract_param_headers
 from agent_toolproxy.mcp.sse import Event, EventParser, frame
+from agent_toolproxy.serving.mcp.calls import RpcError, list_page, relayed_capabilities, throttle
+from agent_toolproxy.serving.mcp.downlevel import lower_result, lower_tool
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),

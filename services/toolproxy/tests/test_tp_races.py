@@ -16,24 +16,24 @@ from prometheus_client import CollectorRegistry
 from agent_api.toolsconfig import PlannedTool, ToolLimits, ToolOptions, ToolsConfig, ToolsPolicy
 from agent_kit.redaction import Redactor
 from agent_kit.telemetry import SilentTelemetry
-from agent_toolproxy.audit import Audit
 from agent_toolproxy.call import Call, Json, Offer, define
-from agent_toolproxy.entry import Entry, FailedEntry
 from agent_toolproxy.errors import NotAllowed, ToolNotReady, UnknownTool, UpstreamHttp, UpstreamUnavailable
-from agent_toolproxy.lockfile import LockedTool, LockFile
 from agent_toolproxy.mcp.client import Session
-from agent_toolproxy.mcp.connect import Connection
 from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import RequestId, request, response
 from agent_toolproxy.mcp.stdio import StdioLink
-from agent_toolproxy.mcp.upstream import UpstreamEntry
 from agent_toolproxy.metrics import ToolMetrics
-from agent_toolproxy.pinning import Drift, Pins
-from agent_toolproxy.process import Command, ProcessLimits, start_process
-from agent_toolproxy.provision import Program
-from agent_toolproxy.registry import Registry
-from agent_toolproxy.toolbox import Toolbox
-from agent_toolproxy.workspace import Workspace
+from agent_toolproxy.process.runner import Command, ProcessLimits, start_process
+from agent_toolproxy.process.workspace import Workspace
+from agent_toolproxy.store.lockfile import LockedTool, LockFile
+from agent_toolproxy.tools.audit import Audit
+from agent_toolproxy.tools.connect import Connection
+from agent_toolproxy.tools.entry import Entry, FailedEntry
+from agent_toolproxy.tools.pinning import Drift, Pins
+from agent_toolproxy.tools.provision import Program
+from agent_toolproxy.tools.registry import Registry
+from agent_toolproxy.tools.toolbox import Toolbox
+from agent_toolproxy.tools.upstream import UpstreamEntry
 
 
 @pytest.fixture

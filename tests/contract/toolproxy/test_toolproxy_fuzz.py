@@ -99,8 +99,8 @@ def test_nothing_failed_inside(fuzzed: ToolProxy) -> None:
 
 def test_the_published_document_is_generated_and_clean() -> None:
     printed = subprocess.run(
-        [sys.executable, "-m", "agent_toolproxy.openapi"], capture_output=True, check=True, timeout=60
+        [sys.executable, "-m", "agent_toolproxy.serving.openapi"], capture_output=True, check=True, timeout=60
     ).stdout
     assert printed == DOCUMENT.read_bytes(), (
-        "run: python -m agent_toolproxy.openapi > docs/reference/toolproxy.openapi.json"
+        "run: python -m agent_toolproxy.serving.openapi > docs/reference/toolproxy.openapi.json"
     )

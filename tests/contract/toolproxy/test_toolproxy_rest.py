@@ -337,8 +337,8 @@ def test_every_call_leaves_an_audit_line_and_a_metric(fresh: ToolProxy) -> None:
     fresh.run("sh", {"args": ["-c", "true # password=hunter2hunter2"]})
     fresh.call("sh", {"args": ["-c", "exit 1"]})
     fresh.run("sh", {"args": 1})
-    fresh.wait_for(lambda: sum(line["logger"] == "agent_toolproxy.audit" for line in fresh.log_lines()) == 3)
-    lines = [line for line in fresh.log_lines() if line["logger"] == "agent_toolproxy.audit"]
+    fresh.wait_for(lambda: sum(line["logger"] == "agent_toolproxy.tools.audit" for line in fresh.log_lines()) == 3)
+    lines = [line for line in fresh.log_lines() if line["logger"] == "agent_toolproxy.tools.audit"]
     assert [(line["tool"], line["via"], line["outcome"]) for line in lines] == [
         ("sh", "rest", "ok"),
         ("sh", "mcp", "error"),

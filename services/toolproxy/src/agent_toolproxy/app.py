@@ -17,34 +17,34 @@ from agent_kit.ops import OpsServer
 from agent_kit.redaction import Redactor
 from agent_kit.service import Stop, launch
 from agent_kit.telemetry import Telemetry, start_telemetry
-from agent_toolproxy.audit import Audit
 from agent_toolproxy.configuration import Configuration, parse_config
 from agent_toolproxy.credentials import Credentials
-from agent_toolproxy.discovery import Found
-from agent_toolproxy.download import Downloader
-from agent_toolproxy.entry import Entry
-from agent_toolproxy.factory import Parts, make_entry
-from agent_toolproxy.gate import Gate
-from agent_toolproxy.guard import NetworkGuard
-from agent_toolproxy.httpsession import open_session
-from agent_toolproxy.landlock import is_available
-from agent_toolproxy.lockfile import LockFile
-from agent_toolproxy.mcp.connect import Connector, HttpConnector, StdioConnector
-from agent_toolproxy.mcp.server import McpServer
-from agent_toolproxy.mcp.upstream import UpstreamEntry
+from agent_toolproxy.installers.download import Downloader
 from agent_toolproxy.memory.link import MemoryLink
 from agent_toolproxy.metrics import ToolMetrics
-from agent_toolproxy.pinning import Pins
-from agent_toolproxy.provision import Provisioner
-from agent_toolproxy.registry import Registry
+from agent_toolproxy.network.guard import NetworkGuard
+from agent_toolproxy.network.httpsession import open_session
+from agent_toolproxy.process.landlock import is_available
+from agent_toolproxy.process.workspace import Workspace, search_path
 from agent_toolproxy.report import Reporter
-from agent_toolproxy.rest import RestApi
-from agent_toolproxy.server import FrontDoor, build_app, serve
+from agent_toolproxy.serving.mcp.endpoint import McpServer
+from agent_toolproxy.serving.rest import RestApi
+from agent_toolproxy.serving.server import FrontDoor, build_app, serve
 from agent_toolproxy.settings import ToolProxySettings
-from agent_toolproxy.sources import HttpServer
-from agent_toolproxy.store import Store
-from agent_toolproxy.toolbox import Toolbox
-from agent_toolproxy.workspace import Workspace, search_path
+from agent_toolproxy.sources.source import HttpServer
+from agent_toolproxy.store.lockfile import LockFile
+from agent_toolproxy.store.store import Store
+from agent_toolproxy.tools.audit import Audit
+from agent_toolproxy.tools.connect import Connector, HttpConnector, StdioConnector
+from agent_toolproxy.tools.discovery import Found
+from agent_toolproxy.tools.entry import Entry
+from agent_toolproxy.tools.factory import Parts, make_entry
+from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.pinning import Pins
+from agent_toolproxy.tools.provision import Provisioner
+from agent_toolproxy.tools.registry import Registry
+from agent_toolproxy.tools.toolbox import Toolbox
+from agent_toolproxy.tools.upstream import UpstreamEntry
 
 NAME = "agent-toolproxy"
 _log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from agent_toolproxy.process import OutputListener
+from agent_toolproxy.process.runner import OutputListener
 
 Json = dict[str, Any]
 Kind = Literal["command", "mcp", "builtin"]

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from agent_api.toolsconfig import ToolsConfig
-from agent_toolproxy.gate import Gate
-from agent_toolproxy.guard import NetworkGuard
 from agent_toolproxy.installers.packager import Index
 from agent_toolproxy.memory.link import MemoryLink
-from agent_toolproxy.pinning import Pins
-from agent_toolproxy.provision import Surroundings
-from agent_toolproxy.registry import Registry
+from agent_toolproxy.network.guard import NetworkGuard
 from agent_toolproxy.settings import ToolProxySettings
-from agent_toolproxy.store import Store
+from agent_toolproxy.store.store import Store
+from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.pinning import Pins
+from agent_toolproxy.tools.provision import Surroundings
+from agent_toolproxy.tools.registry import Registry
 
 _log = logging.getLogger(__name__)
 

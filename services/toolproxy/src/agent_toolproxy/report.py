@@ -6,9 +6,9 @@ from typing import Protocol
 
 from agent_api.memoryreport import MemoryReport
 from agent_api.toolsreport import ToolReport, ToolsReport
-from agent_toolproxy.pinning import hash_definition
-from agent_toolproxy.registry import Registry
-from agent_toolproxy.toolbox import Toolbox
+from agent_toolproxy.tools.pinning import hash_definition
+from agent_toolproxy.tools.registry import Registry
+from agent_toolproxy.tools.toolbox import Toolbox
 
 
 class ConfigSource(Protocol):

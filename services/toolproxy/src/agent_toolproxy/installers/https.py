@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent_toolproxy.archive import Budget, check_links, kind_of, unpack
-from agent_toolproxy.download import Downloader, discard
 from agent_toolproxy.errors import DownloadFailed, InstallError, LimitExceeded, NotFound
+from agent_toolproxy.installers.archive import Budget, check_links, kind_of, unpack
+from agent_toolproxy.installers.download import Downloader, discard
 from agent_toolproxy.installers.request import Installed, InstallRequest
-from agent_toolproxy.lockfile import LockedTool
-from agent_toolproxy.store import Store
+from agent_toolproxy.store.lockfile import LockedTool
+from agent_toolproxy.store.store import Store
 
 
 class HttpsInstaller:

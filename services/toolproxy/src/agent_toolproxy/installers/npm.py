@@ -12,9 +12,9 @@ from typing import Any, Final
 from agent_toolproxy.errors import NotFound, PackageFailed
 from agent_toolproxy.installers.packager import Index, Packager
 from agent_toolproxy.installers.request import Installed, InstallRequest
-from agent_toolproxy.lockfile import LockedTool
-from agent_toolproxy.sources import NpmSource
-from agent_toolproxy.store import Store, canonical_json
+from agent_toolproxy.sources.source import NpmSource
+from agent_toolproxy.store.lockfile import LockedTool
+from agent_toolproxy.store.store import Store, canonical_json
 
 _LOCK: Final = "package-lock.json"
 _FLAGS: Final = (

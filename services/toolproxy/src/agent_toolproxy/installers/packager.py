@@ -13,7 +13,7 @@ from typing import Final
 
 from agent_toolproxy.errors import LimitExceeded, NotFound, PackageFailed, PinMismatch
 from agent_toolproxy.installers.request import InstallLimits
-from agent_toolproxy.process import Command, ProcessLimits, ProcessResult, run_command
+from agent_toolproxy.process.runner import Command, ProcessLimits, ProcessResult, run_command
 
 _OUTPUT_BYTES: Final = 1 << 20
 _MEMORY_BYTES: Final = 4 << 30

@@ -15,9 +15,9 @@ from typing import Final
 from agent_toolproxy.errors import NotFound, PackageFailed
 from agent_toolproxy.installers.packager import Index, Packager
 from agent_toolproxy.installers.request import Installed, InstallRequest
-from agent_toolproxy.lockfile import LockedTool
-from agent_toolproxy.sources import PypiSource
-from agent_toolproxy.store import Store
+from agent_toolproxy.sources.source import PypiSource
+from agent_toolproxy.store.lockfile import LockedTool
+from agent_toolproxy.store.store import Store
 
 _LIST: Final = "packages.txt"
 _ENVIRONMENT: Final = "env"

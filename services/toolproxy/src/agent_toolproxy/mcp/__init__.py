@@ -1,1 +1,1 @@
-"""MCP, both eras: 2026-07-28 (stateless) and the handshake revisions before it, as a server and as a client."""
+"""MCP as a client of upstream servers, both eras, and the vocabulary that client and endpoint share."""

@@ -22,7 +22,6 @@ from agent_toolproxy.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from agent_toolproxy.guard import NetworkGuard
 from agent_toolproxy.mcp.codec import dump_json, load_json
 from agent_toolproxy.mcp.era import find_fault
 from agent_toolproxy.mcp.link import Exchange, MessageListener
@@ -37,6 +36,7 @@ from agent_toolproxy.mcp.messages import (
     response,
 )
 from agent_toolproxy.mcp.sse import EventParser
+from agent_toolproxy.network.guard import NetworkGuard
 
 _ACCEPT: Final = "application/json, text/event-stream"
 _LARGEST_BYTES: Final = 64 << 20

@@ -20,7 +20,7 @@ from agent_toolproxy.mcp.messages import (
     notification,
     response,
 )
-from agent_toolproxy.process import Child
+from agent_toolproxy.process.runner import Child
 
 _log = logging.getLogger(__name__)
 _STDERR_CHUNK_BYTES: Final = 1 << 14

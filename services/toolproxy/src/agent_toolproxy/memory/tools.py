@@ -7,7 +7,7 @@ from agent_toolproxy.call import Call, Json, Offer, define, text_result
 from agent_toolproxy.errors import MemoryUnavailable
 from agent_toolproxy.memory.notes import LONGEST_TTL_S, MOST_KEYS, Notes
 from agent_toolproxy.schema import Schema
-from agent_toolproxy.store import canonical_json
+from agent_toolproxy.store.store import canonical_json
 
 OWNER: Final = "memory"
 Action = Callable[[Notes, Mapping[str, Any]], Awaitable[Json]]

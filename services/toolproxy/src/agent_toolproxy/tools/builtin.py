@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from agent_api.toolsconfig import PlannedTool
 from agent_toolproxy.call import Offer
-from agent_toolproxy.entry import Entry
 from agent_toolproxy.memory.notes import Notes
 from agent_toolproxy.memory.tools import memory_offers
+from agent_toolproxy.tools.entry import Entry
 
 
 class MemoryEntry(Entry):

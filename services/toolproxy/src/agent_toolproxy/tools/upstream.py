@@ -12,14 +12,14 @@ from typing import Final
 
 from agent_api.toolsconfig import PlannedTool, ToolLimits, ToolOptions
 from agent_toolproxy.call import Call, Json, Offer
-from agent_toolproxy.entry import Entry
 from agent_toolproxy.errors import InstallError, ToolBusy, ToolProxyError, UpstreamError, UpstreamUnavailable
-from agent_toolproxy.gate import Gate
 from agent_toolproxy.mcp.client import Era, Session
-from agent_toolproxy.mcp.connect import Connection, Connector
 from agent_toolproxy.mcp.export import ExportedTool, export_tools
 from agent_toolproxy.mcp.messages import TOOLS_CHANGED
 from agent_toolproxy.mcp.outcome import show_failure, show_result
+from agent_toolproxy.tools.connect import Connection, Connector
+from agent_toolproxy.tools.entry import Entry
+from agent_toolproxy.tools.gate import Gate
 
 FIRST_RETRY_S: Final = 0.5
 LONGEST_RETRY_S: Final = 30.0

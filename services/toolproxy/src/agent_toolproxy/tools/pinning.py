@@ -13,8 +13,8 @@ from typing import Any
 
 from agent_api.toolsconfig import ToolsPolicy
 from agent_toolproxy.errors import ChecksumMismatch, NotAllowed, PinMismatch
-from agent_toolproxy.lockfile import LockedTool, LockFile
-from agent_toolproxy.store import canonical_json
+from agent_toolproxy.store.lockfile import LockedTool, LockFile
+from agent_toolproxy.store.store import canonical_json
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from agent_toolproxy.guard import GuardedResolver, NetworkGuard
+from agent_toolproxy.network.guard import GuardedResolver, NetworkGuard
 
 
 @asynccontextmanager

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Final
 
 from agent_api.toolsconfig import ToolLimits
-from agent_toolproxy.discovery import Found, current_platform
-from agent_toolproxy.download import Downloader
 from agent_toolproxy.errors import CallError, InstallError, NotFound
+from agent_toolproxy.installers.download import Downloader
 from agent_toolproxy.installers.https import HttpsInstaller
 from agent_toolproxy.installers.npm import NpmInstaller
 from agent_toolproxy.installers.packager import Index
 from agent_toolproxy.installers.pypi import PypiInstaller
 from agent_toolproxy.installers.request import Installed, Installer, InstallLimits, InstallRequest
-from agent_toolproxy.pinning import Pins
-from agent_toolproxy.process import Command, ProcessLimits, run_command
-from agent_toolproxy.sources import HttpsSource, NpmSource, Package, PathSource, PypiSource, StdioServer
-from agent_toolproxy.store import Record, Store
-from agent_toolproxy.workspace import Workspace, minimal_environment
+from agent_toolproxy.process.runner import Command, ProcessLimits, run_command
+from agent_toolproxy.process.workspace import Workspace, minimal_environment
+from agent_toolproxy.sources.source import HttpsSource, NpmSource, Package, PathSource, PypiSource, StdioServer
+from agent_toolproxy.store.store import Record, Store
+from agent_toolproxy.tools.discovery import Found, current_platform
+from agent_toolproxy.tools.pinning import Pins
 
 _VERSION: Final = re.compile(rb"\d+(?:\.\d+)+[\w.+-]*")
 _VERSION_S: Final = 5.0

@@ -10,10 +10,10 @@ from typing import Final
 from agent_api.toolsconfig import PlannedTool
 from agent_api.toolsreport import ToolReport, ToolState
 from agent_toolproxy.call import Kind, Offer
-from agent_toolproxy.commandtool import CommandTool
-from agent_toolproxy.discovery import Found
 from agent_toolproxy.errors import InstallError
-from agent_toolproxy.provision import Provisioner
+from agent_toolproxy.tools.commandtool import CommandTool
+from agent_toolproxy.tools.discovery import Found
+from agent_toolproxy.tools.provision import Provisioner
 
 FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_S: Final = 120.0

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from agent_toolproxy.store import write_atomically
+from agent_toolproxy.store.store import write_atomically
 
 LOCK_NAME: Final = "tools.lock.json"
 _LISTS: Final = "tools.lock.d"

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from agent_toolproxy import warden
-from agent_toolproxy.arguments import check_arguments
 from agent_toolproxy.errors import InvalidArguments
+from agent_toolproxy.process import warden
+from agent_toolproxy.process.arguments import check_arguments
 
 Stream = Literal["stdout", "stderr"]
 Ended = Literal["exit", "timeout", "output", "processes", "lost"]

@@ -6,8 +6,6 @@ from typing import Any, Final, Protocol
 
 from aiohttp import web
 
-from agent_toolproxy.mcp.answer import Answer, Reply
-from agent_toolproxy.mcp.calls import RpcError, Tools, call_tool, list_page
 from agent_toolproxy.mcp.codec import decode_header
 from agent_toolproxy.mcp.messages import (
     ACKNOWLEDGED,
@@ -34,6 +32,8 @@ from agent_toolproxy.mcp.messages import (
     notification,
     response,
 )
+from agent_toolproxy.serving.mcp.answer import Answer, Reply
+from agent_toolproxy.serving.mcp.calls import RpcError, Tools, call_tool, list_page
 
 TTL_MS: Final = 10_000
 CACHE_SCOPE: Final = "private"

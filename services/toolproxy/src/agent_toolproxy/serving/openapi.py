@@ -1,4 +1,4 @@
-"""The published document of the REST API: `python -m agent_toolproxy.openapi` prints it.
+"""The published document of the REST API: `python -m agent_toolproxy.serving.openapi` prints it.
 
 The schemas are those of the models that check the bodies, so the document cannot say anything else than the service.
 """
@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from agent_toolproxy import __version__
 from agent_toolproxy.memory.notes import MOST_KEYS
-from agent_toolproxy.models import (
+from agent_toolproxy.serving.models import (
     ErrorBody,
     MemoryItem,
     MemoryKeys,

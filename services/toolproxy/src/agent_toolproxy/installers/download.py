@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from agent_toolproxy.errors import AddressRefused, DownloadFailed, LimitExceeded, NotFound
-from agent_toolproxy.guard import NetworkGuard
+from agent_toolproxy.network.guard import NetworkGuard
 
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS: Final = 5

@@ -6,9 +6,6 @@ ids are the clients' own and two clients may use the same.
 
 from typing import Final
 
-from agent_toolproxy.mcp.answer import Answer, Reply
-from agent_toolproxy.mcp.calls import RpcError, Tools, call_tool, list_page
-from agent_toolproxy.mcp.downlevel import lower_result, lower_tool
 from agent_toolproxy.mcp.messages import (
     BEFORE_HTTP,
     INSTRUCTIONS,
@@ -21,6 +18,9 @@ from agent_toolproxy.mcp.messages import (
     error,
     response,
 )
+from agent_toolproxy.serving.mcp.answer import Answer, Reply
+from agent_toolproxy.serving.mcp.calls import RpcError, Tools, call_tool, list_page
+from agent_toolproxy.serving.mcp.downlevel import lower_result, lower_tool
 
 _ECHOED: Final = frozenset({*LEGACY_VERSIONS, BEFORE_HTTP})
 

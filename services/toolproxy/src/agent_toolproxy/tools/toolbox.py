@@ -12,14 +12,14 @@ from typing import Any, Protocol
 
 from agent_api.toolsconfig import ToolsConfig
 from agent_kit.telemetry import Span, Telemetry
-from agent_toolproxy import audit
 from agent_toolproxy.call import Call, Json, Offer
-from agent_toolproxy.discovery import is_allowed
-from agent_toolproxy.entry import Entry
 from agent_toolproxy.errors import CallError, ToolBlocked, ToolNotReady, UnknownTool
 from agent_toolproxy.metrics import ToolMetrics
-from agent_toolproxy.pinning import Drift, Pins
-from agent_toolproxy.search import OWNER, SearchTools
+from agent_toolproxy.tools import audit
+from agent_toolproxy.tools.discovery import is_allowed
+from agent_toolproxy.tools.entry import Entry
+from agent_toolproxy.tools.pinning import Drift, Pins
+from agent_toolproxy.tools.search import OWNER, SearchTools
 
 _LONGEST_SHOWN = 100
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from agent_toolproxy.call import Call
 
-_log: Final = logging.getLogger("agent_toolproxy.audit")
+_log: Final = logging.getLogger("agent_toolproxy.tools.audit")
 _LONGEST_CHARS: Final = 1000
 _LONGEST_VALUE_CHARS: Final = 200
 _DEEPEST: Final = 6

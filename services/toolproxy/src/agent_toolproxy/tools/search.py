@@ -13,7 +13,7 @@ from typing import Any, Final
 from agent_toolproxy.call import Call, Json, Offer, define, text_result
 from agent_toolproxy.errors import UnknownTool
 from agent_toolproxy.schema import Schema
-from agent_toolproxy.store import canonical_json
+from agent_toolproxy.store.store import canonical_json
 
 OWNER: Final = "toolproxy"
 FIND: Final = "find_tool"

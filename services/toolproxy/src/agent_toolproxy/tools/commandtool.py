@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from agent_api.toolsconfig import ToolDefinition, ToolLimits
 from agent_kit.telemetry import Telemetry
-from agent_toolproxy.arguments import Invocation, build_invocation, input_schema_of
 from agent_toolproxy.call import Call, Json, define, text_result
 from agent_toolproxy.credentials import Credentials
 from agent_toolproxy.errors import InvalidArguments, SourceInvalid
-from agent_toolproxy.gate import Gate
-from agent_toolproxy.process import Command, ProcessLimits, ProcessResult, run_command
-from agent_toolproxy.provision import Program
+from agent_toolproxy.process.arguments import Invocation, build_invocation, input_schema_of
+from agent_toolproxy.process.runner import Command, ProcessLimits, ProcessResult, run_command
+from agent_toolproxy.process.workspace import Workspace, minimal_environment
 from agent_toolproxy.schema import Schema, SchemaError
-from agent_toolproxy.workspace import Workspace, minimal_environment
+from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.provision import Program
 
 OUTPUT_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent_toolproxy.errors import InvalidArguments, ToolNotReady
-from agent_toolproxy.process import Confinement
-from agent_toolproxy.store import remove_tree
+from agent_toolproxy.process.runner import Confinement
+from agent_toolproxy.store.store import remove_tree
 
 
 class Workspace:

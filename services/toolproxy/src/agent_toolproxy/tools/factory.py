@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent_api.toolsconfig import PlannedTool, ToolLimits, ToolsConfig
-from agent_toolproxy.builtin import MemoryEntry
-from agent_toolproxy.commandtool import CommandTool
 from agent_toolproxy.credentials import Credentials, Register
-from agent_toolproxy.discovery import Found, find_tool
-from agent_toolproxy.entry import CommandEntry, Entry, FailedEntry
 from agent_toolproxy.errors import InstallError
-from agent_toolproxy.gate import Gate
 from agent_toolproxy.memory.notes import Notes
-from agent_toolproxy.provision import Provisioner
-from agent_toolproxy.sources import BuiltinSource, HttpServer, StdioServer
-from agent_toolproxy.store import Store
-from agent_toolproxy.workspace import Workspace
+from agent_toolproxy.process.workspace import Workspace
+from agent_toolproxy.sources.source import BuiltinSource, HttpServer, StdioServer
+from agent_toolproxy.store.store import Store
+from agent_toolproxy.tools.builtin import MemoryEntry
+from agent_toolproxy.tools.commandtool import CommandTool
+from agent_toolproxy.tools.discovery import Found, find_tool
+from agent_toolproxy.tools.entry import CommandEntry, Entry, FailedEntry
+from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.provision import Provisioner
 
 MakeUpstream = Callable[[PlannedTool, Found, Credentials], Entry]
 

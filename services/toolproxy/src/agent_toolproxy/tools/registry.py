@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolsConfig
-from agent_toolproxy.discovery import is_allowed
-from agent_toolproxy.entry import Entry
+from agent_toolproxy.tools.discovery import is_allowed
+from agent_toolproxy.tools.entry import Entry
 
 _log = logging.getLogger(__name__)
 _EMPTY: Final = ToolsConfig(agent="")

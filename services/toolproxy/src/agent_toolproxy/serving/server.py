@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from agent_kit.errors import ListenError
-from agent_toolproxy.rest import error_response
+from agent_toolproxy.serving.rest import error_response
 
 _log = logging.getLogger(__name__)
 BODY_BYTES: Final = 4 << 20

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from agent_api.toolsconfig import Artifact, PlannedTool, ToolDefinition, ToolsPolicy
 from agent_toolproxy.errors import NotAllowed, NotFound
-from agent_toolproxy.sources import (
+from agent_toolproxy.sources.source import (
     BuiltinSource,
     HttpServer,
     HttpsSource,
@@ -26,7 +26,7 @@ from agent_toolproxy.sources import (
     StdioServer,
     parse_source,
 )
-from agent_toolproxy.store import Record, canonical_json
+from agent_toolproxy.store.store import Record, canonical_json
 
 Place = Literal["installed", "path", "catalogue", "custom"]
 _MACHINES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}

@@ -7,11 +7,8 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from agent_toolproxy.mcp.answer import KEEP_ALIVE_S, Accepts, Answer, Reply, json_response
-from agent_toolproxy.mcp.calls import RpcError, Tools, internal_error
 from agent_toolproxy.mcp.codec import load_json
 from agent_toolproxy.mcp.era import Accepted, Legacy, Modern, Refused, classify
-from agent_toolproxy.mcp.legacy import LegacyServer
 from agent_toolproxy.mcp.messages import (
     HEADER_METHOD,
     HEADER_MISMATCH,
@@ -23,8 +20,11 @@ from agent_toolproxy.mcp.messages import (
     RequestId,
     error,
 )
-from agent_toolproxy.mcp.modern import LISTEN, ModernServer, Subscription, WatchedTools, check_request
-from agent_toolproxy.mcp.tracecontext import adopt_trace
+from agent_toolproxy.serving.mcp.answer import KEEP_ALIVE_S, Accepts, Answer, Reply, json_response
+from agent_toolproxy.serving.mcp.calls import RpcError, Tools, internal_error
+from agent_toolproxy.serving.mcp.legacy import LegacyServer
+from agent_toolproxy.serving.mcp.modern import LISTEN, ModernServer, Subscription, WatchedTools, check_request
+from agent_toolproxy.serving.mcp.tracecontext import adopt_trace
 
 PATH: Final = "/mcp"
 _SINGLE: Final = (HEADER_VERSION, HEADER_METHOD, HEADER_NAME)

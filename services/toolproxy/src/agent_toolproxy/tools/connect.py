@@ -12,15 +12,15 @@ import aiohttp
 
 from agent_api.toolsconfig import ToolDefinition, ToolLimits
 from agent_toolproxy.credentials import Credentials
-from agent_toolproxy.discovery import Found
 from agent_toolproxy.errors import CallError, UpstreamUnavailable
-from agent_toolproxy.guard import NetworkGuard
 from agent_toolproxy.mcp.http import HttpLink
 from agent_toolproxy.mcp.link import Link
 from agent_toolproxy.mcp.stdio import StdioLink
-from agent_toolproxy.process import Command, ProcessLimits, start_process
-from agent_toolproxy.provision import Program, Provisioner
-from agent_toolproxy.workspace import Workspace, minimal_environment
+from agent_toolproxy.network.guard import NetworkGuard
+from agent_toolproxy.process.runner import Command, ProcessLimits, start_process
+from agent_toolproxy.process.workspace import Workspace, minimal_environment
+from agent_toolproxy.tools.discovery import Found
+from agent_toolproxy.tools.provision import Program, Provisioner
 
 _COUNT_EVERY_S: Final = 0.5
 _CREDENTIAL_TTL_S: Final = 1.0

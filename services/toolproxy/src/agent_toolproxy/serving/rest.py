@@ -17,10 +17,10 @@ from pydantic import BaseModel, ValidationError
 from agent_toolproxy.call import Call, Json
 from agent_toolproxy.errors import CallError, InvalidArguments, MemoryUnavailable, UnknownTool
 from agent_toolproxy.memory.notes import Notes
-from agent_toolproxy.models import MemoryItem, MemoryKeys, MemoryValue, RunRequest, ToolList, ToolView
-from agent_toolproxy.process import Stream
-from agent_toolproxy.registry import Registry
-from agent_toolproxy.toolbox import Toolbox
+from agent_toolproxy.process.runner import Stream
+from agent_toolproxy.serving.models import MemoryItem, MemoryKeys, MemoryValue, RunRequest, ToolList, ToolView
+from agent_toolproxy.tools.registry import Registry
+from agent_toolproxy.tools.toolbox import Toolbox
 
 Model = TypeVar("Model", bound=BaseModel)
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -1,0 +1,1 @@
+"""Which addresses may be reached, and the one HTTP client that keeps to it."""

@@ -1,0 +1,1 @@
+"""Programs as children: bounded, confined, and gone when they are done."""

@@ -1,0 +1,1 @@
+"""The agent's side: REST and MCP on one loopback port."""

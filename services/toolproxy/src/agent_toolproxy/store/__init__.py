@@ -1,0 +1,1 @@
+"""What is installed below /tools, and what was seen of it first."""

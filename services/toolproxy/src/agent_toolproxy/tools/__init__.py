@@ -1,0 +1,1 @@
+"""The tools of the configuration: found, installed, pinned, listed and called."""
