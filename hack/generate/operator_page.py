@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from agent_kit.settings import describe
-from agent_operator.kube import Metrics
+from agent_kube import Metrics
 from agent_operator.settings import OperatorSettings
 from agent_render import PlatformSettings
 

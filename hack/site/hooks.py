@@ -22,7 +22,7 @@ PAGES = MappingProxyType(
         "THREAT_MODEL.md": "project/THREAT_MODEL.md",
         "examples/README.md": "project/examples.md",
         "libs/kit/README.md": "development/kit.md",
-        "services/operator/src/agent_operator/kube/README.md": "development/operator-runtime.md",
+        "libs/kube/README.md": "development/operator-runtime.md",
     }
 )
 """Page of the site by file of the tree."""

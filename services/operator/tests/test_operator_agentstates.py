@@ -1,7 +1,7 @@
 from prometheus_client import CollectorRegistry
 
+from agent_kube import ObjectKey
 from agent_operator.agentstates import AgentStates
-from agent_operator.kube import ObjectKey
 
 ONE, TWO = ObjectKey("team", "one"), ObjectKey("team", "two")
 FINE = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]}

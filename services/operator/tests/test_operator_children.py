@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from services.operator.tests.kube import faults
-from services.operator.tests.kube.fake_api import FakeApi
+from libs.kube.tests import faults
+from libs.kube.tests.fake_api import FakeApi
 from services.operator.tests.operator_objects import SUCCEEDED, agent, job, pod, state
 
-from agent_operator.children import choose, follow_suspend, live_job
+from agent_kube import Client, ObjectKey, Request, Stores
+from agent_operator.children.selection import choose, follow_suspend, live_job
 from agent_operator.errors import PlatformError
-from agent_operator.finding import Finding
-from agent_operator.kube import Client, ObjectKey, Request, Stores
 from agent_operator.platform import read_platform
-from agent_operator.progress import LastRun
 from agent_operator.settings import OperatorSettings
 from agent_operator.sources import ALL, CORE_EVENTS, JOBS, RUNS, JobObject
-from agent_operator.stall import StallFinder
+from agent_operator.status.finding import Finding
+from agent_operator.status.progress import LastRun
+from agent_operator.status.stall import StallFinder
 from agent_render import PlatformSettings, render
 
 RENDERED = render(agent(workload={"kind": "Job"}), PlatformSettings())

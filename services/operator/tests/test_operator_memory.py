@@ -7,9 +7,9 @@ from services.operator.tests.operator_objects import agent, pod, state
 
 from agent_api.agenttype import Memory
 from agent_api.memoryreport import MemoryReport
-from agent_operator.finding import Finding
-from agent_operator.memory import ServerState, new_password
-from agent_operator.memorystatus import is_stopped, judge_memory, memory_status, of_sidecar
+from agent_operator.status.finding import Finding
+from agent_operator.status.memory import ServerState, new_password
+from agent_operator.status.memorystatus import is_stopped, judge_memory, memory_status, of_sidecar
 
 UP = ServerState(ready=True)
 SEEN = MemoryReport(reachable=True, used_bytes=5 << 20, max_bytes=16 << 20, keys=3, evicted_keys=0)

@@ -5,14 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from services.operator.tests.kube import faults
-from services.operator.tests.kube.fake_api import FakeApi
+from libs.kube.tests import faults
+from libs.kube.tests.fake_api import FakeApi
 from services.operator.tests.operator_objects import agent, pod, state
 
 from agent_api.agenttype import AgentType
-from agent_operator.finding import Finding
-from agent_operator.kube import Applier, Client, ObjectKey, Request, Stores
-from agent_operator.memory import REMAKE_S, RESIZE_AGAIN_S, MemoryKeeper, ServerState
+from agent_kube import Applier, Client, ObjectKey, Request, Stores
 from agent_operator.sources import (
     AGENTS,
     ALL,
@@ -26,6 +24,8 @@ from agent_operator.sources import (
     ClaimObject,
     ServerObject,
 )
+from agent_operator.status.finding import Finding
+from agent_operator.status.memory import REMAKE_S, RESIZE_AGAIN_S, MemoryKeeper, ServerState
 from agent_render import PlatformSettings, render
 
 OBJ = msgspec.json.decode(

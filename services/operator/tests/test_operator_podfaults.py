@@ -2,8 +2,8 @@ import pytest
 from services.operator.tests.operator_objects import Document, pod, state, unschedulable
 
 from agent_api.initreport import InitError, InitFault, InitReport
-from agent_operator.finding import Finding, missing_object, refused_pods
-from agent_operator.podfaults import explain, is_starting, newest
+from agent_operator.status.finding import Finding, missing_object, refused_pods
+from agent_operator.status.podfaults import explain, is_starting, newest
 
 LOOPS = "ends by itself and is started again; what is to end belongs in workload.kind: Job or CronJob"
 

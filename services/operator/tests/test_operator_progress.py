@@ -10,8 +10,8 @@ from services.operator.tests.operator_objects import (
     state,
 )
 
-from agent_operator.finding import Finding
-from agent_operator.progress import LastRun, of_deployment, of_job, of_schedule, suspended
+from agent_operator.status.finding import Finding
+from agent_operator.status.progress import LastRun, of_deployment, of_job, of_schedule, suspended
 
 STALL = Finding("SecretMissing", "no secret")
 CRASHED = pod(state("agent", terminated={"exitCode": 2}), metadata={"ownerReferences": []})

@@ -11,8 +11,8 @@ from services.operator.tests.operator_objects import pod
 from agent_api.agenttype import Reason
 from agent_api.gatewayreport import GatewayReport, ProviderState
 from agent_api.toolsreport import ToolReport, ToolsReport
-from agent_operator.reports import REPORT_BYTES, Answer, ReportReader
-from agent_operator.sidecars import judge_gateway, judge_tools
+from agent_operator.status.reports import REPORT_BYTES, Answer, ReportReader
+from agent_operator.status.sidecars import judge_gateway, judge_tools
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REPORT = ToolsReport(

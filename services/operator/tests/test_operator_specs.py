@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent_operator.finding import Finding
+from agent_operator.children.specs import Parsed, SpecReader
 from agent_operator.platform import read_platform
 from agent_operator.sources import AgentObject
-from agent_operator.specs import Parsed, SpecReader
+from agent_operator.status.finding import Finding
 from agent_render import PlatformSettings
 
 NGINX = {"image": "nginx:1.27"}

@@ -7,12 +7,12 @@ from services.operator.tests.operator_objects import agent, deployment, pod, sta
 
 from agent_api.agenttype import ConditionType, Reason
 from agent_api.initreport import InitReport
-from agent_operator.conditions import MESSAGE_CHARS, Verdict, conditions
-from agent_operator.finding import Finding
-from agent_operator.preparation import judge_preparation
-from agent_operator.progress import LastRun, Progress, of_deployment, suspended
-from agent_operator.sidecars import Sidecars
-from agent_operator.summary import Seen, hold_status, invalid_status, status_of
+from agent_operator.status.conditions import MESSAGE_CHARS, Verdict, conditions
+from agent_operator.status.finding import Finding
+from agent_operator.status.preparation import judge_preparation
+from agent_operator.status.progress import LastRun, Progress, of_deployment, suspended
+from agent_operator.status.sidecars import Sidecars
+from agent_operator.status.summary import Seen, hold_status, invalid_status, status_of
 
 EARLIER, NOW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 PREPARING = {"environment": {"files": [{"path": "a", "content": "b"}]}, "image": "nginx:1.27"}

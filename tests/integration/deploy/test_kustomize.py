@@ -15,8 +15,8 @@ from integration.cluster import ROOT, Cluster
 from integration.deploy.kustomizing import DEPLOY, find_kustomizations, render
 from integration.monitoring import define, remove
 
+from agent_kube import Resource
 from agent_operator import sources
-from agent_operator.kube import Resource
 from agent_operator.platform import read_platform
 
 pytestmark = pytest.mark.step1

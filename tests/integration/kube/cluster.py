@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from services.operator.tests.kube.kinds import deployment
+from libs.kube.tests.kinds import deployment
 
-from agent_operator.kube import Client, KubeError, ObjectKey, Resource, open_access
+from agent_kube import Client, KubeError, ObjectKey, Resource, open_access
 
 ROOT = Path(__file__).parents[3]
 

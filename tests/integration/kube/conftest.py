@@ -13,7 +13,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # for parts of the unit tests, 
 
 from integration.kube.cluster import NAMESPACES, Cluster, await_collector, define_widgets  # noqa: E402 - likewise
 
-from agent_operator.kube import Access, Client, ObjectKey, open_access  # noqa: E402 - needs the line above
+from agent_kube import Access, Client, ObjectKey, open_access  # noqa: E402 - needs the line above
 
 
 @pytest.fixture(scope="session")

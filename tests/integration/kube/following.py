@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from agent_operator.kube import (
+from agent_kube import (
     Client,
     Store,
 )
-from agent_operator.kube.backoff import Backoff
-from agent_operator.kube.watcher import Watcher
+from agent_kube.backoff import Backoff
+from agent_kube.cache.watcher import Watcher
 
 
 @asynccontextmanager

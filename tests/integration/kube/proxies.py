@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from agent_operator.kube import Access
+from agent_kube import Access
 
 ProxyHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HOP_BY_HOP = {"host", "transfer-encoding", "connection", "content-length", "accept-encoding"}

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import pytest
 from integration.kube.cluster import eventually, list_names, real_deployment
-from services.operator.tests.kube.kinds import (
+from libs.kube.tests.kinds import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     MANAGER,
@@ -18,11 +18,11 @@ from services.operator.tests.kube.kinds import (
     widget,
     widgets,
 )
-from services.operator.tests.kube.kinds import (
+from libs.kube.tests.kinds import (
     eventually as locally,
 )
 
-from agent_operator.kube import (
+from agent_kube import (
     Applier,
     Client,
     Conflict,
@@ -33,8 +33,8 @@ from agent_operator.kube import (
     Source,
     Stores,
 )
-from agent_operator.kube.backoff import Backoff
-from agent_operator.kube.watcher import Watcher
+from agent_kube.backoff import Backoff
+from agent_kube.cache.watcher import Watcher
 
 HPAS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 

@@ -6,15 +6,15 @@ import pytest
 import yaml
 from integration.kube.cluster import Cluster, real_deployment
 from integration.kube.following import following
-from services.operator.tests.kube.kinds import (
+from libs.kube.tests.kinds import (
     DEPLOYMENTS,
     config_maps,
 )
-from services.operator.tests.kube.kinds import (
+from libs.kube.tests.kinds import (
     eventually as locally,
 )
 
-from agent_operator.kube import (
+from agent_kube import (
     Access,
     Client,
     Forbidden,
@@ -22,8 +22,8 @@ from agent_operator.kube import (
     Resource,
     Store,
 )
-from agent_operator.kube.access import in_cluster
-from agent_operator.kube.transport import Call
+from agent_kube.client.access import in_cluster
+from agent_kube.client.transport import Call
 
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 

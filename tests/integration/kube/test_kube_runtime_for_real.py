@@ -10,13 +10,13 @@ from aiohttp import web
 from integration.kube.cluster import Cluster, eventually, list_names
 from integration.kube.proxies import HttpProxy, ProxyHandler, TcpProxy
 from integration.kube.widget_operator import disturb, operating, settled
-from services.operator.tests.kube.kinds import (
+from libs.kube.tests.kinds import (
     WIDGETS,
     widget,
 )
-from services.operator.tests.kube.kinds import eventually as locally
+from libs.kube.tests.kinds import eventually as locally
 
-from agent_operator.kube import (
+from agent_kube import (
     Access,
     Client,
     FixedCredentials,
@@ -25,7 +25,7 @@ from agent_operator.kube import (
     ObjectKey,
     open_access,
 )
-from agent_operator.kube.resources import EVENTS, LEASES
+from agent_kube.resources import EVENTS, LEASES
 
 PATIENT = LeaseTimes(lease_s=60, renew_deadline_s=50)  # where losing the lease is not the question
 

@@ -4,7 +4,7 @@ import asyncio
 
 from integration.kube.following import following
 from integration.kube.proxies import TcpProxy
-from services.operator.tests.kube.kinds import (
+from libs.kube.tests.kinds import (
     CONFIG_MAPS,
     WIDGETS,
     config_map,
@@ -12,11 +12,11 @@ from services.operator.tests.kube.kinds import (
     widget,
     widgets,
 )
-from services.operator.tests.kube.kinds import (
+from libs.kube.tests.kinds import (
     eventually as locally,
 )
 
-from agent_operator.kube import (
+from agent_kube import (
     Access,
     Client,
     ObjectKey,

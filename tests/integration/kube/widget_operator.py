@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from services.operator.tests.kube.kinds import (
+from libs.kube.tests.kinds import (
     CONFIG_MAPS,
     MANAGER,
     MARK,
@@ -20,7 +20,7 @@ from services.operator.tests.kube.kinds import (
     widgets,
 )
 
-from agent_operator.kube import (
+from agent_kube import (
     Access,
     Applier,
     Client,

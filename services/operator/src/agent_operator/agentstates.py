@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agent_api.agenttype import Phase
-from agent_operator.kube import ObjectKey
+from agent_kube import ObjectKey
 
 PHASES: tuple[str, ...] = get_args(Phase)
 

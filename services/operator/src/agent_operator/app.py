@@ -15,9 +15,7 @@ from agent_kit.ops import OpsServer
 from agent_kit.redaction import Redactor
 from agent_kit.service import Stop, launch
 from agent_kit.telemetry import Telemetry, start_telemetry
-from agent_operator import sources
-from agent_operator.agentstates import AgentStates
-from agent_operator.kube import (
+from agent_kube import (
     Client,
     Controller,
     Elector,
@@ -31,10 +29,12 @@ from agent_operator.kube import (
     WatchSettings,
     open_access,
 )
+from agent_operator import sources
+from agent_operator.agentstates import AgentStates
 from agent_operator.platform import read_platform
 from agent_operator.reconcile import FIELD_MANAGER, Reconciler
-from agent_operator.reports import ReportReader
 from agent_operator.settings import OperatorSettings
+from agent_operator.status.reports import ReportReader
 
 NAME = "agent-operator"
 SETTLE_S = 0.5  # what a starting agent's children tell comes in bursts: one look and one write for each

@@ -1,4 +1,4 @@
-"""What ends the operator before it runs. What a reconcile meets is in `agent_operator.kube.errors`.
+"""What ends the operator before it runs. What a reconcile meets is in `agent_kube.errors`.
 
 OperatorError
 └── PlatformError    the platform settings cannot be read; the message names file and field

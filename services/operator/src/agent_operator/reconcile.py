@@ -11,10 +11,7 @@ import msgspec
 
 from agent_api import layout
 from agent_api.agenttype import Reason
-from agent_operator.agentstates import AgentStates
-from agent_operator.children import choose, follow_suspend, live_job
-from agent_operator.finding import Finding
-from agent_operator.kube import (
+from agent_kube import (
     Applied,
     Applier,
     Client,
@@ -30,11 +27,9 @@ from agent_operator.kube import (
     Stores,
     Terminal,
 )
-from agent_operator.memory import MemoryKeeper, refuse
-from agent_operator.podfaults import is_starting, newest
-from agent_operator.progress import LastRun, Progress, of_deployment, of_job, of_schedule, suspended
-from agent_operator.reports import ReportReader
-from agent_operator.sidecars import look
+from agent_operator.agentstates import AgentStates
+from agent_operator.children.selection import choose, follow_suspend, live_job
+from agent_operator.children.specs import Parsed, SpecReader
 from agent_operator.sources import (
     AGENT_TYPES,
     AGENTS,
@@ -45,9 +40,14 @@ from agent_operator.sources import (
     AgentObject,
     PodObject,
 )
-from agent_operator.specs import Parsed, SpecReader
-from agent_operator.stall import LOOK_AGAIN_S, StallFinder
-from agent_operator.summary import Seen, hold_status, invalid_status, status_of
+from agent_operator.status.finding import Finding
+from agent_operator.status.memory import MemoryKeeper, refuse
+from agent_operator.status.podfaults import is_starting, newest
+from agent_operator.status.progress import LastRun, Progress, of_deployment, of_job, of_schedule, suspended
+from agent_operator.status.reports import ReportReader
+from agent_operator.status.sidecars import look
+from agent_operator.status.stall import LOOK_AGAIN_S, StallFinder
+from agent_operator.status.summary import Seen, hold_status, invalid_status, status_of
 from agent_render import PlatformSettings
 from agent_render.hardening import weaknesses
 from agent_render.identity import AGENT_LABEL, COMPONENT_LABEL

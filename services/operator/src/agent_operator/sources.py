@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from agent_api import layout
-from agent_operator.kube import ObjectKey, ObjectModel, PartialObject, Resource, Source
+from agent_kube import ObjectKey, ObjectModel, PartialObject, Resource, Source
 from agent_render.identity import AGENT_LABEL, MANAGER
 
 _OURS = f"app.kubernetes.io/managed-by={MANAGER}"

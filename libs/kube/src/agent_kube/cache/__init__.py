@@ -1,0 +1,1 @@
+"""Objects of the cluster, listed, watched and kept."""

@@ -1,0 +1,74 @@
+import asyncio
+
+import pytest
+from libs.kube.tests.rig import Rig
+from libs.kube.tests.virtual_time import in_virtual_time
+from prometheus_client import CollectorRegistry
+
+from agent_kube import (
+    Done,
+    Metrics,
+    ObjectKey,
+    Outcome,
+    RequeueAfter,
+    Retryable,
+    Terminal,
+)
+from agent_kube.backoff import Backoff
+
+
+def test_backoff_doubles_to_its_maximum_and_starts_over_after_calm() -> None:
+    now = 0.0
+    backoff = Backoff(clock=lambda: now, chance=lambda: 0.5)
+    pauses = []
+    for _ in range(8):
+        pauses.append(backoff.next_s())
+        now += pauses[-1]
+    assert pauses == [0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30]
+    now += 119
+    assert backoff.next_s() == 30
+    now += 30 + 120
+    assert backoff.next_s() == 0.8
+    assert backoff.next_s(at_least_s=45) == 45
+
+
+def test_backoff_is_spread() -> None:
+    assert Backoff(chance=lambda: 0.0).next_s() == pytest.approx(0.4)
+    assert Backoff(chance=lambda: 1.0).next_s() == pytest.approx(1.2)
+    many = {Backoff().next_s() for _ in range(20)}
+    assert len(many) > 10
+
+
+def test_metrics_have_the_names_that_dashboards_know() -> None:
+    registry = CollectorRegistry()
+    answers: list[Outcome | Exception] = [Done(), Retryable("x"), Terminal("y"), KeyError("z"), RequeueAfter(100)]
+
+    async def scenario() -> None:
+        async with Rig(answer=lambda _request: answers.pop(0), metrics=Metrics(registry), takes_s=1) as rig:
+            rig.controller.enqueue(ObjectKey("ns", "a"))
+            await asyncio.sleep(0.5)
+            assert sample("controller_runtime_active_workers", controller="widget") == 1
+            assert sample("workqueue_longest_running_processor_seconds", **queue) == pytest.approx(0.5)
+            assert sample("workqueue_unfinished_work_seconds", **queue) == pytest.approx(0.5)
+            for _ in range(2):
+                await asyncio.sleep(5)
+                rig.controller.enqueue(ObjectKey("ns", "b"))
+            await asyncio.sleep(20)
+
+    def sample(name: str, /, **labels: str) -> float | None:
+        return registry.get_sample_value(name, labels)
+
+    queue = {"name": "widget", "controller": "widget"}
+    in_virtual_time(scenario)
+    for result, count in (("success", 1), ("error", 3), ("requeue_after", 1)):
+        assert sample("controller_runtime_reconcile_total", controller="widget", result=result) == count
+    assert sample("controller_runtime_reconcile_errors_total", controller="widget") == 3
+    assert sample("controller_runtime_terminal_reconcile_errors_total", controller="widget") == 1
+    assert sample("controller_runtime_reconcile_panics_total", controller="widget") == 1
+    assert sample("controller_runtime_reconcile_time_seconds_count", controller="widget") == 5
+    assert sample("controller_runtime_active_workers", controller="widget") == 0
+    assert sample("workqueue_retries_total", **queue) == 2
+    assert sample("workqueue_adds_total", **queue) == 5
+    assert sample("workqueue_depth", **queue) == 0
+    assert sample("workqueue_queue_duration_seconds_count", **queue) == 5
+    assert sample("workqueue_work_duration_seconds_sum", **queue) == pytest.approx(5, abs=0.5)

@@ -1,0 +1,1 @@
+"""What is rendered for an agent, and which of it is applied."""

@@ -1,0 +1,1 @@
+"""What an agent's children, Pods and sidecars say, made into one status."""

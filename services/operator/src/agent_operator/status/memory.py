@@ -1,0 +1,227 @@
+"""The server of an agent's own memory: its Secret, which is made and never read, its claim, and how it stands.
+
+The Secret is made before the StatefulSet, so a StatefulSet that exists had its Secret. Whether it still has it only
+the kubelet can tell: what it misses is made anew, with another password, and the server follows.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from agent_api.agenttype import AgentType, Reason
+from agent_api.agenttype.scalars import size_bytes
+from agent_kube import (
+    AlreadyExists,
+    Applied,
+    Applier,
+    Client,
+    Forbidden,
+    Invalid,
+    Manifest,
+    NotFound,
+    ObjectKey,
+    Refusal,
+    Request,
+    Stores,
+)
+from agent_operator.sources import AGENT_TYPES, CLAIMS, SECRETS, SERVERS, AgentObject, PodObject, ServerObject
+from agent_operator.status.finding import Finding
+from agent_operator.status.podfaults import explain
+from agent_operator.status.stall import StallFinder
+from agent_render import redisserver
+from agent_render.identity import Identity
+from agent_render.memoryaccess import PASSWORD_KEY
+
+REMAKE_S: Final = 60.0  # the kubelet needs this long to see a Secret that was made anew
+RESIZE_AGAIN_S: Final = 600.0  # a storage class may come to allow it
+FORGET_AT: Final = 10_000
+
+
+def new_password() -> str:
+    """256 bits, in characters that need no escape in a URL."""
+    return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """How an agent's own server stands. `finding` is why it is not as wanted, `note` what else is to be said."""
+
+    ready: bool
+    finding: Finding | None = None
+    note: str = ""
+    claim: str = ""
+    """Size of the claim as the server has it; "" without one."""
+
+
+class MemoryKeeper:
+    """One for the operator. Its memory is of what was tried lately, and may be lost."""
+
+    def __init__(
+        self,
+        client: Client,
+        stores: Stores,
+        applier: Applier,
+        *,
+        field_manager: str,
+        password: Callable[[], str] = new_password,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._stores = stores
+        self._applier = applier
+        self._stalls = StallFinder(client)
+        self._manager = field_manager
+        self._password = password
+        self._clock = clock
+        self._made: dict[str, float] = {}
+        self._refused: dict[tuple[str, int], tuple[float, str]] = {}
+
+    async def prepare(
+        self, request: Request, obj: AgentObject, agent: AgentType, children: tuple[Manifest, ...]
+    ) -> tuple[tuple[Manifest, ...], Refusal | None]:
+        """`children` as they can be applied now: with the Secret made, and nothing changed that cannot be changed."""
+        server = next((child for child in children if child["kind"] == "StatefulSet"), None)
+        if server is None or agent.spec.memory is None or not agent.spec.memory.own_server:
+            return children, None
+        others = tuple(child for child in children if child is not server)
+        live = self._stores[SERVERS].get(_key(agent))
+        if live is None:
+            refusal = await self._make_secret(request, obj, agent)
+            return (others, refusal) if refusal else (children, None)
+        mine = live.metadata.controller_uid == obj.metadata.uid
+        if mine and live.keeps != ("volumeClaimTemplates" in server["spec"]):
+            await self._applier.delete(request, SERVERS, live)  # the next pass makes it anew: templates are immutable
+            return others, None
+        return tuple(_with_claim_of(live, child) if child is server else child for child in children), None
+
+    async def look(
+        self,
+        request: Request,
+        obj: AgentObject,
+        agent: AgentType,
+        pods: Sequence[PodObject],
+        agent_fault: Finding | None,
+    ) -> ServerState | None:
+        """How the server stands, once what can be mended was tried; `pods` are the server's, the newest first.
+
+        None when the agent has no server of its own.
+        """
+        memory = agent.spec.memory
+        if memory is None or not memory.own_server:
+            return None
+        state = ServerState(ready=self._is_ready(agent))
+        fault = None if state.ready else await self._fault(pods)
+        missed = next((each for each in (fault, agent_fault) if each and _misses(each, agent)), None)
+        if missed is not None:
+            await self._remake_secret(request, obj, agent)
+            fault = replace(missed, message=f"{missed.message}: it is made anew, with a new password")
+        state = replace(state, finding=fault)
+        return await self._fit_claim(request, agent, state) if memory.persistent else state
+
+    def _is_ready(self, agent: AgentType) -> bool:
+        live = self._stores[SERVERS].get(_key(agent))
+        if live is None or live.status.observed_generation < live.metadata.generation:
+            return False
+        return live.status.ready_replicas >= max(1, live.spec.replicas)
+
+    async def _fault(self, pods: Sequence[PodObject]) -> Finding | None:
+        found = next(filter(None, map(explain, pods)), None) or await self._stalls.of_pods(pods)
+        return replace(found, message=f"the memory's Pod: {found.message}") if found else None
+
+    async def _make_secret(self, request: Request, obj: AgentObject, agent: AgentType) -> Refusal | None:
+        self._made[obj.metadata.uid] = self._clock()
+        while len(self._made) > FORGET_AT:
+            del self._made[next(iter(self._made))]
+        try:
+            await self._client.post(SECRETS, _secret(obj, agent, self._password()), field_manager=self._manager)
+        except AlreadyExists:
+            return None  # of an earlier try, or the user's own
+        except (Forbidden, Invalid, NotFound) as error:
+            return Refusal("Secret", _key(agent), error)
+        request.writes.count += 1
+        return None
+
+    async def _remake_secret(self, request: Request, obj: AgentObject, agent: AgentType) -> None:
+        made = self._made.get(obj.metadata.uid)
+        if made is None or self._clock() - made >= REMAKE_S:
+            await self._make_secret(request, obj, agent)
+
+    async def _fit_claim(self, request: Request, agent: AgentType, state: ServerState) -> ServerState:
+        memory = agent.spec.memory
+        key = _key(agent)
+        claim = self._stores[CLAIMS].get(ObjectKey(key.namespace, f"{redisserver.DATA_VOLUME}-{key.name}-0"))
+        if memory is None or claim is None:
+            return state
+        size, wanted = claim.spec.size, redisserver.claim_bytes(memory)
+        state = replace(state, claim=size)
+        if not size or wanted == size_bytes(size):
+            return state
+        if wanted < size_bytes(size):
+            return replace(state, note=f"the claim stays at {size}: claims do not shrink")
+        refused = await self._grow(request, claim.metadata.uid, claim.key, wanted)
+        if refused and state.finding is None:
+            text = f"the claim stays at {size} and should be {redisserver.claim_size(memory)}: {refused}"
+            return replace(state, finding=Finding(Reason.CLAIM_NOT_RESIZED, text))
+        return state
+
+    async def _grow(self, request: Request, uid: str, key: ObjectKey, wanted: int) -> str:
+        """Why the claim cannot grow, "" when it does."""
+        at, refused = self._refused.get((uid, wanted), (0.0, ""))
+        if refused and self._clock() - at < RESIZE_AGAIN_S:
+            return refused
+        change = {"spec": {"resources": {"requests": {"storage": f"{wanted >> 20}Mi"}}}}
+        try:
+            await self._client.patch(CLAIMS.resource, key, change, field_manager=self._manager)
+        except (Forbidden, Invalid) as error:
+            self._refused[uid, wanted] = (self._clock(), str(error))
+            while len(self._refused) > FORGET_AT:
+                del self._refused[next(iter(self._refused))]
+            return str(error)
+        request.writes.count += 1
+        return ""
+
+
+def _key(agent: AgentType) -> ObjectKey:
+    identity = Identity.of(agent)
+    return ObjectKey(identity.namespace, identity.memory)
+
+
+def _misses(finding: Finding, agent: AgentType) -> bool:
+    """The kubelet's words name the Secret."""
+    return finding.reason == Reason.SECRET_MISSING and f'"{_key(agent).name}" not found' in finding.message
+
+
+def _with_claim_of(live: ServerObject, manifest: Manifest) -> Manifest:
+    """The manifest with the claim as it was first asked for; the claim itself grows by `MemoryKeeper`."""
+    if not live.keeps:
+        return manifest
+    (template,) = manifest["spec"]["volumeClaimTemplates"]
+    resources = {"requests": {"storage": live.claim_size}}
+    kept = {**template, "spec": {**template["spec"], "resources": resources}}
+    return {**manifest, "spec": {**manifest["spec"], "volumeClaimTemplates": [kept]}}
+
+
+def _secret(obj: AgentObject, agent: AgentType, password: str) -> dict[str, Any]:
+    identity = Identity.of(agent)
+    owner = {
+        "apiVersion": AGENT_TYPES.api_version,
+        "kind": AGENT_TYPES.kind,
+        "name": obj.metadata.name,
+        "uid": obj.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {**identity.metadata(identity.memory, "memory"), "ownerReferences": [owner]},
+        "stringData": {PASSWORD_KEY: password},
+    }
+
+
+def refuse(applied: Applied, refusal: Refusal | None) -> None:
+    """Count a Secret that the server did not take among the children."""
+    if refusal is not None:
+        applied.refused.insert(0, refusal)

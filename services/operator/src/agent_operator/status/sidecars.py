@@ -1,0 +1,169 @@
+"""What the sidecars report, as conditions and parts of the status: of tools, models and memory."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from agent_api import layout
+from agent_api.agenttype import AgentType, ConditionType, Reason
+from agent_api.gatewayreport import GatewayReport, ProviderState
+from agent_api.memoryreport import MemoryReport
+from agent_api.toolsreport import ToolReport, ToolsReport
+from agent_operator.sources import PodObject
+from agent_operator.status.conditions import Verdict
+from agent_operator.status.memory import ServerState
+from agent_operator.status.memorystatus import is_stopped, judge_memory, memory_status, of_sidecar
+from agent_operator.status.reports import Answer, ReportReader
+
+Plain = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sidecars:
+    """What the sidecars of an agent say: conditions, and parts of the status by name (None removes one)."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    status: Plain | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is awaited of them."""
+        return all(v.status == "True" or v.reason == Reason.NOT_OBSERVED for v in self.verdicts)
+
+
+async def look(
+    agent: AgentType,
+    pods: Sequence[PodObject],
+    reader: ReportReader,
+    *,
+    server: ServerState | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> Sidecars:
+    """Reads the reports of the newest Pod; `pods` newest first, `server` the agent's own memory, `before` its status.
+
+    While the memory is not ready, reports are read as often as those of a sidecar that is not.
+    """
+    verdicts: list[Verdict] = []
+    before = before or {}
+    status: Plain = {"toolStatus": None, "llmStatus": None, "memoryStatus": None}
+    memory = agent.spec.memory
+    ask = partial(_ask, pods, reader, hasten=memory is not None and not _was_ready(before, ConditionType.MEMORY_READY))
+    reports: list[MemoryReport | None] = []
+    if agent.spec.tools is not None:
+        tools = await ask(layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport)
+        reports.append(tools.report.memory if tools.report else None)
+        verdicts.append(judge_tools(tools))
+        wanted = agent.spec.tools
+        names = {*wanted.required, *wanted.optional, *(tool.name for tool in wanted.custom)}
+        status["toolStatus"] = tool_status(tools, names)
+    if agent.spec.llm is not None:
+        gateway = await ask(layout.LLMGATEWAY, layout.LLMGATEWAY_OPS_PORT, GatewayReport)
+        reports.append(gateway.report.memory if gateway.report else None)
+        verdicts.append(judge_gateway(gateway))
+        status["llmStatus"] = llm_status(gateway, {provider.name for provider in agent.spec.llm.providers})
+    if memory is not None:
+        if memory.type == "inmemory":
+            server = of_sidecar(pods)
+        report = next(filter(None, reports), None)
+        stopped = Verdict(ConditionType.MEMORY_READY, "Unknown", Reason.SUSPENDED, "stopped with the agent")
+        verdicts.append(stopped if is_stopped(agent) else judge_memory(memory, server, report))
+        status["memoryStatus"] = memory_status(agent, server, report, before.get("memoryStatus"))
+    return Sidecars(tuple(verdicts), status)
+
+
+def _was_ready(before: Mapping[str, Any], kind: str) -> bool:
+    return any(c["type"] == kind and c["status"] == "True" for c in before.get("conditions", ()))
+
+
+async def _ask(
+    pods: Sequence[PodObject],
+    reader: ReportReader,
+    container: str,
+    port: int,
+    model: Any,  # noqa: ANN401 - one of the two report models
+    *,
+    hasten: bool,
+) -> Answer[Any]:
+    for pod in pods:
+        state = next((s for s in pod.status.init_container_statuses if s.name == container), None)
+        if state is not None and state.state.waiting is None and state.state.terminated is None:
+            return await reader.read(pod, port, model, ready=state.ready and not hasten)
+    return Answer(error="the sidecar does not run yet")
+
+
+def judge_tools(answer: Answer[ToolsReport]) -> Verdict:
+    """`ToolsReady`: every required tool is ready; what is merely degraded is named."""
+    report = answer.report
+    if report is None:
+        return Verdict(ConditionType.TOOLS_READY, "Unknown", Reason.PROGRESSING, answer.error)
+    broken = [tool for tool in report.tools if tool.state in {"failed", "blocked"}]
+    required = [tool for tool in broken if tool.required]
+    if required:
+        reason = Reason.TOOL_BLOCKED if required[0].state == "blocked" else Reason.TOOL_FAILED
+        return Verdict(ConditionType.TOOLS_READY, "False", reason, _causes(required))
+    if report.config_error:
+        return Verdict(ConditionType.TOOLS_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
+    if not report.ready:
+        waiting = ", ".join(tool.name for tool in report.tools if tool.required and tool.state != "ready")
+        text = f"installing {waiting}" if waiting else "the tools are being listed"
+        return Verdict(ConditionType.TOOLS_READY, "False", Reason.PROGRESSING, text)
+    count = sum(tool.state == "ready" for tool in report.tools)
+    degraded = f"; degraded: {_causes(broken)}" if broken else ""
+    return Verdict(ConditionType.TOOLS_READY, "True", Reason.READY, f"{count} of {len(report.tools)} ready{degraded}")
+
+
+def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
+    """`GatewayReady`: the configuration is in use, and at least one provider has a key."""
+    report = answer.report
+    if report is None:
+        return Verdict(ConditionType.GATEWAY_READY, "Unknown", Reason.PROGRESSING, answer.error)
+    if report.config_error:
+        return Verdict(ConditionType.GATEWAY_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
+    if not report.ready and any(provider.usable for provider in report.providers):
+        return Verdict(ConditionType.GATEWAY_READY, "False", Reason.PROGRESSING, "the gateway is starting or stopping")
+    if not report.ready:
+        text = "no provider can be used: each needs a key in its Secret"
+        return Verdict(ConditionType.GATEWAY_READY, "False", Reason.NO_PROVIDER, text)
+    open_ones = [p.name for p in report.providers if p.routes and all(r.breaker == "open" for r in p.routes)]
+    rest = f"; not tried for now: {', '.join(open_ones)}" if open_ones else ""
+    return Verdict(ConditionType.GATEWAY_READY, "True", Reason.READY, f"{len(report.providers)} providers{rest}")
+
+
+def tool_status(answer: Answer[ToolsReport], names: Collection[str]) -> Plain | None:
+    """`status.toolStatus`: each tool's state by name; only of `names`, whatever else a report claims."""
+    if answer.report is None:
+        return None
+    return {tool.name: _filled(tool) for tool in answer.report.tools if tool.name in names}
+
+
+def llm_status(answer: Answer[GatewayReport], names: Collection[str]) -> Plain | None:
+    """`status.llmStatus`: each provider's state by name, and which one answers; only of `names`."""
+    report = answer.report
+    if report is None:
+        return None
+    known = [provider for provider in report.providers if provider.name in names]
+    answering = next((provider.name for provider in known if provider.answering), "")
+    return {"answering": answering, "providers": {provider.name: _provider(provider) for provider in known}}
+
+
+def _provider(provider: ProviderState) -> Plain:
+    worst = next((r.breaker for r in provider.routes if r.breaker != "closed"), "closed")
+    return {
+        "breaker": worst,
+        "keys": provider.keys,
+        "requests": provider.requests,
+        "failures": provider.failures,
+        "inputTokens": provider.input_tokens,
+        "outputTokens": provider.output_tokens,
+        **({"lastError": provider.last_error, "lastErrorAt": provider.last_error_at} if provider.last_error else {}),
+    }
+
+
+def _filled(tool: ToolReport) -> Plain:
+    plain = tool.model_dump(exclude={"name", "required", "definition_hash"})
+    return {"required": tool.required, **{key: value for key, value in plain.items() if value}}
+
+
+def _causes(tools: Sequence[ToolReport]) -> str:
+    return "; ".join(f"{tool.name}: {tool.error or tool.state}" for tool in tools)
