@@ -109,11 +109,21 @@ def test_a_package_for_another_python_only(pod: Pod, index: PackageIndex) -> Non
     assert "oldonly" in pod.run().error(InitFault.NO_WHEEL).cause
 
 
-def test_a_package_that_does_not_exist(pod: Pod, index: PackageIndex) -> None:
-    plan(pod, index, "nothere")
+@pytest.mark.parametrize("name", ["nothere", "networkx-nothere", "timed-out", "dns.error.503"])
+def test_a_package_that_does_not_exist(pod: Pod, index: PackageIndex, name: str) -> None:
+    plan(pod, index, name)
     outcome = pod.run()
     error = outcome.error(InitFault.PACKAGE_NOT_FOUND)
-    assert "nothere" in error.cause
+    assert name.partition(".")[0] in error.cause
+    assert outcome.report.steps[0].attempts == 1
+
+
+@pytest.mark.parametrize("version", ["2.0", "1.500", "503"])
+def test_a_version_that_does_not_exist(pod: Pod, index: PackageIndex, version: str) -> None:
+    index.add_wheel("network", "1.0")
+    plan(pod, index, f"network=={version}")
+    outcome = pod.run()
+    assert f"network=={version}" in outcome.error(InitFault.UNRESOLVABLE).cause
     assert outcome.report.steps[0].attempts == 1
 
 

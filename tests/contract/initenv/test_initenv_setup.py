@@ -73,7 +73,7 @@ def test_a_failing_command(pod: Pod) -> None:
 
 def test_a_command_that_is_ended_by_a_signal(pod: Pod) -> None:
     pod.plan(setup=steps(["sh", "-c", "kill -9 $$"]))
-    assert "ended by signal 9. It said nothing." in pod.run().error(InitFault.SETUP_FAILED).cause
+    assert "ended by signal 9. It printed nothing." in pod.run().error(InitFault.SETUP_FAILED).cause
 
 
 def test_a_command_that_takes_too_long_ends_with_all_its_children(pod: Pod) -> None:
@@ -90,6 +90,39 @@ def test_a_command_that_takes_too_long_ends_with_all_its_children(pod: Pod) -> N
 def test_a_command_that_leaves_a_child_behind(pod: Pod) -> None:
     pod.plan(setup=steps(["sh", "-c", "(sleep 60; touch late) & echo done"]))
     assert pod.run().prepared().seconds < 30
+
+
+def test_a_daemon_in_a_session_of_its_own_does_not_outlive_its_command(pod: Pod) -> None:
+    daemon = "(while :; do date > alive; sleep 0.1; done) >/dev/null 2>&1 &"
+    pod.plan(setup=steps(["setsid", "--fork", "sh", "-c", f"{daemon} sleep 0.3"], ["sleep", "1"]))
+    pod.run().prepared()
+    (pod.shared / "alive").unlink(missing_ok=True)
+    time.sleep(0.5)
+    assert not (pod.shared / "alive").exists()
+
+
+SECRETS = [
+    "authorization: Bearer sk-c4narycanary",
+    "OPENAI_API_KEY=c4narycanary",
+    "//registry.example.com/:_authToken=c4narycanary",
+    "clone of https://me:c4nary@git.example.com/x failed",
+    "Cookie: theme=dark; session=c4nary",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nc4narycanary\nc4narycanary\n-----END OPENSSH PRIVATE KEY-----",
+    "x" * 600 + " token ghp_c4narycanarycanary1234",
+    "token ghp_c4narycanarycanary1234" + "x" * 480,
+    "-----BEGIN RSA PRIVATE KEY-----\n" + "c4nary\n" * 30,
+]
+
+
+@pytest.mark.parametrize("printed", SECRETS)
+@pytest.mark.parametrize("code", [0, 1])
+def test_secrets_that_a_command_prints_are_nowhere(pod: Pod, printed: str, code: int) -> None:
+    command = [sys.executable, "-c", f"import sys; print({printed!r}); sys.exit({code})"]
+    pod.plan(setup=steps(command))
+    outcome = pod.run()
+    assert outcome.code == code
+    assert "***" in outcome.stderr
+    assert "c4nary" not in outcome.stdout + outcome.stderr
 
 
 @pytest.mark.parametrize("program", ["no-such-program", "/shared/no-such-program", "/shared"])

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from agent_api.layout import CONFIG_INIT, INIT_KEY, TERMINATION_LOG, TMP, relocate
 from agent_initenv.errors import SettingsError
-from agent_initenv.neighbours import Neighbour, read_neighbour
+from agent_initenv.sidecars import Sidecar, parse_sidecar
 
 _EXAMPLES = """\
 examples:
@@ -33,7 +33,7 @@ class Options:
     report: Path | None
     cache: Path
     tmp: Path
-    neighbours: tuple[Neighbour, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
     """Sidecars that must be ready before the run ends well."""
 
 
@@ -61,7 +61,7 @@ def read_options(arguments: Sequence[str]) -> Options:
         report=_report(parsed.report),
         cache=Path(parsed.cache).absolute() if parsed.cache else tmp / "agentberth-cache",
         tmp=tmp,
-        neighbours=tuple(read_neighbour(text) for text in parsed.awaited),
+        sidecars=tuple(parse_sidecar(text) for text in parsed.awaited),
     )
 
 

@@ -7,7 +7,6 @@ a file in there would vanish, or appear in a tree that is only half its author's
 
 import errno
 import os
-import shutil
 from collections.abc import Collection
 from hashlib import file_digest
 from io import BytesIO
@@ -17,9 +16,10 @@ from typing import BinaryIO, Final
 from agent_api.initplan import PlannedFile
 from agent_api.initreport import InitFault, StepName
 from agent_api.layout import SHARED, SHARED_BIN, SHARED_CODE, SHARED_GLUE
-from agent_initenv.bench import Bench
-from agent_initenv.effort import Effort
+from agent_base.atomicfile import write_atomically
+from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
+from agent_initenv.retry import RetryPolicy
 from agent_initenv.tree import FILE_MODE, FOLDER_MODE, PROGRAM_MODE
 from agent_initenv.volume import OWN_FOLDER, Stamp, digest
 
@@ -43,44 +43,44 @@ class FilesStep:
 
     name: StepName = "files"
 
-    def __init__(self, files: tuple[PlannedFile, ...], bench: Bench, *, with_code: bool) -> None:
+    def __init__(self, files: tuple[PlannedFile, ...], context: StepContext, *, with_code: bool) -> None:
         self._files = files
-        self._bench = bench
+        self._context = context
         taken = (f"{SHARED}/sdk", f"{SHARED}/node_modules", SHARED_GLUE, f"{SHARED}/{OWN_FOLDER}")
         self._taken = (*taken, SHARED_CODE) if with_code else taken
         self.title = f"{len(files)} file{'s' if len(files) != 1 else ''}"
 
-    def is_current(self, stamp: Stamp, effort: Effort) -> bool:
+    def is_current(self, stamp: Stamp, retry: RetryPolicy) -> bool:
         """Whether every file is there as it was written from the same content."""
-        del effort
-        shared = self._bench.volume.shared
+        del retry
+        shared = self._context.volume.shared
         return stamp.fingerprint == self._fingerprint() and all(
             (shared / path).is_file() and not (shared / path).is_symlink() for path in stamp.paths
         )
 
-    def build(self, effort: Effort) -> Stamp:
+    def build(self, retry: RetryPolicy) -> Stamp:
         """Write all files and remove those of an earlier plan."""
-        del effort
+        del retry
         places = [self._check(file) for file in self._files]
         fingerprint = self._fingerprint()
-        earlier = self._bench.volume.read_stamp(self.name) or Stamp("")
+        earlier = self._context.volume.read_stamp(self.name) or Stamp("")
         paths = [str(place) for place in places]
-        self._bench.volume.write_stamp(self.name, Stamp("", paths=tuple({*paths, *earlier.paths})))
+        self._context.volume.write_stamp(self.name, Stamp("", paths=tuple({*paths, *earlier.paths})))
         self._remove(set(earlier.paths) - set(paths))
-        staging = self._bench.volume.stage(self.name)
+        staging = self._context.volume.stage(self.name)
         size_bytes = 0
         for file, place in zip(self._files, places, strict=True):
             size_bytes += self._write(file, place, staging)
         stamp = Stamp(fingerprint, size_bytes=size_bytes, paths=tuple(paths))
-        self._bench.volume.write_stamp(self.name, stamp)
+        self._context.volume.write_stamp(self.name, stamp)
         return stamp
 
     def forget(self) -> None:
         """Remove what an earlier plan wrote."""
-        stamp = self._bench.volume.read_stamp(self.name)
+        stamp = self._context.volume.read_stamp(self.name)
         if stamp is not None:
             self._remove(stamp.paths)
-            self._bench.volume.drop_stamp(self.name)
+            self._context.volume.drop_stamp(self.name)
 
     def _check(self, file: PlannedFile) -> PurePosixPath:
         place = check_under_shared(file.path, "The file")
@@ -104,33 +104,29 @@ class FilesStep:
         if file.source is None:
             return BytesIO((file.content or "").encode())
         try:
-            return self._bench.volume.locate(file.source).open("rb")
+            return self._context.volume.locate(file.source).open("rb")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise StepError(
                 InitFault.FILE_MISSING, f"The source {file.source} of the file {file.path} is not there."
             ) from error
 
     def _write(self, file: PlannedFile, place: PurePosixPath, staging: Path) -> int:
-        staged = staging / "file"
-        with self._open(file) as content, staged.open("wb") as written:
-            shutil.copyfileobj(content, written)
-            size_bytes = written.tell()
         executable = PurePosixPath(file.path).is_relative_to(SHARED_BIN)
-        staged.chmod(PROGRAM_MODE if executable else FILE_MODE)
-        folder = _open_folder(self._bench.volume.shared, place.parts[:-1], file.path)
+        mode = PROGRAM_MODE if executable else FILE_MODE
+        folder = _open_folder(self._context.volume.shared, place.parts[:-1], file.path)
         try:
-            os.rename(staged, place.name, dst_dir_fd=folder)
+            with self._open(file) as content:
+                return write_atomically(Path(place.name), content, mode=mode, staging=staging, folder=folder)
         except IsADirectoryError as error:
             raise StepError(InitFault.PLAN_INVALID, f"The file {file.path!r} is a folder already.") from error
         finally:
             os.close(folder)
-        return size_bytes
 
     def _remove(self, paths: Collection[str]) -> None:
         for path in paths:
             pure = PurePosixPath(path)
             try:
-                folder = _open_folder(self._bench.volume.shared, pure.parts[:-1], path, make=False)
+                folder = _open_folder(self._context.volume.shared, pure.parts[:-1], path, make=False)
             except (StepError, FileNotFoundError):
                 continue  # its folder is gone, or a link or a file now: what is there is not ours
             try:

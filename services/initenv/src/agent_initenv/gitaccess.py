@@ -13,10 +13,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from agent_api.initreport import InitFault
-from agent_initenv.bench import Bench
-from agent_initenv.effort import Effort
+from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
 from agent_initenv.faults import explain
+from agent_initenv.retry import RetryPolicy
 
 _SCP: Final = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9._-]+:(?!//).+")
 _CONFIG: Final = """\
@@ -79,14 +79,16 @@ def protocol_of(repository: str) -> str:
 class Git:
     """Runs git for one repository. `credentials` is the mounted folder, `trust` variables for a private CA."""
 
-    def __init__(self, repository: str, credentials: Path | None, bench: Bench, trust: Mapping[str, str]) -> None:
-        self._bench = bench
+    def __init__(
+        self, repository: str, credentials: Path | None, context: StepContext, trust: Mapping[str, str]
+    ) -> None:
+        self._context = context
         self._protocol = protocol_of(repository)
-        self._folder = bench.private / "git"
+        self._folder = context.private / "git"
         self._folder.mkdir(exist_ok=True)
         (self._folder / "config").write_text(_CONFIG)
         self._env = {
-            **bench.environment,
+            **context.environment,
             **trust,
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_CONFIG_NOSYSTEM": "1",
@@ -100,17 +102,17 @@ class Git:
         elif credentials is not None and (credentials / "password").is_file():
             self._env |= self._askpass(repository, credentials)
 
-    def run(self, task: str, arguments: Sequence[str], cwd: Path, effort: Effort) -> str:
+    def run(self, task: str, arguments: Sequence[str], cwd: Path, retry: RetryPolicy) -> str:
         """The output of `git <arguments>`. Raises StepError; `task` completes "git could not ..."."""
-        finished = self._bench.programs.run(
-            [self._bench.programs.find("git"), *arguments], env=self._env, cwd=cwd, timeout_s=effort.left_s()
+        finished = self._context.programs.run(
+            [self._context.programs.find("git"), *arguments], env=self._env, cwd=cwd, timeout_s=retry.left_s()
         )
         if finished.code != 0:
             raise explain("git", task, finished.output)
         return finished.output
 
     def _askpass(self, repository: str, credentials: Path) -> dict[str, str]:
-        self._bench.secrets.add((credentials / "password").read_text().strip())
+        self._context.redactor.add((credentials / "password").read_text().strip())
         program = self._folder / "askpass"
         program.write_text(_ASKPASS)
         program.chmod(0o700)
@@ -134,7 +136,7 @@ class Git:
         if known is not None and known.is_file():
             command += ["-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes"]
         else:
-            self._bench.progress.note("code", "the Secret has no known_hosts: the host's key is trusted as it comes")
+            self._context.progress.note("code", "the Secret has no known_hosts: the host's key is trusted as it comes")
             command += [
                 "-o",
                 f"UserKnownHostsFile={self._folder / 'known_hosts'}",

@@ -12,12 +12,12 @@ from typing import Final
 from agent_api.initplan import GitCode
 from agent_api.initreport import InitFault, StepName
 from agent_api.layout import SHARED_CODE
-from agent_initenv.bench import Bench
-from agent_initenv.effort import Effort
+from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
 from agent_initenv.gitaccess import Git
 from agent_initenv.index import PackageSource
-from agent_initenv.tree import is_inside, remove, settle
+from agent_initenv.retry import RetryPolicy
+from agent_initenv.tree import is_inside, normalise_modes, remove
 from agent_initenv.volume import Stamp, digest
 
 _SOME_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
@@ -31,33 +31,33 @@ class GitCodeStep:
 
     name: StepName = "code"
 
-    def __init__(self, code: GitCode, bench: Bench, source: Callable[[], PackageSource]) -> None:
+    def __init__(self, code: GitCode, context: StepContext, source: Callable[[], PackageSource]) -> None:
         self._code = code
-        self._bench = bench
+        self._context = context
         self._source = source
-        self._target = bench.volume.locate(SHARED_CODE)
+        self._target = context.volume.locate(SHARED_CODE)
         self._repository = code.repository
         self.title = f"git revision {code.revision}"
 
-    def is_current(self, stamp: Stamp, effort: Effort) -> bool:
+    def is_current(self, stamp: Stamp, retry: RetryPolicy) -> bool:
         """Whether the revision still is the commit that was checked out; a branch or tag is asked for."""
         if not self._target.is_dir() or not stamp.fingerprint.startswith(self._input()):
             return False
         commit = stamp.fingerprint.rpartition(" ")[2]
         if _SOME_COMMIT.fullmatch(self._code.revision) and commit.startswith(self._code.revision):
             return True
-        return commit == self._ask(self._open(), effort)
+        return commit == self._ask(self._open(), retry)
 
-    def build(self, effort: Effort) -> Stamp:
+    def build(self, retry: RetryPolicy) -> Stamp:
         """Fetch to staging, then replace /shared/code."""
         inner = self._check()
         git = self._open()
-        commit = effort.insist(lambda: self._fetch(git, effort))
-        clone = self._bench.volume.staged(self.name)
+        commit = retry.call(lambda: self._fetch(git, retry))
+        clone = self._context.volume.staged(self.name)
         remove(clone / ".git")
         tree = self._find_tree(clone, inner)
-        stamp = Stamp(f"{self._input()} {commit}", detail=f"commit {commit}", size_bytes=settle(tree))
-        self._bench.volume.publish(self.name, tree, self._target, stamp)
+        stamp = Stamp(f"{self._input()} {commit}", detail=f"commit {commit}", size_bytes=normalise_modes(tree))
+        self._context.volume.publish(self.name, tree, self._target, stamp)
         return stamp
 
     def _input(self) -> str:
@@ -65,8 +65,8 @@ class GitCodeStep:
 
     def _open(self) -> Git:
         credentials = self._code.credentials
-        folder = self._bench.volume.locate(credentials) if credentials else None
-        return Git(self._repository, folder, self._bench, self._source().trust)
+        folder = self._context.volume.locate(credentials) if credentials else None
+        return Git(self._repository, folder, self._context, self._source().trust)
 
     def _check(self) -> PurePosixPath:
         inner = PurePosixPath(self._code.path.strip("/"))
@@ -84,23 +84,23 @@ class GitCodeStep:
             )
         return inner
 
-    def _fetch(self, git: Git, effort: Effort) -> str:
+    def _fetch(self, git: Git, retry: RetryPolicy) -> str:
         """Fetch and check out into a fresh repository, so that nothing of a failed attempt is used."""
-        clone = self._bench.volume.stage(self.name)
-        git.run("begin", ["init", "--quiet"], clone, effort)
+        clone = self._context.volume.stage(self.name)
+        git.run("begin", ["init", "--quiet"], clone, retry)
         task = f"fetch revision {self._code.revision}"
         found = "FETCH_HEAD"
         try:
-            git.run(task, [*_FETCH, "--depth=1", "--", self._repository, self._code.revision], clone, effort)
+            git.run(task, [*_FETCH, "--depth=1", "--", self._repository, self._code.revision], clone, retry)
         except StepError as error:
             if error.fault != InitFault.REVISION_NOT_FOUND or not _SOME_COMMIT.fullmatch(self._code.revision):
                 raise
             everything = ["--", self._repository, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
-            git.run(task, [*_FETCH, *everything], clone, effort)
+            git.run(task, [*_FETCH, *everything], clone, retry)
             found = self._code.revision
         wanted = ["rev-parse", "--verify", "--end-of-options", f"{found}^{{commit}}"]
-        commit = git.run(task, wanted, clone, effort).split()[-1]
-        git.run(f"check out {commit}", ["checkout", "--quiet", "--detach", commit], clone, effort)
+        commit = git.run(task, wanted, clone, retry).split()[-1]
+        git.run(f"check out {commit}", ["checkout", "--quiet", "--detach", commit], clone, retry)
         return commit
 
     def _find_tree(self, clone: Path, inner: PurePosixPath) -> Path:
@@ -116,12 +116,12 @@ class GitCodeStep:
             )
         return Path(os.path.realpath(tree))
 
-    def _ask(self, git: Git, effort: Effort) -> str:
+    def _ask(self, git: Git, retry: RetryPolicy) -> str:
         """The commit that the remote's branch or tag is now; empty when it has none of that name."""
         revision = self._code.revision
         names = [f"{prefix}{revision}{peel}" for prefix in _PREFIXES for peel in ("^{}", "")]
         arguments = ["ls-remote", "--quiet", "--", self._repository, *names]
         task = f"ask for revision {revision}"
-        listed = effort.insist(lambda: git.run(task, arguments, self._bench.private, effort))
+        listed = retry.call(lambda: git.run(task, arguments, self._context.private, retry))
         commits = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
         return next((commits[name] for name in names if name in commits), "")

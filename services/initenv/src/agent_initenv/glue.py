@@ -11,11 +11,11 @@ from typing import Final
 from agent_api.initplan import PlannedGlue
 from agent_api.initreport import InitFault, StepName
 from agent_api.layout import SHARED, SHARED_CODE, SHARED_GLUE
-from agent_initenv.bench import Bench
-from agent_initenv.effort import Effort
+from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
 from agent_initenv.files import check_under_shared
-from agent_initenv.tree import is_inside, settle
+from agent_initenv.retry import RetryPolicy
+from agent_initenv.tree import is_inside, normalise_modes
 from agent_initenv.volume import Stamp, digest
 
 _LOADERS: Final = {"python": "sitecustomize.py", "nodejs": "preload.cjs"}
@@ -26,26 +26,26 @@ class GlueStep:
 
     name: StepName = "glue"
 
-    def __init__(self, glue: PlannedGlue, bench: Bench) -> None:
+    def __init__(self, glue: PlannedGlue, context: StepContext) -> None:
         self._glue = glue
-        self._bench = bench
-        self._target = bench.volume.locate(SHARED_GLUE)
+        self._context = context
+        self._target = context.volume.locate(SHARED_GLUE)
         self.title = f"{glue.source} for {glue.runtime}"
 
-    def is_current(self, stamp: Stamp, effort: Effort) -> bool:
+    def is_current(self, stamp: Stamp, retry: RetryPolicy) -> bool:
         """Whether the loader for this file is there, and the file too."""
-        del effort
+        del retry
         loader = self._target / _LOADERS[self._glue.runtime]
         return loader.is_file() and stamp.fingerprint == digest(self._loader())
 
-    def build(self, effort: Effort) -> Stamp:
+    def build(self, retry: RetryPolicy) -> Stamp:
         """Write the loader to staging, then replace /shared/glue."""
-        del effort
+        del retry
         text = self._loader()
-        staged = self._bench.volume.stage(self.name)
+        staged = self._context.volume.stage(self.name)
         (staged / _LOADERS[self._glue.runtime]).write_text(text)
-        stamp = Stamp(digest(text), detail=self._glue.source, size_bytes=settle(staged))
-        self._bench.volume.publish(self.name, staged, self._target, stamp)
+        stamp = Stamp(digest(text), detail=self._glue.source, size_bytes=normalise_modes(staged))
+        self._context.volume.publish(self.name, staged, self._target, stamp)
         return stamp
 
     def _loader(self) -> str:
@@ -59,7 +59,7 @@ class GlueStep:
     def _find(self) -> PurePosixPath:
         """The glue file below /shared: where it is said to be, else at that place of the agent's code."""
         named = check_under_shared(self._glue.source, "The glue code")
-        shared = self._bench.volume.shared
+        shared = self._context.volume.shared
         for place in (named, PurePosixPath(SHARED_CODE).relative_to(SHARED) / named):
             path = shared / place
             if not is_inside(os.path.realpath(path), os.path.realpath(shared)):

@@ -1,7 +1,7 @@
 """Where packages come from: the platform's urls, and what a mounted Secret says instead.
 
-Secrets travel to uv and npm through their environment and files, never through an argument, and are known to
-`Secrets` before anything is said.
+Secrets travel to uv and npm through their environment and files, never through an argument, and are known to the
+`Redactor` before anything is printed.
 """
 
 import re
@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from agent_api.initplan import PackageIndex
 from agent_api.initreport import InitFault
+from agent_base.redaction import Redactor
 from agent_initenv.errors import StepError
-from agent_initenv.redaction import Secrets
 
 _NPMRC_SECRET: Final = re.compile(r"^[^#;]*?(?:_authToken|_auth|_password|password)\s*=\s*\"?([^\"\s]+)", re.MULTILINE)
 _NPMRC_REGISTRY: Final = re.compile(r"^\s*registry\s*=", re.MULTILINE)
@@ -34,7 +34,7 @@ class PackageSource:
 
 
 def read_source(
-    index: PackageIndex, folder: Path | None, environment: Mapping[str, str], private: Path, secrets: Secrets
+    index: PackageIndex, folder: Path | None, environment: Mapping[str, str], private: Path, redactor: Redactor
 ) -> PackageSource:
     """Combine the plan with the mounted `folder`; each of its files is optional and wins.
 
@@ -50,10 +50,11 @@ def read_source(
             trust = _extra_trust(folder / "ca.crt", environment, private)
     if npmrc is not None:
         content = _text(npmrc)
-        secrets.add(*_NPMRC_SECRET.findall(content))
+        for secret in _NPMRC_SECRET.findall(content):
+            redactor.add(secret)
         npm_registry = "" if _NPMRC_REGISTRY.search(content) else npm_registry
     for url in (python_url, npm_registry):
-        _learn_url(url, secrets)
+        _learn_url(url, redactor)
     return PackageSource(python_url, npm_registry, npmrc, trust)
 
 
@@ -61,7 +62,7 @@ def _text(path: Path) -> str:
     return path.read_text() if path.is_file() else ""
 
 
-def _learn_url(url: str, secrets: Secrets) -> None:
+def _learn_url(url: str, redactor: Redactor) -> None:
     parts = urlsplit(url)
     if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
         raise StepError(
@@ -71,7 +72,7 @@ def _learn_url(url: str, secrets: Secrets) -> None:
         )
     for secret in (parts.password, parts.username if not parts.password else None):
         if secret:
-            secrets.add(secret, unquote(secret))
+            redactor.add(unquote(secret))
 
 
 def _system_trust(environment: Mapping[str, str]) -> dict[str, str]:

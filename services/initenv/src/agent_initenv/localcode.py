@@ -15,10 +15,10 @@ from typing import Final
 from agent_api.initplan import LocalCode
 from agent_api.initreport import InitFault, StepName
 from agent_api.layout import SHARED_CODE
-from agent_initenv.bench import Bench
-from agent_initenv.effort import Effort
+from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
-from agent_initenv.tree import is_inside, settle
+from agent_initenv.retry import RetryPolicy
+from agent_initenv.tree import is_inside, normalise_modes
 from agent_initenv.volume import OWN_FOLDER, Stamp, digest
 
 NOT_COPIED: Final = frozenset({".git", "__pycache__", "node_modules", ".venv", OWN_FOLDER})
@@ -39,23 +39,23 @@ class LocalCodeStep:
 
     name: StepName = "code"
 
-    def __init__(self, code: LocalCode, bench: Bench) -> None:
-        self._folder = bench.volume.locate(code.folder)
-        self._bench = bench
-        self._target = bench.volume.locate(SHARED_CODE)
+    def __init__(self, code: LocalCode, context: StepContext) -> None:
+        self._folder = context.volume.locate(code.folder)
+        self._context = context
+        self._target = context.volume.locate(SHARED_CODE)
         self.title = f"from {code.folder}"
 
-    def is_current(self, stamp: Stamp, effort: Effort) -> bool:
+    def is_current(self, stamp: Stamp, retry: RetryPolicy) -> bool:
         """Whether no file of the folder has another size, time or mode than when it was copied."""
-        del effort
+        del retry
         return self._target.is_dir() and stamp.fingerprint == self._fingerprint(self._find())
 
-    def build(self, effort: Effort) -> Stamp:
+    def build(self, retry: RetryPolicy) -> Stamp:
         """Copy to staging, then replace /shared/code."""
-        effort.left_s()
+        retry.left_s()
         found = self._find()
         fingerprint = self._fingerprint(found)
-        staged = self._bench.volume.stage(self.name)
+        staged = self._context.volume.stage(self.name)
         for one in found:
             place = staged / one.place
             if one.is_folder:
@@ -65,10 +65,10 @@ class LocalCodeStep:
             else:
                 shutil.copyfile(one.origin, place)
                 place.chmod(Path(one.origin).stat().st_mode & 0o777)
-            effort.left_s()
+            retry.left_s()
         count = sum(not one.is_folder for one in found)
-        stamp = Stamp(fingerprint, detail=f"{count} files", size_bytes=settle(staged))
-        self._bench.volume.publish(self.name, staged, self._target, stamp)
+        stamp = Stamp(fingerprint, detail=f"{count} files", size_bytes=normalise_modes(staged))
+        self._context.volume.publish(self.name, staged, self._target, stamp)
         return stamp
 
     def _find(self) -> list[Found]:

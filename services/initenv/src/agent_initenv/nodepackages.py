@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from agent_api.initplan import PlannedPackages
 from agent_api.initreport import InitFault
-from agent_initenv.bench import Bench
-from agent_initenv.effort import Effort
+from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
 from agent_initenv.faults import explain
 from agent_initenv.index import PackageSource
 from agent_initenv.packages import order_versions, read_lock
 from agent_initenv.requirements import check_npm, check_version, name_of_npm
+from agent_initenv.retry import RetryPolicy
 
 _FETCH_TIMEOUT_MS: Final = 60_000
 _FIXED: Final = (
@@ -38,43 +38,43 @@ _CURE: Final = "Make the lock anew by `npm install --package-lock-only` with npm
 class NodeInstaller:
     """Installs by `npm install`, or by `npm ci` with a lock."""
 
-    def __init__(self, packages: PlannedPackages, source: PackageSource, bench: Bench) -> None:
+    def __init__(self, packages: PlannedPackages, source: PackageSource, context: StepContext) -> None:
         self._packages = packages
-        self._bench = bench
-        empty = bench.private / "empty-npmrc"
+        self._context = context
+        empty = context.private / "empty-npmrc"
         empty.touch()
         self._env = {
-            **bench.environment,
+            **context.environment,
             **source.trust,
             "NPM_CONFIG_USERCONFIG": str(source.npmrc or empty),
             "NPM_CONFIG_GLOBALCONFIG": str(empty) + "-global",
-            "NPM_CONFIG_CACHE": str(bench.cache / "npm"),
+            "NPM_CONFIG_CACHE": str(context.cache / "npm"),
         }
         if source.npm_registry:
             self._env["NPM_CONFIG_REGISTRY"] = source.npm_registry
 
-    def install(self, folder: Path, effort: Effort) -> dict[str, str]:
+    def install(self, folder: Path, retry: RetryPolicy) -> dict[str, str]:
         """See `Installer.install`."""
         check_version(self._packages.version)
         for spec in self._packages.requirements:
             check_npm(spec)
         names = [name_of_npm(spec) for spec in self._packages.requirements]
-        lock = read_lock(self._packages, self._bench)
+        lock = read_lock(self._packages, self._context)
         if lock is None:
             (folder / "package.json").write_text('{"private": true}\n')
-            self._run("install the packages", ["install"], self._packages.requirements, folder, effort)
+            self._run("install the packages", ["install"], self._packages.requirements, folder, retry)
         else:
             (folder / "package.json").write_text(json.dumps(manifest_of(lock, names)))
             (folder / "package-lock.json").write_bytes(lock)
-            self._run("install the lock", ["ci"], (), folder, effort)
+            self._run("install the lock", ["ci"], (), folder, retry)
         return order_versions(read_versions(folder), names)
 
-    def _run(self, task: str, command: Sequence[str], specs: Sequence[str], folder: Path, effort: Effort) -> None:
-        finished = self._bench.programs.run(
-            [self._bench.programs.find("npm"), *command, *_FIXED, "--prefix", str(folder), "--", *specs],
+    def _run(self, task: str, command: Sequence[str], specs: Sequence[str], folder: Path, retry: RetryPolicy) -> None:
+        finished = self._context.programs.run(
+            [self._context.programs.find("npm"), *command, *_FIXED, "--prefix", str(folder), "--", *specs],
             env=self._env,
             cwd=folder,
-            timeout_s=effort.left_s(),
+            timeout_s=retry.left_s(),
         )
         if finished.code != 0:
             raise explain("npm", task, finished.output)

@@ -4,7 +4,6 @@ Never a shell. Output is read as it comes and kept up to a bound. On Linux a chi
 program when that is killed outright, so that no orphan writes into a folder that the next run removes.
 """
 
-import contextlib
 import os
 import selectors
 import shutil
@@ -17,30 +16,45 @@ from pathlib import Path
 from typing import IO, Final
 
 from agent_api.initreport import InitFault
-from agent_initenv.effort import Clock
+from agent_base.processtree import (
+    become_subreaper,
+    die_with_parent,
+    kill_descendants,
+    load_prctl,
+    signal_group,
+)
+from agent_base.redaction import LineRedactor, Redactor
 from agent_initenv.errors import StepError
+from agent_initenv.retry import Clock
 
 OUTPUT_KEPT_BYTES: Final = 64 * 1024
 _LINE_BYTES: Final = 8 * 1024
-_LOOK_S: Final = 0.1  # how often a silent child is looked at
+_POLL_S: Final = 0.1  # how often a silent child is asked whether it has ended
 _GRACE_S: Final = 2.0  # between SIGTERM and SIGKILL
-_DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a child ended: its exit code (negative: the signal) and the tail of both its outputs."""
+    """How a child ended: its exit code (negative: the signal) and the tail of both its outputs.
+
+    The output of a failed child is for a person, and redacted; that of another is data.
+    """
 
     code: int
     output: str
 
 
 class Programs:
-    """Runs programs found on `search_path` and beside our own interpreter."""
+    """Runs programs found on `search_path` and beside our own interpreter.
 
-    def __init__(self, search_path: str, clock: Clock) -> None:
+    With `adopts`, this process has no children but those of `run`, and ends also what they leave behind.
+    """
+
+    def __init__(self, search_path: str, clock: Clock, redactor: Redactor, *, adopts: bool = False) -> None:
         self._search_path = search_path
         self._clock = clock
+        self._redactor = redactor
+        self._adopts = adopts
 
     def find(self, name: str, search_path: str = "") -> str:
         """The absolute path of a program, on `search_path` if given. Raises StepError (ProgramMissing)."""
@@ -59,20 +73,25 @@ class Programs:
         timeout_s: float,
         echo: Callable[[str], None] | None = None,
     ) -> Finished:
-        """Run an argument vector to its end; `echo` gets each line of output as it comes.
+        """Run an argument vector to its end; `echo` gets each line of output as it comes, redacted.
 
         Raises StepError: TimedOut after `timeout_s`, ProgramMissing when it cannot be started.
         """
+        if self._adopts:
+            become_subreaper()
         child = _start(command, env, cwd)
-        output = _Output(echo)
+        output = _Output(LineRedactor(self._redactor), echo)
         try:
             on_time = self._read(child, output, self._clock.now_s() + timeout_s)
         finally:
             _end_group(child)
+            if self._adopts:
+                kill_descendants()
         output.close()
         if not on_time:
             raise StepError(InitFault.TIMED_OUT, f"{Path(command[0]).name} was still running after {timeout_s:.0f} s.")
-        return Finished(child.returncode, output.text())
+        text = output.text()
+        return Finished(child.returncode, self._redactor.redact(text) if child.returncode else text)
 
     def _read(self, child: "subprocess.Popen[bytes]", output: "_Output", deadline_s: float) -> bool:
         """Read until the child has ended (True) or the deadline has passed (False)."""
@@ -84,7 +103,7 @@ class Programs:
                 if left_s <= 0:
                     return False
                 ended = child.poll() is not None  # asked first: what it wrote before is read below
-                if selector.select(0 if ended else min(_LOOK_S, left_s)):
+                if selector.select(0 if ended else min(_POLL_S, left_s)):
                     block = os.read(pipe.fileno(), 65536)
                     if not block:
                         return _wait(child, left_s)
@@ -96,7 +115,8 @@ class Programs:
 class _Output:
     """The tail of a child's output, and its lines for whoever listens."""
 
-    def __init__(self, echo: Callable[[str], None] | None) -> None:
+    def __init__(self, lines: LineRedactor, echo: Callable[[str], None] | None) -> None:
+        self._lines = lines
         self._echo = echo
         self._tail = bytearray()
         self._line = bytearray()
@@ -112,17 +132,23 @@ class _Output:
             lines, rest = [*lines, rest], b""
         self._line = bytearray(rest)
         for line in lines:
-            self._echo(line.decode(errors="replace").rstrip("\r"))
+            self._pass_on(line)
 
     def close(self) -> None:
-        if self._line and self._echo is not None:
-            self._echo(bytes(self._line).decode(errors="replace"))
+        if self._line:
+            self._pass_on(bytes(self._line))
 
     def text(self) -> str:
         return self._tail.decode(errors="replace")
 
+    def _pass_on(self, line: bytes) -> None:
+        text = self._lines.redact(line.decode(errors="replace").rstrip("\r"))
+        if text is not None and self._echo is not None:
+            self._echo(text)
+
 
 def _start(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[bytes]":
+    load_prctl()
     try:
         return subprocess.Popen(  # the caller always ends it
             list(command),
@@ -132,24 +158,11 @@ def _start(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> "subpro
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_death_bond(),  # noqa: PLW1509 - this program has one thread
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - this program has one thread
         )
     except (FileNotFoundError, PermissionError, NotADirectoryError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StepError(InitFault.PROGRAM_MISSING, f"{command[0]} cannot be started: {reason or error}.") from error
-
-
-def _death_bond() -> Callable[[], None] | None:
-    if sys.platform != "linux":
-        return None
-    import ctypes  # noqa: PLC0415 - milliseconds that a run without children saves
-
-    prctl = ctypes.CDLL(None).prctl
-
-    def bind() -> None:
-        prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-
-    return bind
 
 
 def _pipe_of(child: "subprocess.Popen[bytes]") -> IO[bytes]:
@@ -168,13 +181,8 @@ def _wait(child: "subprocess.Popen[bytes]", timeout_s: float) -> bool:
 def _end_group(child: "subprocess.Popen[bytes]") -> None:
     """End whatever of the child's process group still runs, and reap the child."""
     if child.poll() is None:
-        _signal_group(child, signal.SIGTERM)
+        signal_group(child.pid, signal.SIGTERM)
         _wait(child, _GRACE_S)
-    _signal_group(child, signal.SIGKILL)
+    signal_group(child.pid, signal.SIGKILL)
     child.wait()
     _pipe_of(child).close()
-
-
-def _signal_group(child: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)

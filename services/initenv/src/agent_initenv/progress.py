@@ -3,7 +3,7 @@
 from typing import Final, TextIO
 
 from agent_api.initreport import InitError, StepReport
-from agent_initenv.redaction import Secrets
+from agent_base.redaction import Redactor
 
 _PLAIN: Final = ""
 _COLOURS: Final = {"done": "\x1b[32m", "unchanged": "\x1b[36m", "failed": "\x1b[31m"}
@@ -13,9 +13,9 @@ _RESET: Final = "\x1b[0m"
 class Progress:
     """Lines on `stream`, one event each, flushed at once; `colour` only when a person watches."""
 
-    def __init__(self, stream: TextIO, secrets: Secrets, *, colour: bool) -> None:
+    def __init__(self, stream: TextIO, redactor: Redactor, *, colour: bool) -> None:
         self._stream = stream
-        self._secrets = secrets
+        self._redactor = redactor
         self._colour = colour
 
     def start(self, name: str, title: str) -> None:
@@ -37,7 +37,7 @@ class Progress:
         """A line of step `name`; a text of several lines becomes as many."""
         before = _COLOURS.get(outcome, "") if self._colour else ""
         after = _RESET if before else ""
-        for line in self._secrets.mask(text).splitlines():
+        for line in self._redactor.redact(text).splitlines():
             self._stream.write(f"{before}initenv {name:<8} {line}{after}\n")
         self._stream.flush()
 

@@ -6,11 +6,11 @@ from typing import Literal, Protocol
 
 from agent_api.initplan import InitLimits
 from agent_api.initreport import InitError, InitFault, InitReport, StepName, StepReport
-from agent_initenv.bench import Bench
-from agent_initenv.effort import Clock, Effort
+from agent_initenv.context import StepContext
 from agent_initenv.errors import InterruptionError, StepError
 from agent_initenv.faults import explain_os_error
 from agent_initenv.progress import readable_size
+from agent_initenv.retry import Clock, RetryPolicy
 from agent_initenv.volume import Stamp
 
 Outcome = Literal["done", "unchanged", "failed"]
@@ -22,20 +22,20 @@ class Step(Protocol):
     name: StepName
     title: str
 
-    def is_current(self, stamp: Stamp, effort: Effort) -> bool:
+    def is_current(self, stamp: Stamp, retry: RetryPolicy) -> bool:
         """Whether what `stamp` tells of is still what is wanted, and there."""
 
-    def build(self, effort: Effort) -> Stamp:
+    def build(self, retry: RetryPolicy) -> Stamp:
         """Prepare it, put it in place, and write and return its stamp."""
 
 
 class Run:
     """Does steps one after the other and remembers what became of each."""
 
-    def __init__(self, agent: str, limits: InitLimits, bench: Bench, clock: Clock, started_s: float) -> None:
+    def __init__(self, agent: str, limits: InitLimits, context: StepContext, clock: Clock, started_s: float) -> None:
         self._agent = agent
         self._limits = limits
-        self._bench = bench
+        self._context = context
         self._clock = clock
         self._started_s = started_s
         self._reports: list[StepReport] = []
@@ -47,7 +47,7 @@ class Run:
         for step in steps:
             error = self._do(step)
             if error is not None:
-                self._bench.progress.explain(error)
+                self._context.progress.explain(error)
                 return self.summarise(error)
         return self.summarise(None)
 
@@ -64,31 +64,31 @@ class Run:
         )
 
     def _do(self, step: Step) -> InitError | None:
-        self._bench.progress.start(step.name, step.title)
+        self._context.progress.start(step.name, step.title)
         started_s = self._clock.now_s()
-        effort = Effort(self._limits, self._clock, lambda text: self._bench.progress.note(step.name, text))
-        stamp, outcome, failure = self._bring_about(step, effort)
+        retry = RetryPolicy(self._limits, self._clock, lambda text: self._context.progress.note(step.name, text))
+        stamp, outcome, failure = self._run_step(step, retry)
         if failure is not None:
-            self._bench.volume.clear_staging()
+            self._context.volume.clear_staging()
         report = StepReport(
             name=step.name,
             outcome=outcome,
             seconds=round(self._clock.now_s() - started_s, 3),
             size_bytes=stamp.size_bytes,
-            attempts=effort.attempts,
-            detail=self._bench.secrets.mask(stamp.detail),
+            attempts=retry.attempts,
+            detail=self._context.redactor.redact(stamp.detail),
         )
         self._reports.append(report)
         self._versions |= stamp.versions
-        self._bench.progress.end(report)
+        self._context.progress.end(report)
         return self._describe(step.name, failure) if failure else None
 
-    def _bring_about(self, step: Step, effort: Effort) -> tuple[Stamp, Outcome, StepError | None]:
+    def _run_step(self, step: Step, retry: RetryPolicy) -> tuple[Stamp, Outcome, StepError | None]:
         try:
-            stamp = self._bench.volume.read_stamp(step.name)
-            if stamp is not None and step.is_current(stamp, effort):
+            stamp = self._context.volume.read_stamp(step.name)
+            if stamp is not None and step.is_current(stamp, retry):
                 return stamp, "unchanged", None
-            return step.build(effort), "done", None
+            return step.build(retry), "done", None
         except StepError as error:
             return Stamp(""), "failed", error
         except OSError as error:
@@ -102,8 +102,8 @@ class Run:
         if failure.fault == InitFault.DISK_FULL:
             free = readable_size(self._free_bytes())
             cause = f"{cause} The shared volume has {free} left."
-        mask = self._bench.secrets.mask
+        mask = self._context.redactor.redact
         return InitError(step=step, fault=failure.fault, cause=mask(cause), cure=mask(failure.cure))
 
     def _free_bytes(self) -> int:
-        return shutil.disk_usage(self._bench.volume.shared).free
+        return shutil.disk_usage(self._context.volume.shared).free

@@ -1,11 +1,17 @@
-"""From a plan to its steps, and what has to happen to the volume before the first of them."""
+"""The steps of preparation, once: what they are, in which order, from which part of the plan, and what they leave.
 
-from collections.abc import Mapping
+A new step is one row of `STEPS`, one module, and one name in `agent_api.initreport.StepName`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from agent_api.initplan import GitCode, InitPlan
+from agent_api.initreport import StepName
 from agent_api.layout import SHARED_CODE, SHARED_GLUE
-from agent_initenv.bench import Bench
+from agent_initenv.context import StepContext
 from agent_initenv.files import FilesStep
 from agent_initenv.gitcode import GitCodeStep
 from agent_initenv.glue import GlueStep
@@ -21,47 +27,83 @@ INSTALLERS: Mapping[str, type[PythonInstaller] | type[NodeInstaller]] = {
     "python": PythonInstaller,
     "nodejs": NodeInstaller,
 }
+Source = Callable[[], PackageSource]
 
 
-def order_steps(plan: InitPlan, bench: Bench) -> list[Step]:
+@dataclass(frozen=True)
+class StepKind:
+    """`plan` makes the step that a plan asks for, None when it asks for none; `discard` removes an earlier one's."""
+
+    name: StepName
+    plan: Callable[[InitPlan, StepContext, Source], Step | None]
+    discard: Callable[[StepContext], None]
+
+
+def _plan_files(plan: InitPlan, context: StepContext, _: Source) -> Step | None:
+    return FilesStep(plan.files, context, with_code=plan.code is not None) if plan.files else None
+
+
+def _plan_code(plan: InitPlan, context: StepContext, source: Source) -> Step | None:
+    if plan.code is None:
+        return None
+    if isinstance(plan.code, GitCode):
+        return GitCodeStep(plan.code, context, source)
+    return LocalCodeStep(plan.code, context)
+
+
+def _plan_packages(plan: InitPlan, context: StepContext, source: Source) -> Step | None:
+    if plan.packages is None:
+        return None
+    return PackagesStep(plan.packages, context, source, INSTALLERS[plan.packages.runtime])
+
+
+def _plan_glue(plan: InitPlan, context: StepContext, _: Source) -> Step | None:
+    return GlueStep(plan.glue, context) if plan.glue is not None else None
+
+
+def _plan_setup(plan: InitPlan, context: StepContext, _: Source) -> Step | None:
+    return SetupSteps(plan.setup, context, _steps_before("setup")) if plan.setup else None
+
+
+def _folder(name: StepName, place: str) -> Callable[[StepContext], None]:
+    return lambda context: context.volume.forget(name, context.volume.locate(place))
+
+
+STEPS: Final = (
+    StepKind("files", _plan_files, lambda context: FilesStep((), context, with_code=False).forget()),
+    StepKind("code", _plan_code, _folder("code", SHARED_CODE)),
+    StepKind("packages", _plan_packages, _folder("packages", SDK)),
+    StepKind("glue", _plan_glue, _folder("glue", SHARED_GLUE)),
+    StepKind("setup", _plan_setup, lambda context: context.volume.drop_stamp("setup")),
+)
+"""In the order in which they are done."""
+
+
+def order_steps(plan: InitPlan, context: StepContext) -> list[Step]:
     """The plan's steps in the order they are done; a part that is not in the plan has none."""
 
     @cache
     def source() -> PackageSource:
-        folder = bench.volume.locate(plan.index.folder) if plan.index.folder else None
-        return read_source(plan.index, folder, bench.environment, bench.private, bench.secrets)
+        folder = context.volume.locate(plan.index.folder) if plan.index.folder else None
+        return read_source(plan.index, folder, context.environment, context.private, context.redactor)
 
-    steps: list[Step] = []
-    if plan.files:
-        steps.append(FilesStep(plan.files, bench, with_code=plan.code is not None))
-    if isinstance(plan.code, GitCode):
-        steps.append(GitCodeStep(plan.code, bench, source))
-    elif plan.code is not None:
-        steps.append(LocalCodeStep(plan.code, bench))
-    if plan.packages is not None:
-        steps.append(PackagesStep(plan.packages, bench, source, INSTALLERS[plan.packages.runtime]))
-    if plan.glue is not None:
-        steps.append(GlueStep(plan.glue, bench))
-    if plan.setup:
-        steps.append(SetupSteps(plan.setup, bench))
-    return steps
+    planned = (kind.plan(plan, context, source) for kind in STEPS)
+    return [step for step in planned if step is not None]
 
 
-def settle_past(plan: InitPlan, bench: Bench) -> None:
-    """Empty the volume when setup was stopped half-way, and remove what is no longer in the plan."""
-    volume = bench.volume
+def discard_stale_results(steps: list[Step], context: StepContext) -> None:
+    """Empty the volume when setup was stopped half-way, and remove what no longer has a step."""
+    volume = context.volume
     setup = volume.read_stamp(SetupSteps.name)
     if setup is not None and setup.fingerprint == UNFINISHED:
-        bench.progress.note(SetupSteps.name, "was stopped half-way before: everything is prepared anew")
+        context.progress.note(SetupSteps.name, "was stopped half-way before: everything is prepared anew")
         volume.wipe()
-    if not plan.files:
-        FilesStep((), bench, with_code=False).forget()
-    for name, is_planned, place in (
-        ("code", plan.code is not None, SHARED_CODE),
-        ("packages", plan.packages is not None, SDK),
-        ("glue", plan.glue is not None, SHARED_GLUE),
-    ):
-        if not is_planned:
-            volume.forget(name, volume.locate(place))
-    if not plan.setup:
-        volume.drop_stamp(SetupSteps.name)
+    planned = {step.name for step in steps}
+    for kind in STEPS:
+        if kind.name not in planned:
+            kind.discard(context)
+
+
+def _steps_before(name: StepName) -> tuple[StepName, ...]:
+    names = [kind.name for kind in STEPS]
+    return tuple(names[: names.index(name)])

@@ -10,18 +10,18 @@ from typing import Final, TextIO
 
 from agent_api.initplan import InitPlan
 from agent_api.initreport import InitError, InitFault, InitReport
-from agent_initenv.bench import Bench, child_environment, make_private_folder
+from agent_base.redaction import Redactor
 from agent_initenv.command import Options
-from agent_initenv.effort import Clock
+from agent_initenv.context import StepContext, child_environment, make_private_folder
 from agent_initenv.errors import InterruptionError, SettingsError, StepError
 from agent_initenv.faults import explain_os_error
-from agent_initenv.neighbours import await_neighbours
 from agent_initenv.plan import read_plan
 from agent_initenv.process import Programs
 from agent_initenv.progress import Progress
-from agent_initenv.redaction import Secrets
+from agent_initenv.retry import Clock
 from agent_initenv.run import Run
-from agent_initenv.sequence import order_steps, settle_past
+from agent_initenv.sequence import discard_stale_results, order_steps
+from agent_initenv.sidecars import await_sidecars
 from agent_initenv.tree import remove
 from agent_initenv.volume import Volume
 
@@ -35,12 +35,12 @@ class Session:
     """Prepares what `options` name. Nothing it raises is meant for a person: see the report."""
 
     def __init__(
-        self, options: Options, environment: Mapping[str, str], progress: Progress, secrets: Secrets, clock: Clock
+        self, options: Options, environment: Mapping[str, str], progress: Progress, redactor: Redactor, clock: Clock
     ) -> None:
         self._options = options
         self._environment = environment
         self._progress = progress
-        self._secrets = secrets
+        self._redactor = redactor
         self._clock = clock
         self._started_s = clock.now_s()
 
@@ -65,31 +65,32 @@ class Session:
             return self._fail(plan.agent, said), FAILED
 
     def _prepare(self, plan: InitPlan) -> tuple[InitReport, int]:
-        with self._opened() as bench:
-            settle_past(plan, bench)
-            run = Run(plan.agent, plan.limits, bench, self._clock, self._started_s)
-            report = run.prepare(order_steps(plan, bench))
-            bench.volume.clear_staging()
+        with self._opened() as context:
+            steps = order_steps(plan, context)
+            discard_stale_results(steps, context)
+            run = Run(plan.agent, plan.limits, context, self._clock, self._started_s)
+            report = run.prepare(steps)
+            context.volume.clear_staging()
         if run.interrupted_by is not None:
             return report, BY_SIGNAL + run.interrupted_by
         if report.error:
             return report, FAILED
-        await_neighbours(self._options.neighbours, self._progress, self._clock)
+        await_sidecars(self._options.sidecars, self._progress, self._clock)
         return report, PREPARED
 
     @contextmanager
-    def _opened(self) -> Iterator[Bench]:
+    def _opened(self) -> Iterator[StepContext]:
         volume = Volume(self._options.root)
         lock = volume.open()
         private = make_private_folder(self._options.tmp, volume)
         environment = child_environment(self._environment, private)
         self._options.cache.mkdir(parents=True, exist_ok=True)
         try:
-            yield Bench(
+            yield StepContext(
                 volume=volume,
-                programs=Programs(environment["PATH"], self._clock),
+                programs=Programs(environment["PATH"], self._clock, self._redactor, adopts=True),
                 progress=self._progress,
-                secrets=self._secrets,
+                redactor=self._redactor,
                 environment=environment,
                 private=private,
                 cache=self._options.cache,
@@ -99,14 +100,14 @@ class Session:
             os.close(lock)
 
     def _fail(self, agent: str, failure: StepError) -> InitReport:
-        mask = self._secrets.mask
+        mask = self._redactor.redact
         error = InitError(step="plan", fault=failure.fault, cause=mask(failure.cause), cure=mask(failure.cure))
         self._progress.explain(error)
         seconds = round(self._clock.now_s() - self._started_s, 3)
         return InitReport(agent=agent, outcome="failed", seconds=seconds, error=error)
 
 
-def deliver(report: InitReport, path: Path | None, stdout: TextIO, complain: Callable[[str], None]) -> None:
+def write_report(report: InitReport, path: Path | None, stdout: TextIO, complain: Callable[[str], None]) -> None:
     """Write the report to stdout and to `path`, in place: a termination log is a mount and cannot be replaced."""
     line = f"{report.line()}\n"
     if path is not None:

@@ -11,61 +11,63 @@ from typing import Final
 from agent_api.initplan import SetupStep as PlannedSetup
 from agent_api.initreport import InitFault, StepName
 from agent_api.layout import SHARED_BIN, SHARED_CODE, SHARED_SDK_NODEJS, SHARED_SDK_PYTHON
-from agent_initenv.bench import Bench
-from agent_initenv.effort import Effort
+from agent_base.programfault import ProgramFault, classify
+from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
-from agent_initenv.faults import explain
+from agent_initenv.retry import RetryPolicy
 from agent_initenv.volume import Stamp, digest
 
 UNFINISHED: Final = "unfinished"
 _LAST_LINES: Final = 10
+_LAST_CHARS: Final = 500
 
 
 class SetupSteps:
-    """Runs the commands in order."""
+    """Runs the commands in order; they see what the steps `after` have made."""
 
     name: StepName = "setup"
 
-    def __init__(self, steps: tuple[PlannedSetup, ...], bench: Bench) -> None:
+    def __init__(self, steps: tuple[PlannedSetup, ...], context: StepContext, after: tuple[StepName, ...]) -> None:
         self._steps = steps
-        self._bench = bench
+        self._after = after
+        self._context = context
         self.title = f"{len(steps)} command{'s' if len(steps) != 1 else ''}"
 
-    def is_current(self, stamp: Stamp, effort: Effort) -> bool:
+    def is_current(self, stamp: Stamp, retry: RetryPolicy) -> bool:
         """Whether the same commands ended well after the very same steps."""
-        del effort
+        del retry
         return stamp.fingerprint == self._fingerprint()
 
-    def build(self, effort: Effort) -> Stamp:
+    def build(self, retry: RetryPolicy) -> Stamp:
         """Run all commands; the first that fails ends it."""
-        del effort
+        del retry
         fingerprint = self._fingerprint()
-        self._bench.volume.write_stamp(self.name, Stamp(UNFINISHED))
+        self._context.volume.write_stamp(self.name, Stamp(UNFINISHED))
         for step in self._steps:
             self._run(step)
         stamp = Stamp(fingerprint, detail=", ".join(step.name for step in self._steps))
-        self._bench.volume.write_stamp(self.name, stamp)
+        self._context.volume.write_stamp(self.name, stamp)
         return stamp
 
     def _fingerprint(self) -> str:
         commands = [(step.name, step.command) for step in self._steps]
-        before = [self._bench.volume.read_stamp(name) for name in ("files", "code", "packages", "glue")]
+        before = [self._context.volume.read_stamp(name) for name in self._after]
         return digest(commands, [stamp.fingerprint if stamp else "" for stamp in before])
 
     def _run(self, step: PlannedSetup) -> None:
         command = [
-            str(self._bench.volume.locate(argument)) if argument.startswith("/") else argument
+            str(self._context.volume.locate(argument)) if argument.startswith("/") else argument
             for argument in step.command
         ]
         env = self._environment()
         try:
-            program = command[0] if "/" in command[0] else self._bench.programs.find(command[0], env["PATH"])
-            finished = self._bench.programs.run(
+            program = command[0] if "/" in command[0] else self._context.programs.find(command[0], env["PATH"])
+            finished = self._context.programs.run(
                 [program, *command[1:]],
                 env=env,
                 cwd=self._folder(),
                 timeout_s=step.timeout_seconds,
-                echo=lambda line: self._bench.progress.note("setup", f"{step.name}: {line}"),
+                echo=lambda line: self._context.progress.note("setup", f"{step.name}: {line}"),
             )
         except StepError as error:
             raise StepError(error.fault, f"The setup step {step.name!r}: {error.cause}", error.cure) from error
@@ -75,20 +77,20 @@ class SetupSteps:
     def _failure(self, step: PlannedSetup, code: int, output: str) -> StepError:
         lines = [line.strip() for line in output.splitlines() if line.strip()][-_LAST_LINES:]
         ended = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        said = f" Its last lines: {' | '.join(lines)[-500:]}" if lines else " It said nothing."
-        text = f"The setup step {step.name!r} {ended}.{said}"
-        full = explain(step.name, "run", output).fault == InitFault.DISK_FULL
-        return StepError(InitFault.DISK_FULL if full else InitFault.SETUP_FAILED, text)
+        last = f" Its last lines: {' | '.join(lines)[-_LAST_CHARS:]}" if lines else " It printed nothing."
+        full = classify(output) is ProgramFault.DISK_FULL
+        fault = InitFault.DISK_FULL if full else InitFault.SETUP_FAILED
+        return StepError(fault, f"The setup step {step.name!r} {ended}.{last}")
 
     def _folder(self) -> Path:
-        code = self._bench.volume.locate(SHARED_CODE)
-        return code if code.is_dir() else self._bench.volume.shared
+        code = self._context.volume.locate(SHARED_CODE)
+        return code if code.is_dir() else self._context.volume.shared
 
     def _environment(self) -> dict[str, str]:
-        locate = self._bench.volume.locate
+        locate = self._context.volume.locate
         python, nodejs = locate(SHARED_SDK_PYTHON), locate(SHARED_SDK_NODEJS)
         path = (locate(SHARED_BIN), python / "bin", nodejs / "node_modules" / ".bin")
-        env = dict(self._bench.environment)
+        env = dict(self._context.environment)
         env["PATH"] = os.pathsep.join([*map(str, path), env["PATH"]])
         if python.is_dir():
             env["PYTHONPATH"] = str(python)

@@ -15,7 +15,7 @@ FILE_MODE: Final = 0o644
 PROGRAM_MODE: Final = 0o755
 
 
-def settle(tree: Path) -> int:
+def normalise_modes(tree: Path) -> int:
     """Give every entry a mode that any user can read; the size of all files in bytes.
 
     Raises StepError (PathEscapes) for a symbolic link that points out of the tree.

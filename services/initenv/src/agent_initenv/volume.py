@@ -20,6 +20,7 @@ from typing import Final
 
 from agent_api.initreport import InitFault
 from agent_api.layout import SHARED, relocate
+from agent_base.atomicfile import write_atomically
 from agent_initenv.errors import StepError
 from agent_initenv.tree import remove
 
@@ -138,9 +139,8 @@ class Volume:
     def write_stamp(self, step: str, stamp: Stamp) -> None:
         """Replace the stamp of a step."""
         self._staging.mkdir(exist_ok=True)
-        written = self._staging / f"{step}.json"
-        written.write_text(json.dumps(asdict(stamp)))
-        written.rename(self._stamps / f"{step}.json")
+        content = json.dumps(asdict(stamp)).encode()
+        write_atomically(self._stamps / f"{step}.json", content, staging=self._staging)
 
     def drop_stamp(self, step: str) -> None:
         """Trust a step's result no more."""

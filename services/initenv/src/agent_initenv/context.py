@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent_base.redaction import Redactor
 from agent_initenv.process import Programs
 from agent_initenv.progress import Progress
-from agent_initenv.redaction import Secrets
 from agent_initenv.tree import remove
 from agent_initenv.volume import Volume, digest
 
@@ -31,13 +31,13 @@ _INHERITED: Final = (
 
 
 @dataclass(frozen=True)
-class Bench:
+class StepContext:
     """`private` is a folder of mode 0700 for secrets and homes, gone at the end; `cache` survives."""
 
     volume: Volume
     programs: Programs
     progress: Progress
-    secrets: Secrets
+    redactor: Redactor
     environment: Mapping[str, str]
     private: Path
     cache: Path

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from agent_api.initreport import InitFault
-from agent_initenv.command import Options, read_options
-from agent_initenv.effort import SystemClock
-from agent_initenv.errors import InterruptionError, SettingsError
+from agent_base.redaction import Redactor
+from agent_initenv.command import Options
+from agent_initenv.errors import InterruptionError
 from agent_initenv.progress import Progress
-from agent_initenv.redaction import Secrets
+from agent_initenv.retry import SystemClock
 from agent_initenv.session import Session
 
 
@@ -49,23 +49,11 @@ def test_whatever_happens_outside_of_steps_is_reported(
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps({"agent": "tested"}))
     options = Options(plan, str(tmp_path), None, tmp_path / "cache", tmp_path / "tmp")
-    secrets = Secrets()
+    redactor = Redactor()
     stream = io.StringIO()
-    progress = Progress(stream, secrets, colour=False)
-    report, exit_code = Session(options, FaultyEnvironment(error), progress, secrets, SystemClock()).prepare()
+    progress = Progress(stream, redactor, colour=False)
+    report, exit_code = Session(options, FaultyEnvironment(error), progress, redactor, SystemClock()).prepare()
     assert exit_code == code
     assert report.error is not None
     assert (report.error.fault, report.error.cause, report.error.step) == (fault, cause, "plan")
     assert cause in stream.getvalue()
-
-
-def test_defaults_are_below_the_root(tmp_path: Path) -> None:
-    options = read_options(["--root", str(tmp_path)])
-    assert options.plan == tmp_path / "etc/agentberth/init/init.json"
-    assert options.cache == tmp_path / "tmp/agentberth-cache"
-    assert read_options([]).plan == Path("/etc/agentberth/init/init.json")
-
-
-def test_an_abbreviation_is_no_option() -> None:
-    with pytest.raises(SettingsError, match="--help"):
-        read_options(["--roo", "/x"])

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from agent_initenv.effort import Clock
 from agent_initenv.errors import SettingsError
 from agent_initenv.progress import Progress
+from agent_initenv.retry import Clock
 
-LOOK_EVERY_S: Final = 0.05
+PROBE_EVERY_S: Final = 0.05
 REMIND_EVERY_S: Final = 30.0
-_LOOK_TIMEOUT_S: Final = 2.0
+_PROBE_TIMEOUT_S: Final = 2.0
 _LONGEST_REASON: Final = 500
 _ADDRESS: Final = re.compile(
     r"(?P<name>[a-z0-9-]+)=(?P<scheme>http|tcp)://(?P<host>[\w.-]+):(?P<port>\d{1,5})(?P<path>/\S*)?"
@@ -23,7 +23,7 @@ _ADDRESS: Final = re.compile(
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class Sidecar:
     """A sidecar: ready when a GET of `path` has status 200, or without a path when it can be connected to."""
 
     name: str
@@ -32,62 +32,62 @@ class Neighbour:
     path: str | None
 
 
-class Look(Protocol):
-    """Why a neighbour is not ready, None when it is."""
+class SidecarProbe(Protocol):
+    """Why a sidecar is not ready, None when it is."""
 
-    def __call__(self, neighbour: Neighbour) -> str | None: ...  # noqa: D102
+    def __call__(self, sidecar: Sidecar) -> str | None: ...  # noqa: D102
 
 
-def read_neighbour(text: str) -> Neighbour:
+def parse_sidecar(text: str) -> Sidecar:
     """Such as toolproxy=http://127.0.0.1:9802/readyz or memory=tcp://127.0.0.1:6379. Raises SettingsError."""
     found = _ADDRESS.fullmatch(text)
     if found is None or (found["scheme"] == "http") != (found["path"] is not None):
         raise SettingsError(f"--await {text}: write NAME=http://HOST:PORT/PATH or NAME=tcp://HOST:PORT.")
-    return Neighbour(found["name"], found["host"], int(found["port"]), found["path"])
+    return Sidecar(found["name"], found["host"], int(found["port"]), found["path"])
 
 
-def await_neighbours(
-    neighbours: Sequence[Neighbour], progress: Progress, clock: Clock, look: Look | None = None
+def await_sidecars(
+    sidecars: Sequence[Sidecar], progress: Progress, clock: Clock, probe: SidecarProbe | None = None
 ) -> None:
-    """Returns when each neighbour was ready once, however long it takes: who is awaited, and why, is said.
+    """Returns when each sidecar was ready once, however long it takes: who is awaited, and why, is said.
 
     There is no deadline, as a sidecar that cannot come up is started anew by its own liveness probe, and one that
     waits for its cause to be mended (a tool, a key) is noticed at once.
     """
-    for neighbour in neighbours:
-        _await(neighbour, progress, clock, look or ask)
+    for sidecar in sidecars:
+        _await(sidecar, progress, clock, probe or probe_sidecar)
 
 
-def ask(neighbour: Neighbour) -> str | None:
-    """One look over the network."""
+def probe_sidecar(sidecar: Sidecar) -> str | None:
+    """Ask over the network, once: why the sidecar is not ready, None when it is."""
     try:
-        if neighbour.path is not None:
-            return _get(neighbour, neighbour.path)
-        _connect(neighbour)
+        if sidecar.path is not None:
+            return _get(sidecar, sidecar.path)
+        _connect(sidecar)
     except OSError as error:
         return f"no connection: {error.strerror or type(error).__name__}"
     return None
 
 
-def _await(neighbour: Neighbour, progress: Progress, clock: Clock, look: Look) -> None:
+def _await(sidecar: Sidecar, progress: Progress, clock: Clock, probe: SidecarProbe) -> None:
     said, said_at = "", clock.now_s()
-    while (reason := look(neighbour)) is not None:
+    while (reason := probe(sidecar)) is not None:
         if reason != said or clock.now_s() - said_at >= REMIND_EVERY_S:
-            progress.note("await", f"{neighbour.name} is not ready yet: {reason}")
+            progress.note("await", f"{sidecar.name} is not ready yet: {reason}")
             said, said_at = reason, clock.now_s()
-        clock.sleep(LOOK_EVERY_S)
+        clock.sleep(PROBE_EVERY_S)
 
 
-def _connect(neighbour: Neighbour) -> None:
+def _connect(sidecar: Sidecar) -> None:
     import socket  # noqa: PLC0415 - paid for only where somebody is awaited
 
-    socket.create_connection((neighbour.host, neighbour.port), _LOOK_TIMEOUT_S).close()
+    socket.create_connection((sidecar.host, sidecar.port), _PROBE_TIMEOUT_S).close()
 
 
-def _get(neighbour: Neighbour, path: str) -> str | None:
+def _get(sidecar: Sidecar, path: str) -> str | None:
     from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - likewise
 
-    connection = HTTPConnection(neighbour.host, neighbour.port, timeout=_LOOK_TIMEOUT_S)
+    connection = HTTPConnection(sidecar.host, sidecar.port, timeout=_PROBE_TIMEOUT_S)
     try:
         connection.request("GET", path)
         with connection.getresponse() as answer:  # left open, its finaliser would swallow an interruption

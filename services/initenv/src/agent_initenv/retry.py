@@ -1,7 +1,7 @@
-"""How hard one step may try: its attempts and its deadline.
+"""How often and how long one step may try. Only `TransientError` is tried again.
 
-Only `TransientError` is tried again. Pauses double and are jittered over their whole upper half, so that a
-hundred Pods that lost the same index do not come back at the same moment.
+A pause is jittered over its whole upper half, so that a hundred Pods that lost the same index do not come back
+at the same moment.
 """
 
 import random
@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 
 from agent_api.initplan import InitLimits
 from agent_api.initreport import InitFault
+from agent_base.backoff import Backoff
 from agent_initenv.errors import StepError, TransientError
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class Clock(Protocol):
         """Seconds on a clock that never goes back."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait; a signal ends it."""
 
     def chance(self) -> float:
         """A number in [0, 1)."""
@@ -46,14 +47,15 @@ class SystemClock:
         return random.random()  # noqa: S311 - jitter
 
 
-class Effort:
-    """The attempts and the time of one step. `tell` gets a line for each failed attempt."""
+class RetryPolicy:
+    """The attempts and the time of one step. `note` gets a line for each failed attempt."""
 
-    def __init__(self, limits: InitLimits, clock: Clock, tell: Callable[[str], None]) -> None:
+    def __init__(self, limits: InitLimits, clock: Clock, note: Callable[[str], None]) -> None:
         self.attempts = 1
         self._limits = limits
         self._clock = clock
-        self._tell = tell
+        self._note = note
+        self._backoff = Backoff(limits.backoff_seconds, LONGEST_PAUSE_S, chance=clock.chance)
         self._deadline_s = clock.now_s() + limits.step_timeout_seconds
 
     def left_s(self) -> float:
@@ -63,29 +65,28 @@ class Effort:
             raise StepError(InitFault.TIMED_OUT, f"The step was not done after {self._limits.step_timeout_seconds} s.")
         return left_s
 
-    def insist(self, action: Callable[[], T]) -> T:
+    def call(self, action: Callable[[], T]) -> T:
         """The result of `action`, tried again on each TransientError while attempts and time last."""
         while True:
             try:
                 return action()
             except TransientError as error:
-                self._wait(error)
+                self._pause(error)
                 self.attempts += 1
 
-    def _wait(self, error: TransientError) -> None:
+    def _pause(self, error: TransientError) -> None:
         if self.attempts >= self._limits.attempts:
             raise StepError(
                 error.fault, f"{error.cause} (attempt {self.attempts} of {self._limits.attempts})", error.cure
             ) from error
-        pause_s = min(self._limits.backoff_seconds * 2 ** (self.attempts - 1), LONGEST_PAUSE_S)
-        pause_s *= 0.5 + self._clock.chance() / 2
+        pause_s = self._backoff.pause_s(self.attempts - 1)
         if pause_s >= self.left_s():
             raise StepError(
                 InitFault.TIMED_OUT,
                 f"No time is left for another attempt after {self._limits.step_timeout_seconds} s. "
                 f"The last one: {error.cause}",
             ) from error
-        self._tell(
+        self._note(
             f"attempt {self.attempts} of {self._limits.attempts} failed, again in {pause_s:.1f} s: {error.cause}"
         )
         self._clock.sleep(pause_s)

@@ -2,8 +2,8 @@ import pytest
 
 from agent_api.initplan import InitLimits
 from agent_api.initreport import InitFault
-from agent_initenv.effort import Effort, SystemClock
 from agent_initenv.errors import StepError, TransientError
+from agent_initenv.retry import RetryPolicy, SystemClock
 
 
 class HeldClock:
@@ -42,50 +42,50 @@ BUSY = TransientError(InitFault.NETWORK_FAILED, "The index answered 503.")
 def test_pauses_double_up_to_thirty_seconds() -> None:
     clock = HeldClock()
     lines: list[str] = []
-    effort = Effort(InitLimits(attempts=8, backoff_seconds=2, step_timeout_seconds=7200), clock, lines.append)
+    retry = RetryPolicy(InitLimits(attempts=8, backoff_seconds=2, step_timeout_seconds=7200), clock, lines.append)
     script = fail_times(6, BUSY)
-    assert effort.insist(lambda: answer(script)) == "done"
+    assert retry.call(lambda: answer(script)) == "done"
     assert [round(pause) for pause in clock.pauses] == [2, 4, 8, 16, 30, 30]
-    assert effort.attempts == 7
+    assert retry.attempts == 7
     assert lines[0] == "attempt 1 of 8 failed, again in 2.0 s: The index answered 503."
 
 
 def test_jitter_takes_away_up_to_half() -> None:
     clock = HeldClock(chance=0.0)
     script = fail_times(1, BUSY)
-    Effort(InitLimits(backoff_seconds=2), clock, lambda _: None).insist(lambda: answer(script))
+    RetryPolicy(InitLimits(backoff_seconds=2), clock, lambda _: None).call(lambda: answer(script))
     assert clock.pauses == [1.0]
 
 
 def test_other_errors_are_not_tried_again() -> None:
     clock = HeldClock()
-    effort = Effort(InitLimits(), clock, lambda _: None)
+    retry = RetryPolicy(InitLimits(), clock, lambda _: None)
     script = fail_times(1, StepError(InitFault.HASH_MISMATCH, "wrong"))
     with pytest.raises(StepError, match="wrong"):
-        effort.insist(lambda: answer(script))
-    assert (effort.attempts, clock.pauses) == (1, [])
+        retry.call(lambda: answer(script))
+    assert (retry.attempts, clock.pauses) == (1, [])
 
 
 def test_attempts_are_shared_by_all_of_a_step() -> None:
-    effort = Effort(InitLimits(attempts=3), HeldClock(), lambda _: None)
+    retry = RetryPolicy(InitLimits(attempts=3), HeldClock(), lambda _: None)
     for _ in range(2):
         script = fail_times(1, BUSY)
-        effort.insist(lambda script=script: answer(script))  # type: ignore[misc] # bound now
+        retry.call(lambda script=script: answer(script))  # type: ignore[misc] # bound now
     with pytest.raises(StepError, match="attempt 3 of 3"):
-        effort.insist(lambda: answer([BUSY]))
+        retry.call(lambda: answer([BUSY]))
 
 
 def test_the_deadline_counts_sleeping() -> None:
     clock = HeldClock()
-    effort = Effort(InitLimits(step_timeout_seconds=5, backoff_seconds=4), clock, lambda _: None)
+    retry = RetryPolicy(InitLimits(step_timeout_seconds=5, backoff_seconds=4), clock, lambda _: None)
     script = fail_times(3, BUSY)
     with pytest.raises(StepError, match="No time is left") as caught:
-        effort.insist(lambda: answer(script))
+        retry.call(lambda: answer(script))
     assert caught.value.fault == InitFault.TIMED_OUT
     assert sum(clock.pauses) < 5
     clock.sleep(10)
     with pytest.raises(StepError, match="not done after 5 s"):
-        effort.left_s()
+        retry.left_s()
 
 
 def test_the_real_clock() -> None:

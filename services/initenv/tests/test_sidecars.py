@@ -2,10 +2,10 @@ import io
 
 import pytest
 
+from agent_base.redaction import Redactor
 from agent_initenv.errors import SettingsError
-from agent_initenv.neighbours import LOOK_EVERY_S, Neighbour, await_neighbours, read_neighbour
 from agent_initenv.progress import Progress
-from agent_initenv.redaction import Secrets
+from agent_initenv.sidecars import PROBE_EVERY_S, Sidecar, await_sidecars, parse_sidecar
 
 
 class HeldClock:
@@ -24,15 +24,15 @@ class HeldClock:
         return 0.0
 
 
-TOOLPROXY = Neighbour("toolproxy", "127.0.0.1", 9802, "/readyz")
-MEMORY = Neighbour("memory", "127.0.0.1", 6379, None)
+TOOLPROXY = Sidecar("toolproxy", "127.0.0.1", 9802, "/readyz")
+MEMORY = Sidecar("memory", "127.0.0.1", 6379, None)
 
 
-def wait(script: dict[str, list[str | None]], *neighbours: Neighbour) -> tuple[list[str], HeldClock]:
-    """What was said, and the clock, when each look at a neighbour answers the next of its script."""
+def wait(script: dict[str, list[str | None]], *sidecars: Sidecar) -> tuple[list[str], HeldClock]:
+    """What was said, and the clock, when each look at a sidecar answers the next of its script."""
     stream, clock = io.StringIO(), HeldClock()
-    progress = Progress(stream, Secrets(), colour=False)
-    await_neighbours(neighbours, progress, clock, lambda neighbour: script[neighbour.name].pop(0))
+    progress = Progress(stream, Redactor(), colour=False)
+    await_sidecars(sidecars, progress, clock, lambda sidecar: script[sidecar.name].pop(0))
     return stream.getvalue().splitlines(), clock
 
 
@@ -48,19 +48,19 @@ def test_each_reason_is_said_once() -> None:
         "initenv await    toolproxy is not ready yet: installing jq",
         "initenv await    toolproxy is not ready yet: installing git",
     ]
-    assert clock.time_s == pytest.approx(3 * LOOK_EVERY_S)
+    assert clock.time_s == pytest.approx(3 * PROBE_EVERY_S)
 
 
 def test_a_reason_that_stays_is_said_again_after_half_a_minute() -> None:
     script: dict[str, list[str | None]] = {"memory": [*["no connection: refused"] * 1000, None]}
     lines, clock = wait(script, MEMORY)
-    assert clock.time_s == pytest.approx(1000 * LOOK_EVERY_S)
+    assert clock.time_s == pytest.approx(1000 * PROBE_EVERY_S)
     assert len(lines) == 2
 
 
 def test_addresses_are_read() -> None:
-    assert read_neighbour("toolproxy=http://127.0.0.1:9802/readyz") == TOOLPROXY
-    assert read_neighbour("memory=tcp://127.0.0.1:6379") == MEMORY
+    assert parse_sidecar("toolproxy=http://127.0.0.1:9802/readyz") == TOOLPROXY
+    assert parse_sidecar("memory=tcp://127.0.0.1:6379") == MEMORY
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_addresses_are_read() -> None:
 )
 def test_what_is_no_address_is_refused_with_how_to_write_one(text: str) -> None:
     with pytest.raises(SettingsError, match=f"--await {text}: write NAME=http://HOST:PORT/PATH"):
-        read_neighbour(text)
+        parse_sidecar(text)
