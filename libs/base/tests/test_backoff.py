@@ -29,6 +29,10 @@ def test_no_pause_exceeds_the_longest(failures: int, chance: float, longest_s: f
     assert 0 < Backoff(0.1, longest_s, low=0.5, high=1.5, chance=lambda: chance).pause_s(failures) <= longest_s
 
 
+def test_pauses_are_spread_by_chance() -> None:
+    assert len({Backoff(1, 30).pause_s(0) for _ in range(20)}) > 10
+
+
 def test_the_timer_begins_anew_after_a_calm_time() -> None:
     clock = HeldClock()
     timer = BackoffTimer(Backoff(1, 30, low=1.0), calm_s=120, clock=clock)

@@ -17,7 +17,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from agent_base.redaction import MASK, Redactor
 from agent_kit.errors import SettingsError
 from agent_kit.logs import LogSettings, configure
-from agent_kit.telemetry import SilentTelemetry, Telemetry, start_telemetry
+from agent_kit.telemetry import SilentTelemetry, Telemetry
+from agent_kit.tracing import start_telemetry
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -200,7 +201,7 @@ def test_an_oversized_state_is_left_out() -> None:
 def test_the_sdk_is_not_imported_as_long_as_tracing_is_off() -> None:
     program = (
         "import asyncio, sys, agent_kit.service, agent_kit.ops, agent_kit.files\n"
-        "from agent_kit.telemetry import start_telemetry\n"
+        "from agent_kit.tracing import start_telemetry\n"
         "async def main():\n"
         "    async with start_telemetry(None, service='x'): pass\n"
         "asyncio.run(main())\n"

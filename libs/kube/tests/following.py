@@ -7,13 +7,13 @@ from typing import Any
 
 from libs.kube.tests.fake_api import FakeApi
 
+from agent_base.backoff import Backoff
 from agent_kube import Store, WatchSettings
-from agent_kube.backoff import Backoff
 from agent_kube.cache.watcher import Watcher
 
 
 def fast() -> Backoff:
-    return Backoff(initial_s=0.01, maximum_s=0.1)
+    return Backoff(first_s=0.01, longest_s=0.1)
 
 
 @asynccontextmanager

@@ -14,29 +14,6 @@ from agent_kube import (
     Retryable,
     Terminal,
 )
-from agent_kube.backoff import Backoff
-
-
-def test_backoff_doubles_to_its_maximum_and_starts_over_after_calm() -> None:
-    now = 0.0
-    backoff = Backoff(clock=lambda: now, chance=lambda: 0.5)
-    pauses = []
-    for _ in range(8):
-        pauses.append(backoff.next_s())
-        now += pauses[-1]
-    assert pauses == [0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30]
-    now += 119
-    assert backoff.next_s() == 30
-    now += 30 + 120
-    assert backoff.next_s() == 0.8
-    assert backoff.next_s(at_least_s=45) == 45
-
-
-def test_backoff_is_spread() -> None:
-    assert Backoff(chance=lambda: 0.0).next_s() == pytest.approx(0.4)
-    assert Backoff(chance=lambda: 1.0).next_s() == pytest.approx(1.2)
-    many = {Backoff().next_s() for _ in range(20)}
-    assert len(many) > 10
 
 
 def test_metrics_have_the_names_that_dashboards_know() -> None:

@@ -17,15 +17,15 @@ from libs.kube.tests.kinds import (
     widgets,
 )
 
+from agent_base.backoff import Backoff
 from agent_kube import Store, WatchSettings
-from agent_kube.backoff import Backoff
 from agent_kube.cache.store import Change
 
 
 async def test_stream_that_ends_at_once_is_reopened_with_growing_pauses(api: FakeApi) -> None:
     api.fault(faults.end_at_once, verb="watch")
     store = Store(widgets())
-    async with following(api, store, backoff=Backoff(initial_s=0.1, maximum_s=10, chance=lambda: 0.5)):
+    async with following(api, store, backoff=Backoff(first_s=0.1, longest_s=10, chance=lambda: 0.5)):
         await asyncio.sleep(1.0)
     assert 2 <= len(api.called("watch")) <= 5  # pauses of 0.1, 0.2, 0.4, 0.8: the naive loop makes thousands
     assert len(api.called("list")) == 1

@@ -18,6 +18,7 @@ from libs.kube.tests.kinds import (
     widgets,
 )
 
+from agent_base.backoff import Backoff
 from agent_kube import (
     Applier,
     Client,
@@ -26,7 +27,6 @@ from agent_kube import (
     Source,
     Stores,
 )
-from agent_kube.backoff import Backoff
 from agent_kube.cache.watcher import Watcher
 
 
@@ -66,7 +66,7 @@ async def world(api: FakeApi, client: Client, maps: Source[Any] | None = None) -
     root = widgets()
     stores = Stores([root, deployments(), maps or config_maps()])
     applier = Applier(client, stores, root=root, field_manager=MANAGER, mark=MARK)
-    watchers = [Watcher(client, store, "", backoff=Backoff(initial_s=0.01)) for store in stores]
+    watchers = [Watcher(client, store, "", backoff=Backoff(first_s=0.01, longest_s=30)) for store in stores]
     tasks = [asyncio.create_task(watcher.run()) for watcher in watchers]
     try:
         await stores.wait_synced()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from agent_api.gatewayconfig import GatewayBudget, GatewayCache, GatewayConfig, Price
-from agent_kit.redaction import Redactor
+from agent_base.redaction import Redactor
 from agent_llmgateway.budget.budget import Budget, cost_micro_usd
 from agent_llmgateway.budget.ledger import FileLedger
 from agent_llmgateway.config.loaded import parse_config

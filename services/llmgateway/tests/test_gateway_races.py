@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agent_api.gatewayconfig import GatewayConfig
+from agent_base.redaction import Redactor
 from agent_kit.errors import ListenError
-from agent_kit.redaction import Redactor
 from agent_kit.service import Stop
 from agent_kit.telemetry import SilentTelemetry
 from agent_llmgateway.app import build_checks, build_core, serve

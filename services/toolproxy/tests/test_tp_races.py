@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agent_api.toolsconfig import PlannedTool, ToolLimits, ToolOptions, ToolsConfig, ToolsPolicy
-from agent_kit.redaction import Redactor
+from agent_base.redaction import Redactor
 from agent_kit.telemetry import SilentTelemetry
 from agent_toolproxy.call import Call, Json, Offer, define
 from agent_toolproxy.errors import NotAllowed, ToolNotReady, UnknownTool, UpstreamHttp, UpstreamUnavailable

@@ -16,7 +16,7 @@ from contract.memory.waiting import eventually
 
 from agent_api.gatewayconfig import GatewayMemory
 from agent_api.memoryreport import MemoryReport
-from agent_kit.redaction import Redactor
+from agent_base.redaction import Redactor
 from agent_llmgateway.budget.memory import open_client
 
 FIRST, SECOND, THIRD = "first-Canary_1", "second-Canary_2", "third-Canary_3"

@@ -10,7 +10,7 @@ from contract.memory.served import free_port
 from contract.memory.waiting import eventually
 
 from agent_api.gatewayconfig import GatewayMemory
-from agent_kit.redaction import Redactor
+from agent_base.redaction import Redactor
 from agent_llmgateway.budget.memory import open_client
 from agent_toolproxy.errors import MemoryUnavailable
 from agent_toolproxy.memory.resp import RedisClient, parse_redis_url

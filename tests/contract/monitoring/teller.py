@@ -4,9 +4,9 @@ import asyncio
 import logging
 import sys
 
+from agent_base.redaction import Redactor
 from agent_kit.logs import LogSettings, configure
 from agent_kit.otlp import OtlpTelemetry
-from agent_kit.redaction import Redactor
 
 WHOSE = {"component": "agent-toolproxy", "agent": "pilot", "namespace": "team"}
 

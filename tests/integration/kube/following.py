@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from agent_base.backoff import Backoff
 from agent_kube import (
     Client,
     Store,
 )
-from agent_kube.backoff import Backoff
 from agent_kube.cache.watcher import Watcher
 
 
@@ -20,7 +20,7 @@ async def following(client: Client, store: Store[Any], namespace: str, **options
         client,
         store,
         namespace,
-        backoff=Backoff(initial_s=0.05, maximum_s=1),
+        backoff=Backoff(first_s=0.05, longest_s=1),
         observe=lambda _resource, outcome: outcomes.append(outcome),
         **options,
     )

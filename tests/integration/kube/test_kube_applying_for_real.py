@@ -22,6 +22,7 @@ from libs.kube.tests.kinds import (
     eventually as locally,
 )
 
+from agent_base.backoff import Backoff
 from agent_kube import (
     Applier,
     Client,
@@ -33,7 +34,6 @@ from agent_kube import (
     Source,
     Stores,
 )
-from agent_kube.backoff import Backoff
 from agent_kube.cache.watcher import Watcher
 
 HPAS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
@@ -51,7 +51,8 @@ class World:
 
     async def __aenter__(self) -> Self:
         watchers = [
-            Watcher(self.client, store, self.namespace, backoff=Backoff(initial_s=0.05)) for store in self.stores
+            Watcher(self.client, store, self.namespace, backoff=Backoff(first_s=0.05, longest_s=30))
+            for store in self.stores
         ]
         self.tasks = [asyncio.create_task(watcher.run()) for watcher in watchers]
         await self.stores.wait_synced()

@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent_base.processtree import kill_descendants
 from agentberth.commands import add
-from agentberth.local import orphans
 
 if TYPE_CHECKING:
     from agentberth.commands import Commands
@@ -74,7 +74,7 @@ async def _run(session: "Session", grace_s: float | None) -> int:
 
     def receive(number: int) -> None:
         if received:  # asked twice: no more grace
-            orphans.end_all()
+            kill_descendants()
         received.append(number)
         stop.set()
 

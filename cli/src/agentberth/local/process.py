@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent_base.processtree import signal_group
 from agentberth.errors import CommandError
 from agentberth.local.pod import LocalProcess
 
@@ -65,7 +66,7 @@ class RunningProcess:
 
     async def finish(self) -> None:
         """Ends what the process left in its group and passes on the rest of the output."""
-        self._signal_group(signal.SIGKILL)
+        signal_group(self._process.pid, signal.SIGKILL)
         _, late = await asyncio.wait(self._pumps, timeout=_DRAIN_S)
         for pump in late:  # a process that left the group holds the pipe
             pump.cancel()
@@ -73,17 +74,13 @@ class RunningProcess:
     async def stop(self, grace_s: float) -> None:
         """SIGTERM to the group, SIGKILL when it is not gone after `grace_s` seconds."""
         if self._process.returncode is None:
-            self._signal_group(signal.SIGTERM)
+            signal_group(self._process.pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     await self._process.wait()
-        self._signal_group(signal.SIGKILL)
+        signal_group(self._process.pid, signal.SIGKILL)
         await self._process.wait()
         await self.finish()
-
-    def _signal_group(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.initreport import InitReport
+from agent_base.atomicfile import write_atomically
 from agent_render import RenderError, pod_template
 from agent_render.identity import Identity
 from agent_render.pod import pod_parts
@@ -235,7 +236,7 @@ def _lay_out(root: Path, *, fresh: bool) -> None:
             shutil.rmtree(root / "shared", ignore_errors=True)
         for folder in ("workspace", "tmp"):
             (root / folder).mkdir(parents=True, exist_ok=True)
-        (root.parent / ".gitignore").write_text("*\n")
+        write_atomically(root.parent / ".gitignore", b"*\n")
         (root / _REPORT).unlink(missing_ok=True)
     except OSError as error:
         raise CommandError(f"{root}: cannot be written: {error.strerror}") from error

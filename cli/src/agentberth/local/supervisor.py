@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from agent_base.processtree import become_subreaper, kill_descendants
 from agentberth.errors import CommandError
-from agentberth.local import orphans
 from agentberth.local.pod import LocalProcess
 from agentberth.local.process import Emit, RunningProcess
 
@@ -50,7 +50,7 @@ class Supervisor:
 
         Raises CommandError when a program cannot be started or a sidecar does not come up.
         """
-        orphans.adopt()
+        become_subreaper()
         failure: CommandError | None = None
         outcome = Outcome("stopped")
         async with asyncio.TaskGroup() as tasks:
@@ -131,7 +131,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as tasks:
                 for process in group:
                     tasks.create_task(process.stop(self.grace_s))
-        await asyncio.to_thread(orphans.end_all)
+        await asyncio.to_thread(kill_descendants)
 
 
 def _fault_of(url: str) -> str | None:

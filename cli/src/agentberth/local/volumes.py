@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_api.layout import relocate
+from agent_base.atomicfile import write_atomically
 from agentberth.errors import ManifestError
 from agentberth.local.objects import Objects
 
@@ -63,8 +64,7 @@ def _write(folder: Path, data: Mapping[str, bytes], items: Iterable[Manifest] | 
         with contextlib.suppress(OSError):
             if file.read_bytes() == content:
                 continue
-        file.touch(mode=mode)
-        file.write_bytes(content)
+        write_atomically(file, content, mode=mode)
 
 
 def _value(data: Mapping[str, bytes], key: str, folder: Path) -> bytes:

@@ -67,11 +67,12 @@ def kill_descendants() -> None:
     Each round's orphans are this process's own children in the next, when it is a subreaper.
     """
     while has_children():
-        for pid in find_descendants(os.getpid()):
+        found = find_descendants(os.getpid())
+        for pid in found:
             send_signal(pid, signal.SIGKILL)
-        reap_children()
-        if has_children():
-            time.sleep(_ROUND_S)
+        if not reap_children() and not found:
+            return  # no /proc to find them in
+        time.sleep(_ROUND_S)
 
 
 def has_children() -> bool:

@@ -87,12 +87,12 @@ def launch(
         name=name,
         grace_s=settings.grace_s,
         cleanup_s=settings.cleanup_s,
-        log=LogSettings(settings.log_level, settings.log_format, _whose(name, variables)),
+        log=LogSettings(settings.log_level, settings.log_format, _log_identity(name, variables)),
         redactor=redactor,
     )
 
 
-def _whose(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+def _log_identity(name: str, environ: Mapping[str, str]) -> dict[str, str]:
     """What program this is, and of which agent, when it belongs to one."""
     found = {"component": name, "agent": environ.get("AGENT_NAME"), "namespace": environ.get("AGENT_NAMESPACE")}
     return {field: value for field, value in found.items() if value}
@@ -116,14 +116,14 @@ def run(
     SettingsError; 128 + n for a second signal n.
     """
     configure(log or LogSettings(), redactor or Redactor())
-    guillotine = _Guillotine(name)
+    hard_exit = _HardExitTimer(name)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_supervise(main, _Limits(name, grace_s, cleanup_s), guillotine))
+            return runner.run(_supervise(main, _Limits(name, grace_s, cleanup_s), hard_exit))
     except BaseExceptionGroup as group:
         return _explain(name, group)
     finally:
-        guillotine.disarm()
+        hard_exit.disarm()
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class _Finished(Exception):  # noqa: N818 - how a TaskGroup is told that its wor
         super().__init__(code)
 
 
-class _Guillotine:
+class _HardExitTimer:
     """Ends the process when a task or a thread does not. From a thread: the event loop may be what hangs."""
 
     def __init__(self, name: str) -> None:
@@ -148,7 +148,7 @@ class _Guillotine:
 
     def arm(self, after_s: float) -> None:
         self.disarm()
-        self._timer = threading.Timer(after_s, self._fall)
+        self._timer = threading.Timer(after_s, self._exit)
         self._timer.daemon = True
         self._timer.start()
 
@@ -156,22 +156,22 @@ class _Guillotine:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _fall(self) -> None:
+    def _exit(self) -> None:
         _log.error("%s did not end: something ignores its cancellation; ending the process", self._name)
         os._exit(EXIT_CRASH)
 
 
-async def _supervise(main: Main, limits: _Limits, guillotine: _Guillotine) -> int:
+async def _supervise(main: Main, limits: _Limits, hard_exit: _HardExitTimer) -> int:
     code = EXIT_CRASH
     asyncio.get_running_loop().set_exception_handler(_tell)
     try:
         async with asyncio.TaskGroup() as tasks:
             stop = Stop(tasks)
-            _catch_signals(stop, partial(guillotine.arm, limits.grace_s + limits.cleanup_s))
+            _catch_signals(stop, partial(hard_exit.arm, limits.grace_s + limits.cleanup_s))
             try:
                 code = await _await_main(tasks.create_task(_as_coroutine(main(stop)), name="main"), stop, limits)
             finally:
-                guillotine.arm(limits.cleanup_s)
+                hard_exit.arm(limits.cleanup_s)
             raise _Finished(code)  # noqa: TRY301 - a TaskGroup is ended by an exception
     except* _Finished as finished:
         code = next(each.code for each in _leaves(finished) if isinstance(each, _Finished))

@@ -1,22 +1,15 @@
 """Spans, when a collector is configured; nothing at all otherwise.
 
-OpenTelemetry costs a sidecar tens of milliseconds and megabytes, so services see the two small protocols below
-and the SDK is imported (in `agent_kit.otlp`) only when there is an endpoint. With tracing off, a request's W3C
+OpenTelemetry costs a sidecar tens of milliseconds and megabytes, so services see the two small protocols below;
+`agent_kit.tracing` imports the SDK only when there is an endpoint. With tracing off, a request's W3C
 headers are still passed on: the agent's own traces must not break at the sidecar.
 """
 
-import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Final, Literal, Protocol
-from urllib.parse import urlsplit
-
-from agent_kit.errors import SettingsError
-
-if TYPE_CHECKING:
-    from agent_kit.otlp import OtlpTelemetry
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final, Literal, Protocol
 
 AttributeValue = str | bool | int | float
 SpanKind = Literal["internal", "server", "client", "producer", "consumer"]
@@ -78,6 +71,8 @@ _W3C: Final = frozenset({"traceparent", "tracestate"})
 
 
 class _SilentSpan:
+    """A span that keeps nothing."""
+
     def set(self, key: str, value: AttributeValue) -> None:
         pass
 
@@ -86,6 +81,9 @@ class _SilentSpan:
 
     def fail(self, reason: str) -> None:
         pass
+
+
+SILENT_SPAN: Final[Span] = _SilentSpan()
 
 
 class SilentTelemetry(Telemetry):
@@ -102,41 +100,9 @@ class SilentTelemetry(Telemetry):
         parent: TraceParent | None = None,  # noqa: ARG002 - likewise
         attributes: Mapping[str, AttributeValue] | None = None,  # noqa: ARG002 - likewise
     ) -> Iterator[Span]:
-        """A span that forgets what it is told."""
-        yield _SilentSpan()
+        """As `Telemetry.span`; what is set on it is lost."""
+        yield SILENT_SPAN
 
     def inject(self, headers: MutableMapping[str, str], parent: TraceParent | None = None) -> None:
         """Pass on the headers of `parent`."""
         headers.update(parent or {})
-
-
-@asynccontextmanager
-async def start_telemetry(
-    endpoint: str | None,
-    *,
-    service: str,
-    attributes: Mapping[str, str] | None = None,
-    flush_s: float = 2.0,
-    redact: Callable[[str], str] = str,
-) -> AsyncIterator[Telemetry]:
-    """Tracing to the OTLP/HTTP collector at base URL `endpoint`; none or empty is off.
-
-    `attributes` are the resource's, beside `service.name`. On leaving, spans not yet sent have `flush_s` to go
-    out; those that do not are lost with a warning. Raises SettingsError when `endpoint` is not an HTTP URL.
-    """
-    if not endpoint:
-        yield SilentTelemetry()
-        return
-    if urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname:
-        raise SettingsError([f"OTEL_EXPORTER_OTLP_ENDPOINT={redact(endpoint)!r} is not an http:// or https:// URL"])
-
-    def start() -> "OtlpTelemetry":
-        from agent_kit.otlp import OtlpTelemetry  # noqa: PLC0415 - the SDK is paid for only here
-
-        return OtlpTelemetry(endpoint, service=service, attributes=attributes or {}, redact=redact)
-
-    telemetry = await asyncio.to_thread(start)  # the import and the SDK's look at the host take 0.1 s
-    try:
-        yield telemetry
-    finally:
-        await telemetry.shut_down(flush_s)

@@ -10,14 +10,15 @@ from time import monotonic, time
 from prometheus_client import CollectorRegistry
 
 from agent_api.gatewayreport import BudgetState, GatewayReport
+from agent_base.redaction import Redactor
 from agent_kit.errors import ListenError
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
 from agent_kit.metrics import new_registry
 from agent_kit.ops import OpsServer
-from agent_kit.redaction import Redactor
 from agent_kit.service import Stop, launch
-from agent_kit.telemetry import Telemetry, start_telemetry
+from agent_kit.telemetry import Telemetry
+from agent_kit.tracing import start_telemetry
 from agent_llmgateway.budget.budget import Budget
 from agent_llmgateway.budget.ledger import FileLedger
 from agent_llmgateway.budget.memory import open_client

@@ -9,12 +9,13 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
+from agent_base.redaction import Redactor
 from agent_kit.logs import bind
 from agent_kit.metrics import new_registry
 from agent_kit.ops import OpsServer
-from agent_kit.redaction import Redactor
 from agent_kit.service import Stop, launch
-from agent_kit.telemetry import Telemetry, start_telemetry
+from agent_kit.telemetry import Telemetry
+from agent_kit.tracing import start_telemetry
 from agent_kube import (
     Client,
     Controller,

@@ -10,13 +10,14 @@ import aiohttp
 
 from agent_api import layout
 from agent_api.toolsconfig import PlannedTool
+from agent_base.redaction import Redactor
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
 from agent_kit.metrics import new_registry
 from agent_kit.ops import OpsServer
-from agent_kit.redaction import Redactor
 from agent_kit.service import Stop, launch
-from agent_kit.telemetry import Telemetry, start_telemetry
+from agent_kit.telemetry import Telemetry
+from agent_kit.tracing import start_telemetry
 from agent_toolproxy.configuration import Configuration, parse_config
 from agent_toolproxy.credentials import Credentials
 from agent_toolproxy.installers.download import Downloader

@@ -21,7 +21,7 @@ from typing import Generic, Never, TypeVar
 import msgspec
 from msgspec import Raw
 
-from agent_kube.backoff import Backoff
+from agent_base.backoff import Backoff, BackoffTimer
 from agent_kube.cache.store import Store
 from agent_kube.client.client import Client
 from agent_kube.client.responses import read_status
@@ -35,6 +35,9 @@ T = TypeVar("T", bound=ObjectModel)
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 BARREN_STREAMS = 5
+RECONNECT = Backoff(0.8, 30.0, low=0.5, high=1.5)
+CALM_S = 120.0
+"""Without a failure for so long, the next pause is the first again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +114,7 @@ class Watcher(Generic[T]):
         self._source = store.source
         self._scope = scope
         self._settings = settings or WatchSettings()
-        self._backoff = backoff or Backoff()
+        self._backoff = BackoffTimer(backoff or RECONNECT, calm_s=CALM_S)
         self._observe = observe
         self._clock = clock
         self._decode_event = msgspec.json.Decoder(WatchEvent).decode

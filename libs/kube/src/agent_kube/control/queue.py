@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from enum import IntEnum
 from typing import Generic, Protocol, TypeVar
 
-from agent_kube.backoff import spread
+from agent_base.backoff import Backoff
 from agent_kube.errors import QueueClosed
 
 K = TypeVar("K", bound=Hashable)
@@ -116,7 +116,8 @@ class WorkQueue(Generic[K]):
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         longest_s = self._maximum_s if at_most_s is None else min(at_most_s, self._maximum_s)
-        pause_s = max(at_least_s, spread(self._initial_s, failures, longest_s, self._chance()))
+        backoff = Backoff(self._initial_s, longest_s, low=0.5, high=1.5, chance=self._chance)
+        pause_s = max(at_least_s, backoff.pause_s(failures))
         if self._observer:
             self._observer.retried()
         self.add_after(key, pause_s)

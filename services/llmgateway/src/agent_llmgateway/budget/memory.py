@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from agent_api.gatewayconfig import GatewayMemory
 from agent_api.layout import relocate
 from agent_api.memoryreport import MemoryReport
-from agent_kit.redaction import Redactor
+from agent_base.redaction import Redactor
 
 REDIS_TIMEOUT_S: Final = 0.5
 PROBE_TIMEOUT_S: Final = 3.0

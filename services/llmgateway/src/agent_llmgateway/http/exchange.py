@@ -1,7 +1,6 @@
 """One request from its arrival to its last byte."""
 
 import logging
-from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -33,22 +32,6 @@ _USUAL_HEADERS: Final = frozenset(
 )
 """Headers of nearly every answer, none of them shown: not looked at twice."""
 _SHOWN_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-")
-
-
-class _NoSpan:
-    """Tracing that is off, without the cost of a span that is."""
-
-    def set(self, key: str, value: str | float) -> None:
-        pass
-
-    def event(self, name: str, attributes: Mapping[str, str | float] | None = None) -> None:
-        pass
-
-    def fail(self, reason: str) -> None:
-        pass
-
-
-NO_SPAN: Final[Span] = _NoSpan()
 
 
 class Exchange:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from agent_kit.telemetry import SILENT_SPAN
 from agent_llmgateway.config.roster import Roster
 from agent_llmgateway.errors import (
     AllRoutesError,
@@ -25,7 +26,7 @@ from agent_llmgateway.errors import (
     UnknownPathError,
 )
 from agent_llmgateway.failover.routing import list_models
-from agent_llmgateway.http.exchange import NO_SPAN, OPERATIONS, Exchange
+from agent_llmgateway.http.exchange import OPERATIONS, Exchange
 from agent_llmgateway.http.prepare import select_headers
 from agent_llmgateway.http.problems import DELIVERY, Answered, tell_all_failed, tell_refusal, tell_returned
 from agent_llmgateway.http.state import Core
@@ -152,7 +153,7 @@ class GatewayServer:
         roster.enter()
         try:
             if not core.telemetry.enabled:  # the W3C headers are among those that are passed on
-                return await Exchange(core, roster, call, NO_SPAN).run(request)
+                return await Exchange(core, roster, call, SILENT_SPAN).run(request)
             return await self._trace(request, roster, call)
         finally:
             roster.leave()

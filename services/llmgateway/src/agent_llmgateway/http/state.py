@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from agent_kit.redaction import Redactor
+from agent_base.redaction import Redactor
 from agent_kit.telemetry import Telemetry
 from agent_llmgateway.budget.budget import Budget
 from agent_llmgateway.config.roster import Roster

@@ -5,12 +5,13 @@ Indexes and their credentials are given in the environment and in files, never i
 
 import asyncio
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent_base.programfault import ProgramFault, classify, summarise
+from agent_base.redaction import Redactor
 from agent_toolproxy.errors import LimitExceeded, NotFound, PackageFailed, PinMismatch
 from agent_toolproxy.installers.request import InstallLimits
 from agent_toolproxy.process.runner import Command, ProcessLimits, ProcessResult, run_command
@@ -19,23 +20,17 @@ _OUTPUT_BYTES: Final = 1 << 20
 _MEMORY_BYTES: Final = 4 << 30
 _PROCESSES: Final = 512
 _WATCH_S: Final = 0.5
-_SHOWN_CHARS: Final = 600
 
-_CHANGED: Final = re.compile(
-    r"hash mismatch|EINTEGRITY|integrity checksum failed|do not match the hashes", re.IGNORECASE
-)
-_PASSING: Final = re.compile(
-    r"ECONN|ETIMEDOUT|EAI_AGAIN|ENOTFOUND|ENETUNREACH|EHOSTUNREACH|EPIPE|socket hang up|network|timed? ?out|"
-    r"connection (?:refused|reset|closed)|error sending request|dns error|failed to (?:fetch|download)|"
-    r"\b(?:429|500|502|503|504)\b",
-    re.IGNORECASE,
-)
-_MISSING: Final = re.compile(
-    r"\bE404\b|ETARGET|No matching version|not found in the package registry|no version of|"
-    r"there (?:is|are) no versions? of|was not found|No solution found",
-    re.IGNORECASE,
-)
-_NOISE: Final = re.compile(r"\x1b\[[0-9;]*m|^npm (?:error|ERR!|warn|notice) ?|^(?:error|warning): ", re.MULTILINE)
+_FINAL: Final = {
+    ProgramFault.DISK_FULL: "there is no room left for the package",
+    ProgramFault.UNKNOWN_AUTHORITY: "the package index has a certificate of an authority that is not trusted here; "
+    "put it as `ca.crt` into the index's Secret",
+    ProgramFault.ACCESS_DENIED: "the package index refused access; check the credentials in its Secret",
+    ProgramFault.NO_WHEEL: "the package has no wheel for this platform, and none is built here",
+    ProgramFault.CONFLICT: "what the package requires cannot be had together",
+}
+_SHAPES: Final = Redactor()
+"""Knows no values, only what secrets look like: the text is cut below, and half a secret is not recognised later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,18 +114,15 @@ def check_size(folder: Path, limits: InstallLimits) -> None:
 
 
 def classify_failure(result: ProcessResult) -> PinMismatch | NotFound | PackageFailed:
-    """What uv or npm said, as the error that tells what to do about it."""
-    said = _NOISE.sub("", (result.stderr + b"\n" + result.stdout).decode("utf-8", "replace"))
-    text = " ".join(line.strip() for line in said.splitlines() if line.strip())[:_SHOWN_CHARS]
-    shown = (
-        text or result.error or f"it ended with {result.exit_code if result.exit_code is not None else result.ended}"
-    )
-    if _CHANGED.search(said):
+    """What uv or npm printed, as the error that says what to do about it."""
+    printed = _SHAPES.redact((result.stderr + b"\n" + result.stdout).decode("utf-8", "replace"))
+    ended = f"it ended with {result.ended if result.exit_code is None else result.exit_code}"
+    shown = summarise(printed) if printed.strip() else result.error or ended
+    fault = classify(printed)
+    if fault is ProgramFault.HASH_MISMATCH:
         return PinMismatch(f"the index now has other bytes than when it was first installed: {shown}")
-    if "building source distributions is disabled" in said or "no wheels" in said:
-        return PackageFailed(f"the package has no wheel for this platform, and none is built here: {shown}")
-    if _PASSING.search(said) and not re.search(r"\bE404\b", said):
-        return PackageFailed(f"the package index could not be used: {shown}", retryable=True)
-    if _MISSING.search(said):
+    if fault in {ProgramFault.NO_PACKAGE, ProgramFault.NO_VERSION}:
         return NotFound(f"there is no such package or version: {shown}")
-    return PackageFailed(f"the package could not be installed: {shown}")
+    if fault.is_transient:
+        return PackageFailed(f"the package index could not be used: {shown}", retryable=True)
+    return PackageFailed(f"{_FINAL.get(fault, 'the package could not be installed')}: {shown}")

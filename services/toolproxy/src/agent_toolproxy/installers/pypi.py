@@ -7,11 +7,11 @@ exactly that list is installed, from wheels alone: building a package would run 
 import asyncio
 import configparser
 import hashlib
-import re
 import sys
 from pathlib import Path
 from typing import Final
 
+from agent_base.packagenames import normalise_project
 from agent_toolproxy.errors import NotFound, PackageFailed
 from agent_toolproxy.installers.packager import Index, Packager
 from agent_toolproxy.installers.request import Installed, InstallRequest
@@ -83,9 +83,9 @@ class PypiInstaller:
 
 def _console_scripts(environment: Path, package: str) -> list[str]:
     """The scripts of one distribution, by its own metadata."""
-    normal = _normalise(package)
+    normal = normalise_project(package)
     for path in environment.glob("lib/python*/site-packages/*.dist-info/entry_points.txt"):
-        if _normalise(path.parent.name.split("-")[0]) == normal:
+        if normalise_project(path.parent.name.split("-")[0]) == normal:
             parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
             parser.optionxform = str  # type: ignore[assignment, method-assign] # names keep their case
             try:
@@ -94,10 +94,6 @@ def _console_scripts(environment: Path, package: str) -> list[str]:
                 raise PackageFailed(f"{package}: its entry points cannot be read") from error
             return sorted(parser["console_scripts"]) if "console_scripts" in parser else []
     return []
-
-
-def _normalise(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _without_index(packages: str) -> str:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from agent_toolproxy.store.store import write_atomically
+from agent_base.atomicfile import write_atomically
 
 LOCK_NAME: Final = "tools.lock.json"
 _LISTS: Final = "tools.lock.d"
@@ -107,6 +107,7 @@ class LockFile:
 def _write(path: Path, content: bytes) -> None:
     """The workspace is the agent's: that it cannot be written to must not stop a tool."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
     except OSError as error:
         _log.warning("a lock file was not written", extra={"path": str(path), "reason": error.strerror})

@@ -24,6 +24,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agent_base.atomicfile import write_atomically
 from agent_toolproxy.errors import StoreBusy
 
 
@@ -144,20 +145,6 @@ class Store:
                 doomed = self._staging / uuid.uuid4().hex
                 folder.rename(doomed)
                 remove_tree(doomed)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file at `path` at once. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def remove_tree(folder: Path) -> None:
