@@ -57,6 +57,38 @@ def test_the_agent_sees_the_pods_environment_with_its_paths_moved(
     assert seen["argv"][1:] == ["--topic", "robots"]
 
 
+def test_whole_secrets_and_config_maps_are_variables_that_others_win_over(agentberth: Run, agent: Write) -> None:
+    extra = """\
+    workingDir: /workspace
+    environment:
+      envFrom:
+        - {prefix: DB_, secretRef: {name: database}}
+        - {configMapRef: {name: settings}}
+        - {configMapRef: {name: none, optional: true}}
+      variables: [{name: MODE, value: own}]
+"""
+    objects = """\
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: database}
+stringData: {USER: crew}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {MODE: theirs, AGENT_NAME: stranger, LEVEL: "3", 9-no: name}
+"""
+
+    done = agentberth("run", "-q", str(agent(SHOW, extra=extra, objects=objects)))
+
+    seen = json.loads(done.stdout)
+    wanted = {"DB_USER": "crew", "MODE": "own", "AGENT_NAME": "tester", "LEVEL": "3"}
+    assert seen["env"].items() >= wanted.items()
+    assert "9-no" not in seen["env"]
+    assert seen["cwd"].endswith("/.agentberth/tester/workspace")
+
+
 def test_nothing_of_the_callers_environment_reaches_the_agent(
     agentberth: Run, agent: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

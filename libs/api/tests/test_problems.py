@@ -26,7 +26,7 @@ def test_all_rules_that_break_are_told_at_once() -> None:
     )
 
     assert messages(document) == [
-        "error spec.workload: schedule and concurrencyPolicy are for kind: CronJob",
+        "error spec.workload: schedule, timeZone and concurrencyPolicy are for kind: CronJob",
         "error spec.scaling.minReplicas: minReplicas is larger than maxReplicas",
     ]
 

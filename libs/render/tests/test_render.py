@@ -14,7 +14,7 @@ from agent_api.agenttype import AgentType
 from agent_api.initplan import InitPlan
 from agent_api.problems import examine
 from agent_render import PlatformSettings, UnsupportedError, pod_template, render
-from agent_render.hardening import weaknesses
+from agent_render.posture import weaknesses
 
 AGENTS = sorted((Path(__file__).parent / "agents").glob("*.yaml"))
 SETTINGS = PlatformSettings()

@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -46,6 +46,7 @@ _INHERITED = (
 _POD_PATH = re.compile(r"(?<![\w./~-])/(?:shared|tools|workspace|tmp|etc/agentberth)(?=[/:\s\"',;]|$)")
 
 LONGEST_START_S: Final = 300.0  # installing tools takes its time
+_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _REFERENCE = re.compile(r"\$\((\w+)\)")  # the kubelet's: to a variable that stands before
 
 
@@ -136,14 +137,19 @@ def _agent_process(container: Manifest, template: Manifest, host: Host) -> Local
     program = host.interpreter.program if host.interpreter and argv[0] in {"python", "node"} else argv[0]
     env = {**_machine(host), **_variables(container, template, host)}
     env["PATH"] = _path(env.get("PATH", ""), host.interpreter)
-    code = host.root / "shared" / "code"
     return LocalProcess(
         name=container["name"],
         role="agent",
         argv=(program, *argv[1:]),
         env=env,
-        cwd=code if "workingDir" in container else host.root / "workspace",
+        cwd=_working_dir(container, host),
     )
+
+
+def _working_dir(container: Manifest, host: Host) -> Path:
+    """Where the container starts, if it is a folder of the Pod; a folder of the image is not here."""
+    moved = Path(_move(container.get("workingDir", layout.WORKSPACE), host.root))
+    return moved if moved.is_relative_to(host.root) else host.root / "workspace"
 
 
 def _command(container: Manifest, host: Host) -> tuple[str, ...]:
@@ -166,13 +172,25 @@ def _path(rendered: str, interpreter: Interpreter | None = None) -> str:
 
 
 def _variables(container: Manifest, template: Manifest, host: Host) -> dict[str, str]:
-    found: dict[str, str] = {}
+    found = dict(_env_from(container, host))
     for entry in container.get("env", ()):
         value: str | None = entry["value"] if "value" in entry else _referred(entry, template, host)
         if value is not None:
             known = _REFERENCE.sub(lambda match: found.get(match[1], match[0]), value)
             found[entry["name"]] = host.ports.rewrite(_move(known, host.root))
     return found
+
+
+def _env_from(container: Manifest, host: Host) -> Iterator[tuple[str, str]]:
+    """Variables of whole Secrets and ConfigMaps; a key that is no variable's name is passed over, as by the kubelet."""
+    for source in container.get("envFrom", ()):
+        kind, field = ("Secret", "secretRef") if "secretRef" in source else ("ConfigMap", "configMapRef")
+        reference = source[field]
+        if reference.get("optional") and (kind, reference["name"]) not in host.objects.data:
+            continue
+        for key, value in host.objects.get(kind, reference["name"]).items():
+            if _VARIABLE.fullmatch(name := f"{source.get('prefix', '')}{key}"):
+                yield name, value.decode(errors="replace")
 
 
 def _referred(entry: Manifest, template: Manifest, host: Host) -> str | None:

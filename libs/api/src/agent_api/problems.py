@@ -150,7 +150,11 @@ def _duplicates(info: FieldInfo, items: tuple[Any, ...], path: Path) -> Iterator
     keys = [marker.key for marker in info.metadata if isinstance(marker, ListMap)]
     first: dict[str, int] = {}
     for at, item in enumerate(items if keys else ()):
-        value = getattr(item, keys[0])
+        value = getattr(item, _attribute(type(item), keys[0]))
         if value in first:
             yield Problem((*path, at, keys[0]), f'"{value}" is already the {keys[0]} of item {first[value]}')
         first.setdefault(value, at)
+
+
+def _attribute(model: type[BaseModel], alias: str) -> str:
+    return next(name for name, info in model.model_fields.items() if (info.alias or name) == alias)

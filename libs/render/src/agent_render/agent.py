@@ -9,6 +9,7 @@ from agent_render.monitoring import trace_variables
 from agent_render.part import PodPart, empty_dir, mount, scratch, variable
 from agent_render.settings import PlatformSettings, RuntimeImage
 from agent_render.sizes import resources
+from agent_render.volumes import mounts as own_mounts
 
 # The PATH of the platform's runtime images. A container agent keeps its image's own: see docs/adr.
 RUNTIME_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,7 +33,7 @@ def container(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> M
         "imagePullPolicy": pull_policy,
         "command": list(command(agent, settings)),
         "args": list(spec.args),
-        "workingDir": layout.SHARED_CODE if spec.code else None,
+        "workingDir": spec.working_dir or (layout.SHARED_CODE if spec.code else None),
         "ports": [port.model_dump(mode="json") for port in spec.ports],
         **_probes(agent),
     }
@@ -40,6 +41,7 @@ def container(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> M
         "name": spec.name,
         "image": image(agent, settings),
         **{key: value for key, value in optional.items() if value},
+        **_env_from(agent),
         "env": list(environment(agent, settings, parts)),
         "resources": resources(agent, settings, "agent"),
         "securityContext": agent_context(agent, settings),
@@ -64,7 +66,10 @@ def command(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
     if spec.command or spec.code is None:
         return spec.command
     runtime = _runtime(spec.code, settings)
-    return (*runtime.command, *(spec.code.entrypoint or runtime.entrypoint))
+    file, *arguments = spec.code.entrypoint or runtime.entrypoint
+    if spec.working_dir and not file.startswith(("/", "-")):
+        file = f"{layout.SHARED_CODE}/{file}"  # it is a file of the code, wherever the agent starts
+    return (*runtime.command, file, *arguments)
 
 
 def environment(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> tuple[Manifest, ...]:
@@ -85,6 +90,14 @@ def environment(agent: AgentType, settings: PlatformSettings, parts: PodPart) ->
     for item in own:
         merged[item.name] = _merge(merged.get(item.name), item)
     return tuple(merged.values())
+
+
+def _env_from(agent: AgentType) -> Manifest:
+    """Whole Secrets and ConfigMaps. To the kubelet, `env` wins over them."""
+    sources = (agent.spec.agent.environment or Environment()).env_from
+    dumped = [source.model_dump(mode="json", exclude_none=True) for source in sources]
+    plain = [{key: value for key, value in source.items() if value} for source in dumped]
+    return {"envFrom": plain} if plain else {}
 
 
 def _merge(platform: Manifest | None, own: Variable) -> Manifest:
@@ -114,6 +127,7 @@ def _mounts(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> tup
         mount("workspace", layout.WORKSPACE, read_only=False),
         tmp_mount,
         *(mount(f"writable-{at}", path, read_only=False) for at, path in enumerate(_writable_paths(agent))),
+        *own_mounts(agent),
     )
 
 

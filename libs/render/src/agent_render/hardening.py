@@ -1,7 +1,5 @@
 """Security contexts. Init and sidecars are always `restricted`; the agent is too, unless its profile says baseline."""
 
-from collections.abc import Iterator
-
 from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.agenttype.kubernetes import PodSecurityContext, SecurityContext
@@ -53,45 +51,6 @@ def agent_context(agent: AgentType, settings: PlatformSettings) -> Manifest:
         return {**base, **own}
     capabilities = {**own.pop("capabilities", {}), "drop": ["ALL"]}
     return {**restricted_context(layout.AGENT_UID), **own, "capabilities": capabilities}
-
-
-def weaknesses(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
-    """What is weaker than the default, for the condition `SecurityPosture`; empty when nothing is."""
-    found = []
-    if profile(agent, settings) == "baseline":
-        found.append("the agent container has profile baseline: its image's own user and a writable root")
-    own = agent.spec.agent.container.security_context if agent.spec.agent.container else None
-    if own and own.read_only_root_filesystem is False:
-        found.append("the agent container's root file system is writable")
-    if own and own.capabilities and own.capabilities.add:
-        found.append(f"the agent container has capabilities {', '.join(own.capabilities.add)}")
-    return (*found, *_of_contexts(agent), *_of_network(agent))
-
-
-def _of_contexts(agent: AgentType) -> Iterator[str]:
-    """What the API allows and is still weaker than what we would choose."""
-    container, pod = agent.spec.agent.container, agent.spec.security.pod_security_context
-    own = container.security_context if container else None
-    for place, context in (("container.securityContext", own), ("podSecurityContext", pod)):
-        if context is None:
-            continue
-        seccomp = context.seccomp_profile
-        if seccomp and seccomp.type == "Localhost":
-            yield f"{place}: seccomp is what the node's profile {seccomp.localhost_profile} says"
-        if context.run_as_group == 0:
-            yield f"{place}: the agent container has root's group"
-    if pod is not None and (pod.fs_group == 0 or 0 in pod.supplemental_groups):
-        yield "podSecurityContext: all containers have root's group"
-
-
-def _of_network(agent: AgentType) -> Iterator[str]:
-    policy = agent.spec.security.network_policy
-    if policy is not None and not policy.enabled:
-        yield "security.networkPolicy is off"
-    elif policy is not None and policy.egress is not None:
-        everything = [cidr for cidr in policy.egress.allowed_cidrs if cidr.endswith("/0")]
-        if everything:
-            yield f"security.networkPolicy opens {', '.join(everything)}"
 
 
 def _inherited(agent: AgentType) -> Manifest:

@@ -5,7 +5,7 @@ Whoever uses it is told by `access`. Nothing waits for a memory: agents and side
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, Memory
-from agent_render import redisserver
+from agent_render import placement, redisserver
 from agent_render.hardening import restricted_context
 from agent_render.identity import Identity, Manifest
 from agent_render.memoryaccess import PASSWORD_KEY, Access
@@ -112,12 +112,12 @@ def _server_pod(agent: AgentType, memory: Memory, settings: PlatformSettings) ->
     secret = {"secretName": identity.memory, "defaultMode": 0o440, "items": [{"key": PASSWORD_KEY, "path": "password"}]}
     data_volume = {"name": redisserver.DATA_VOLUME, "emptyDir": {"sizeLimit": settings.tmp_size}}
     return {
-        "metadata": {"labels": identity.labels(layout.MEMORY)},
+        "metadata": placement.metadata(agent, settings, layout.MEMORY),
         "spec": {
             "serviceAccountName": identity.account,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": settings.termination_grace_seconds,
+            **placement.of_memory(agent, settings),
             "securityContext": {
                 "runAsNonRoot": True,
                 "fsGroup": layout.POD_GID,

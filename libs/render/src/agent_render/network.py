@@ -15,6 +15,7 @@ from agent_render.addresses import EVERYWHERE, open_block, parse_block, peer
 from agent_render.endpoints import Endpoint, endpoints
 from agent_render.identity import Identity, Manifest
 from agent_render.netsettings import Network
+from agent_render.placement import pod_settings
 from agent_render.settings import PlatformSettings
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -38,7 +39,7 @@ def policies(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ..
         "podSelector": {"matchLabels": identity.selector()},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": list(_ingress(agent, asked, settings.network)),
-        "egress": list(_egress(agent, asked.egress or Egress(), settings.network, found)),
+        "egress": list(_egress(agent, asked.egress or Egress(), settings, found)),
     }
     return (_manifest(identity, identity.name, "agent", spec, _told(found)), *_memory_policy(agent))
 
@@ -76,8 +77,12 @@ def _operations_ports(agent: AgentType) -> tuple[int, ...]:
     return (*gateway, layout.TOOLPROXY_OPS_PORT) if spec.tools else gateway
 
 
-def _egress(agent: AgentType, asked: Egress, network: Network, found: Iterable[Endpoint]) -> Iterator[Manifest]:
+def _egress(
+    agent: AgentType, asked: Egress, settings: PlatformSettings, found: Iterable[Endpoint]
+) -> Iterator[Manifest]:
+    network = settings.network
     yield from _dns(network)
+    yield from _name_servers(agent, settings)
     named = [one for one in found if not _is_address(one.host)]
     yield from _public(network, {one.port for one in named if one.public})
     if agent.spec.memory is not None and agent.spec.memory.own_server:
@@ -100,6 +105,16 @@ def _dns(network: Network) -> Iterator[Manifest]:
     yield {"to": [{**_namespace(dns.namespace), "podSelector": {"matchLabels": dict(dns.pod_labels)}}], "ports": ports}
     if dns.cidrs:
         to = [peer(parse_block(each, "network.dns.cidrs"), ()) for each in dns.cidrs]
+        yield {"to": to, "ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]}
+
+
+def _name_servers(agent: AgentType, settings: PlatformSettings) -> Iterator[Manifest]:
+    """Those of `pod.dnsConfig`."""
+    config, blocked = pod_settings(agent, settings).dns_config, settings.network.blocked_cidrs
+    to = [
+        open_block(one, "pod.dnsConfig.nameservers", blocked=blocked) for one in (config.nameservers if config else ())
+    ]
+    if to:
         yield {"to": to, "ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]}
 
 

@@ -2,19 +2,20 @@
 
 from agent_api.agenttype import AgentType
 from agent_render.identity import Identity, Manifest
+from agent_render.placement import pod_settings
 from agent_render.pod import pod_parts
 from agent_render.settings import PlatformSettings
 
 
 def service_account(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]:
     """An account of the agent's own, with no token and no rights."""
-    del settings
-    identity = Identity.of(agent)
+    identity, account = Identity.of(agent), pod_settings(agent, settings).service_account
+    annotations = {"annotations": dict(account.annotations)} if account else {}
     return (
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
-            "metadata": identity.metadata(identity.account),
+            "metadata": {**identity.metadata(identity.account), **annotations},
             "automountServiceAccountToken": False,
         },
     )

@@ -2,7 +2,7 @@
 
 from agent_api.agenttype import AgentType
 from agent_render import agent as main
-from agent_render import initenv, llmgateway, memory, toolproxy
+from agent_render import initenv, llmgateway, memory, placement, toolproxy, volumes
 from agent_render.hardening import pod_context
 from agent_render.identity import Identity, Manifest
 from agent_render.part import PodPart, gather
@@ -24,13 +24,13 @@ def pod_template(agent: AgentType, settings: PlatformSettings) -> Manifest:
         "serviceAccountName": identity.account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": settings.termination_grace_seconds,
+        **placement.of_agent(agent, settings),
         "securityContext": pod_context(agent),
         **({"initContainers": order(parts.init_containers)} if parts.init_containers else {}),
         "containers": [main.container(agent, settings, parts)],
-        "volumes": [*parts.volumes, *main.volumes(agent, settings)],
+        "volumes": [*parts.volumes, *main.volumes(agent, settings), *volumes.volumes(agent, settings)],
     }
-    metadata: Manifest = {"labels": identity.labels()}
+    metadata = placement.metadata(agent, settings)
     if parts.annotations:
-        metadata["annotations"] = dict(parts.annotations)
+        metadata["annotations"] = {**metadata.get("annotations", {}), **parts.annotations}
     return {"metadata": metadata, "spec": spec}

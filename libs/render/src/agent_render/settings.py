@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent_api.agenttype import Pod
 from agent_api.gatewayconfig import Price
 from agent_api.model import Config
 from agent_api.toolsconfig import ToolDefinition
@@ -93,6 +94,10 @@ class PlatformSettings(Config):
         default="restricted", description="Of agent containers whose AgentType does not say."
     )
     network: Network = Network()
+    pod: Pod = Field(
+        default=Pod(),
+        description="Of all agents' Pods, in the fields of `spec.pod`: what an AgentType says there is laid over it.",
+    )
     python_index_url: str = Field(default="", description="Package index for all agents; empty: the public one.")
     npm_registry: str = Field(default="", description="npm registry for all agents; empty: the public one.")
     shared_size: str = Field(default="2Gi", description="Limit of /shared where the AgentType does not say.")

@@ -77,6 +77,7 @@ def _cron_job(agent: AgentType, settings: PlatformSettings) -> Manifest:
         "metadata": identity.metadata(identity.name),
         "spec": {
             "schedule": plan.schedule,
+            **({"timeZone": plan.time_zone} if plan.time_zone else {}),
             "suspend": agent.spec.suspend,
             "concurrencyPolicy": plan.concurrency_policy or "Forbid",
             "successfulJobsHistoryLimit": 3,

@@ -49,9 +49,9 @@ from agent_operator.status.sidecars import look
 from agent_operator.status.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.status.summary import Seen, hold_status, invalid_status, status_of
 from agent_render import PlatformSettings
-from agent_render.hardening import weaknesses
 from agent_render.identity import AGENT_LABEL, COMPONENT_LABEL
 from agent_render.monitoring import wants_metrics
+from agent_render.posture import weaknesses
 
 FIELD_MANAGER = "agentberth/operator"
 APPLIED_MARK = "agents.example.com/applied"

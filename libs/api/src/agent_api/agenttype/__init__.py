@@ -3,11 +3,13 @@
 from agent_api.agenttype.agent import Agent, Port
 from agent_api.agenttype.environment import Environment, File, Sdk, Setup, Variable
 from agent_api.agenttype.memory import Memory
+from agent_api.agenttype.pod import Pod
 from agent_api.agenttype.rule import ApiModel, ListMap, OpenModel, Rule
 from agent_api.agenttype.services import CustomTool, Llm, Provider, Tools
 from agent_api.agenttype.source import Code, Source
 from agent_api.agenttype.spec import AgentType, Metadata, Monitoring, Security, Spec
 from agent_api.agenttype.status import Condition, ConditionType, Phase, Reason, Status
+from agent_api.agenttype.volumes import Volume
 from agent_api.agenttype.workload import ResourcePlan, Scaling, Workload
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Monitoring",
     "OpenModel",
     "Phase",
+    "Pod",
     "Port",
     "Provider",
     "Reason",
@@ -41,5 +44,6 @@ __all__ = [
     "Status",
     "Tools",
     "Variable",
+    "Volume",
     "Workload",
 ]

@@ -7,9 +7,11 @@ from pydantic import Field, StringConstraints
 from agent_api import layout
 from agent_api.agenttype.environment import Environment, Sdk
 from agent_api.agenttype.kubernetes import Probes, SecurityContext
+from agent_api.agenttype.paths import OWNED_MESSAGE, MountPath, free, is_free
 from agent_api.agenttype.rule import ApiModel, ListMap, Matches, Rule, cel_list
 from agent_api.agenttype.scalars import Arguments, DnsLabel, Image
 from agent_api.agenttype.source import Code
+from agent_api.agenttype.volumes import VolumeMounts, Volumes
 
 PLATFORM_PORTS = (
     layout.LLMGATEWAY_PORT,
@@ -19,10 +21,10 @@ PLATFORM_PORTS = (
 )
 PLATFORM_CONTAINERS = (layout.INITENV, layout.TOOLPROXY, layout.LLMGATEWAY, layout.MEMORY)
 
-WritablePath = Annotated[
+WorkingDir = Annotated[
     str,
-    StringConstraints(max_length=512),
-    Matches(r"/[^:]+", "must be an absolute path other than /"),
+    StringConstraints(min_length=1, max_length=512),
+    Matches(r"/[^\n\r]*", "must be an absolute path"),
 ]
 
 
@@ -64,26 +66,20 @@ class Container(ApiModel):
         default=None, description="Default: Kubernetes' own, Always for :latest."
     )
     security_context: SecurityContext | None = None
-    writable_paths: Annotated[tuple[WritablePath, ...], Field(max_length=16)] = Field(
+    writable_paths: Annotated[tuple[MountPath, ...], Field(max_length=16)] = Field(
         default=(),
         description="Folders that get an emptyDir, for images that write to their own root file system.",
     )
 
     rules: ClassVar = (
         Rule(
-            message="/shared, /tools, /workspace, /tmp and /etc/agentberth are mounted by the platform",
-            reason="A second mount over them would hide what was prepared.",
-            cel="!has(self.writablePaths) || self.writablePaths.all(p, "
-            "!p.matches('^/(shared|tools|workspace|tmp|etc/agentberth)(/.*)?$'))",
-            holds=lambda c: not any(_is_platform_path(p) for p in c.writable_paths),
+            message=OWNED_MESSAGE,
+            reason="A second mount over them would hide what was prepared, or break the container.",
+            cel=f"!has(self.writablePaths) || self.writablePaths.all(p, {is_free('p')})",
+            holds=lambda c: all(map(free, c.writable_paths)),
             field="writablePaths",
         ),
     )
-
-
-def _is_platform_path(path: str) -> bool:
-    owned = (layout.SHARED, layout.TOOLS, layout.WORKSPACE, layout.TMP, layout.CONFIG)
-    return any(path == folder or path.startswith(f"{folder}/") for folder in owned)
 
 
 class Agent(ApiModel):
@@ -97,10 +93,15 @@ class Agent(ApiModel):
     name: DnsLabel = Field(default="agent", description="Name of the main container.")
     command: Arguments = Field(default=(), description="Default: the image's, or the runtime with the entrypoint.")
     args: Arguments = Field(default=(), description="Arguments after the command.")
+    working_dir: WorkingDir | None = Field(
+        default=None, description="Folder the agent starts in. Default: /shared/code for code, else the image's own."
+    )
     ports: Annotated[tuple[Port, ...], Field(max_length=16), ListMap("name")] = Field(
         default=(), description="Ports the agent serves. With any, a Service of the AgentType's name is made."
     )
     probes: Probes | None = None
+    volumes: Volumes = Field(default=(), description="Volumes of the agent container; each is mounted somewhere.")
+    volume_mounts: VolumeMounts = Field(default=(), description="Where the agent container sees its volumes.")
     container: Container | None = None
     code: Code | None = None
     environment: Environment | None = None
@@ -159,6 +160,32 @@ class Agent(ApiModel):
             "|| self.environment.sdk.version == self.code.version))",
             holds=lambda a: a.runtimes_agree,
             field="environment",
+        ),
+        Rule(
+            message="volumeMounts names a volume that is not in agent.volumes",
+            reason="Kubernetes would refuse the Pod.",
+            cel="!has(self.volumeMounts) || self.volumeMounts.all(m, "
+            "has(self.volumes) && self.volumes.exists(v, v.name == m.name))",
+            holds=lambda a: {m.name for m in a.volume_mounts} <= {v.name for v in a.volumes},
+            field="volumeMounts",
+        ),
+        Rule(
+            message="agent.volumes has one that no volumeMounts entry shows: mount it or remove it",
+            reason="It would silently have no effect.",
+            cel="!has(self.volumes) || self.volumes.all(v, "
+            "has(self.volumeMounts) && self.volumeMounts.exists(m, m.name == v.name))",
+            holds=lambda a: {v.name for v in a.volumes} <= {m.name for m in a.volume_mounts},
+            field="volumes",
+        ),
+        Rule(
+            message="a path is both in container.writablePaths and in volumeMounts: keep one of them",
+            reason="Kubernetes refuses two mounts at one path.",
+            cel="!has(self.volumeMounts) || !has(self.container) || !has(self.container.writablePaths) "
+            "|| self.volumeMounts.all(m, !(m.mountPath in self.container.writablePaths))",
+            holds=lambda a: (
+                a.container is None or {m.mount_path for m in a.volume_mounts}.isdisjoint(a.container.writable_paths)
+            ),
+            field="volumeMounts",
         ),
     )
 

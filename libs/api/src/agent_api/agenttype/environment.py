@@ -109,6 +109,32 @@ class Variable(ApiModel):
     )
 
 
+class ObjectReference(ApiModel):
+    """A Secret or ConfigMap in the agent's namespace, as a whole."""
+
+    name: ObjectName = Field(description="Name of the Secret or ConfigMap.")
+    optional: bool | None = Field(default=None, description="true: the agent starts without it.")
+
+
+class VariablesSource(ApiModel):
+    """All keys of a Secret or ConfigMap as variables. What `variables` or the platform sets wins over them."""
+
+    prefix: Annotated[
+        str, StringConstraints(max_length=64), Matches(r"[A-Za-z0-9_]*", "must be letters, digits and '_'")
+    ] = Field(default="", description="Put before each name.")
+    config_map_ref: ObjectReference | None = None
+    secret_ref: ObjectReference | None = None
+
+    rules: ClassVar = (
+        Rule(
+            message="an envFrom entry needs exactly one of configMapRef and secretRef",
+            reason="Kubernetes refuses an entry with two sources or none.",
+            cel="has(self.configMapRef) != has(self.secretRef)",
+            holds=lambda v: (v.config_map_ref is None) != (v.secret_ref is None),
+        ),
+    )
+
+
 Requirement = Annotated[
     str,
     StringConstraints(min_length=1, max_length=512),
@@ -204,6 +230,9 @@ class Environment(ApiModel):
 
     variables: Annotated[tuple[Variable, ...], Field(max_length=128), ListMap("name")] = Field(
         default=(), description="Environment variables of the agent container."
+    )
+    env_from: Annotated[tuple[VariablesSource, ...], Field(max_length=16)] = Field(
+        default=(), description="Variables of the agent container, taken whole from Secrets and ConfigMaps."
     )
     sdk: Sdk | None = None
     glue_code: GlueCode | None = None

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from agent_api.agenttype.agent import Agent
 from agent_api.agenttype.kubernetes import PodSecurityContext
 from agent_api.agenttype.memory import Memory
+from agent_api.agenttype.pod import Pod
 from agent_api.agenttype.rule import ApiModel, Matches, Rule
 from agent_api.agenttype.scalars import DnsLabel, Url
 from agent_api.agenttype.services import Llm, Tools
@@ -109,6 +110,7 @@ class Spec(ApiModel):
     )
     agent: Agent
     workload: Workload = Workload()
+    pod: Pod | None = None
     resources: ResourcePlan = ResourcePlan()
     tools: Tools | None = None
     memory: Memory | None = None

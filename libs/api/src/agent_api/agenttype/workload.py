@@ -17,6 +17,15 @@ Schedule = Annotated[
     ),
 ]
 
+TimeZone = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Matches(
+        r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}",
+        "must be a time zone of the IANA database such as Etc/UTC or Europe/Berlin",
+    ),
+]
+
 
 class Workload(ApiModel):
     """The kind of workload that carries the agent's Pods."""
@@ -27,7 +36,11 @@ class Workload(ApiModel):
     )
     schedule: Schedule | None = Field(
         default=None,
-        description="CronJob: five fields, or one such as @hourly, in the time zone of the cluster's controller.",
+        description="CronJob: five fields, or one such as @hourly.",
+    )
+    time_zone: TimeZone | None = Field(
+        default=None,
+        description="CronJob: of the schedule, such as Europe/Berlin. Default: that of the cluster's controller.",
     )
     active_deadline_seconds: Annotated[int, Field(ge=1, le=31536000)] | None = Field(
         default=None, description="Job and CronJob: the run is stopped after it."
@@ -51,10 +64,13 @@ class Workload(ApiModel):
             holds=lambda w: w.kind != "CronJob" or w.schedule is not None,
         ),
         Rule(
-            message="schedule and concurrencyPolicy are for kind: CronJob",
+            message="schedule, timeZone and concurrencyPolicy are for kind: CronJob",
             reason="An agent meant to run by schedule would run all the time.",
-            cel="self.kind == 'CronJob' || (!has(self.schedule) && !has(self.concurrencyPolicy))",
-            holds=lambda w: w.kind == "CronJob" or (w.schedule is None and w.concurrency_policy is None),
+            cel="self.kind == 'CronJob' "
+            "|| (!has(self.schedule) && !has(self.timeZone) && !has(self.concurrencyPolicy))",
+            holds=lambda w: (
+                w.kind == "CronJob" or (w.schedule, w.time_zone, w.concurrency_policy) == (None, None, None)
+            ),
         ),
         Rule(
             message="activeDeadlineSeconds, backoffLimit and ttlSecondsAfterFinished are for kind: Job or CronJob",

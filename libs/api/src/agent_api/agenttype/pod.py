@@ -1,0 +1,293 @@
+"""`spec.pod`: where the agent's Pods run and with what of the cluster, in the names that a Pod has them by.
+
+These are fields and no template: none of them can undo the hardening. The platform's own settings have the same
+fields, as defaults for all agents.
+"""
+
+import json
+from ipaddress import ip_address
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from agent_api.agenttype.rule import RULE_ERROR, ApiModel, ListMap, Matches, Rule, cel_list
+from agent_api.agenttype.scalars import KubernetesObject, ObjectName
+from agent_api.agenttype.volumes import SecretReference
+
+OPAQUE_BYTES = 16_384
+RESERVED_PREFIX = "agents.example.com"
+RESERVED_LABELS = (
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/part-of",
+    "controller-uid",
+    "job-name",
+    "pod-template-hash",
+)
+HARDENING_ANNOTATIONS = (  # beginnings: profiles of AppArmor and seccomp, and what container runtimes obey
+    "container.apparmor.security.beta.kubernetes.io",
+    "container.seccomp.security.alpha.kubernetes.io",
+    "seccomp.security.alpha.kubernetes.io",
+    "cdi.k8s.io",
+    "dev.gvisor",
+    "io.containerd",
+    "io.katacontainers",
+    "io.kubernetes",
+)
+_QUALIFIED = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
+
+LabelKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=317),
+    Matches(_QUALIFIED, "must be a label's key such as zone or example.com/zone"),
+]
+LabelValue = Annotated[
+    str,
+    StringConstraints(max_length=63),
+    Matches(_LABEL_VALUE, "must be a label's value: letters, digits, '-', '_' and '.', quoted in YAML"),
+]
+Address = Annotated[str, StringConstraints(min_length=2, max_length=45)]
+HostName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Matches(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", "must be a host name in lower case"),
+]
+
+
+def _bounded(value: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(value)) > OPAQUE_BYTES:
+        text = f"must be at most {OPAQUE_BYTES} bytes as JSON"
+        raise PydanticCustomError(RULE_ERROR, "{message}", {"message": text})
+    return value
+
+
+BoundedObject = Annotated[KubernetesObject, AfterValidator(_bounded)]
+
+
+def _is_address(text: str) -> bool:
+    """As CEL's isIP has it: no zone, no IPv4 in IPv6."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return address.version == 4 or (address.ipv4_mapped is None and "%" not in text)
+
+
+class Toleration(ApiModel):
+    """A taint of nodes that the Pods may run on all the same."""
+
+    key: LabelKey | None = Field(default=None, description="Key of the taint. Default: every taint, with Exists.")
+    operator: Literal["Equal", "Exists"] = Field(default="Equal", description="Exists: whatever the value is.")
+    value: LabelValue | None = Field(default=None, description="Value of the taint, with Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="Default: every effect."
+    )
+    toleration_seconds: Annotated[int, Field(ge=0, le=31536000)] | None = Field(
+        default=None, description="NoExecute: how long the Pods stay. Default: for ever."
+    )
+
+    rules: ClassVar = (
+        Rule(
+            message="a toleration without key needs operator: Exists",
+            reason="Kubernetes refuses one that compares the value of no key.",
+            cel="has(self.key) || self.operator == 'Exists'",
+            holds=lambda t: t.key is not None or t.operator == "Exists",
+            field="operator",
+        ),
+        Rule(
+            message="a toleration with operator: Exists has no value",
+            reason="Kubernetes refuses it: the value would not be looked at.",
+            cel="self.operator != 'Exists' || !has(self.value)",
+            holds=lambda t: t.operator != "Exists" or not t.value,
+            field="value",
+        ),
+        Rule(
+            message="tolerationSeconds is for effect: NoExecute",
+            reason="Kubernetes refuses it with another effect.",
+            cel="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            holds=lambda t: t.toleration_seconds is None or t.effect == "NoExecute",
+            field="tolerationSeconds",
+        ),
+    )
+
+
+class TopologySpreadConstraint(ApiModel):
+    """How the agent's Pods are spread over zones or nodes."""
+
+    max_skew: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="Largest difference between two topologies."
+    )
+    topology_key: LabelKey = Field(description="Label of nodes, such as topology.kubernetes.io/zone.")
+    when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = Field(
+        default="ScheduleAnyway", description="DoNotSchedule: a Pod waits rather than breaks it."
+    )
+    label_selector: BoundedObject | None = Field(default=None, description="Default: the agent's own Pods.")
+    min_domains: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Least number of topologies, with DoNotSchedule."
+    )
+    node_affinity_policy: Literal["Honor", "Ignore"] | None = Field(default=None, description="Default: Honor.")
+    node_taints_policy: Literal["Honor", "Ignore"] | None = Field(default=None, description="Default: Ignore.")
+
+
+class HostAlias(ApiModel):
+    """Names for an address, in /etc/hosts of every container of the Pod."""
+
+    ip: Address = Field(description="IPv4 or IPv6 address.")
+    hostnames: Annotated[tuple[HostName, ...], Field(min_length=1, max_length=32)] = Field(description="Its names.")
+
+    rules: ClassVar = (
+        Rule(
+            message="ip must be an address such as 10.1.2.3 or fd12::7",
+            reason="The API server would refuse every Pod.",
+            cel="isIP(self.ip)",
+            holds=lambda h: _is_address(h.ip),
+            field="ip",
+        ),
+    )
+
+
+class DnsOption(ApiModel):
+    """An option of the resolver."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(description="Such as ndots.")
+    value: Annotated[str, StringConstraints(max_length=64)] | None = Field(default=None, description='Such as "2".')
+
+
+class DnsConfig(ApiModel):
+    """Added to what the cluster sets for name resolution."""
+
+    nameservers: Annotated[tuple[Address, ...], Field(max_length=3)] = Field(
+        default=(),
+        description="Further name servers; the NetworkPolicy opens port 53 of them. SecurityPosture says so.",
+    )
+    searches: Annotated[tuple[HostName, ...], Field(max_length=32)] = Field(
+        default=(), description="Further search domains."
+    )
+    options: Annotated[tuple[DnsOption, ...], Field(max_length=16), ListMap("name")] = Field(
+        default=(), description="Options of the resolver."
+    )
+
+    rules: ClassVar = (
+        Rule(
+            message="nameservers must be addresses such as 10.1.2.3 or fd12::7",
+            reason="The API server would refuse every Pod.",
+            cel="!has(self.nameservers) || self.nameservers.all(n, isIP(n))",
+            holds=lambda d: all(map(_is_address, d.nameservers)),
+            field="nameservers",
+        ),
+    )
+
+
+AnnotationValue = Annotated[str, StringConstraints(max_length=4096)]
+Annotations = Annotated[dict[LabelKey, AnnotationValue], Field(max_length=32)]
+PodLabels = Annotated[dict[LabelKey, LabelValue], Field(max_length=32)]
+
+
+class AccountSettings(ApiModel):
+    """The ServiceAccount of the agent. It has no rights in the cluster, and no token is mounted."""
+
+    annotations: Annotations = Field(
+        default_factory=dict,
+        description="Such as eks.amazonaws.com/role-arn or iam.gke.io/gcp-service-account, which give the agent an"
+        " identity in a cloud; SecurityPosture names these.",
+    )
+
+
+def _has_prefix(key: str, prefixes: tuple[str, ...]) -> bool:
+    return key.startswith(prefixes)
+
+
+class Pod(ApiModel):
+    """Where the agent's Pods run, and with what of the cluster. The Pods of its memory run in the same places."""
+
+    image_pull_secrets: Annotated[tuple[SecretReference, ...], Field(max_length=8), ListMap("name")] = Field(
+        default=(), description="Secrets of the agent's namespace for private registries, after the platform's."
+    )
+    node_selector: PodLabels = Field(
+        default_factory=dict, description="Labels that a node must have, over the platform's."
+    )
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=16)] = Field(
+        default=(), description="Taints of nodes to run on all the same, after the platform's."
+    )
+    affinity: BoundedObject | None = Field(
+        default=None,
+        description="Kubernetes' own affinity, as it is; instead of the platform's."
+        " The memory's Pods have its nodeAffinity.",
+    )
+    topology_spread_constraints: Annotated[tuple[TopologySpreadConstraint, ...], Field(max_length=8)] = Field(
+        default=(), description="How replicas are spread; instead of the platform's."
+    )
+    runtime_class_name: ObjectName | None = Field(
+        default=None, description="RuntimeClass, such as one of gVisor. Default: the platform's, else the cluster's."
+    )
+    priority_class_name: ObjectName | None = Field(
+        default=None, description="PriorityClass. Default: the platform's, else the cluster's."
+    )
+    scheduler_name: ObjectName | None = Field(
+        default=None, description="Scheduler. Default: the platform's, else the cluster's."
+    )
+    host_aliases: Annotated[tuple[HostAlias, ...], Field(max_length=16), ListMap("ip")] = Field(
+        default=(), description="Entries of /etc/hosts, after the platform's."
+    )
+    dns_config: DnsConfig | None = None
+    annotations: Annotations = Field(default_factory=dict, description="Of the Pods, over the platform's.")
+    labels: PodLabels = Field(
+        default_factory=dict, description="Of the Pods, over the platform's; none of Agentberth's own."
+    )
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
+        default=None, description="From SIGTERM to SIGKILL. Default: the platform's `terminationGraceSeconds`."
+    )
+    service_account: AccountSettings | None = None
+
+    rules: ClassVar = (
+        Rule(
+            message=f"{', '.join(RESERVED_LABELS)} and everything of {RESERVED_PREFIX} are labels of the platform",
+            reason="Services, policies and the operator find an agent's Pods by them.",
+            cel=f"!has(self.labels) || self.labels.all(k, !(k in {cel_list(RESERVED_LABELS)})"
+            f" && !k.startsWith('{RESERVED_PREFIX}/') && !k.startsWith('batch.kubernetes.io/'))",
+            holds=lambda p: (
+                not any(
+                    key in RESERVED_LABELS or _has_prefix(key, (f"{RESERVED_PREFIX}/", "batch.kubernetes.io/"))
+                    for key in p.labels
+                )
+            ),
+            field="labels",
+        ),
+        Rule(
+            message=f"annotations of {RESERVED_PREFIX} are the platform's; those of "
+            f"{', '.join(HARDENING_ANNOTATIONS)} would undo the hardening",
+            reason="A profile or a device that an annotation asks for is not seen by any other rule.",
+            cel=f"!has(self.annotations) || self.annotations.all(k, !k.startsWith('{RESERVED_PREFIX}/') && "
+            + " && ".join(f"!k.startsWith('{prefix}')" for prefix in HARDENING_ANNOTATIONS)
+            + ")",
+            holds=lambda p: (
+                not any(_has_prefix(key, (f"{RESERVED_PREFIX}/", *HARDENING_ANNOTATIONS)) for key in p.annotations)
+            ),
+            field="annotations",
+        ),
+        Rule(
+            message="priority classes whose names begin with system- are the cluster's own",
+            reason="Pods of theirs push out the cluster's own components.",
+            cel="!has(self.priorityClassName) || !self.priorityClassName.startsWith('system-')",
+            holds=lambda p: not (p.priority_class_name or "").startswith("system-"),
+            field="priorityClassName",
+        ),
+        Rule(
+            message="annotations of a ServiceAccount that begin with kubernetes.io/ are Kubernetes' own",
+            reason="They limit or widen which Secrets and tokens the account has.",
+            cel="!has(self.serviceAccount) || !has(self.serviceAccount.annotations) || "
+            "self.serviceAccount.annotations.all(k, !k.startsWith('kubernetes.io/') "
+            f"&& !k.startsWith('{RESERVED_PREFIX}/'))",
+            holds=lambda p: (
+                p.service_account is None
+                or not any(
+                    _has_prefix(key, ("kubernetes.io/", f"{RESERVED_PREFIX}/")) for key in p.service_account.annotations
+                )
+            ),
+            field="serviceAccount",
+        ),
+    )
