@@ -29,7 +29,7 @@ def test_good_manifests_pass(agentberth: Run) -> None:
 
     assert done.returncode == 0
     assert done.stdout == ""
-    assert done.stderr == "6 AgentTypes checked: no errors\n"
+    assert done.stderr == "7 AgentTypes checked: no errors\n"
 
 
 def test_a_fault_is_told_with_file_line_and_field(agentberth: Run, tmp_path: Path) -> None:
