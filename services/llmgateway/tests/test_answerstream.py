@@ -4,7 +4,8 @@ import json
 import pytest
 
 from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failures.failure import Cause, silent_failure
+from agent_llmgateway.failures.causes import Cause
+from agent_llmgateway.failures.failure import silent_failure
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
 from agent_llmgateway.wire.answerstream import AnswerStream

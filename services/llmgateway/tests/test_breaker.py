@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_llmgateway.failover.breaker import MOST_BREAKERS, BreakerBoard, BreakerKey
-from agent_llmgateway.failures.failure import Cause, Failure, network_failure
+from agent_llmgateway.failures.causes import Cause
+from agent_llmgateway.failures.failure import Failure, network_failure
 
 KEY = BreakerKey("provider", "model", "key")
 DOWN = network_failure("down")

@@ -9,13 +9,15 @@ from yarl import URL
 
 from agent_api.gatewayconfig import GatewayConfig, GatewayLimits, Timeouts
 from agent_llmgateway.errors import AllRoutesError, AttemptError, NotCarriedError, ReturnedError
-from agent_llmgateway.failover.attempts import Answer, Window
+from agent_llmgateway.failover.attempts import Answer
 from agent_llmgateway.failover.breaker import BreakerBoard, BreakerKey
+from agent_llmgateway.failover.deadlines import AttemptDeadlines
+from agent_llmgateway.failover.dependencies import FailoverDependencies, RoutedAnswer, RoutePlan
 from agent_llmgateway.failover.failover import Failover
-from agent_llmgateway.failover.plan import RoutePlan, Tools, Won
-from agent_llmgateway.failover.retries import Backoff, RetryAllowance
+from agent_llmgateway.failover.retries import Backoff, RetryBudget
 from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.failures.failure import Cause, Failure
+from agent_llmgateway.failures.causes import Cause
+from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.http.problems import status_of_all
 from agent_llmgateway.upstream.keys import NO_KEY, Key
 from agent_llmgateway.wire.call import Call, WireRequest
@@ -63,10 +65,10 @@ class World:
         self.script = script
         self.tried: list[str] = []
         self.waits: list[float] = []
-        self.windows: list[Window] = []
+        self.deadlines: list[AttemptDeadlines] = []
         self.now = 0.0
         self.board = BreakerBoard(lambda: self.now)
-        self.allowance = RetryAllowance(ratio=limits.get("retry_ratio", 0.2))
+        self.retry_budget = RetryBudget(ratio=limits.get("retry_ratio", 0.2))
         self.pools = pools or {}
         self.config = GatewayConfig.model_validate(
             {
@@ -81,13 +83,13 @@ class World:
         self.noted: list[Any] = []
 
     async def try_route(
-        self, call: Call, wire: WireRequest, headers: dict[str, str], window: Window, limits: GatewayLimits
+        self, call: Call, wire: WireRequest, headers: dict[str, str], deadlines: AttemptDeadlines, limits: GatewayLimits
     ) -> Answer:
         assert (call.model, limits) == ("auto", self.config.limits)
         name = wire.url.host or ""
         key = headers["key"]
         self.tried.append(f"{name}/{key}" if key else name)
-        self.windows.append(window)
+        self.deadlines.append(deadlines)
         self.now += self.took_s
         steps = self.script[name]
         step = steps.pop(0) if len(steps) > 1 else steps[0]
@@ -110,9 +112,9 @@ class World:
             )
             for name in self.script
         ]
-        tools = Tools(
+        dependencies = FailoverDependencies(
             board=self.board,
-            allowance=self.allowance,
+            retry_budget=self.retry_budget,
             try_route=self.try_route,
             clock=lambda: self.now,
             sleep=self.sleep,
@@ -121,11 +123,11 @@ class World:
         def prepare(plan: RoutePlan) -> WireRequest:
             return WireRequest(URL(f"http://{plan.route.provider}/"), b"", {}, dialect)
 
-        failover = Failover(tools, self.config, call, plans, prepare, lambda *seen: self.noted.append(seen))
+        failover = Failover(dependencies, self.config, call, plans, prepare, lambda *seen: self.noted.append(seen))
         failover._backoff_s = Backoff(0.5, 8, jitter=lambda: 0.5).wait_s  # type: ignore[method-assign]
         return failover
 
-    def run(self) -> Won:
+    def run(self) -> RoutedAnswer:
         return asyncio.run(self.failover().run())
 
 
@@ -197,13 +199,13 @@ def test_a_silent_one_is_never_waited_for_twice() -> None:
 def test_the_first_token_limit_is_short_while_another_route_is_left_and_long_on_the_last() -> None:
     world = World({"a": [failure(Cause.SILENT, 504)], "b": [OK]})
     world.run()
-    assert [window.first_token_s for window in world.windows] == [12.0, 120.0]
+    assert [deadlines.first_token_s for deadlines in world.deadlines] == [12.0, 120.0]
 
 
 def test_a_whole_answer_has_the_long_limit_everywhere() -> None:
     world = World({"a": [failure(Cause.SILENT, 504)], "b": [OK]}, stream=False)
     world.run()
-    assert [window.first_token_s for window in world.windows] == [120.0, 600.0]
+    assert [deadlines.first_token_s for deadlines in world.deadlines] == [120.0, 600.0]
 
 
 def test_six_tries_are_the_most() -> None:
@@ -219,7 +221,7 @@ def test_one_deadline_is_over_all_tries() -> None:
     with pytest.raises(AllRoutesError):
         world.run()
     assert len(world.tried) == 2
-    assert world.windows[1].ends_at == 100
+    assert world.deadlines[1].ends_at == 100
 
 
 def test_too_long_for_one_goes_to_a_larger_one_only() -> None:
@@ -260,7 +262,7 @@ def test_an_open_route_is_passed_over_with_what_it_said_last() -> None:
 def test_without_retries_left_each_route_is_tried_once() -> None:
     world = World({"a": [failure(Cause.UNAVAILABLE)], "b": [failure(Cause.UNAVAILABLE)]}, breaker_failures=1000)
     for _ in range(100):
-        world.allowance.note_request()
+        world.retry_budget.note_request()
         with pytest.raises(AllRoutesError):
             world.run()
     retries = len(world.tried) - 200

@@ -1,4 +1,4 @@
-"""Budgets, cache, report, metrics, spans, secrets, readiness and the end of the process."""
+"""Budgets, report, metrics, spans, secrets, readiness and the end of the process."""
 
 import asyncio
 import gzip
@@ -165,43 +165,6 @@ async def test_a_budget_is_shared_over_replicas_through_redis_and_goes_on_withou
             await until(lambda: not (one.report().memory or UNSEEN).reachable)
             assert "redis-canary-77" not in str(one.report())
             assert "redis-canary-77" not in one.log + two.log
-
-
-async def test_the_cache_answers_equal_requests_and_only_those(
-    mock: Mock, tmp_path: Path, session: aiohttp.ClientSession
-) -> None:
-    mock.clear()
-    mock.set_script({"replies": [{"delaySeconds": 0.2}]})
-    config = {"providers": [mock_provider(mock)], "cache": {"enabled": True, "coalesce": True}}
-    with run_gateway(tmp_path, config) as gateway:
-
-        async def send(body: dict[str, Any]) -> str:
-            async with session.post(f"{gateway.url}{PATHS['chat']}", json=body) as answer:
-                assert answer.status == 200
-                return answer.headers.get("x-agentberth-cache", "")
-
-        same = request_body("chat", "auto", prompt="same")
-        together = await asyncio.gather(*(send(same) for _ in range(5)))
-        assert sorted(together) == ["coalesced"] * 4 + ["miss"]
-        assert await send(same) == "hit"
-        assert await send(request_body("chat", "auto", prompt="other")) == "miss"
-        assert await send(request_body("chat", "auto", prompt="same", stream=True)) == ""
-        assert mock.counts() == {"mock": 3}
-
-
-async def test_a_coalesced_request_outlives_the_client_that_sent_it_first(
-    mock: Mock, tmp_path: Path, session: aiohttp.ClientSession
-) -> None:
-    mock.set_script({"replies": [{"delaySeconds": 0.6}]})
-    config = {"providers": [mock_provider(mock)], "cache": {"coalesce": True}}
-    with run_gateway(tmp_path, config) as gateway:
-        url, body = f"{gateway.url}{PATHS['chat']}", request_body("chat", "auto")
-        first = asyncio.ensure_future(session.post(url, json=body, timeout=aiohttp.ClientTimeout(total=0.3)))
-        await asyncio.sleep(0.1)
-        async with session.post(url, json=body) as second:
-            assert second.status == 200
-        with pytest.raises(TimeoutError):
-            await first
 
 
 async def test_the_hold_back_is_bounded_by_time_on_the_last_route(

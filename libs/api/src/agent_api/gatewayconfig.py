@@ -66,15 +66,6 @@ class Price(Config):
     cached_input_usd: float | None = Field(default=None, ge=0, description="None: as input.")
 
 
-class GatewayCache(Config):
-    """Answers kept for byte-equal requests that are not streamed. Off by default."""
-
-    enabled: bool = False
-    coalesce: bool = Field(default=False, description="Requests equal to one in flight share its answer.")
-    entries: int = Field(default=256, ge=1, le=100_000)
-    ttl_seconds: int = Field(default=300, ge=1, le=86_400)
-
-
 class GatewayMemory(Config):
     """The agent's Redis, where budgets are shared over replicas."""
 
@@ -123,7 +114,6 @@ class GatewayConfig(Config):
         description="Context window by model, or by provider/model: a request that is too long for one route "
         "is not sent to a route that is known to be no larger.",
     )
-    cache: GatewayCache = GatewayCache()
     memory: GatewayMemory | None = None
     capture_content: bool = Field(default=False, description="true: prompts and answers are put into spans.")
     limits: GatewayLimits = GatewayLimits()

@@ -23,20 +23,19 @@ from agent_llmgateway.budget.budget import Budget
 from agent_llmgateway.budget.ledger import FileLedger
 from agent_llmgateway.budget.memory import open_client
 from agent_llmgateway.config.loaded import LoadedConfig, parse_config
-from agent_llmgateway.config.roster import Roster
+from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.failover.attempts import Attempts
 from agent_llmgateway.failover.breaker import BreakerBoard
-from agent_llmgateway.failover.plan import Tools
-from agent_llmgateway.failover.retries import RetryAllowance
-from agent_llmgateway.http.cache import AnswerCache
+from agent_llmgateway.failover.dependencies import FailoverDependencies
+from agent_llmgateway.failover.retries import RetryBudget
 from agent_llmgateway.http.server import GatewayServer
-from agent_llmgateway.http.state import Core
+from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.livemetrics import LiveMetrics
 from agent_llmgateway.metrics.prometheus import Metrics
 from agent_llmgateway.metrics.tally import Tally
 from agent_llmgateway.reload import Reloader
 from agent_llmgateway.settings import GatewaySettings
-from agent_llmgateway.sharedledger import follow_memory
+from agent_llmgateway.sharedledger import follow_budget_store
 from agent_llmgateway.upstream.connections import Upstream, check_c_parser
 
 NAME = "agent-llmgateway"
@@ -63,33 +62,34 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
             settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
         ) as telemetry,
     ):
-        core = build_core(registry, ledger, upstream, telemetry, redactor)
-        LiveMetrics(registry, core)
-        reloader = Reloader(core, watched, partial(open_roster, settings, redactor))
+        state = build_state(registry, ledger, upstream, telemetry, redactor)
+        LiveMetrics(registry, state)
+        reloader = Reloader(state, watched, partial(open_providers, settings, redactor))
         connect = partial(open_client, root=settings.root, redactor=redactor)
-        server = GatewayServer(core)
-        checks = build_checks(core, watched, server, stop)
-        async with build_ops(settings, registry, core, watched, memory, checks):
+        server = GatewayServer(state)
+        checks = build_checks(state, watched, server, stop)
+        async with build_ops(settings, registry, state, watched, memory, checks):
             stop.tasks.create_task(watched.run(), name="watch config")
             stop.tasks.create_task(reloader.run(), name="reload config")
             stop.tasks.create_task(ledger.run(), name="write budget")
-            stop.tasks.create_task(follow_memory(core, watched, ledger, memory, connect), name="follow memory")
+            stop.tasks.create_task(follow_budget_store(state, watched, ledger, memory, connect), name="follow memory")
             stop.tasks.create_task(memory.run(), name="probe memory")
-            spare_the_collector()
-            await serve_agents(server, core, settings, stop, reloader)
+            freeze_gc()
+            await serve_agents(server, state, settings, stop, reloader)
             await ledger.close()
 
 
-def build_core(
+def build_state(
     registry: CollectorRegistry, ledger: FileLedger, upstream: Upstream, telemetry: Telemetry, redactor: Redactor
-) -> Core:
+) -> GatewayState:
     """What every request goes through."""
     board = BreakerBoard(monotonic)
-    return Core(
+    return GatewayState(
         board=board,
-        tools=Tools(board, RetryAllowance(), Attempts(upstream, monotonic).run, monotonic, asyncio.sleep),
+        failover=FailoverDependencies(
+            board, RetryBudget(), Attempts(upstream, monotonic).run, monotonic, asyncio.sleep
+        ),
         budget=Budget(ledger, time),
-        cache=AnswerCache(monotonic),
         metrics=Metrics(registry, board),
         tally=Tally(board, redactor.redact),
         telemetry=telemetry,
@@ -98,16 +98,16 @@ def build_core(
     )
 
 
-def build_checks(core: Core, watched: WatchedFile[LoadedConfig], server: GatewayServer, stop: Stop) -> Checks:
+def build_checks(state: GatewayState, watched: WatchedFile[LoadedConfig], server: GatewayServer, stop: Stop) -> Checks:
     """What has to be well for the gateway to be ready."""
-    keys = partial(check_keys, core)
+    keys = partial(check_keys, state)
     return {"config": watched.check, "keys": keys, "server": server.check, "stop": stop.check}
 
 
 def build_ops(
     settings: GatewaySettings,
     registry: CollectorRegistry,
-    core: Core,
+    state: GatewayState,
     watched: WatchedFile[LoadedConfig],
     memory: MemoryWatch,
     checks: Checks,
@@ -118,13 +118,13 @@ def build_ops(
         settings.ops_port,
         ready=checks,
         registry=registry,
-        report=partial(make_report, core, watched, checks, memory),
-        redact=core.redactor.redact,
+        report=partial(make_report, state, watched, checks, memory),
+        redact=state.redactor.redact,
         check_timeout_s=settings.ops_check_timeout_s,
     )
 
 
-def spare_the_collector() -> None:
+def freeze_gc() -> None:
     """What is there by now stays: the garbage collector need not look at it again, nor after every few requests."""
     gc.collect()
     gc.freeze()
@@ -133,7 +133,7 @@ def spare_the_collector() -> None:
 
 
 async def serve_agents(
-    server: GatewayServer, core: Core, settings: GatewaySettings, stop: Stop, reloader: Reloader
+    server: GatewayServer, state: GatewayState, settings: GatewaySettings, stop: Stop, reloader: Reloader
 ) -> None:
     """Listen once there is a configuration, until the stop; then drain."""
     first = stop.tasks.create_task(reloader.first.wait(), name="first config")
@@ -146,34 +146,34 @@ async def serve_agents(
     except (OSError, OverflowError) as error:
         raise ListenError(f"agents cannot be served on {settings.host}:{settings.port}: {error}") from error
     await stop.wait()
-    await server.drain(core.present.config.limits.drain_seconds)
+    await server.drain(state.present.config.limits.drain_seconds)
 
 
-def open_roster(settings: GatewaySettings, redactor: Redactor, loaded: LoadedConfig) -> Roster:
+def open_providers(settings: GatewaySettings, redactor: Redactor, loaded: LoadedConfig) -> ProviderSet:
     """The providers of a configuration."""
-    return Roster(
+    return ProviderSet(
         loaded, root=settings.root, register_secret=redactor.add, watch_interval_s=settings.watch_interval_s
     )  # fmt: skip
 
 
-def check_keys(core: Core) -> str | None:
+def check_keys(state: GatewayState) -> str | None:
     """A readiness check."""
-    return core.roster.check() if core.roster else "no configuration is in use"
+    return state.provider_set.check() if state.provider_set else "no configuration is in use"
 
 
 async def make_report(
-    core: Core,
+    state: GatewayState,
     watched: WatchedFile[LoadedConfig],
     checks: Checks,
     memory: MemoryWatch,
 ) -> GatewayReport:
     """The report of now."""
     error = str(watched.error or "")
-    if core.roster is None:
+    if state.provider_set is None:
         return GatewayReport(agent="", ready=False, config_error=error, budget=BudgetState())
     ready = all(check() is None for check in checks.values())
-    budget = await core.budget.state(core.roster.config.budget)
-    return core.tally.report(core.roster, ready=ready, config_error=error, budget=budget, memory=memory.report)
+    budget = await state.budget.state(state.provider_set.config.budget)
+    return state.tally.report(state.provider_set, ready=ready, config_error=error, budget=budget, memory=memory.report)
 
 
 if __name__ == "__main__":

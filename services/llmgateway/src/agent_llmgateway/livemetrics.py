@@ -7,20 +7,20 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agent_llmgateway.budget.ledger import MICRO
-from agent_llmgateway.http.state import Core
+from agent_llmgateway.http.state import GatewayState
 
 
 class LiveMetrics(Collector):
     """The gauges. The budget is as it was when a request or the report last asked for it."""
 
-    def __init__(self, registry: CollectorRegistry, core: Core) -> None:
-        self._core = core
+    def __init__(self, registry: CollectorRegistry, state: GatewayState) -> None:
+        self._state = state
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
         """In flight always; a limit and its use only where there is one."""
         name, text = "agentberth_llmgateway_requests_in_flight", "Requests that are being answered."
-        yield GaugeMetricFamily(name, text, value=self._core.in_flight)
+        yield GaugeMetricFamily(name, text, value=self._state.in_flight)
         limit = GaugeMetricFamily(
             "agentberth_llmgateway_budget_limit", "What may be spent in a window.", labels=("budget",)
         )
@@ -34,10 +34,10 @@ class LiveMetrics(Collector):
         yield used
 
     def _budgets(self) -> Iterator[tuple[str, float, float]]:
-        roster = self._core.roster
-        if roster is None:
+        provider_set = self._state.provider_set
+        if provider_set is None:
             return
-        limits, spent = roster.config.budget, self._core.budget.last_seen
+        limits, spent = provider_set.config.budget, self._state.budget.last_seen
         if limits.tokens_per_hour is not None:
             yield "tokens_per_hour", limits.tokens_per_hour, spent.tokens
         if limits.usd_per_day is not None:

@@ -12,13 +12,13 @@ from agent_kit.memorywatch import MemoryWatch
 from agent_llmgateway.budget.ledger import FileLedger, Ledger, RedisLedger
 from agent_llmgateway.budget.memory import look
 from agent_llmgateway.config.loaded import LoadedConfig
-from agent_llmgateway.http.state import Core
+from agent_llmgateway.http.state import GatewayState
 
 _log = logging.getLogger(__name__)
 
 
-async def follow_memory(
-    core: Core,
+async def follow_budget_store(
+    state: GatewayState,
     watched: WatchedFile[LoadedConfig],
     backup: FileLedger,
     watch: MemoryWatch,
@@ -35,7 +35,7 @@ async def follow_memory(
         client = _open(memory, connect)
         name = f"agentberth:budget:{config.namespace}:{config.agent}"
         before, used = used, backup if client is None else RedisLedger(client, name, backup, time)
-        core.budget.use(used)
+        state.budget.use(used)
         watch.use(None if client is None else partial(look, client))
         if before is not backup:
             await before.close()

@@ -1,4 +1,4 @@
-"""From route to route until one answers: the table of docs/reference/llmgateway.md as code.
+"""From route to route until one answers. `decision.decide` says what follows a failure; here it is done.
 
 Everything that may loop is bounded: tries of a provider, tries of a request, one deadline over all of it, and
 retries as a share of the traffic.
@@ -9,22 +9,25 @@ from dataclasses import replace
 from typing import Final
 
 from agent_api.gatewayconfig import GatewayConfig
-from agent_llmgateway.errors import AllRoutesError, AttemptError, NotCarriedError, ReturnedError
-from agent_llmgateway.failover.attempts import Answer, Window
+from agent_llmgateway.errors import AttemptError, NotCarriedError, ReturnedError
+from agent_llmgateway.failover.attempts import Answer
 from agent_llmgateway.failover.breaker import BreakerKey
-from agent_llmgateway.failover.plan import NoteAttempt, Prepare, RoutePlan, Tools, Won
+from agent_llmgateway.failover.deadlines import AttemptDeadlines
+from agent_llmgateway.failover.decision import Decision, NextKey, NextRoute, Retry, Return, RouteMemory, decide
+from agent_llmgateway.failover.dependencies import (
+    FailoverDependencies,
+    NoteAttempt,
+    Prepare,
+    RoutedAnswer,
+    RoutePlan,
+)
+from agent_llmgateway.failover.memory import RequestMemory
 from agent_llmgateway.failover.retries import Backoff
-from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.failures.attempt import AttemptRecord
-from agent_llmgateway.failures.failure import Cause, Failure, network_failure, silent_failure
+from agent_llmgateway.failures.causes import HEALTHY, NEUTRAL, Cause
+from agent_llmgateway.failures.failure import Failure, network_failure
 from agent_llmgateway.upstream.keys import Key
 from agent_llmgateway.wire.call import Call, WireRequest
 
-_HEALTHY: Final = frozenset({Cause.CONTEXT, Cause.FILTER, Cause.REFUSED})
-"""The provider works; it is the request that it will not have."""
-
-_RETRIES: Final = {Cause.SERVER: 1, Cause.UNAVAILABLE: 1, Cause.BROKEN: 1, Cause.RATE_LIMIT: 32}
-"""Further tries of the same route by cause; for a told wait the bounds of provider and request are enough."""
 TIMER_S: Final = 0.005
 """A timer may wake that much early, and a cool-down that is not over yet is not obeyed."""
 
@@ -34,226 +37,191 @@ class Failover:
 
     def __init__(
         self,
-        tools: Tools,
+        dependencies: FailoverDependencies,
         config: GatewayConfig,
         call: Call,
         plans: Sequence[RoutePlan],
         prepare: Prepare,
         note: NoteAttempt,
     ) -> None:
-        self._tools = tools
-        self._note = note
-        self._prepare = prepare
+        self._dependencies = dependencies
         self._config = config
-        self._limits = config.limits
         self._call = call
         self._plans = plans
-        self.records: list[AttemptRecord] = []
-        """What was tried so far."""
-        self._failures: list[Failure] = []
-        self._tries: dict[str, int] = {}
-        self._dead: frozenset[tuple[str, str]] = frozenset()
-        self._refreshed: frozenset[str] = frozenset()
-        self._silent: frozenset[Route] = frozenset()
-        self._too_small: tuple[Route, ...] = ()
-        self._too_long: ReturnedError | None = None
-        self._upstream_s = 0.0
-        self._ends_at = tools.clock() + config.limits.deadline_seconds
+        self._prepare = prepare
+        self._note = note
+        self._wires: dict[int, WireRequest | None] = {}
+        self._memory = RequestMemory(config, dependencies.clock() + config.limits.deadline_seconds)
 
-    async def run(self) -> Won:
+    async def run(self) -> RoutedAnswer:
         """The first answer. Raises ReturnedError, AllRoutesError or, when no route can carry it, NotCarriedError."""
-        last = self._plans[-1]
-        for plan in self._plans:
-            if self._is_spent():
+        memory = self._memory
+        for place, plan in enumerate(self._plans):
+            if memory.is_spent(self._dependencies.clock()):
                 break
-            won = await self._run_route(plan, last=plan is last)
-            if won is not None:
-                return won
-        if self._too_long is not None:
-            raise self._too_long
-        tried = [failure for failure in self._failures if failure.cause is not Cause.NOT_CARRIED]
-        if not tried and self._failures:
-            raise NotCarriedError(self._failures[0].message, param=self._failures[0].param)
-        first = tried[0] if tried else silent_failure("the deadline passed before a route was tried")
-        raise AllRoutesError(first, self.records, self._shortest_wait_s())
+            wire = None if memory.is_too_small(plan.route) else self._wire_of(place)
+            routed = None if wire is None else await self._run_route(place, wire)
+            if routed is not None:
+                return routed
+        raise memory.last_error(self._shortest_cooldown_s())
 
-    async def _run_route(self, plan: RoutePlan, *, last: bool) -> Won | None:
+    async def _run_route(self, place: int, wire: WireRequest) -> RoutedAnswer | None:
         """The answer of one route, or None when the next one has to be asked."""
-        if plan.route in self._silent or self._is_too_small(plan.route):
-            return None
-        try:
-            wire = self._prepare(plan)
-        except NotCarriedError as refusal:
-            self._record(plan, Failure(Cause.NOT_CARRIED, 400, refusal.message, param=refusal.param), "", 0.0)
-            return None
-        causes: list[Cause] = []
-        while self._may_try(plan):
-            key = self._choose_key(plan, last=last)
+        plan, memory, provider = self._plans[place], self._memory, self._plans[place].route.provider
+        while memory.may_try(provider, self._dependencies.clock()):
+            key = self._choose_key(place)
             if key is None:
                 return None
-            outcome = await self._try(plan, wire, key, last=last)
-            if isinstance(outcome, Won):
+            outcome = await self._try(plan, wire, key, last=place == len(self._plans) - 1)
+            if isinstance(outcome, RoutedAnswer):
                 return outcome
-            if await self._has_other_key(plan, key, outcome):
-                continue
-            causes.append(outcome.cause)
-            may_retry = causes.count(outcome.cause) <= _RETRIES.get(outcome.cause, 0)
-            if not may_retry or not await self._wait(outcome, len(causes) - 1, last=last):
-                return None
+            match await self._decide(place, key, outcome):
+                case Return():
+                    raise ReturnedError(outcome, provider, memory.records)
+                case NextRoute():
+                    return None
+                case Retry(wait_s):
+                    if not self._dependencies.retry_budget.take():
+                        return None
+                    await self._dependencies.sleep(wait_s + TIMER_S)
+                case NextKey():
+                    pass
         return None
 
-    async def _try(self, plan: RoutePlan, wire: WireRequest, key: Key, *, last: bool) -> Won | Failure:
-        tools, provider = self._tools, plan.route.provider
-        breaker = _breaker_key(plan, key)
-        self._tries[provider] = self._tries.get(provider, 0) + 1
-        began = tools.clock()
-        failure: Failure | None = None
-        verdict = False
-        try:
-            answer = await tools.try_route(
-                self._call, wire, plan.provider.key_headers(key), self._window(plan, began, last=last), self._limits
-            )
-            verdict = True
-            return self._win(plan, wire, breaker, answer, tools.clock() - began)
-        except AttemptError as error:
-            verdict = True
-            failure = error.failure
-        finally:
-            if not verdict:
-                tools.board.release(breaker)
-        self._judge(plan, breaker, failure, tools.clock() - began)
-        return failure
+    async def _decide(self, place: int, key: Key, failure: Failure) -> Decision:
+        plan, memory = self._plans[place], self._memory
+        name, now = plan.route.provider, self._dependencies.clock()
+        if failure.cause is Cause.KEY and memory.note_dead(name, key):
+            await plan.provider.keys.refresh()
+        is_last = self._is_last(place)
+        longest_wait_s = memory.ends_at - now
+        if not is_last:  # a wait that is longer than that is better spent at the next route
+            longest_wait_s = min(longest_wait_s, *(each.timeouts.first_token for each in self._plans))
+        known = RouteMemory(
+            retries=memory.retries(plan.route, failure.cause),
+            may_try=memory.may_try(name, now),
+            has_other_key=self._has_other_key(plan, key, failure.cause),
+            is_last=is_last,
+            backoff_s=self._backoff_s(memory.failures_of(plan.route) - 1),
+            longest_wait_s=longest_wait_s,
+            route_content_filter=self._config.route_content_filter,
+        )
+        return decide(known, failure)
 
-    def _win(self, plan: RoutePlan, wire: WireRequest, breaker: BreakerKey, answer: Answer, took_s: float) -> Won:
-        tools = self._tools
+    async def _try(self, plan: RoutePlan, wire: WireRequest, key: Key, *, last: bool) -> RoutedAnswer | Failure:
+        dependencies, breaker = self._dependencies, _breaker_key(plan, key)
+        self._memory.note_try(plan.route.provider)
+        began = dependencies.clock()
+        has_verdict = False
+        try:
+            answer = await dependencies.try_route(
+                self._call, wire, plan.provider.key_headers(key), self._deadlines(plan, began, last=last),
+                self._config.limits,
+            )  # fmt: skip
+            has_verdict = True
+        except AttemptError as error:
+            has_verdict = True
+            self._judge(plan, breaker, error.failure, dependencies.clock() - began)
+            return error.failure
+        finally:
+            if not has_verdict:
+                dependencies.board.release(breaker)
+        return self._accept(plan, wire, breaker, answer, dependencies.clock() - began)
+
+    def _accept(
+        self, plan: RoutePlan, wire: WireRequest, breaker: BreakerKey, answer: Answer, took_s: float
+    ) -> RoutedAnswer:
+        board, memory = self._dependencies.board, self._memory
         if answer.stream is None or answer.stream.ended:
-            tools.board.succeed(breaker)
+            board.succeed(breaker)
         else:
-            tools.board.begin(breaker)
-        tools.allowance.note_success()
-        self._upstream_s += took_s
-        record = AttemptRecord(plan.route.provider, plan.route.model, "answered", 200, "", breaker.key, took_s)
-        self.records.append(record)
-        self._note(record, None)
-        return Won(answer, plan, wire, breaker, self.records, self._upstream_s)
+            board.begin(breaker)
+        self._dependencies.retry_budget.note_success()
+        memory.upstream_s += took_s
+        self._note(memory.note_answer(plan.route, breaker.key, took_s), None)
+        return RoutedAnswer(answer, plan, wire, breaker, memory.records, memory.upstream_s)
 
     def _judge(self, plan: RoutePlan, breaker: BreakerKey, failure: Failure, took_s: float) -> None:
-        """Tell the breaker, remember what rules the next steps, and return what no other route would change."""
-        limits = self._limits
-        self._upstream_s += took_s
-        if failure.cause in _HEALTHY:
-            self._tools.board.succeed(breaker)
+        """Tell the breaker and everybody else what a try has come to."""
+        board, limits = self._dependencies.board, self._config.limits
+        self._memory.upstream_s += took_s
+        if failure.cause in HEALTHY:
+            board.succeed(breaker)
+        elif failure.cause in NEUTRAL:
+            board.release(breaker)
         else:
-            self._tools.board.fail(
-                breaker, failure, threshold=limits.breaker_failures, open_s=limits.breaker_open_seconds
-            )
-        self._record(plan, failure, breaker.key, took_s)
-        if failure.cause is Cause.SILENT:
-            self._silent |= {plan.route}
-        returned = ReturnedError(failure, plan.route.provider, self.records)
-        if failure.cause is Cause.CONTEXT:
-            self._too_small += (plan.route,)
-            self._too_long = self._too_long or returned
-        elif failure.cause is Cause.REFUSED or (
-            failure.cause is Cause.FILTER and not self._config.route_content_filter
-        ):
-            raise returned
+            board.fail(breaker, failure, threshold=limits.breaker_failures, open_s=limits.breaker_open_seconds)
+        self._pass_over(plan, failure, breaker.key, took_s)
 
-    def _record(self, plan: RoutePlan, failure: Failure, key: str, took_s: float) -> None:
-        record = AttemptRecord(
-            plan.route.provider, plan.route.model, failure.cause, failure.status, failure.message, key, took_s
-        )
-        self.records.append(record)
-        self._failures.append(failure)
-        self._note(record, failure)
+    def _pass_over(self, plan: RoutePlan, failure: Failure, key: str = "", took_s: float = 0.0) -> None:
+        self._note(self._memory.note_failure(plan.route, failure, key, took_s), failure)
 
-    def _choose_key(self, plan: RoutePlan, *, last: bool) -> Key | None:
+    def _wire_of(self, place: int) -> WireRequest | None:
+        """What is sent on a route; None, and noted, when the route cannot carry the request."""
+        plan = self._plans[place]
+        try:
+            return self._wires.pop(place, None) or self._prepare(plan)
+        except NotCarriedError as refusal:
+            self._pass_over(plan, Failure(Cause.NOT_CARRIED, 400, refusal.message, param=refusal.param))
+            return None
+
+    def _is_last(self, place: int) -> bool:
+        """Whether no later route could carry the request."""
+        return not any(self._can_carry(later) for later in range(place + 1, len(self._plans)))
+
+    def _can_carry(self, place: int) -> bool:
+        if place not in self._wires:
+            try:
+                self._wires[place] = self._prepare(self._plans[place])
+            except NotCarriedError:
+                self._wires[place] = None
+        return self._wires[place] is not None
+
+    def _choose_key(self, place: int) -> Key | None:
         """A key whose breaker lets it through; on the last route any that is not dead."""
-        board, name = self._tools.board, plan.route.provider
-        living = [key for key in plan.provider.keys.in_turn() if (name, key.mark) not in self._dead]
+        plan, board, memory = self._plans[place], self._dependencies.board, self._memory
+        name = plan.route.provider
+        living = [key for key in plan.provider.keys.in_turn() if not memory.is_dead(name, key)]
         for key in living:
             if board.allow(_breaker_key(plan, key)):
                 return key
         if not living:
             if not plan.provider.keys.keys:
-                self._record(plan, Failure(Cause.KEY, 401, "no key of this provider is mounted"), "", 0.0)
+                self._pass_over(plan, Failure(Cause.KEY, 401, "no key of this provider is mounted"))
             return None
-        if last:
+        if self._is_last(place):
             return min(living, key=lambda key: board.remaining_s(_breaker_key(plan, key)))
-        if not self._tries.get(name):
-            reason = board.reason(_breaker_key(plan, living[0])) or network_failure("left alone")
-            self._record(plan, replace(reason, cause=Cause.SKIPPED, retry_after_s=None), living[0].name, 0.0)
+        if not memory.was_tried(name):
+            reason = board.reason(_breaker_key(plan, living[0])) or network_failure("its breaker is open")
+            self._pass_over(plan, replace(reason, cause=Cause.SKIPPED, retry_after_s=None), living[0].name)
         return None
 
-    async def _has_other_key(self, plan: RoutePlan, key: Key, failure: Failure) -> bool:
-        """Whether the same route is to be tried at once with another key."""
-        name, keys = plan.route.provider, plan.provider.keys
-        if failure.cause is Cause.KEY:
-            self._dead |= {(name, key.mark)}
-            if name not in self._refreshed:
-                self._refreshed |= {name}
-                await keys.refresh()
-            return any((name, each.mark) not in self._dead for each in keys.keys)
-        if failure.cause is Cause.RATE_LIMIT:
-            others = [each for each in keys.keys if each.mark != key.mark and (name, each.mark) not in self._dead]
-            return any(self._tools.board.state(_breaker_key(plan, each)) == "closed" for each in others)
-        return False
-
-    async def _wait(self, failure: Failure, retry: int, *, last: bool) -> bool:
-        """Wait for one more try of the same route; False when there is to be none."""
-        told_s = failure.retry_after_s
-        if failure.cause is Cause.RATE_LIMIT and told_s is None and not last:
-            return False
-        wait_s = self._backoff_s(retry) if told_s is None else told_s
-        if wait_s > self._longest_wait_s(last=last) or not self._tools.allowance.take():
-            return False
-        await self._tools.sleep(wait_s + TIMER_S)
-        return True
+    def _has_other_key(self, plan: RoutePlan, key: Key, cause: Cause) -> bool:
+        """Whether the same route may be tried at once with another key: after a 429 only one that is well."""
+        living = [each for each in plan.provider.keys.keys if not self._memory.is_dead(plan.route.provider, each)]
+        if cause is Cause.KEY:
+            return bool(living)
+        board = self._dependencies.board
+        return any(each.mark != key.mark and board.state(_breaker_key(plan, each)) == "closed" for each in living)
 
     def _backoff_s(self, retry: int) -> float:
-        return Backoff(self._limits.backoff_seconds, self._limits.backoff_max_seconds).wait_s(retry)
+        limits = self._config.limits
+        return Backoff(limits.backoff_seconds, limits.backoff_max_seconds).wait_s(retry)
 
-    def _longest_wait_s(self, *, last: bool) -> float:
-        """A told wait is obeyed while the answer can still be in time: for the client, or for the next route."""
-        left_s = self._ends_at - self._tools.clock()
-        return left_s if last else min(left_s, *(plan.timeouts.first_token for plan in self._plans))
-
-    def _window(self, plan: RoutePlan, now: float, *, last: bool) -> Window:
+    def _deadlines(self, plan: RoutePlan, now: float, *, last: bool) -> AttemptDeadlines:
         timeouts = plan.timeouts
-        ends_at = min(self._ends_at, now + timeouts.total)
+        ends_at = min(self._memory.ends_at, now + timeouts.total)
         if not self._call.stream:  # nothing is seen of a whole answer until it is there
-            return Window(timeouts, ends_at - now if last else timeouts.first_token_last, 0.0, ends_at)
+            return AttemptDeadlines(timeouts, ends_at - now if last else timeouts.first_token_last, 0.0, ends_at)
         first_token_s = timeouts.first_token_last if last else timeouts.first_token
-        return Window(timeouts, first_token_s, timeouts.first_token if last else first_token_s + 1.0, ends_at)
+        return AttemptDeadlines(
+            timeouts, first_token_s, timeouts.first_token if last else first_token_s + 1.0, ends_at
+        )  # fmt: skip
 
-    def _may_try(self, plan: RoutePlan) -> bool:
-        return self._tries.get(plan.route.provider, 0) < self._limits.tries_per_provider and not self._is_spent()
-
-    def _is_spent(self) -> bool:
-        if not self._tries:
-            return False
-        return sum(self._tries.values()) >= self._limits.tries_per_request or self._tools.clock() >= self._ends_at
-
-    def _is_too_small(self, route: Route) -> bool:
-        """Whether the request is known to be too long for `route`, because a route no smaller refused it."""
-        if not self._too_small:
-            return False
-        size = self._context_of(route)
-        refused = (self._context_of(each) for each in self._too_small)
-        return route in self._too_small or any(
-            size is not None and other is not None and size <= other for other in refused
-        )
-
-    def _context_of(self, route: Route) -> int | None:
-        sizes = self._config.context_tokens
-        return sizes.get(f"{route.provider}/{route.model}", sizes.get(route.model))
-
-    def _shortest_wait_s(self) -> float | None:
-        """Until the first of the routes may be asked again, if any said or is known."""
-        waits = [failure.retry_after_s for failure in self._failures if failure.retry_after_s is not None]
+    def _shortest_cooldown_s(self) -> float | None:
+        """Until a breaker of these routes lets a probe through."""
         breakers = (_breaker_key(plan, key) for plan in self._plans for key in plan.provider.keys.keys)
-        waits += [wait_s for wait_s in map(self._tools.board.remaining_s, breakers) if wait_s]
-        return min(waits, default=None)
+        return min((wait_s for wait_s in map(self._dependencies.board.remaining_s, breakers) if wait_s), default=None)
 
 
 def _breaker_key(plan: RoutePlan, key: Key) -> BreakerKey:

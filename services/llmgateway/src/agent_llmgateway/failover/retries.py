@@ -12,7 +12,7 @@ RESERVE: Final = 10.0
 """Retries that are there at the start, and at most."""
 
 
-class RetryAllowance:
+class RetryBudget:
     """Tokens of the whole process."""
 
     def __init__(self, ratio: float = 0.2) -> None:

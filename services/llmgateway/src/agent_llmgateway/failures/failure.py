@@ -4,39 +4,15 @@ Providers word the same thing in many ways. Here, and only here, status, error t
 into a `Cause`; everything behind it works on causes alone.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
+from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.failures.retry_after import read_retry_after
-
-
-class Cause(StrEnum):
-    """Why a try failed, by what has to be done about it."""
-
-    KEY = "key_refused"
-    """401, 402, 403: this key is of no use for this request."""
-    RATE_LIMIT = "rate_limited"
-    SERVER = "server_error"
-    """500: once more at the same provider."""
-    UNAVAILABLE = "unavailable"
-    """Other 5xx, and anything of the network before the answer began."""
-    BROKEN = "broken_answer"
-    """An answer that was cut, or is not what its dialect says."""
-    SILENT = "silent"
-    """Nothing came within the limit."""
-    CONTEXT = "context_length"
-    FILTER = "content_filter"
-    REFUSED = "refused"
-    """Another 4xx: returned to the client."""
-    NOT_CARRIED = "not_carried"
-    """The request cannot be translated for this route, or the route does not serve it."""
-    SKIPPED = "breaker_open"
-    """Not tried: its breaker is open."""
+from agent_llmgateway.failures.subjects import SUBJECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +53,15 @@ _KIND_STATUS: Final = {
     "server_error": 500,
     "internal_server_error": 500,
 }
-_CONTEXT: Final = re.compile(
-    r"maximum context length|context (?:length|window)|prompt is too long|input is too long"
-    r"|too many (?:input )?tokens|exceed_context_size|reduce the length of the messages",
-    re.IGNORECASE,
-)
-_FILTER_CODES: Final = frozenset(
-    {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation", "cyber_policy", "policy_violation"}
-)
-_FILTER: Final = re.compile(
-    r"content (?:management|filtering|usage|safety) policy|content[ _]filter|violat\w+ .{0,60}polic(?:y|ies)",
-    re.IGNORECASE,
-)
+_STATUS_CAUSE: Final = {
+    **dict.fromkeys((401, 402, 403), Cause.KEY),
+    **dict.fromkeys((404, 405, 408, 409, 410, 421, 424, 425, 499, 501), Cause.UNSUITED),
+    413: Cause.CONTEXT,
+    429: Cause.RATE_LIMIT,
+    500: Cause.SERVER,
+}
+"""For errors whose words say nothing more."""
+_TELLS_WAIT: Final = frozenset({Cause.RATE_LIMIT, Cause.UNAVAILABLE})
 _SHOWN_CHARACTERS: Final = 2000
 
 
@@ -111,7 +84,7 @@ def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, dialec
         said.kind,
         said.code,
         said.param,
-        read_retry_after(headers, now_epoch_s) if cause in (Cause.RATE_LIMIT, Cause.UNAVAILABLE) else None,
+        read_retry_after(headers, now_epoch_s) if cause in _TELLS_WAIT else None,
         body,
         dialect,
     )
@@ -143,25 +116,10 @@ def silent_failure(message: str) -> Failure:
 
 
 def _cause_of(status: int, said: _Said) -> Cause:
-    if status in (400, 403, 413, 422) and _is_filter(said):
-        return Cause.FILTER
-    if status in (400, 413, 422) and _is_context(said):
-        return Cause.CONTEXT
-    if status in (401, 402, 403):
-        return Cause.KEY
-    if status == 429:
-        return Cause.RATE_LIMIT
-    if status == 500:
-        return Cause.SERVER
-    return Cause.REFUSED if 400 <= status < 500 else Cause.UNAVAILABLE
-
-
-def _is_context(said: _Said) -> bool:
-    return "context_length_exceeded" in (said.code, said.kind) or bool(_CONTEXT.search(said.message))
-
-
-def _is_filter(said: _Said) -> bool:
-    return said.code in _FILTER_CODES or said.kind in _FILTER_CODES or bool(_FILTER.search(said.message))
+    for subject in SUBJECTS:
+        if status in subject.statuses and subject.is_meant(said.message, said.code, said.kind):
+            return Cause(subject.cause)
+    return _STATUS_CAUSE.get(status, Cause.REFUSED if 400 <= status < 500 else Cause.UNAVAILABLE)
 
 
 def _status_of(said: _Said) -> int:

@@ -12,19 +12,20 @@ from typing import Final
 
 from aiohttp import web
 
-from agent_llmgateway.errors import AllRoutesError, AttemptError, GatewayError, RefusalError, ReturnedError
+from agent_llmgateway.errors import AttemptError, GatewayError
+from agent_llmgateway.failover.dependencies import RoutedAnswer
 from agent_llmgateway.failover.failover import Failover
-from agent_llmgateway.failover.plan import Won
-from agent_llmgateway.failures.failure import Cause, Failure, silent_failure
+from agent_llmgateway.failures.failure import Failure, silent_failure
+from agent_llmgateway.http.account import RequestAccount
 from agent_llmgateway.http.problems import (
     ATTEMPTS,
     OVERHEAD,
     PROVIDER,
     count_tries,
+    describe_error,
     problem_of,
-    status_of_all,
 )
-from agent_llmgateway.http.state import Core
+from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.wire.answerstream import AnswerStream
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.dialects import Problem
@@ -35,40 +36,37 @@ KEEP_ALIVE_S: Final = 5.0
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 SLICE_BYTES: Final = 1 << 16
 
-EndNote = Callable[[Won, Failure | None], None]
+
+def number_headers(state: GatewayState, attempts: int, overhead_s: float) -> dict[str, str]:
+    """The headers that count, and the metric that goes with them."""
+    state.metrics.note_overhead(overhead_s)
+    return {ATTEMPTS: str(attempts), OVERHEAD: f"{max(0.0, overhead_s) * 1000:.3f}"}
 
 
 class Delivery:
     """Sends one stream."""
 
-    def __init__(self, core: Core, call: Call, request: web.BaseRequest, began: float, note_end: EndNote) -> None:
-        self._core = core
+    def __init__(self, state: GatewayState, call: Call, request: web.BaseRequest, account: RequestAccount) -> None:
+        self._state = state
         self._call = call
         self._request = request
-        self._began = began
-        self._note_end = note_end
+        self._account = account
 
-    @staticmethod
-    def numbers(core: Core, attempts: int, overhead_s: float) -> dict[str, str]:
-        """The decision headers, and the metric that goes with them."""
-        core.metrics.note_overhead(overhead_s)
-        return {ATTEMPTS: str(attempts), OVERHEAD: f"{max(0.0, overhead_s) * 1000:.3f}"}
-
-    async def send_live(self, won: Won, headers: Mapping[str, str]) -> web.StreamResponse:
+    async def send_live(self, routed: RoutedAnswer, headers: Mapping[str, str]) -> web.StreamResponse:
         """Send what was held back, then everything as it comes."""
-        stream = _stream_of(won)
+        stream = _stream_of(routed)
         failure: Failure | None = None
         gone = True
         try:
-            response = await self._open({**headers, **self._numbers_of(won)})
-            await response.write(b"".join(won.answer.held))
-            won.answer.held.clear()
+            response = await self._open({**headers, **self._numbers_of(routed)})
+            await response.write(b"".join(routed.answer.held))
+            routed.answer.held.clear()
             try:
-                await self._relay(won, stream, response)
+                await self._relay(routed, stream, response)
                 await response.write_eof()
             except AttemptError as error:
                 failure = error.failure
-                await self._break_off(response, problem_of(failure, self._core.redactor.redact))
+                await self._break_off(response, problem_of(failure, self._state.redactor.redact))
             except ConnectionError:
                 raise
             except Exception:  # noqa: BLE001 - the promise holds for faults of ours too
@@ -77,12 +75,12 @@ class Delivery:
             gone = False
             return response
         finally:
-            self._tell_breaker(won, failure, gone=gone)
-            self._note_end(won, failure)
+            self._tell_breaker(routed, failure, gone=gone)
+            self._account.note_stream_end(routed, failure)
             await self._close(stream, gone=gone)
 
     async def send_complete(
-        self, failover: Failover, headers_of: Callable[[Won], dict[str, str]]
+        self, failover: Failover, headers_of: Callable[[RoutedAnswer], dict[str, str]]
     ) -> web.StreamResponse:
         """Wait for a whole answer with comments that keep the connection alive, then send it.
 
@@ -98,29 +96,29 @@ class Delivery:
         if isinstance(outcome, GatewayError):
             if response is None:
                 raise outcome
-            await self._break_off(response, self._problem_of_error(outcome))
+            await self._break_off(response, describe_error(outcome, self._state.redactor.redact).problem)
             return response
         return await self._send_whole(outcome, response, headers_of(outcome))
 
     async def _send_whole(
-        self, won: Won, response: web.StreamResponse | None, headers: Mapping[str, str]
+        self, routed: RoutedAnswer, response: web.StreamResponse | None, headers: Mapping[str, str]
     ) -> web.StreamResponse:
-        stream = _stream_of(won)
+        stream = _stream_of(routed)
         gone = True
         try:
-            numbers = self._numbers_of(won)
+            numbers = self._numbers_of(routed)
             if response is None:
                 response = await self._open({**headers, **numbers})
             else:
-                await response.write(f": {PROVIDER}={won.plan.route.provider}\n\n".encode())
-            for piece in won.answer.held:
+                await response.write(f": {PROVIDER}={routed.plan.route.provider}\n\n".encode())
+            for piece in routed.answer.held:
                 for at in range(0, len(piece), SLICE_BYTES):
                     await response.write(piece[at : at + SLICE_BYTES])
             await response.write_eof()
             gone = False
             return response
         finally:
-            self._note_end(won, None)
+            self._account.note_stream_end(routed, None)
             await self._close(stream, gone=gone)
 
     async def _open(self, headers: Mapping[str, str]) -> web.StreamResponse:
@@ -130,9 +128,9 @@ class Delivery:
         await response.prepare(self._request)
         return response
 
-    async def _relay(self, won: Won, stream: AnswerStream, response: web.StreamResponse) -> None:
+    async def _relay(self, routed: RoutedAnswer, stream: AnswerStream, response: web.StreamResponse) -> None:
         """Raises AttemptError when the stream breaks."""
-        timeouts = won.plan.timeouts
+        timeouts = routed.plan.timeouts
         if not stream.outputs:
             await self._relay_quiet(stream, response, timeouts.first_token_last - timeouts.first_token)
         while not stream.ended:
@@ -147,10 +145,10 @@ class Delivery:
         self, stream: AnswerStream, response: web.StreamResponse, within_s: float, *, idle_s: float = inf
     ) -> None:
         """Relay what carries no output, until something does. Raises AttemptError when nothing did `within_s`."""
-        output_by = self._core.clock() + within_s
+        output_by = self._state.clock() + within_s
         outputs = stream.outputs
         while stream.outputs == outputs and not stream.ended:
-            left_s = output_by - self._core.clock()
+            left_s = output_by - self._state.clock()
             if left_s <= 0:
                 raise AttemptError(silent_failure("the stream goes on without output"))
             piece = await stream.next(min(idle_s, left_s))
@@ -164,31 +162,18 @@ class Delivery:
         if self._request.transport is not None:
             self._request.transport.close()
 
-    def _numbers_of(self, won: Won) -> dict[str, str]:
-        overhead_s = self._core.clock() - self._began - won.upstream_s
-        return self.numbers(self._core, count_tries(won.attempts), overhead_s)
+    def _numbers_of(self, routed: RoutedAnswer) -> dict[str, str]:
+        overhead_s = self._state.clock() - self._account.began - routed.upstream_s
+        return number_headers(self._state, count_tries(routed.attempts), overhead_s)
 
-    def _problem_of_error(self, error: GatewayError) -> Problem:
-        redact = self._core.redactor.redact
-        if isinstance(error, AllRoutesError):
-            first = error.first
-            attempts = [{**record.document(), "message": redact(record.message)} for record in error.attempts]
-            kind = first.kind or "api_error"
-            return Problem(status_of_all(error), redact(first.message), kind, first.code or first.cause, None, attempts)
-        if isinstance(error, ReturnedError):
-            return problem_of(error.failure, redact)
-        if isinstance(error, RefusalError):
-            return Problem(error.status, error.message, error.kind, error.code, error.param)
-        return Problem(500, "the gateway failed", "api_error", Cause.SERVER)
-
-    def _tell_breaker(self, won: Won, failure: Failure | None, *, gone: bool) -> None:
-        limits = self._core.present.config.limits
+    def _tell_breaker(self, routed: RoutedAnswer, failure: Failure | None, *, gone: bool) -> None:
+        limits = self._state.present.config.limits
         if failure is not None:
-            self._core.board.fail(
-                won.breaker, failure, threshold=limits.breaker_failures, open_s=limits.breaker_open_seconds
+            self._state.board.fail(
+                routed.breaker, failure, threshold=limits.breaker_failures, open_s=limits.breaker_open_seconds
             )  # fmt: skip
         elif not gone:
-            self._core.board.succeed(won.breaker)
+            self._state.board.succeed(routed.breaker)
 
     async def _close(self, stream: AnswerStream, *, gone: bool) -> None:
         try:
@@ -198,14 +183,14 @@ class Delivery:
             stream.close()
 
 
-async def _hold_error(failover: Failover) -> Won | GatewayError:
+async def _hold_error(failover: Failover) -> RoutedAnswer | GatewayError:
     try:
         return await failover.run()
     except GatewayError as error:
         return error
 
 
-def _stream_of(won: Won) -> AnswerStream:
-    if won.answer.stream is None:
+def _stream_of(routed: RoutedAnswer) -> AnswerStream:
+    if routed.answer.stream is None:
         raise GatewayError("a stream was expected")
-    return won.answer.stream
+    return routed.answer.stream

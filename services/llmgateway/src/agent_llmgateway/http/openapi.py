@@ -5,7 +5,7 @@ The APIs themselves are their vendors': a request's other fields go through unre
 
 from typing import Any, Final
 
-from agent_llmgateway.http.problems import ATTEMPTS, CACHE, DELIVERY, DROPPED, OVERHEAD, PROVIDER
+from agent_llmgateway.http.problems import ATTEMPTS, DELIVERY, DROPPED, OVERHEAD, PROVIDER
 from agent_llmgateway.wire.dialects import DIALECTS
 
 Document = dict[str, Any]
@@ -112,7 +112,6 @@ def _headers() -> Document:
         ATTEMPTS: "Requests that were sent to providers for this answer.",
         OVERHEAD: "Milliseconds to the first byte that no provider took.",
         DROPPED: "Hints of the request that the provider's API has no word for.",
-        CACHE: "hit, coalesced or miss, when the cache is on.",
     }
     return {name: {"description": text, "schema": {"type": "string"}} for name, text in texts.items()}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from agent_llmgateway.config.roster import Provider
+from agent_llmgateway.config.providerset import Provider
 from agent_llmgateway.errors import NotCarriedError
 from agent_llmgateway.upstream.providers.anthropic import VERSION
 from agent_llmgateway.wire.call import Call, WireRequest

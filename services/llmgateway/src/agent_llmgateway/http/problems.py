@@ -1,26 +1,41 @@
-"""How failures are told to the client: one form for all dialects, and what goes into it."""
+"""How errors are told to the client: one description for whole answers and streams, in all dialects."""
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from agent_llmgateway.errors import AllRoutesError, RefusalError, ReturnedError, UnknownMethodError
 from agent_llmgateway.failures.attempt import AttemptRecord
-from agent_llmgateway.failures.failure import Cause, Failure
+from agent_llmgateway.failures.causes import Cause
+from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.wire.dialects import Dialect, Problem
 
+_log = logging.getLogger(__name__)
 PROVIDER: Final = "x-agentberth-provider"
 ATTEMPTS: Final = "x-agentberth-attempts"
 OVERHEAD: Final = "x-agentberth-overhead-ms"
 DROPPED: Final = "x-agentberth-dropped"
-CACHE: Final = "x-agentberth-cache"
 DELIVERY: Final = "x-agentberth-delivery"
 
 _BUSY: Final = frozenset({Cause.RATE_LIMIT, Cause.UNAVAILABLE, Cause.SKIPPED})
 _UNTRIED: Final = frozenset({Cause.NOT_CARRIED, Cause.SKIPPED})
+_NO_RETRY: Final = {"x-should-retry": "false"}
 
+Redact = Callable[[str], str]
 Answered = tuple[int, bytes, dict[str, str]]
 """Status, body and headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedError:
+    """What a client is told. `body` is a provider's own error document, of `body_dialect`."""
+
+    problem: Problem
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    body_dialect: str = ""
 
 
 def count_tries(records: Sequence[AttemptRecord]) -> int:
@@ -28,49 +43,39 @@ def count_tries(records: Sequence[AttemptRecord]) -> int:
     return 1 if len(records) == 1 else sum(record.outcome not in _UNTRIED for record in records)
 
 
-def tell_refusal(dialect: Dialect, refusal: RefusalError) -> Answered:
-    """The gateway's own refusal."""
-    problem = Problem(refusal.status, refusal.message, refusal.kind, refusal.code, refusal.param)
-    headers = {"x-should-retry": "false"}
-    if isinstance(refusal, UnknownMethodError):
-        headers["allow"] = refusal.allowed
-    if refusal.retry_after_s is not None:
-        headers.update(_waits(refusal.retry_after_s))
-    return refusal.status, dialect.error_body(problem), headers
+def describe_error(error: Exception, redact: Redact) -> DescribedError:
+    """What the client is told of `error`. A fault of the gateway's own is logged."""
+    if isinstance(error, RefusalError):
+        return _describe_refusal(error)
+    if isinstance(error, ReturnedError):
+        return _describe_returned(error, redact)
+    if isinstance(error, AllRoutesError):
+        return _describe_all_failed(error, redact)
+    _log.error("the gateway failed", exc_info=error)
+    problem = Problem(500, "the gateway failed; its log says why", "api_error", "gateway_error")
+    return DescribedError(problem, _NO_RETRY)
 
 
-def tell_returned(dialect: Dialect, returned: ReturnedError, redact: Callable[[str], str]) -> Answered:
-    """A provider's refusal: its own bytes where the dialect is the same, without secrets in any case."""
-    failure = returned.failure
-    headers = {PROVIDER: returned.provider, ATTEMPTS: str(count_tries(returned.attempts))}
-    if failure.body and failure.dialect == dialect.name:
-        return failure.status, redact(failure.body.decode("utf-8", "replace")).encode(), headers
-    return failure.status, dialect.error_body(problem_of(failure, redact)), headers
-
-
-def tell_all_failed(dialect: Dialect, failed: AllRoutesError, redact: Callable[[str], str]) -> Answered:
-    """No route answered: the first one's error, what all of them said, and when to come back."""
-    status = status_of_all(failed)
-    attempts = [_document(record, redact) for record in failed.attempts]
-    first = failed.first
-    problem = Problem(
-        status, redact(first.message), first.kind or "api_error", first.code or first.cause, first.param, attempts
-    )
-    headers = {"x-should-retry": "false", ATTEMPTS: str(count_tries(failed.attempts))}
-    if failed.wait_s is not None:
-        headers.update(_waits(failed.wait_s))
-    return status, dialect.error_body(problem), headers
+def answer_error(dialect: Dialect, error: Exception, redact: Redact) -> Answered:
+    """`error` as a whole answer: a provider's refusal in its own bytes where the dialect is the same."""
+    described = describe_error(error, redact)
+    if described.body and described.body_dialect == dialect.name:
+        body = redact(described.body.decode("utf-8", "replace")).encode()
+    else:
+        body = dialect.error_body(described.problem)
+    return described.problem.status, body, dict(described.headers)
 
 
 def status_of_all(failed: AllRoutesError) -> int:
     """429 when all were rate limited, 503 when all were busy or away, else 502."""
-    outcomes = {record.outcome for record in failed.attempts} - {Cause.NOT_CARRIED}
-    if Cause.RATE_LIMIT in outcomes and outcomes <= {Cause.RATE_LIMIT, Cause.SKIPPED}:
+    tried = [record for record in failed.attempts if record.outcome != Cause.NOT_CARRIED]
+    limited = [record for record in tried if record.outcome == Cause.RATE_LIMIT or record.status == 429]
+    if limited and all(record in limited or record.outcome == Cause.SKIPPED for record in tried):
         return 429
-    return 503 if outcomes and outcomes <= _BUSY else 502
+    return 503 if tried and all(record.outcome in _BUSY for record in tried) else 502
 
 
-def problem_of(failure: Failure, redact: Callable[[str], str]) -> Problem:
+def problem_of(failure: Failure, redact: Redact) -> Problem:
     """A failure in words for the client."""
     return Problem(
         failure.status,
@@ -81,9 +86,40 @@ def problem_of(failure: Failure, redact: Callable[[str], str]) -> Problem:
     )
 
 
-def _document(record: AttemptRecord, redact: Callable[[str], str]) -> Mapping[str, object]:
-    return {**record.document(), "message": redact(record.message)}
+def _describe_refusal(refusal: RefusalError) -> DescribedError:
+    headers = dict(_NO_RETRY)
+    if isinstance(refusal, UnknownMethodError):
+        headers["allow"] = refusal.allowed
+    if refusal.retry_after_s is not None:
+        headers.update(_wait_headers(refusal.retry_after_s))
+    return DescribedError(
+        Problem(refusal.status, refusal.message, refusal.kind, refusal.code, refusal.param), headers
+    )  # fmt: skip
 
 
-def _waits(wait_s: float) -> dict[str, str]:
+def _describe_returned(returned: ReturnedError, redact: Redact) -> DescribedError:
+    headers = {PROVIDER: returned.provider, ATTEMPTS: str(count_tries(returned.attempts))}
+    failure = returned.failure
+    return DescribedError(problem_of(failure, redact), headers, failure.body, failure.dialect)
+
+
+def _describe_all_failed(failed: AllRoutesError, redact: Redact) -> DescribedError:
+    """The first route's error, what all of them said, and when to come back."""
+    first = failed.first
+    attempts = [{**record.document(), "message": redact(record.message)} for record in failed.attempts]
+    problem = Problem(
+        status_of_all(failed),
+        redact(first.message),
+        first.kind or "api_error",
+        first.code or first.cause,
+        first.param,
+        attempts,
+    )
+    headers = {**_NO_RETRY, ATTEMPTS: str(count_tries(failed.attempts))}
+    if failed.wait_s is not None:
+        headers.update(_wait_headers(failed.wait_s))
+    return DescribedError(problem, headers)
+
+
+def _wait_headers(wait_s: float) -> dict[str, str]:
     return {"retry-after": str(max(1, math.ceil(wait_s))), "retry-after-ms": str(max(1, math.ceil(wait_s * 1000)))}

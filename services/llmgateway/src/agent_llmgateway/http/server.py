@@ -14,24 +14,23 @@ import msgspec
 from aiohttp import web
 
 from agent_kit.telemetry import SILENT_SPAN
-from agent_llmgateway.config.roster import Roster
+from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.errors import (
-    AllRoutesError,
     BadRequestError,
     RefusalError,
-    ReturnedError,
     TooLargeError,
     UnknownMethodError,
     UnknownModelError,
     UnknownPathError,
 )
 from agent_llmgateway.failover.routing import list_models
-from agent_llmgateway.http.exchange import OPERATIONS, Exchange
+from agent_llmgateway.http.account import OPERATIONS
+from agent_llmgateway.http.completion import CompletionHandler
 from agent_llmgateway.http.prepare import select_headers
-from agent_llmgateway.http.problems import DELIVERY, Answered, tell_all_failed, tell_refusal, tell_returned
-from agent_llmgateway.http.state import Core
+from agent_llmgateway.http.problems import DELIVERY, Answered, answer_error
+from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.wire.call import Call
-from agent_llmgateway.wire.dialects import DIALECTS, Dialect, Problem
+from agent_llmgateway.wire.dialects import DIALECTS, Dialect
 from agent_llmgateway.wire.envelope import read_envelope
 
 _log = logging.getLogger(__name__)
@@ -43,8 +42,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class GatewayServer:
     """The agent's side. Listens between `start` and `drain`."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, state: GatewayState) -> None:
+        self._state = state
         self._runner: web.ServerRunner | None = None
         self._site: web.TCPSite | None = None
         self._listening = False
@@ -80,8 +79,8 @@ class GatewayServer:
             server.pre_shutdown()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                await self._core.wait_idle()
-        cut = self._core.in_flight
+                await self._state.wait_idle()
+        cut = self._state.in_flight
         if cut:
             _log.warning("streams were cut at the end of the grace period", extra={"requests": cut})
         await self._runner.cleanup()
@@ -94,84 +93,73 @@ class GatewayServer:
             writer,
             task,
             asyncio.get_running_loop(),
-            client_max_size=self._core.limit_bytes(),
+            client_max_size=self._state.limit_bytes(),
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         dialect = _PATHS.get(request.path)
-        self._core.enter()
+        self._state.enter()
         try:
             if dialect is None:
                 return self._answer_other(request)
             try:
-                response = await self._exchange(request, dialect)
+                response = await self._complete(request, dialect)
+            except ConnectionError:
+                raise
             except Exception as error:  # noqa: BLE001 - a fault of ours is told in the dialect too
-                response = _respond(self._tell(dialect, error))
-            self._core.metrics.note_request(dialect.name, response.status)
+                response = _respond(answer_error(dialect, error, self._state.redactor.redact))
+            self._state.metrics.note_request(dialect.name, response.status)
         except ConnectionError:
-            self._core.metrics.note_gone()
+            self._state.metrics.note_gone()
             return web.Response()  # nobody is there to read it
         except asyncio.CancelledError:
-            self._core.metrics.note_gone()
+            self._state.metrics.note_gone()
             raise
         finally:
-            self._core.leave()
+            self._state.leave()
         return response
 
-    def _tell(self, dialect: Dialect, error: Exception) -> Answered:
-        """What the client is told of `error`; ConnectionError, which nobody is left to be told of, is raised."""
-        redact = self._core.redactor.redact
-        if isinstance(error, RefusalError):
-            return tell_refusal(dialect, error)
-        if isinstance(error, ReturnedError):
-            return tell_returned(dialect, error, redact)
-        if isinstance(error, AllRoutesError):
-            return tell_all_failed(dialect, error, redact)
-        if isinstance(error, ConnectionError):
-            raise error
-        _log.error("the gateway failed", exc_info=error)
-        problem = Problem(500, "the gateway failed; its log says why", "api_error", "gateway_error")
-        return 500, dialect.error_body(problem), {"x-should-retry": "false"}
-
-    async def _exchange(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
+    async def _complete(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
         if request.method != "POST":
             raise UnknownMethodError(request.method, "POST")
-        core = self._core
-        body = await _read_body(request, core.limit_bytes())
+        state = self._state
+        body = await _read_body(request, state.limit_bytes())
         envelope = read_envelope(body)
-        roster = core.present  # from here to `enter` nothing is awaited: a reload would retire it
+        provider_set = state.present  # from here to `enter` nothing is awaited: a reload would retire it
         call = Call(
             dialect=dialect,
             body=body,
             envelope=envelope,
             model=envelope.model or "",
             stream=envelope.stream is True and dialect.name in ("chat", "responses", "messages"),
-            delivery=_delivery_of(request, roster.config.delivery),
+            delivery=_delivery_of(request, provider_set.config.delivery),
             headers=select_headers(request.headers),
             query=request.rel_url.raw_query_string,
         )
-        roster.enter()
+        provider_set.enter()
         try:
-            if not core.telemetry.enabled:  # the W3C headers are among those that are passed on
-                return await Exchange(core, roster, call, SILENT_SPAN).run(request)
-            return await self._trace(request, roster, call)
+            if not state.telemetry.enabled:  # the W3C headers are among those that are passed on
+                return await CompletionHandler(state, provider_set, call, SILENT_SPAN).run(request)
+            return await self._trace(request, provider_set, call)
         finally:
-            roster.leave()
+            provider_set.leave()
 
-    async def _trace(self, request: web.BaseRequest, roster: Roster, call: Call) -> web.StreamResponse:
+    async def _trace(self, request: web.BaseRequest, provider_set: ProviderSet, call: Call) -> web.StreamResponse:
         """The exchange inside a span, whose context goes to the provider."""
-        core = self._core
+        state = self._state
         operation = OPERATIONS.get(call.dialect.name, "chat")
         attributes = {"gen_ai.operation.name": operation, "gen_ai.request.model": call.model}
-        parent = core.telemetry.extract(request.headers)
-        with core.telemetry.span(
+        parent = state.telemetry.extract(request.headers)
+        with state.telemetry.span(
             f"{operation} {call.model}", kind="client", parent=parent, attributes=attributes
         ) as span:
             headers = dict(call.headers)
-            core.telemetry.inject(headers, parent)
-            if roster.config.capture_content:
-                span.set("gen_ai.input.messages", core.redactor.redact(call.body.decode("utf-8", "replace")))
-            return await Exchange(core, roster, msgspec.structs.replace(call, headers=headers), span).run(request)
+            state.telemetry.inject(headers, parent)
+            if provider_set.config.capture_content:
+                span.set("gen_ai.input.messages", state.redactor.redact(call.body.decode("utf-8", "replace")))
+            return await CompletionHandler(
+                state, provider_set, msgspec.structs.replace(call, headers=headers), span
+            ).run(request)
 
     def _answer_other(self, request: web.BaseRequest) -> web.StreamResponse:
         as_anthropic = "anthropic-version" in request.headers
@@ -183,7 +171,7 @@ class GatewayServer:
                 raise UnknownPathError(f"{path[:256]} is not served; served are {served}")
             if request.method != "GET":
                 raise UnknownMethodError(request.method, "GET")
-            names = list_models(self._core.present.config)
+            names = list_models(self._state.present.config)
             wanted = path.removeprefix(_MODELS).removeprefix("/")
             if not wanted:
                 return _json(_list_document(names, as_anthropic=as_anthropic))
@@ -191,7 +179,7 @@ class GatewayServer:
                 raise UnknownModelError(wanted, names)
             return _json(_model_document(wanted, as_anthropic=as_anthropic))
         except RefusalError as refusal:
-            return _respond(tell_refusal(dialect, refusal))
+            return _respond(answer_error(dialect, refusal, self._state.redactor.redact))
 
 
 def _model_document(name: str, *, as_anthropic: bool) -> dict[str, Any]:

@@ -4,43 +4,30 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
-
 from agent_base.redaction import Redactor
 from agent_kit.telemetry import Telemetry
 from agent_llmgateway.budget.budget import Budget
-from agent_llmgateway.config.roster import Roster
+from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.errors import GatewayError
 from agent_llmgateway.failover.breaker import BreakerBoard
-from agent_llmgateway.failover.plan import Tools
-from agent_llmgateway.http.cache import AnswerCache
+from agent_llmgateway.failover.dependencies import FailoverDependencies
 from agent_llmgateway.metrics.prometheus import Metrics
 from agent_llmgateway.metrics.tally import Tally
 
 
-class WholeAnswer(msgspec.Struct):
-    """An answer that can be given twice."""
-
-    body: bytes
-    headers: dict[str, str]
-    attempts: int
-    upstream_s: float
-
-
 @dataclass(slots=True)
-class Core:
-    """The process's parts. `roster` is exchanged when the configuration changes."""
+class GatewayState:
+    """The process's parts. `provider_set` is exchanged when the configuration changes."""
 
     board: BreakerBoard
-    tools: Tools
+    failover: FailoverDependencies
     budget: Budget
-    cache: AnswerCache[WholeAnswer]
     metrics: Metrics
     tally: Tally
     telemetry: Telemetry
     redactor: Redactor
     clock: Callable[[], float]
-    roster: Roster | None = None
+    provider_set: ProviderSet | None = None
     in_flight: int = 0
     _idle: asyncio.Event | None = None
 
@@ -61,12 +48,12 @@ class Core:
             await self._idle.wait()
 
     @property
-    def present(self) -> Roster:
-        """The roster of now. The server does not listen before there is one."""
-        if self.roster is None:
+    def present(self) -> ProviderSet:
+        """The provider_set of now. The server does not listen before there is one."""
+        if self.provider_set is None:
             raise GatewayError("no configuration is in use")
-        return self.roster
+        return self.provider_set
 
     def limit_bytes(self) -> int:
         """Largest request."""
-        return self.roster.config.limits.body_bytes if self.roster else 1 << 20
+        return self.provider_set.config.limits.body_bytes if self.provider_set else 1 << 20

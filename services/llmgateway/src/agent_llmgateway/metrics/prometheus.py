@@ -51,7 +51,6 @@ class Metrics:
         self._malformed = self._counter("malformed_events", "Events of streams that were left out.", "provider")
         self._unknown_usage = self._counter("unknown_usage", "Answers without usage.", "provider")
         self._gone = self._counter("clients_gone", "Requests whose client went away.")
-        self._cached = self._counter("cache", "Requests answered without a provider.", "how")
         self._overhead = self._histogram(
             "agentberth_llmgateway_overhead_seconds", "Time to the first byte that no provider took.", _OVERHEAD_S
         )
@@ -91,10 +90,6 @@ class Metrics:
     def note_gone(self) -> None:
         """A client went away."""
         self._gone.add(())
-
-    def note_cached(self, how: str) -> None:
-        """An answer came from the cache, or from another request in flight."""
-        self._cached.add((how,))
 
     def note_overhead(self, seconds: float) -> None:
         """Time to the first byte that no provider took."""

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 from agent_api.gatewayreport import BudgetState, GatewayReport, ProviderState, RouteState
 from agent_api.memoryreport import MemoryReport
-from agent_llmgateway.config.roster import Roster
+from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.failover.breaker import BreakerBoard
 from agent_llmgateway.failures.attempt import AttemptRecord
-from agent_llmgateway.failures.failure import Cause, Failure
+from agent_llmgateway.failures.causes import Cause
+from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.wire.usage import Usage
 
 LONGEST_ERROR = 500
@@ -70,7 +71,7 @@ class Tally:
 
     def report(
         self,
-        roster: Roster,
+        provider_set: ProviderSet,
         *,
         ready: bool,
         config_error: str,
@@ -79,17 +80,17 @@ class Tally:
     ) -> GatewayReport:
         """The whole report."""
         return GatewayReport(
-            agent=roster.config.agent,
+            agent=provider_set.config.agent,
             ready=ready,
-            config_hash=roster.digest,
+            config_hash=provider_set.digest,
             config_error=self._redact(config_error),
-            providers=tuple(self._provider_state(roster, name) for name in roster.providers),
+            providers=tuple(self._provider_state(provider_set, name) for name in provider_set.providers),
             budget=budget,
             memory=memory,
         )
 
-    def _provider_state(self, roster: Roster, name: str) -> ProviderState:
-        provider, tally = roster.providers[name], self.of(name)
+    def _provider_state(self, provider_set: ProviderSet, name: str) -> ProviderState:
+        provider, tally = provider_set.providers[name], self.of(name)
         return ProviderState(
             name=name,
             type=provider.config.type,

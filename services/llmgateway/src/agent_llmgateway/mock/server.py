@@ -73,9 +73,9 @@ class MockServer:
             error = ScriptedError(type="invalid_request_error", message="not JSON")
             return web.json_response(answers.error_document(error, dialect, 400), status=400)
         entry = self.journal.begin(dialect, str(document.get("model", "")), body, request.headers)
-        return await self._play(request, Exchange(dialect, document, body, entry))
+        return await self._play(request, CompletionHandler(dialect, document, body, entry))
 
-    async def _play(self, request: web.BaseRequest, exchange: "Exchange") -> web.StreamResponse:
+    async def _play(self, request: web.BaseRequest, exchange: "CompletionHandler") -> web.StreamResponse:
         entry = exchange.entry
         try:
             response = await self._reply(request, exchange)
@@ -93,7 +93,7 @@ class MockServer:
             _close(request)
         return response
 
-    async def _reply(self, request: web.BaseRequest, exchange: "Exchange") -> web.StreamResponse:
+    async def _reply(self, request: web.BaseRequest, exchange: "CompletionHandler") -> web.StreamResponse:
         refused = self._check_key(request)
         if refused is not None:
             return web.json_response(answers.error_document(refused, exchange.dialect, 401), status=401)
@@ -133,7 +133,7 @@ class MockServer:
         return web.json_response(self.journal.entries(request.query.get("model")) if what == "journal" else {})
 
 
-class Exchange:
+class CompletionHandler:
     """One request and what it asks for."""
 
     def __init__(self, dialect: str, document: dict[str, Any], body: bytes, entry: Entry) -> None:
@@ -160,10 +160,10 @@ class Exchange:
 
 
 class _Streaming:
-    def __init__(self, request: web.BaseRequest, reply: Reply, exchange: Exchange) -> None:
+    def __init__(self, request: web.BaseRequest, reply: Reply, exchange: CompletionHandler) -> None:
         self._request = request
         self._reply = reply
-        self._exchange = exchange
+        self._complete = exchange
         self._response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **reply.headers})
 
     async def run(self) -> web.StreamResponse:
@@ -184,13 +184,13 @@ class _Streaming:
                 break
             await self._response.write(frame.data)
             outputs += frame.output
-            self._exchange.entry.events += 1
+            self._complete.entry.events += 1
             if frame.output and reply.chunk_delay_seconds:
                 await asyncio.sleep(reply.chunk_delay_seconds)
         return self._response
 
     def _frames(self) -> list[answers.Frame]:
-        reply, exchange = self._reply, self._exchange
+        reply, exchange = self._reply, self._complete
         text = exchange.text(reply)
         if exchange.dialect == "chat":
             options = exchange.document.get("stream_options") or {}
@@ -209,7 +209,7 @@ class _Streaming:
         if fault in ("no-done", "no-done-open"):
             return False
         if fault in ("error-event", "error-first-event"):
-            dialect = self._exchange.dialect
+            dialect = self._complete.dialect
             document = answers.error_document(self._reply.error, dialect, 500)
             name = b"" if dialect == "chat" else b"event: error\n"
             if dialect == "responses":
@@ -220,12 +220,12 @@ class _Streaming:
             return True
         if fault == "stall":
             await asyncio.sleep(_FOREVER_S)
-        self._exchange.entry.end("faulted")
+        self._complete.entry.end("faulted")
         await _FAULTS["cut" if fault == "cut" else "reset-before-headers"](self._request)
         return True
 
 
-async def _answer_whole(request: web.BaseRequest, reply: Reply, exchange: Exchange) -> web.StreamResponse:
+async def _answer_whole(request: web.BaseRequest, reply: Reply, exchange: CompletionHandler) -> web.StreamResponse:
     body = json.dumps(_whole_document(reply, exchange)).encode()
     headers = {"Content-Type": "application/json", **reply.headers}
     if reply.fault in ("malformed-event", "not-json"):
@@ -245,7 +245,7 @@ async def _answer_whole(request: web.BaseRequest, reply: Reply, exchange: Exchan
     return web.Response(body=body, headers=headers)
 
 
-def _whole_document(reply: Reply, exchange: Exchange) -> dict[str, Any]:
+def _whole_document(reply: Reply, exchange: CompletionHandler) -> dict[str, Any]:
     text = exchange.text(reply)
     if exchange.dialect == "chat":
         return answers.chat_answer(reply, text, exchange.model)

@@ -20,7 +20,7 @@ from yarl import URL
 from agent_llmgateway.errors import AttemptError, GatewayError
 from agent_llmgateway.failures.failure import broken_failure, network_failure, silent_failure
 from agent_llmgateway.upstream.deadline import Deadline, Watch
-from agent_llmgateway.upstream.smallpost import SMALL_BYTES, SmallPost
+from agent_llmgateway.upstream.pooledpost import SMALL_BYTES, PooledPost
 
 _fresh_only: ContextVar[bool] = ContextVar("agent_llmgateway_fresh_only", default=False)
 _reused: ContextVar[bool] = ContextVar("agent_llmgateway_reused", default=False)
@@ -130,7 +130,7 @@ class Upstream:
         self._session = aiohttp.ClientSession(
             connector=connector, cookie_jar=_NoCookies(), auto_decompress=False, read_bufsize=READ_BYTES
         )
-        self._small = SmallPost(self._session, connector, READ_BYTES)
+        self._small = PooledPost(self._session, connector, READ_BYTES)
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def post(

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.failures.failure import Failure, broken_failure
-from agent_llmgateway.wire.dialects import Dialect, Sign, merge_usage
+from agent_llmgateway.wire.dialects import Dialect, EventInfo, merge_usage
 from agent_llmgateway.wire.sse import Batch, EventScanner, read_data
 from agent_llmgateway.wire.usage import Usage
 
@@ -144,17 +144,17 @@ class AnswerStream:
                 out.append(block)
                 continue
             try:
-                sign = self._dialect.read_event(data)
-                shown = block if self._translator is None or sign.failure else self._translator.feed(data)
+                info = self._dialect.read_event(data)
+                shown = block if self._translator is None or info.failure else self._translator.feed(data)
             except MalformedEventError:
                 self.malformed += 1
                 whole = False
                 continue
-            if sign.failure is not None:
-                self.failure = sign.failure
+            if info.failure is not None:
+                self.failure = info.failure
                 return b"".join(out)
-            self._note(sign)
-            if sign.done:
+            self._note(info)
+            if info.done:
                 return self._read_done(out, shown)
             out.append(shown)
         return batch.raw if whole else b"".join(out)
@@ -167,13 +167,13 @@ class AnswerStream:
         out.append(last if self._translator is None else last + self._translator.finish())
         return b"".join(out)
 
-    def _note(self, sign: Sign) -> None:
-        if sign.output:
+    def _note(self, info: EventInfo) -> None:
+        if info.output:
             self.outputs += 1
-        if sign.finish:
+        if info.finish:
             self.finished = True
-        if sign.usage is not None:
-            self.usage = merge_usage(self.usage, sign.usage)
+        if info.usage is not None:
+            self.usage = merge_usage(self.usage, info.usage)
 
 
 def _cut_ends(chunk: bytes) -> tuple[bytes, ...]:

@@ -17,7 +17,7 @@ from agent_llmgateway.wire.usage import Usage
 DialectName = Literal["chat", "responses", "embeddings", "messages", "count_tokens"]
 
 
-class Sign(NamedTuple):
+class EventInfo(NamedTuple):
     """What an event of a stream means."""
 
     output: bool = False
@@ -30,8 +30,8 @@ class Sign(NamedTuple):
     failure: Failure | None = None
 
 
-QUIET: Final = Sign()
-OUTPUT: Final = Sign(output=True)
+QUIET: Final = EventInfo()
+OUTPUT: Final = EventInfo(output=True)
 
 
 class AnswerFacts(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class Dialect(Protocol):
         """Whose headers and error words it has."""
         ...
 
-    def read_event(self, data: bytes) -> Sign:
+    def read_event(self, data: bytes) -> EventInfo:
         """What `data` of an event means. Raises MalformedEventError."""
         ...
 

@@ -11,8 +11,8 @@ from agent_llmgateway.wire.dialects.base import (
     QUIET,
     AnswerFacts,
     DialectName,
+    EventInfo,
     Problem,
-    Sign,
     count_alike,
     decode,
     has_content,
@@ -102,8 +102,8 @@ class _PlainChunk(msgspec.Struct):
 _PLAIN: Final = msgspec.json.Decoder(_PlainChunk)
 _CHUNKS: Final = msgspec.json.Decoder(_Chunk)
 _ANSWERS: Final = msgspec.json.Decoder(_Answer)
-_DONE: Final = Sign(done=True)
-_FINISH: Final = Sign(finish=True)
+_DONE: Final = EventInfo(done=True)
+_FINISH: Final = EventInfo(finish=True)
 
 
 class Chat:
@@ -114,13 +114,13 @@ class Chat:
     family: Final = "openai"
     sentinel = b"data: [DONE]\n\n"
 
-    def read_event(self, data: bytes) -> Sign:
+    def read_event(self, data: bytes) -> EventInfo:
         """See `Dialect`."""
         if data == b"[DONE]":
             return _DONE
         chunk = decode(_CHUNKS, data)
         if chunk.error is not None:
-            return Sign(failure=read_event_failure(chunk.error, dialect=self.name))
+            return EventInfo(failure=read_event_failure(chunk.error, dialect=self.name))
         if chunk.choices is None and chunk.usage is None:
             return QUIET
         finish = output = False
@@ -128,9 +128,9 @@ class Chat:
             finish = finish or bool(choice.finish_reason)
             output = output or (choice.delta is not None and choice.delta.has_output())
         if chunk.usage is not None:
-            return Sign(output=output, finish=finish, usage=chunk.usage.read())
+            return EventInfo(output=output, finish=finish, usage=chunk.usage.read())
         if finish:
-            return Sign(output=True, finish=True) if output else _FINISH
+            return EventInfo(output=True, finish=True) if output else _FINISH
         return OUTPUT if output else QUIET
 
     def count_plain(self, events: bytes) -> int:

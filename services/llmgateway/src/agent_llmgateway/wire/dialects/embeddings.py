@@ -6,7 +6,15 @@ import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failures.failure import read_event_failure
-from agent_llmgateway.wire.dialects.base import QUIET, AnswerFacts, DialectName, Problem, Sign, decode, openai_error
+from agent_llmgateway.wire.dialects.base import (
+    QUIET,
+    AnswerFacts,
+    DialectName,
+    EventInfo,
+    Problem,
+    decode,
+    openai_error,
+)
 from agent_llmgateway.wire.dialects.chat import ChatUsage
 
 
@@ -28,7 +36,7 @@ class Embeddings:
     family: Final = "openai"
     sentinel = b""
 
-    def read_event(self, data: bytes) -> Sign:  # noqa: ARG002 - the protocol's
+    def read_event(self, data: bytes) -> EventInfo:  # noqa: ARG002 - the protocol's
         """See `Dialect`."""
         return QUIET
 

@@ -11,8 +11,8 @@ from agent_llmgateway.wire.dialects.base import (
     QUIET,
     AnswerFacts,
     DialectName,
+    EventInfo,
     Problem,
-    Sign,
     count_alike,
     decode,
 )
@@ -77,7 +77,7 @@ _DELTA: Final = b"event: content_block_delta\ndata: "
 _PLAIN: Final = msgspec.json.Decoder(_Plain)
 _EVENTS: Final = msgspec.json.Decoder(_Event)
 _ANSWERS: Final = msgspec.json.Decoder(_Message)
-_STOP: Final = Sign(finish=True, done=True)
+_STOP: Final = EventInfo(finish=True, done=True)
 
 
 class Messages:
@@ -88,7 +88,7 @@ class Messages:
     family: Final = "anthropic"
     sentinel = b""
 
-    def read_event(self, data: bytes) -> Sign:
+    def read_event(self, data: bytes) -> EventInfo:
         """See `Dialect`. Usage comes in two events; `merge_usage` puts them together."""
         event = decode(_EVENTS, data)
         kind = event.type
@@ -97,9 +97,9 @@ class Messages:
         if kind == "message_stop":
             return _STOP
         if kind == "error" or event.error is not None:
-            return Sign(failure=read_event_failure(event.error, dialect=self.name))
+            return EventInfo(failure=read_event_failure(event.error, dialect=self.name))
         if kind == "message_start" or event.usage is not None:
-            return Sign(usage=_usage_of(event))
+            return EventInfo(usage=_usage_of(event))
         if kind == "content_block_start" and event.content_block and event.content_block.type not in _SILENT_BLOCKS:
             return OUTPUT
         return QUIET

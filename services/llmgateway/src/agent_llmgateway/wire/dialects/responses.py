@@ -11,8 +11,8 @@ from agent_llmgateway.wire.dialects.base import (
     QUIET,
     AnswerFacts,
     DialectName,
+    EventInfo,
     Problem,
-    Sign,
     decode,
     openai_error,
 )
@@ -72,18 +72,18 @@ class Responses:
     family: Final = "openai"
     sentinel = b""
 
-    def read_event(self, data: bytes) -> Sign:
+    def read_event(self, data: bytes) -> EventInfo:
         """See `Dialect`."""
         if data == b"[DONE]":
-            return Sign(done=True)
+            return EventInfo(done=True)
         event = decode(_EVENTS, data)
         if event.type.endswith(".delta"):
             return OUTPUT
         if event.type in _FINAL:
             usage = event.response.usage.read() if event.response and event.response.usage else None
-            return Sign(finish=True, done=True, usage=usage)
+            return EventInfo(finish=True, done=True, usage=usage)
         if event.type in {"response.failed", "error"} or event.error is not None:
-            return Sign(failure=read_event_failure(_error_of(event), dialect=self.name))
+            return EventInfo(failure=read_event_failure(_error_of(event), dialect=self.name))
         return QUIET
 
     def count_plain(self, events: bytes) -> int:

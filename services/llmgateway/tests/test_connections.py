@@ -8,9 +8,9 @@ import pytest
 from yarl import URL
 
 from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failures.failure import Cause
-from agent_llmgateway.upstream.connections import PLAIN_BYTES, Upstream, UpstreamResponse
-from agent_llmgateway.upstream.smallpost import SMALL_BYTES
+from agent_llmgateway.failures.causes import Cause
+from agent_llmgateway.upstream.connections import PLAIN_BYTES, Upstream, UpstreamResponse, check_c_parser
+from agent_llmgateway.upstream.pooledpost import SMALL_BYTES
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -158,3 +158,7 @@ async def test_a_request_that_is_given_up_is_cut() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         await asyncio.wait_for(ended.wait(), 1.0)
+
+
+def test_the_c_parser_is_there() -> None:
+    check_c_parser()

@@ -1,6 +1,6 @@
 """The providers of one configuration at work: their addresses, their keys, and the mock servers among them.
 
-A roster is never changed. A new configuration is a new roster; a request keeps the one that it began with.
+A provider_set is never changed. A new configuration is a new provider_set; a request keeps the one that it began with.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from yarl import URL
 from agent_api.gatewayconfig import GatewayBudget, GatewayProvider, Timeouts
 from agent_api.layout import relocate
 from agent_llmgateway.config.loaded import LoadedConfig
-from agent_llmgateway.failover.plan import RoutePlan
+from agent_llmgateway.failover.dependencies import RoutePlan
 from agent_llmgateway.failover.routing import Route, find_routes
 from agent_llmgateway.mock.script import parse_script
 from agent_llmgateway.mock.server import MockServer
@@ -23,7 +23,7 @@ from agent_llmgateway.upstream.providers import PROVIDERS, join_url
 from agent_llmgateway.wire.dialects import DialectName
 
 FIRST_KEYS_S: Final = 2.0
-"""How long a new roster waits for its keys before it is used without them."""
+"""How long a new provider_set waits for its keys before it is used without them."""
 
 MOST_KEYS: Final = 32
 MOST_PLANS: Final = 1024
@@ -71,7 +71,7 @@ class Provider:
         return self.config.model_timeouts.get(model, self.config.timeouts)
 
 
-class Roster:
+class ProviderSet:
     """All providers of a configuration. Usable while `run` runs, once `ready` is set."""
 
     def __init__(
@@ -80,7 +80,6 @@ class Roster:
         self.config = loaded.config
         self.digest = loaded.digest
         self.has_budget = loaded.config.budget != GatewayBudget()
-        self.has_cache = loaded.config.cache.enabled or loaded.config.cache.coalesce
         self.ready = asyncio.Event()
         self._plans: dict[tuple[str, DialectName], tuple[RoutePlan, ...]] = {}
         self._idle: asyncio.Event | None = None
@@ -106,7 +105,7 @@ class Roster:
         return plans
 
     def enter(self) -> None:
-        """A request begins with this roster."""
+        """A request begins with this provider_set."""
         self._requests += 1
 
     def leave(self) -> None:
@@ -116,7 +115,7 @@ class Roster:
             self._idle.set()
 
     async def wait_idle(self) -> None:
-        """Return when the last request with this roster has ended; for one that gets no new ones."""
+        """Return when the last request with this provider_set has ended; for one that gets no new ones."""
         if self._requests:
             self._idle = asyncio.Event()
             await self._idle.wait()

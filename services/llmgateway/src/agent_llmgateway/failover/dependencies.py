@@ -1,4 +1,4 @@
-"""What a request's way through its routes is made of: the routes, the tools, and the answer that was won."""
+"""What failover works with: the routes of a request, the parts of the process, and the answer that comes of it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Protocol
 import msgspec
 
 from agent_api.gatewayconfig import GatewayLimits, Timeouts
-from agent_llmgateway.failover.attempts import Answer, Window
+from agent_llmgateway.failover.attempts import Answer
 from agent_llmgateway.failover.breaker import BreakerBoard, BreakerKey
-from agent_llmgateway.failover.retries import RetryAllowance
+from agent_llmgateway.failover.deadlines import AttemptDeadlines
+from agent_llmgateway.failover.retries import RetryBudget
 from agent_llmgateway.failover.routing import Route
 from agent_llmgateway.failures.attempt import AttemptRecord
 from agent_llmgateway.failures.failure import Failure
@@ -43,7 +44,7 @@ class RoutePlan(msgspec.Struct, frozen=True):
     timeouts: Timeouts
 
 
-class Won(msgspec.Struct):
+class RoutedAnswer(msgspec.Struct):
     """An answer, who gave it, and what it took. `breaker` is told later how the stream ended."""
 
     answer: Answer
@@ -54,15 +55,15 @@ class Won(msgspec.Struct):
     upstream_s: float
 
 
-TryRoute = Callable[[Call, WireRequest, dict[str, str], Window, GatewayLimits], Awaitable[Answer]]
+TryRoute = Callable[[Call, WireRequest, dict[str, str], AttemptDeadlines, GatewayLimits], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What a run works with; one for the process."""
+class FailoverDependencies:
+    """One for the process."""
 
     board: BreakerBoard
-    allowance: RetryAllowance
+    retry_budget: RetryBudget
     try_route: TryRoute
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]

@@ -7,7 +7,7 @@ import pytest
 
 from agent_kit.settings import describe
 from agent_llmgateway import reference
-from agent_llmgateway.failures.failure import Cause
+from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.http import openapi
 from agent_llmgateway.mock.script import Fault
 from agent_llmgateway.settings import GatewaySettings

@@ -24,7 +24,7 @@ _NO_TIMER: Final = TimerNoop()
 """The gateway's own deadlines are used instead."""
 
 
-class SmallPost:
+class PooledPost:
     """Sends over connections of `connector`, which is that of `session`."""
 
     def __init__(self, session: aiohttp.ClientSession, connector: aiohttp.TCPConnector, read_bytes: int) -> None:

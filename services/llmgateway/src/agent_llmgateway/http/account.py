@@ -1,0 +1,113 @@
+"""What is noted of one request: in the metrics, the statistics of its providers, its span, the log and the budget."""
+
+import logging
+from typing import Final
+
+from agent_kit.telemetry import Span
+from agent_llmgateway.budget.budget import Reservation, assume_usage, cost_micro_usd
+from agent_llmgateway.config.providerset import ProviderSet
+from agent_llmgateway.failover.dependencies import RoutedAnswer
+from agent_llmgateway.failover.routing import Route
+from agent_llmgateway.failures.attempt import AttemptRecord
+from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.http.state import GatewayState
+from agent_llmgateway.wire.call import Call
+from agent_llmgateway.wire.usage import Usage
+
+_log = logging.getLogger(__name__)
+OPERATIONS: Final = {"embeddings": "embeddings", "count_tokens": "count_tokens"}
+
+
+class RequestAccount:
+    """The account of one call. `reservation` is set while a budget is in force."""
+
+    def __init__(self, state: GatewayState, provider_set: ProviderSet, call: Call, span: Span) -> None:
+        self._state = state
+        self._provider_set = provider_set
+        self._call = call
+        self._span = span
+        self.operation = OPERATIONS.get(call.dialect.name, "chat")
+        self.began = state.clock()
+        self.reservation: Reservation | None = None
+
+    def note_attempt(self, record: AttemptRecord, failure: Failure | None) -> None:
+        """A try has an answer, or has failed."""
+        state = self._state
+        state.metrics.note_attempt(record)
+        state.tally.note_attempt(record, failure)
+        if failure is None and not state.telemetry.enabled:
+            return
+        event: dict[str, str | int | float] = {
+            "provider": record.provider,
+            "model": record.model,
+            "outcome": record.outcome,
+            "status": record.status,
+            "duration_s": record.duration_s,
+        }
+        self._span.event("attempt", event)
+        if failure is not None:
+            message = state.redactor.redact(record.message)
+            _log.warning("provider failed", extra={**event, "key": record.key, "reason": message})
+
+    def note_first_output(self, routed: RoutedAnswer) -> None:
+        """A stream has something to show."""
+        route = routed.plan.route
+        self._state.metrics.note_first_chunk(
+            self.operation, route.provider, route.model, self._state.clock() - self.began
+        )
+
+    def note_stream_end(self, routed: RoutedAnswer, failure: Failure | None) -> None:
+        """A stream has ended, also because the client went away."""
+        stream = routed.answer.stream
+        if stream is None:
+            return
+        route = routed.plan.route
+        if stream.malformed:
+            self._state.metrics.note_malformed(route.provider, stream.malformed)
+        if failure is not None:
+            self._state.metrics.note_broken(route.provider, failure.cause)
+            self._state.tally.note_error(route.provider, failure)
+            self._span.fail(failure.cause)
+        self.settle(routed, stream.usage, stream.outputs)
+
+    def settle(self, routed: RoutedAnswer, usage: Usage | None, outputs: int) -> None:
+        """An answer has been given; `outputs` are the events of a stream that carried some of it."""
+        state, route = self._state, routed.plan.route
+        if self._call.dialect.name == "count_tokens":
+            return
+        if len(routed.attempts) > 1:
+            self._note_failovers(routed)
+        state.metrics.note_usage(self.operation, route.provider, route.model, usage)
+        if state.telemetry.enabled:
+            self._describe(routed, usage)
+        if usage is not None:
+            state.tally.note_usage(route.provider, usage)
+        if self.reservation is not None:
+            state.budget.note_output(usage)
+            charged = usage or assume_usage(len(self._call.body), outputs)
+            config = self._provider_set.config
+            self.reservation.charge(charged.total_tokens, cost_micro_usd(config, route, charged) or 0)
+
+    def note_end(self, route: Route, error: str) -> None:
+        """The request is over; `error` names what the client was told instead of an answer."""
+        duration_s = self._state.clock() - self.began
+        self._state.metrics.note_end(self.operation, route.provider, route.model, duration_s, error)
+
+    def _note_failovers(self, routed: RoutedAnswer) -> None:
+        left = {record.provider for record in routed.attempts} - {routed.plan.route.provider}
+        for provider in left:
+            self._state.tally.of(provider).failovers += 1
+            self._state.metrics.note_failover(provider)
+        if left:
+            route = routed.plan.route
+            extra = {"from": ", ".join(sorted(left)), "to": route.provider, "model": route.model}
+            _log.warning("failed over", extra=extra)
+
+    def _describe(self, routed: RoutedAnswer, usage: Usage | None) -> None:
+        span, route = self._span, routed.plan.route
+        span.set("gen_ai.response.model", routed.answer.model or route.model)
+        span.set("gen_ai.provider.name", self._provider_set.providers[route.provider].config.type)
+        span.set("agentberth.provider", route.provider)
+        if usage is not None:
+            span.set("gen_ai.usage.input_tokens", usage.input_tokens)
+            span.set("gen_ai.usage.output_tokens", usage.output_tokens)

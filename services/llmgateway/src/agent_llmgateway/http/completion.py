@@ -1,0 +1,118 @@
+"""One request from its arrival to its last byte."""
+
+from typing import Final
+
+from aiohttp import web
+
+from agent_kit.telemetry import Span
+from agent_llmgateway.budget.budget import price_of
+from agent_llmgateway.config.providerset import ProviderSet
+from agent_llmgateway.errors import GatewayError, NotCarriedError
+from agent_llmgateway.failover.dependencies import RoutedAnswer, RoutePlan
+from agent_llmgateway.failover.failover import Failover
+from agent_llmgateway.http.account import RequestAccount
+from agent_llmgateway.http.delivery import Delivery, number_headers
+from agent_llmgateway.http.prepare import prepare_wire
+from agent_llmgateway.http.problems import DROPPED, PROVIDER, count_tries
+from agent_llmgateway.http.state import GatewayState
+from agent_llmgateway.wire.call import Call, WireRequest
+
+_SHOWN_HEADERS: Final = ("x-request-id", "request-id", "openai-processing-ms", "openai-version", "openai-model")
+_USUAL_HEADERS: Final = frozenset(
+    spelling
+    for name in ("Content-Type", "Content-Length", "Date", "Server", "Connection", "Transfer-Encoding", "Vary")
+    for spelling in (name, name.lower())
+)
+"""Headers of nearly every answer, none of them shown: not looked at twice."""
+_SHOWN_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-")
+
+
+class CompletionHandler:
+    """Answers one call. `span` is told what happens."""
+
+    def __init__(self, state: GatewayState, provider_set: ProviderSet, call: Call, span: Span) -> None:
+        self._state = state
+        self._provider_set = provider_set
+        self._config = provider_set.config
+        self._call = call
+        self._account = RequestAccount(state, provider_set, call, span)
+
+    async def run(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The response, sent as far as it is a stream. Raises GatewayError for what has to be told instead."""
+        call = self._call
+        plans = self._provider_set.plans(call.model, call.dialect.name)
+        self._state.failover.retry_budget.note_request()
+        error = "cancelled"
+        try:
+            if self._provider_set.has_budget:
+                response = await self._answer_in_budget(request, plans)
+            elif self._call.stream:
+                response = await self._answer_stream(request, plans)
+            else:  # the short way: every coroutine in between is paid for at each wake-up
+                response = self._respond(await self._failover(plans).run())
+            error = ""
+        except GatewayError as failed:
+            error = type(failed).__name__
+            raise
+        finally:
+            self._account.note_end(plans[0].route, error)
+        return response
+
+    async def _answer_in_budget(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
+        call = self._call
+        routes = [plan.route for plan in plans]
+        limit = call.envelope.output_limit_tokens
+        async with self._state.budget.admit(self._config, routes, len(call.body), limit) as reservation:
+            self._account.reservation = reservation
+            if call.stream:
+                return await self._answer_stream(request, plans)
+            return self._respond(await self._failover(plans).run())
+
+    async def _answer_stream(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
+        delivery = Delivery(self._state, self._call, request, self._account)
+        failover = self._failover(plans)
+        if self._call.delivery == "complete":
+            return await delivery.send_complete(failover, headers_of)
+        routed = await failover.run()
+        self._account.note_first_output(routed)
+        return await delivery.send_live(routed, headers_of(routed))
+
+    def _respond(self, routed: RoutedAnswer) -> web.Response:
+        """A whole answer."""
+        self._account.settle(routed, routed.answer.usage, 0)
+        body = routed.answer.body
+        if body is None:
+            raise GatewayError("a whole answer without a body")
+        headers = headers_of(routed)
+        overhead_s = self._state.clock() - self._account.began - routed.upstream_s
+        headers.update(number_headers(self._state, count_tries(routed.attempts), overhead_s))
+        headers["content-type"] = "application/json"
+        return web.Response(body=body, headers=headers)
+
+    def _failover(self, plans: tuple[RoutePlan, ...]) -> Failover:
+        return Failover(
+            self._state.failover, self._config, self._call, plans, self._prepare, self._account.note_attempt
+        )  # fmt: skip
+
+    def _prepare(self, plan: RoutePlan) -> WireRequest:
+        route = plan.route
+        if self._config.budget.usd_per_day is not None and price_of(self._config, route) is None:
+            raise NotCarriedError(
+                f"budget.usdPerDay is set and {route.provider}/{route.model} has no price: add it to prices",
+                param="model",
+            )
+        return prepare_wire(self._call, self._provider_set.providers[route.provider], route.model)
+
+
+def headers_of(routed: RoutedAnswer) -> dict[str, str]:
+    """Headers of an answer: who gave it, and what its provider said of itself."""
+    headers = {PROVIDER: routed.plan.route.provider}
+    for name, value in routed.answer.headers.items():
+        if name in _USUAL_HEADERS:
+            continue
+        lower = name.lower()
+        if lower in _SHOWN_HEADERS or lower.startswith(_SHOWN_PREFIXES):
+            headers[lower] = value
+    if routed.wire.dropped:
+        headers[DROPPED] = ", ".join(routed.wire.dropped)
+    return headers

@@ -1,0 +1,37 @@
+"""Keys as they are mounted."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from agent_base.redaction import Redactor
+from agent_llmgateway.upstream.keys import open_pool, read_keys
+
+
+def test_keys_are_read_in_order_and_registered_as_secrets() -> None:
+    seen: list[str] = []
+    files = {"b": b"key-b\n", "a": b"key-a", ".hidden": b"x", "empty": b" \n"}
+    keys = read_keys(seen.append, files)
+    assert [(key.name, key.value) for key in keys] == [("a", "key-a"), ("b", "key-b")]
+    assert seen == ["key-a", "key-b"]
+    assert "key-a" not in repr(keys)
+    for bad in (b"two words", b"line\nbreak", "ümlaut".encode()):
+        with pytest.raises(ValueError, match="is not a key"):
+            read_keys(seen.append, {"k": bad})
+
+
+def test_a_pool_takes_turns_and_sees_a_new_key(tmp_path: Path) -> None:
+    async def use() -> None:
+        (tmp_path / "one").write_text("first-key")
+        pool = open_pool(str(tmp_path), needs_key=True, register=Redactor().add, interval_s=60)
+        assert pool.keys == ()
+        await pool.refresh()
+        (tmp_path / "two").write_text("second-key")
+        await pool.refresh()
+        turns = [pool.in_turn()[0].name for _ in range(4)]
+        assert turns in (["one", "two"] * 2, ["two", "one"] * 2)
+
+    asyncio.run(use())
+    assert open_pool(None, needs_key=True, register=Redactor().add, interval_s=1).keys == ()
+    assert [key.value for key in open_pool(None, needs_key=False, register=Redactor().add, interval_s=1).keys] == [None]
