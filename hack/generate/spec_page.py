@@ -10,10 +10,11 @@ from typing import Any, get_args
 from hack.generate.bounds import bounds_of, type_of
 from hack.generate.marked import Blocks, fill
 
-from agent_api.agenttype import AgentType, ApiModel, OpenModel, Rule, Spec, Status
+from agent_api.agenttype import AgentType, ApiModel, OpenModel, Reason, Rule, Spec, Status
 from agent_api.agenttype.agent import PLATFORM_CONTAINERS, PLATFORM_PORTS
 from agent_api.agenttype.environment import JOINED_VARIABLES, OWNED_FOLDERS, PLATFORM_VARIABLES
 from agent_api.crd import structural
+from agent_api.initreport import InitFault
 from agent_render import PlatformSettings
 
 PAGE = Path("docs/spec/agenttype.md")
@@ -131,6 +132,19 @@ def _profiles() -> str:
     return "\n".join(lines)
 
 
+def _reasons() -> str:
+    lines = ["| Reason | Of | Cause | Cure |", "|---|---|---|---|"]
+    for reason in Reason:
+        cause = reason.cause.replace("](", "](../")
+        lines.append(f"| `{reason}` | {', '.join(reason.conditions)} | {cause} | {reason.cure} |")
+    return "\n".join(lines)
+
+
+def _faults() -> str:
+    lines = ["| Fault | Cause | Cure |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| `{fault}` | {fault.cause} | {fault.cure} |" for fault in InitFault)])
+
+
 def escape(text: str) -> str:
     """`text` as a cell of a table: its characters as they are, on one line."""
     return _SPECIAL.sub(lambda match: f"\\{match.group()}", " ".join(text.split()))
@@ -142,5 +156,13 @@ def anchor(heading: str) -> str:
 
 
 BLOCKS: Blocks = MappingProxyType(
-    {"metadata": _metadata, "spec": _spec, "profiles": _profiles, "names": _names, "status": _status}
+    {
+        "metadata": _metadata,
+        "spec": _spec,
+        "profiles": _profiles,
+        "names": _names,
+        "status": _status,
+        "reasons": _reasons,
+        "faults": _faults,
+    }
 )

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent_api.agenttype import ConditionType
+from agent_api.agenttype import ConditionType, Reason
 from agent_render.identity import AGENT_LABEL
-from agentberth.cluster.cures import cure_of
 from agentberth.cluster.kubectl import Kubectl
 
 Plain = dict[str, Any]
@@ -61,7 +60,7 @@ def diagnose(kubectl: Kubectl, name: str) -> Diagnosis:
         ready=seen and ready.get("status") == "True",
         reason=ready.get("reason", "") if seen else "NotObserved",
         message=ready.get("message", "") if seen else "the operator has not looked at the present spec",
-        cure=cure_of(ready.get("reason", ""))
+        cure=_cure_of(ready.get("reason", ""))
         if seen
         else "check that the operator runs: kubectl get pods -A -l app.kubernetes.io/name=agent-operator",
     )
@@ -72,6 +71,11 @@ def diagnose(kubectl: Kubectl, name: str) -> Diagnosis:
         **{**vars(head), "conditions": tuple(_unmet(conditions)), "events": _warnings(kubectl, name),
            "containers": tuple(c for pod in pods for c in _containers(kubectl, pod))}
     )  # fmt: skip
+
+
+def _cure_of(reason: str) -> str:
+    """What to do; empty for a reason that this version does not know, and for a fault, whose message says it itself."""
+    return next((known.cure for known in Reason if known == reason), "")
 
 
 def _unmet(conditions: dict[str, Plain]) -> Iterator[str]:

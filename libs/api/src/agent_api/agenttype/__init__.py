@@ -4,11 +4,12 @@ from agent_api.agenttype.agent import Agent, Port
 from agent_api.agenttype.environment import Environment, File, Sdk, Setup, Variable
 from agent_api.agenttype.memory import Memory
 from agent_api.agenttype.pod import Pod
+from agent_api.agenttype.reasons import ConditionType, Reason
 from agent_api.agenttype.rule import ApiModel, ListMap, OpenModel, Rule
 from agent_api.agenttype.services import CustomTool, Llm, Provider, Tools
 from agent_api.agenttype.source import Code, Source
 from agent_api.agenttype.spec import AgentType, Metadata, Monitoring, Security, Spec
-from agent_api.agenttype.status import Condition, ConditionType, Phase, Reason, Status
+from agent_api.agenttype.status import Condition, Phase, Status
 from agent_api.agenttype.volumes import Volume
 from agent_api.agenttype.workload import ResourcePlan, Scaling, Workload
 

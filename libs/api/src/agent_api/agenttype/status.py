@@ -1,6 +1,5 @@
-"""`status`: what is, as the operator has seen it. Reasons are constants, documented in docs/spec/agenttype.md."""
+"""`status`: what is, as the operator has seen it. Reasons are constants: `agent_api.agenttype.reasons`."""
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -10,65 +9,6 @@ from agent_api.agenttype.scalars import KubernetesObject
 
 Phase = Literal["Pending", "Running", "Failed", "Succeeded"]
 Message = Annotated[str, StringConstraints(max_length=32768)]
-
-
-class ConditionType(StrEnum):
-    """Types of the conditions. `Ready` is the summary of the others."""
-
-    ACCEPTED = "Accepted"
-    WORKSPACE_PREPARED = "WorkspacePrepared"
-    TOOLS_READY = "ToolsReady"
-    GATEWAY_READY = "GatewayReady"
-    MEMORY_READY = "MemoryReady"
-    MONITORED = "Monitored"
-    AVAILABLE = "Available"
-    READY = "Ready"
-    SECURITY_POSTURE = "SecurityPosture"
-
-
-class Reason(StrEnum):
-    """Reasons of the conditions. WorkspacePrepared also takes the faults of `agent_api.initreport`."""
-
-    ACCEPTED = "Accepted"
-    INVALID = "Invalid"
-    APPLY_REFUSED = "ApplyRefused"
-    FORBIDDEN = "Forbidden"
-    QUOTA_EXCEEDED = "QuotaExceeded"
-    NAME_CONFLICT = "NameConflict"
-    HOT_LOOP = "HotLoop"
-    PREPARED = "Prepared"
-    PREPARING = "Preparing"
-    PREPARE_FAILED = "PrepareFailed"
-    NOT_NEEDED = "NotNeeded"
-    AVAILABLE = "Available"
-    PROGRESSING = "Progressing"
-    UNSCHEDULABLE = "Unschedulable"
-    IMAGE_PULL_FAILED = "ImagePullFailed"
-    SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason's name
-    CONFIG_MAP_MISSING = "ConfigMapMissing"
-    CLAIM_PENDING = "ClaimPending"
-    CRASHING = "Crashing"
-    OUT_OF_MEMORY = "OutOfMemory"
-    NOT_READY = "NotReady"
-    EVICTED = "Evicted"
-    SUSPENDED = "Suspended"
-    SCHEDULED = "Scheduled"
-    COMPLETED = "Completed"
-    JOB_FAILED = "JobFailed"
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    READY = "Ready"
-    WEAKENED = "Weakened"
-    UNKNOWN_SETTINGS = "UnknownSettings"
-    TOOL_FAILED = "ToolFailed"
-    TOOL_BLOCKED = "ToolBlocked"
-    CONFIG_REFUSED = "ConfigRefused"
-    NO_PROVIDER = "NoProvider"
-    MEMORY_UNREACHABLE = "MemoryUnreachable"
-    MEMORY_FULL = "MemoryFull"
-    NOT_OBSERVED = "NotObserved"
-    CLAIM_NOT_RESIZED = "ClaimNotResized"
-    COLLECTED = "Collected"
-    NO_POD_MONITORS = "NoPodMonitors"
 
 
 class Condition(ApiModel):

@@ -14,18 +14,7 @@ _MISSING = re.compile(
     re.IGNORECASE,
 )
 
-FAILING = frozenset(
-    {
-        Reason.INVALID,
-        Reason.APPLY_REFUSED,
-        Reason.PREPARE_FAILED,
-        Reason.CRASHING,
-        Reason.OUT_OF_MEMORY,
-        Reason.JOB_FAILED,
-        Reason.DEADLINE_EXCEEDED,
-    }
-)
-"""Reasons with which an agent's phase is Failed: waiting alone does not mend them."""
+_FAILING = frozenset(reason for reason in Reason if reason.failing) | frozenset(InitFault)
 
 
 @dataclass(frozen=True)
@@ -38,7 +27,7 @@ class Finding:
     @property
     def failing(self) -> bool:
         """Whether the agent counts as failed, not as pending."""
-        return self.reason in FAILING or self.reason in set(InitFault)
+        return self.reason in _FAILING
 
 
 def refused_pods(message: str) -> Finding:
