@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
+from agent_api.calls import CallsReport
+from agent_api.cassette import CassetteHeader, Recording
 from agent_api.gatewayconfig import GatewayConfig
 from agent_api.gatewayreport import GatewayReport
 from agent_api.initplan import InitPlan
@@ -26,6 +28,9 @@ MODELS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "tools-report": ToolsReport,
         "gateway-config": GatewayConfig,
         "gateway-report": GatewayReport,
+        "calls-report": CallsReport,
+        "cassette-header": CassetteHeader,
+        "cassette-recording": Recording,
         "platform-settings": PlatformSettings,
     }
 )

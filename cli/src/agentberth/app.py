@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agentberth.commands import crd, diagnose, render, run, validate
+from agentberth.commands import crd, diagnose, render, run, test, validate
 from agentberth.errors import CommandError
 from agentberth.options import Parser
 from agentberth.terminal import stderr, stdout
@@ -17,6 +17,7 @@ from agentberth.terminal import stderr, stdout
 _EPILOG = """\
 examples:
   agentberth run agent.yaml               run an agent on this machine, without a cluster
+  agentberth test examples/               test agents from recorded answers
   agentberth validate deploy/ agent.yaml  check manifests, with file and line of each fault
   agentberth render agent.yaml            print what the operator would create
   agentberth diagnose librarian           say why an agent in a cluster is not ready
@@ -35,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("agentberth")
     top.add_argument("--version", action="version", version=f"agentberth {version}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, validate, render, diagnose, crd):
+    for module in (run, test, validate, render, diagnose, crd):
         module.register(commands)
     return top
 

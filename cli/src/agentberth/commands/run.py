@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from agent_base.processtree import kill_descendants
 from agentberth.commands import add
+from agentberth.errors import UsageError
 
 if TYPE_CHECKING:
     from agentberth.commands import Commands
     from agentberth.local.session import Session
+    from agentberth.replay.deck import Tape
 
 _EPILOG = """\
 The files hold one AgentType, and the ConfigMaps and Secrets it refers to. Nothing is written outside
@@ -27,6 +29,9 @@ examples:
   agentberth run agent.yaml --fresh            prepare everything anew
   agentberth run agent.yaml -- --topic robots  arguments for the agent
   agentberth run nginx.yaml --command "python -m http.server 8080"
+  agentberth run agent.yaml --record a.jsonl   keep what models and tools answer
+  agentberth run agent.yaml --replay a.jsonl   answer from there: no key, no network, no cost
+  agentberth run agent.yaml --replay a.jsonl --live tools  only the models come from there
 """
 
 
@@ -41,6 +46,14 @@ def register(commands: "Commands") -> None:
     parser.add_argument(
         "--grace", type=_seconds, metavar="SECONDS", help="between SIGTERM and SIGKILL (default: the Pod's)"
     )
+    parser.add_argument("--clean", action="store_true", help="begin with an empty workspace and memory, for this run")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="as --clean, with a copy of FOLDER")
+    tape = parser.add_mutually_exclusive_group()
+    tape.add_argument("--record", type=Path, metavar="FILE", help="keep what models and tools answer in a cassette")
+    tape.add_argument("--replay", type=Path, metavar="FILE", help="answer from a cassette; stop at what is not in it")
+    parser.add_argument("--live", action="append", choices=("tools", "models"), help="with --replay: these are real")
+    parser.add_argument("--timing", action="store_true", help="with --replay: streams take the time that they took")
+    parser.add_argument("--replay-report", type=Path, help=argparse.SUPPRESS)  # for `agentberth test`
     parser.add_argument("-q", "--quiet", action="store_true", help="print the agent's output alone, as it is")
 
 
@@ -63,9 +76,35 @@ def _call(options: argparse.Namespace) -> int:
         fresh=options.fresh,
         quiet=options.quiet,
         mock_llm=options.mock_llm,
+        tape=_tape(options),
     )
-    with session.locked():
-        return asyncio.run(_run(session, options.grace))
+    with session.locked(), _begun(session, options):
+        try:
+            return asyncio.run(_run(session, options.grace))
+        finally:
+            if options.replay_report:
+                session.report_replay(options.replay_report)
+
+
+def _tape(options: argparse.Namespace) -> "Tape | None":
+    """Raises UsageError for options that need a cassette."""
+    from agentberth.replay.deck import Tape  # noqa: PLC0415 - keeps `--help` quick
+
+    if not options.replay and (options.live or options.timing or options.replay_report):
+        raise UsageError("--live and --timing go with --replay", cure="agentberth run --help")
+    if options.record:
+        return Tape(options.record, "record")
+    return Tape(options.replay, "replay", frozenset(options.live or ()), options.timing) if options.replay else None
+
+
+def _begun(session: "Session", options: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """What the agent finds in its workspace and memory."""
+    from agentberth.local import setaside  # noqa: PLC0415 - keeps `--help` quick
+
+    setaside.bring_back(session.root)
+    if options.clean or options.workspace:
+        return setaside.clean(session.root, options.workspace)
+    return contextlib.nullcontext()
 
 
 async def _run(session: "Session", grace_s: float | None) -> int:

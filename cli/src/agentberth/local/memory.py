@@ -14,7 +14,7 @@ from agent_api.agenttype import AgentType, Memory
 from agent_api.agenttype.memory import MemoryConfig
 from agent_render.memoryaccess import Access
 
-_DATA = "memory"  # below the agent's own folder
+DATA = "memory"  # below the agent's own folder
 
 
 def bring_along(agent: AgentType) -> AgentType:
@@ -54,7 +54,7 @@ def server_command(container: Mapping[str, Any], port: int, root: Path, *, keep:
     program = shutil.which("redis-server")
     if program is None:
         return (sys.executable, "-m", "agentberth.local.memoryserver", str(port))
-    folder = root / _DATA
+    folder = root / DATA
     folder.mkdir(exist_ok=True)
     lasting = ("--appendonly", "yes", "--appendfsync", "everysec") if keep else ()
     moved = (str(port) if word == str(layout.MEMORY_PORT) else word for word in container["args"])

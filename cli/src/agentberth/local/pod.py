@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -82,6 +82,8 @@ class Host:
     """Replaces a container agent's image."""
     keep_memory: bool = False
     """Whether the memory's data is there in the next run."""
+    agent_ports: Ports | None = None
+    """Where the agent finds the sidecars, when something stands before them."""
 
 
 def processes(template: Manifest, host: Host) -> tuple[LocalProcess, ...]:
@@ -135,7 +137,8 @@ def _agent_process(container: Manifest, template: Manifest, host: Host) -> Local
             cure='say what runs here in its place: agentberth run agent.yaml --command "python main.py"',
         )
     program = host.interpreter.program if host.interpreter and argv[0] in {"python", "node"} else argv[0]
-    env = {**_machine(host), **_variables(container, template, host)}
+    seen = replace(host, ports=host.agent_ports or host.ports)
+    env = {**_machine(host), **_variables(container, template, seen)}
     env["PATH"] = _path(env.get("PATH", ""), host.interpreter)
     return LocalProcess(
         name=container["name"],

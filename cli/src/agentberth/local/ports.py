@@ -9,7 +9,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _ADDRESS = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 
@@ -30,6 +30,11 @@ class Ports:
             found[port], hold = _claim(port)
             held.append(hold)
         return cls(found, tuple(held))
+
+    def beside(self, wanted: Iterable[int]) -> "Ports":
+        """Other free ports for `wanted`, and these for all the rest: for what stands before them."""
+        other = Ports.reserve(wanted)
+        return replace(other, moved={**self.moved, **other.moved})
 
     def release(self) -> None:
         """Let other runs have them."""

@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from agent_api import layout
 from agent_api.agenttype import AgentType
+from agent_api.gatewayconfig import Price
 from agent_api.initreport import InitReport
 from agent_base.atomicfile import write_atomically
 from agent_render import RenderError, pod_template
@@ -33,6 +34,9 @@ from agentberth.local.supervisor import Outcome, Supervisor
 from agentberth.local.volumes import link, materialise
 from agentberth.manifest import Document, files_of, read
 from agentberth.platform import platform_settings
+from agentberth.replay.deck import Deck, Tape
+from agentberth.replay.outcome import summarise, write_report
+from agentberth.replay.played import without_played_credentials
 from agentberth.terminal import Terminal, stderr, stdout
 
 _FOLDER = ".agentberth"
@@ -48,12 +52,14 @@ class _Given:
     objects: Objects
 
     @classmethod
-    def of(cls, paths: tuple[Path, ...], *, mock_llm: bool) -> "_Given":
+    def of(cls, paths: tuple[Path, ...], *, mock_llm: bool, tape: Tape | None) -> "_Given":
         documents = [document for file in files_of(list(paths)) for document in read(file)]
         document, agent = _only_agent(documents)
         objects = Objects.of(documents)
         if mock_llm:
             agent = mocked(agent)
+        if tape is not None:
+            agent = without_played_credentials(agent, tape)
         require_keys(agent, objects)
         return cls(document.file, agent, objects)
 
@@ -102,6 +108,8 @@ class Session:
     interpreter: Interpreter | None
     notices: tuple[str, ...] = ()
     """What is less here than in a cluster."""
+    deck: Deck | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
     @classmethod
     def open(  # noqa: PLR0913 - the options of the command line
@@ -114,15 +122,17 @@ class Session:
         fresh: bool,
         quiet: bool,
         mock_llm: bool = False,
+        tape: Tape | None = None,
     ) -> "Session":
         """Reads the manifests, lays out the Pod's folders and plans its processes.
 
         Raises ManifestError and CommandError, each with what to do.
         """
-        given = _Given.of(paths, mock_llm=mock_llm)
+        given = _Given.of(paths, mock_llm=mock_llm, tape=tape)
         root = given.folder / _FOLDER / given.agent.metadata.name
         local = localise(given.agent, given.folder, has_command=command is not None)
-        pod = _Pod.of(memory.bring_along(local.agent), platform_settings(settings), given.file)
+        platform = platform_settings(settings)
+        pod = _Pod.of(memory.bring_along(local.agent), platform, given.file)
         ports = Ports.reserve((*(port for pair in SIDECAR_PORTS.values() for port in pair), layout.MEMORY_PORT))
         objects = pod.objects(given.objects, ports)
         _lay_out(root, fresh=fresh)
@@ -130,11 +140,14 @@ class Session:
         if local.folder:
             link(local.folder, Path(layout.relocate(layout.CONFIG_CODE, str(root))))
         words = split_command(command) if command else ()
-        host = Host(root, objects, ports, local.interpreter, words, memory.keeps_data(local.agent))
-        plans = _plans(pod, host, arguments)
+        deck = Deck.of(tape, given.agent.metadata.name, root, ports, given.objects) if tape else None
+        host = Host(
+            root, objects, ports, local.interpreter, words, memory.keeps_data(local.agent), deck.ports if deck else None
+        )
+        plans = tuple(p for p in _plans(pod, host, arguments) if not tape or p.name not in tape.left_out_containers)
         notices = tuple(filter(None, (memory.shortcoming(local.agent),)))
         grace_s = pod.spec["terminationGracePeriodSeconds"]
-        return cls(pod.agent, root, plans, grace_s, quiet, ports, local.interpreter, notices)
+        return cls(pod.agent, root, plans, grace_s, quiet, ports, local.interpreter, notices, deck, platform.prices)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -153,6 +166,8 @@ class Session:
                 yield
             finally:
                 self.ports.release()
+                if self.deck:
+                    self.deck.ports.release()
 
     async def run(self, stop: asyncio.Event, grace_s: float | None) -> int:
         """Runs the Pod until its end and returns the exit code for the shell."""
@@ -181,9 +196,17 @@ class Session:
 
         supervisor = Supervisor(emit, stop, self.grace_s if grace_s is None else grace_s)
         started = time.monotonic()
-        outcome = await supervisor.run(self.plans)
+        async with self.deck.running(stop) if self.deck else contextlib.nullcontext():
+            outcome = await supervisor.run(self.plans)
+        if self.deck:
+            summarise(self.deck, None if self.quiet else notes)
         code = self._conclude(outcome, time.monotonic() - started, notes)
         return 128 + signal.SIGPIPE if unread else code
+
+    def report_replay(self, file: Path) -> None:
+        """Writes what `agentberth test` compares."""
+        if self.deck is not None:
+            write_report(file, self.deck, self.prices)
 
     def _announce(self, notes: Terminal) -> None:
         code = self.agent.spec.agent.code
