@@ -1,7 +1,7 @@
 # `make help` lists the targets. Everything runs from .venv, which `hack/bootstrap` makes from uv.lock.
 .DEFAULT_GOAL := help
 RUN := .tools/bin/uv run --no-sync
-LOCKED := uv.lock pyproject.toml hack/bootstrap $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
+LOCKED := uv.lock pyproject.toml hack/bootstrap $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml plugins/*/pyproject.toml)
 
 .PHONY: help demo setup check lint types imports docs generate images test clean
 
@@ -37,7 +37,7 @@ lint: setup
 	@.tools/bin/uv lock --check --quiet
 
 types: setup
-	@$(RUN) mypy --no-error-summary libs/*/src services/*/src cli/src libs/*/tests services/*/tests cli/tests hack tests conftest.py
+	@$(RUN) mypy --no-error-summary libs/*/src services/*/src cli/src plugins/*/src libs/*/tests services/*/tests cli/tests plugins/*/tests hack tests conftest.py
 
 imports: setup
 	@$(RUN) lint-imports --no-logo 2>&1 | tail -n 3

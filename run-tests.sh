@@ -43,7 +43,7 @@ cluster_tests=hack/testcluster/tests/test_testcluster_control_plane.py
 unit() {
     say unit
     .venv/bin/python -m coverage erase
-    .venv/bin/python -m coverage run -m pytest -q -n 2 libs services cli hack --ignore "$cluster_tests" "$@"
+    .venv/bin/python -m coverage run -m pytest -q -n 2 libs services cli plugins hack --ignore "$cluster_tests" "$@"
     .venv/bin/python -m coverage combine -q
     if [ $# -eq 0 ]; then .venv/bin/python -m coverage report --format=total >/dev/null || floor; fi
 }

@@ -50,6 +50,17 @@ def run(example: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, check=False)
 
 
+def run_case(example: Path, *before: str) -> subprocess.CompletedProcess[str]:
+    command = [*before, str(AGENTBERTH), "test", str(example)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def running(example: Path) -> Iterator[None]:
     """The agent at work; on leaving it is told to stop, and does."""
@@ -70,9 +81,7 @@ def running(example: Path) -> Iterator[None]:
 @contextmanager
 def serving(example: Path) -> Iterator[str]:
     """As `running`, on a port that is free; the base URL once the agent is healthy."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     manifest = example / "agent.yaml"
     manifest.write_text(manifest.read_text().replace(str(STAY[example.name]), port))
     url = f"http://127.0.0.1:{port}"
@@ -103,6 +112,26 @@ def get(url: str, body: bytes | None = None) -> str | None:
 
 def test_every_example_is_run_here() -> None:
     assert {folder.parent.name for folder in EXAMPLES.glob("*/agent.yaml")} == {*SAID, *STAY, "template"}
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--map-root-user", "--net", "true"], capture_output=True, check=False).returncode != 0,
+    reason="this machine lets nobody make a network namespace",
+)
+@pytest.mark.parametrize("name", [*SAID, *STAY, "template"])
+def test_every_example_passes_its_case_with_the_network_taken_away(name: str, copy: Callable[[str], Path]) -> None:
+    example = copy(name)
+    ports = dict.fromkeys(filter(None, [STAY.get(name)]))  # those of others may run at the same time
+    for file in (example / "agent.yaml", *example.glob("*.agenttest.yaml")):
+        for port in ports:
+            ports[port] = ports[port] or free_port()
+            file.write_text(file.read_text().replace(str(port), str(ports[port])))
+
+    prepared = run_case(example)  # with an index of packages
+    alone = run_case(example, "unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+
+    assert prepared.returncode == 0, prepared.stdout + prepared.stderr
+    assert alone.returncode == 0, alone.stdout + alone.stderr
 
 
 @pytest.mark.parametrize("name", SAID)

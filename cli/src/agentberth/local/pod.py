@@ -158,7 +158,9 @@ def _working_dir(container: Manifest, host: Host) -> Path:
 def _command(container: Manifest, host: Host) -> tuple[str, ...]:
     """The container's words, or those of --command: of these one that names a file of this machine means that file."""
     if host.command:
-        return tuple(word if Path(word).exists() else _move(word, host.root) for word in host.command)
+        return tuple(
+            str(Path(word).absolute()) if Path(word).is_file() else _move(word, host.root) for word in host.command
+        )
     return tuple(_move(word, host.root) for word in (*container.get("command", ()), *container.get("args", ())))
 
 

@@ -32,7 +32,7 @@ def clean(root: Path, workspace: Path | None) -> Iterator[None]:
         for name in _FOLDERS:
             if (root / name).is_dir():
                 (root / name).rename(root / _KEPT / name)
-        (root / _FOLDERS[0]).mkdir()
+                (root / name).mkdir()
         if workspace is not None:
             shutil.copytree(workspace, root / _FOLDERS[0], dirs_exist_ok=True)
     except OSError as error:

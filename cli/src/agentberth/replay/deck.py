@@ -41,6 +41,10 @@ class Tape:
         """Whether `side` is answered from the cassette, so that its sidecar is not needed."""
         return self.mode == "replay" and side not in self.live
 
+    def serves(self, side: Side) -> bool:
+        """Whether something stands before the sidecar of `side`, or in its place."""
+        return self.mode == "record" or self.plays(side)
+
     @property
     def left_out_containers(self) -> frozenset[str]:
         """Containers that are not started."""
@@ -72,7 +76,8 @@ class Deck:
             for value in data.values() if kind == "Secret" else ():
                 redactor.add(value)
         player = _player(tape, agent, folder) if tape.mode == "replay" else None
-        return cls(tape, agent, folder, sidecars, sidecars.beside(SIDES.values()), redactor, player)
+        ports = sidecars.beside(port for side, port in SIDES.items() if tape.serves(side))
+        return cls(tape, agent, folder, sidecars, ports, redactor, player)
 
     @asynccontextmanager
     async def running(self, stop: asyncio.Event) -> AsyncIterator[None]:
@@ -85,7 +90,7 @@ class Deck:
             session = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False, timeout=timeout))
             self.recorder = Recorder(session, masking) if self.tape.mode == "record" else None
             for side in SIDES:
-                if self.tape.mode == "record" or self.tape.plays(side):
+                if self.tape.serves(side):
                     await stack.enter_async_context(_served(self._handler(side, masking), self.ports.of(SIDES[side])))
             yield
 

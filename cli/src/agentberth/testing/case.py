@@ -106,7 +106,7 @@ class Case:
 
     def path(self, relative: str) -> Path:
         """A path that the file names."""
-        return self.file.parent / relative
+        return self.file.resolve().parent / relative
 
     @property
     def cassette(self) -> Path:

@@ -57,6 +57,7 @@ def run_case(case: Case, *, record: bool = False) -> RunResult:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            cwd=case.file.parent,
             env={**os.environ, "NO_COLOR": "1"},
         )
         run = _Run(case, process, began + case.document.timeout_seconds)

@@ -1,0 +1,1 @@
+"""Test cases of agents as tests of pytest."""
