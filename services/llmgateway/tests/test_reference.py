@@ -5,13 +5,13 @@ from typing import get_args
 
 import pytest
 
+from agent_api.providers import PROVIDERS
 from agent_kit.settings import describe
 from agent_llmgateway import reference
 from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.http import openapi
 from agent_llmgateway.mock.script import Fault
 from agent_llmgateway.settings import GatewaySettings
-from agent_llmgateway.upstream.providers import PROVIDERS
 from agent_llmgateway.wire.dialects import DIALECTS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "llmgateway.md").read_text()

@@ -5,8 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agent_api.model import Config
-
-ProviderType = Literal["openai", "anthropic", "openai-compatible", "mock"]
+from agent_api.providers import ProviderType
 
 
 class Timeouts(Config):

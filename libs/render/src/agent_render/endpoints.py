@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from agent_api.agenttype import AgentType
 from agent_api.agenttype.environment import Environment
+from agent_api.providers import PROVIDERS
 from agent_render.settings import PlatformSettings
 
 _PORTS = {"http": 80, "https": 443, "ssh": 22, "redis": 6379, "rediss": 6379}
 _SEALED = frozenset({"https", "ssh", "rediss"})
 _SCP = re.compile(r"[^/@:]+@(?P<host>[^/:]+):")
-_PUBLIC = {"openai": "https://api.openai.com", "anthropic": "https://api.anthropic.com"}
 _INDEXES = {"pypi": "https://pypi.org", "npm": "https://registry.npmjs.org"}
 
 
@@ -75,7 +75,7 @@ def tool_networks(agent: AgentType, settings: PlatformSettings) -> tuple[str, ..
 def _addresses(agent: AgentType, settings: PlatformSettings) -> Iterator[tuple[str, str]]:
     spec = agent.spec
     for provider in spec.llm.providers if spec.llm else ():
-        yield f"llm.providers.{provider.name}", provider.config.base_url or _PUBLIC.get(provider.type, "")
+        yield f"llm.providers.{provider.name}", provider.config.base_url or PROVIDERS[provider.type].address
     if spec.memory is not None and spec.memory.config.url:
         yield "memory.config.url", spec.memory.config.url
     if spec.monitoring is not None and spec.monitoring.tracing is not None:

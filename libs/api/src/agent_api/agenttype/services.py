@@ -4,8 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from agent_api.agenttype.rule import ApiModel, ListMap, Matches, OpenModel, Rule
+from agent_api.agenttype.rule import ApiModel, ListMap, Matches, OpenModel, Rule, cel_list
 from agent_api.agenttype.scalars import DnsLabel, KubernetesObject, ObjectName, Url
+from agent_api.providers import NEED_BASE_URL, NEED_KEY, PROVIDERS, ProviderType
 
 ToolName = Annotated[
     str,
@@ -135,9 +136,7 @@ class Provider(ApiModel):
     """A model provider. Its key is mounted in llmgateway only."""
 
     name: DnsLabel = Field(description="Unique in the list; routes and the status refer to it.")
-    type: Literal["openai", "anthropic", "openai-compatible", "mock"] = Field(
-        description="Protocol of the provider; mock answers from a script, for offline work and tests."
-    )
+    type: ProviderType = Field(description="; ".join(f"{name}: {kind.about}" for name, kind in PROVIDERS.items()) + ".")
     credentials_secret: ObjectName | None = Field(
         default=None, description="Secret with one or more API keys, one per key of the Secret."
     )
@@ -145,21 +144,22 @@ class Provider(ApiModel):
 
     @classmethod
     def unexamined(cls, raw: dict[str, Any]) -> frozenset[str]:
-        """A mock's settings are its script: the gateway judges it, and `GatewayReady` says how."""
-        return frozenset({"config"}) if raw.get("type") == "mock" else frozenset()
+        """The settings of a scripted provider are its script: the gateway judges it, and `GatewayReady` says how."""
+        kind = PROVIDERS.get(str(raw.get("type")))
+        return frozenset({"config"}) if kind is not None and kind.is_scripted else frozenset()
 
     rules: ClassVar = (
         Rule(
             message="this provider needs credentialsSecret",
             reason="Every call would be refused by the provider.",
-            cel="!(self.type in ['openai', 'anthropic']) || has(self.credentialsSecret)",
-            holds=lambda p: p.type not in {"openai", "anthropic"} or p.credentials_secret is not None,
+            cel=f"!(self.type in {cel_list(NEED_KEY)}) || has(self.credentialsSecret)",
+            holds=lambda p: p.type not in NEED_KEY or p.credentials_secret is not None,
         ),
         Rule(
-            message="an openai-compatible provider needs config.baseUrl",
+            message=f"a provider of type {' or '.join(NEED_BASE_URL)} needs config.baseUrl",
             reason="There is no public address to fall back on.",
-            cel="self.type != 'openai-compatible' || (has(self.config) && has(self.config.baseUrl))",
-            holds=lambda p: p.type != "openai-compatible" or p.config.base_url is not None,
+            cel=f"!(self.type in {cel_list(NEED_BASE_URL)}) || (has(self.config) && has(self.config.baseUrl))",
+            holds=lambda p: p.type not in NEED_BASE_URL or p.config.base_url is not None,
         ),
     )
 

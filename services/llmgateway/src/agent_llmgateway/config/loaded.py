@@ -6,9 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent_api.gatewayconfig import GatewayConfig, GatewayProvider
+from agent_api.providers import PROVIDERS
 from agent_llmgateway.errors import ConfigError
 from agent_llmgateway.mock.script import parse_script
-from agent_llmgateway.upstream.providers import PROVIDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ def _check_provider(index: int, provider: GatewayProvider) -> None:
         address = urlsplit(provider.base_url)
         if address.scheme not in ("http", "https") or not address.hostname or "@" in address.netloc:
             raise ConfigError(f"{where}: baseUrl must be an http(s) address without credentials")
-    elif not PROVIDERS[provider.type].base_url and provider.type != "mock":
+    elif PROVIDERS[provider.type].needs_base_url:
         raise ConfigError(f"{where}: a provider of type {provider.type} needs baseUrl")
     if provider.credentials is not None and not Path(provider.credentials).is_absolute():
         raise ConfigError(f"{where}: credentials must be an absolute path of a folder")
     headers = provider.options.get("headers", {})
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise ConfigError(f"{where}: options.headers must be a map of text to text")
-    if provider.type == "mock":
+    if PROVIDERS[provider.type].is_scripted:
         parse_script(provider.options, where=f"{where}: options")
 
 

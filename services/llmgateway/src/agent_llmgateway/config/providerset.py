@@ -13,13 +13,14 @@ from yarl import URL
 
 from agent_api.gatewayconfig import GatewayBudget, GatewayProvider, Timeouts
 from agent_api.layout import relocate
+from agent_api.providers import PROVIDERS
 from agent_llmgateway.config.loaded import LoadedConfig
 from agent_llmgateway.failover.dependencies import RoutePlan
 from agent_llmgateway.failover.routing import Route, find_routes
 from agent_llmgateway.mock.script import parse_script
 from agent_llmgateway.mock.server import MockServer
 from agent_llmgateway.upstream.keys import Key, KeyPool, open_pool
-from agent_llmgateway.upstream.providers import PROVIDERS, join_url
+from agent_llmgateway.upstream.providers import join_url, key_headers, paths_of
 from agent_llmgateway.wire.dialects import DialectName
 
 FIRST_KEYS_S: Final = 2.0
@@ -50,7 +51,7 @@ class Provider:
         """Headers that show `key`, and those that the configuration adds."""
         headers = self.shown.get(key.mark)
         if headers is None:
-            headers = {**self.config.options.get("headers", {}), **PROVIDERS[self.config.type].headers(key.value)}
+            headers = {**self.config.options.get("headers", {}), **key_headers(self.config.type, key.value)}
             self.shown = {key.mark: headers} if len(self.shown) >= MOST_KEYS else {**self.shown, key.mark: headers}
         return headers
 
@@ -91,8 +92,10 @@ class ProviderSet:
             pool = open_pool(
                 folder, needs_key=kind.needs_key, register=register_secret, interval_s=watch_interval_s
             )  # fmt: skip
-            base_url = provider.base_url or kind.base_url
-            self.providers[provider.name] = Provider(provider, base_url, kind.paths(provider.options), pool)
+            base_url = provider.base_url or kind.address
+            self.providers[provider.name] = Provider(
+                provider, base_url, paths_of(provider.type, provider.options), pool
+            )
 
     def plans(self, model: str, dialect: DialectName) -> tuple[RoutePlan, ...]:
         """The routes of `model`, at least one. Raises UnknownModelError."""

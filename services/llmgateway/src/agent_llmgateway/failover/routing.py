@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from agent_api.gatewayconfig import GatewayConfig, GatewayProvider
+from agent_api.providers import PROVIDERS
 from agent_llmgateway.errors import UnknownModelError
-from agent_llmgateway.upstream.providers import PROVIDERS
 from agent_llmgateway.wire.dialects import DialectName
 
 ANY_MODEL = ("default", "auto")

@@ -5,7 +5,7 @@ from typing import Final
 
 from agent_llmgateway.config.providerset import Provider
 from agent_llmgateway.errors import NotCarriedError
-from agent_llmgateway.upstream.providers.anthropic import VERSION
+from agent_llmgateway.upstream.providers import ANTHROPIC_VERSION
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.dialects import DIALECTS, DialectName
 from agent_llmgateway.wire.envelope import replace_model
@@ -94,5 +94,5 @@ def _headers(call: Call, target: DialectName, *, same_dialect: bool) -> dict[str
     else:
         headers.update({k: v for k, v in call.headers.items() if not k.startswith("anthropic-") and k != "openai-beta"})
     if DIALECTS[target].family == "anthropic":
-        headers.setdefault("anthropic-version", VERSION)
+        headers.setdefault("anthropic-version", ANTHROPIC_VERSION)
     return headers

@@ -10,11 +10,12 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from agent_api import providers
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.wire.usage import Usage
 
-DialectName = Literal["chat", "responses", "embeddings", "messages", "count_tokens"]
+DialectName = providers.Dialect
 
 
 class EventInfo(NamedTuple):
