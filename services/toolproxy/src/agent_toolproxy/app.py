@@ -9,7 +9,6 @@ from pathlib import Path
 import aiohttp
 
 from agent_api import layout
-from agent_api.toolsconfig import PlannedTool
 from agent_base.redaction import Redactor
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
@@ -19,33 +18,31 @@ from agent_kit.service import Stop, launch
 from agent_kit.telemetry import Telemetry
 from agent_kit.tracing import start_telemetry
 from agent_toolproxy.configuration import Configuration, parse_config
-from agent_toolproxy.credentials import Credentials
+from agent_toolproxy.credentials import CredentialStore
+from agent_toolproxy.currentconfig import CurrentConfig
+from agent_toolproxy.installers.context import InstallContext
 from agent_toolproxy.installers.download import Downloader
 from agent_toolproxy.memory.link import MemoryLink
 from agent_toolproxy.metrics import ToolMetrics
-from agent_toolproxy.network.guard import NetworkGuard
+from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.network.httpsession import open_session
 from agent_toolproxy.process.landlock import is_available
 from agent_toolproxy.process.workspace import Workspace, search_path
 from agent_toolproxy.report import Reporter
 from agent_toolproxy.serving.mcp.endpoint import McpServer
 from agent_toolproxy.serving.rest import RestApi
-from agent_toolproxy.serving.server import FrontDoor, build_app, serve
+from agent_toolproxy.serving.server import HostOriginCheck, build_app, serve
 from agent_toolproxy.settings import ToolProxySettings
-from agent_toolproxy.sources.source import HttpServer
 from agent_toolproxy.store.lockfile import LockFile
 from agent_toolproxy.store.store import Store
 from agent_toolproxy.tools.audit import Audit
-from agent_toolproxy.tools.connect import Connector, HttpConnector, StdioConnector
-from agent_toolproxy.tools.discovery import Found
-from agent_toolproxy.tools.entry import Entry
-from agent_toolproxy.tools.factory import Parts, make_entry
+from agent_toolproxy.tools.changes import Changes
+from agent_toolproxy.tools.factory import ToolParts, make_tool
 from agent_toolproxy.tools.gate import Gate
 from agent_toolproxy.tools.pinning import Pins
 from agent_toolproxy.tools.provision import Provisioner
 from agent_toolproxy.tools.registry import Registry
 from agent_toolproxy.tools.toolbox import Toolbox
-from agent_toolproxy.tools.upstream import UpstreamEntry
 
 NAME = "agent-toolproxy"
 _log = logging.getLogger(__name__)
@@ -59,16 +56,16 @@ def main() -> None:
 
 async def run(redactor: Redactor, settings: ToolProxySettings, stop: Stop) -> None:
     """Serve until told to stop. The tools folder is held for as long."""
-    guard = NetworkGuard()
+    addresses = AddressPolicy()
     store = Store(settings.located(settings.tools)).open()
     try:
         async with (
             start_telemetry(
                 settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
             ) as telemetry,
-            open_session(guard) as session,
+            open_session(addresses) as session,
         ):
-            proxy = Proxy(settings, redactor, telemetry, session, guard, store)
+            proxy = Proxy(settings, redactor, telemetry, session, addresses, store)
             await proxy.serve(stop)
     finally:
         store.close()
@@ -83,89 +80,65 @@ class Proxy:
         redactor: Redactor,
         telemetry: Telemetry,
         session: aiohttp.ClientSession,
-        guard: NetworkGuard,
+        addresses: AddressPolicy,
         store: Store,
     ) -> None:
-        self._settings, self._redactor, self._session, self._guard = settings, redactor, session, guard
-        self._store = store
+        self._settings, self._redactor = settings, redactor
         self._metrics_registry = new_registry()
-        metrics = ToolMetrics(self._metrics_registry)
+        self._current = CurrentConfig()
+        self._watch = MemoryWatch()
+        self._metrics_registry.register(MemoryGauge(self._watch))
+        credentials = CredentialStore(self._locate_credentials, redactor.add)
+        self._memory = MemoryLink(credentials=credentials, redact=redactor.redact, watch=self._watch)
+        gate = Gate(1)
+        self._configuration = Configuration(
+            current=self._current, addresses=addresses, gate=gate, memory=self._memory, store=store
+        )
         workspace_root = settings.located(settings.workspace)
         lock = LockFile(store.root, workspace_root)
         lock.load()
-        pins = Pins(lock)
-        self._image_path = os.environ.get("PATH", os.defpath)
-        self._path = search_path(store.bin, self._image_path)
-        self._workspace = Workspace(workspace_root, settings.located(layout.CONFIG))
-        gate = Gate(1)
-        self._watch = MemoryWatch()
-        self._metrics_registry.register(MemoryGauge(self._watch))
-        self._memory = MemoryLink(
-            credentials_folder=self._credentials_folder,
-            register=redactor.add,
-            redact=redactor.redact,
-            watch=self._watch,
-        )
-        self._configuration = Configuration(
-            settings=settings, guard=guard, pins=pins, gate=gate, memory=self._memory, store=store
-        )
-        self._audit = Audit(redactor)
-        self._toolbox = Toolbox(pins=pins, metrics=metrics, audit_log=self._audit, telemetry=telemetry)
-        self._provisioner = self._build_provisioner(pins)
-        self._registry = self._build_registry(gate)
-        self._toolbox.attach(self._registry)
-
-    def _build_provisioner(self, pins: Pins) -> Provisioner:
-        return Provisioner(
-            store=self._store,
+        pins = Pins(lock, self._current)
+        image_path = os.environ.get("PATH", os.defpath)
+        path = search_path(store.bin, image_path)
+        workspace = Workspace(workspace_root, settings.located(layout.CONFIG))
+        provisioner = Provisioner(
+            store=store,
             pins=pins,
-            downloader=Downloader(self._session, self._guard),
-            workspace=self._workspace,
-            path=self._path,
-            image_path=self._image_path,
-            surroundings=self._configuration.surroundings,
+            downloader=Downloader(session, addresses),
+            workspace=workspace,
+            path=path,
+            image_path=image_path,
+            context=InstallContext(self._current, settings.located),
+            current=self._current,
         )
-
-    def _build_registry(self, gate: Gate) -> Registry:
-        parts = Parts(
-            store=self._store,
-            provisioner=self._provisioner,
-            workspace=self._workspace,
+        changes = Changes()
+        parts = ToolParts(
+            current=self._current,
+            changes=changes,
+            store=store,
+            provisioner=provisioner,
+            workspace=workspace,
             gate=gate,
-            path=self._path,
-            limits=lambda: self._configuration.current.limits,
-            notes=lambda: self._memory.notes,
-            credentials_folder=self._credentials_folder,
-            register=self._redactor.add,
-            make_upstream=self._make_upstream,
+            path=path,
+            memory=self._memory,
+            credentials=credentials,
+            session=session,
+            addresses=addresses,
         )
-        toolbox = self._toolbox
-        return Registry(partial(make_entry, parts, toolbox.mark_changed), toolbox.mark_changed, toolbox.wait_settled)
+        self._registry = Registry(partial(make_tool, parts), changes)
+        self._audit = Audit(redactor)
+        self._toolbox = Toolbox(
+            registry=self._registry,
+            current=self._current,
+            changes=changes,
+            pins=pins,
+            metrics=ToolMetrics(self._metrics_registry),
+            audit_log=self._audit,
+            telemetry=telemetry,
+        )
 
-    def _credentials_folder(self, name: str) -> Path:
+    def _locate_credentials(self, name: str) -> Path:
         return self._settings.located(Path(layout.CREDENTIALS, name))
-
-    def _make_upstream(self, planned: PlannedTool, found: Found, credentials: Credentials) -> Entry:
-        limits = lambda: self._configuration.current.limits  # noqa: E731 - asked at each use
-        if isinstance(found.source, HttpServer):
-            connector: Connector = HttpConnector(
-                found.source.url,
-                found.definition,
-                session=self._session,
-                guard=self._guard,
-                credentials=credentials,
-            )
-        else:
-            connector = StdioConnector(
-                planned.name,
-                found,
-                provisioner=self._provisioner,
-                workspace=self._workspace,
-                credentials=credentials,
-                path=self._path,
-                limits=limits,
-            )
-        return UpstreamEntry(planned, found.definition, connector, limits=limits, on_change=self._toolbox.mark_changed)
 
     async def serve(self, stop: Stop) -> None:
         """Start everything in the order in which it is needed, and stop in the reverse."""
@@ -176,11 +149,11 @@ class Proxy:
             interval_s=settings.watch_interval_s,
             size_limit_bytes=settings.watch_limit_bytes,
         )
-        reporter = Reporter(self._registry, self._toolbox, config, lambda: self._watch.report)
+        reporter = Reporter(self._current, self._registry, self._toolbox, config, self._watch)
         mcp = McpServer(self._toolbox, stop.tasks, redactor.redact)
-        rest = RestApi(self._registry, self._toolbox, lambda: self._memory.notes, redactor.redact)
-        door = FrontDoor(settings.host, settings.allowed_hosts, settings.allowed_origins)
-        app = build_app(door, (mcp.add_routes, rest.add_routes))
+        rest = RestApi(self._registry, self._toolbox, self._memory, redactor.redact)
+        origin_check = HostOriginCheck(settings.host, settings.allowed_hosts, settings.allowed_origins)
+        app = build_app(origin_check, (mcp.add_routes, rest.add_routes))
         ops = OpsServer(
             settings.ops_host,
             settings.ops_port,

@@ -41,7 +41,7 @@ class Handler(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class ServedTool:
     """A tool that can be called. `definition` is MCP's, with the name under which it is served."""
 
     owner: str

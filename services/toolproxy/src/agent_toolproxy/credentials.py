@@ -16,17 +16,17 @@ class Credentials:
     """One folder of keys. A tool without a Secret has `folder` None."""
 
     def __init__(self, folder: Path | None, register: Register) -> None:
-        self._folder = folder
+        self.folder = folder
         self._register = register
 
     def read(self, key: str) -> str:
         """The value of `key`, without its line break. Raises ToolNotReady."""
-        if self._folder is None:
+        if self.folder is None:
             raise ToolNotReady(f"credential {key!r} is wanted, but the tool has no credentialsSecret")
         if "/" in key or key.startswith("."):
             raise ToolNotReady(f"credential {key!r} is not a key of a Secret")
         try:
-            value = (self._folder / key).read_bytes()[:_LARGEST_BYTES].decode()
+            value = (self.folder / key).read_bytes()[:_LARGEST_BYTES].decode()
         except (OSError, UnicodeDecodeError) as error:
             raise ToolNotReady(f"the tool's Secret has no readable key {key!r}") from error
         self._register(value)
@@ -34,8 +34,23 @@ class Credentials:
 
     def has(self, key: str) -> bool:
         """Whether `key` is there."""
-        return self._folder is not None and (self._folder / key).is_file()
+        return self.folder is not None and (self.folder / key).is_file()
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Values for variables, by the keys they name. Raises ToolNotReady."""
         return {variable: self.read(key) for variable, key in variables.items()}
+
+
+class CredentialStore:
+    """The mounted Secrets, by the names that the configuration gives them.
+
+    `locate` gives the folder of a name on this machine, `register` makes the redactor mask a value.
+    """
+
+    def __init__(self, locate: Callable[[str], Path], register: Register) -> None:
+        self._locate = locate
+        self.register = register
+
+    def of(self, name: str | None) -> Credentials:
+        """The Secret of that name; without one, a Secret that has no keys."""
+        return Credentials(self._locate(name) if name else None, self.register)

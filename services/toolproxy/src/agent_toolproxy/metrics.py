@@ -37,7 +37,6 @@ class ToolMetrics:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Around a call."""
         with self._running.track_inprogress():
             yield
 

@@ -1,11 +1,11 @@
 """What the operator and the kubelet are told."""
 
 import hashlib
-from collections.abc import Callable
 from typing import Protocol
 
-from agent_api.memoryreport import MemoryReport
 from agent_api.toolsreport import ToolReport, ToolsReport
+from agent_kit.memorywatch import MemoryWatch
+from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.tools.pinning import hash_definition
 from agent_toolproxy.tools.registry import Registry
 from agent_toolproxy.tools.toolbox import Toolbox
@@ -23,30 +23,30 @@ class Reporter:
     """Sums up the registry, the toolbox and the memory."""
 
     def __init__(
-        self, registry: Registry, toolbox: Toolbox, config: ConfigSource, memory: Callable[[], MemoryReport | None]
+        self, current: CurrentConfig, registry: Registry, toolbox: Toolbox, config: ConfigSource, memory: MemoryWatch
     ) -> None:
+        self._current = current
         self._registry = registry
         self._toolbox = toolbox
         self._config = config
         self._memory = memory
 
     def report(self) -> ToolsReport:
-        """The whole proxy."""
-        config = self._registry.config
+        config = self._current.value
         return ToolsReport(
             agent=config.agent,
             ready=self.check() is None,
             config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
             config_error=str(self._config.error or ""),
             tools=(*self._tools(), *self._drifts()),
-            memory=self._memory(),
+            memory=self._memory.report,
         )
 
     def check(self) -> str | None:
         """A readiness check: what required tools are not ready."""
         if not self._registry.configured:
             return "tools.json has not been read yet"
-        missing = [each for each in self._registry.entries() if each.planned.required and each.state != "ready"]
+        missing = [each for each in self._registry.tools() if each.planned.required and each.state != "ready"]
         if missing:
             return "; ".join(
                 f"{each.name} is {each.state}" + (f": {each.error}" if each.error else "") for each in missing
@@ -54,11 +54,11 @@ class Reporter:
         return None if self._toolbox.settled else "the list of tools is being made"
 
     def _tools(self) -> list[ToolReport]:
-        return [self._with_hash(entry.report()) for entry in self._registry.entries()]
+        return [self._with_hash(tool.report()) for tool in self._registry.tools()]
 
     def _with_hash(self, report: ToolReport) -> ToolReport:
-        offer = self._toolbox.served.get(report.name)
-        return report.model_copy(update={"definition_hash": hash_definition(offer.definition)}) if offer else report
+        served = self._toolbox.served.get(report.name)
+        return report.model_copy(update={"definition_hash": hash_definition(served.definition)}) if served else report
 
     def _drifts(self) -> list[ToolReport]:
         return [

@@ -2,7 +2,7 @@
 
 A part that is there already is continued with a range request that the server must recognise by its ETag, and is
 read again for the hash, so a resumed file is verified as a whole. Redirects are followed by hand: each hop goes
-through the network guard.
+through the address policy.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from agent_toolproxy.errors import AddressRefused, DownloadFailed, LimitExceeded, NotFound
-from agent_toolproxy.network.guard import NetworkGuard
+from agent_toolproxy.network.addresspolicy import AddressPolicy
 
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS: Final = 5
@@ -39,9 +39,9 @@ class _Part:
 class Downloader:
     """Fetches files with one HTTP session."""
 
-    def __init__(self, session: aiohttp.ClientSession, guard: NetworkGuard) -> None:
+    def __init__(self, session: aiohttp.ClientSession, addresses: AddressPolicy) -> None:
         self._session = session
-        self._guard = guard
+        self._addresses = addresses
 
     async def fetch(self, url: str, path: Path, *, limit_bytes: int) -> str:
         """The sha256 of the file at `url`, which is at `path` afterwards.
@@ -64,7 +64,7 @@ class Downloader:
         if part.size_bytes:
             headers |= {"Range": f"bytes={part.size_bytes}-", "If-Range": part.etag}
         for _ in range(_MOST_REDIRECTS):
-            await self._guard.check_url(url)
+            await self._addresses.check_url(url)
             async with self._session.get(
                 URL(url, encoded=True),
                 headers=headers,

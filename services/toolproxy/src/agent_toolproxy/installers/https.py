@@ -35,7 +35,6 @@ class HttpsInstaller:
         self._clock = clock
 
     async def install(self, request: InstallRequest) -> Installed:
-        """Raises InstallError."""
         path = self._store.download(hashlib.sha256(self._url.encode()).hexdigest())
         try:
             async with asyncio.timeout(request.limits.timeout_s):
@@ -55,7 +54,7 @@ class HttpsInstaller:
         return Installed(folder=folder, program=program, locked=locked)
 
     def _place(self, path: Path, sha256: str, request: InstallRequest) -> tuple[Path, str]:
-        if (folder := self._store.entry(sha256)) is not None:
+        if (folder := self._store.folder(sha256)) is not None:
             return folder, find_program(folder, request)
         with self._store.staging() as staged:
             if kind_of(path) == "program":

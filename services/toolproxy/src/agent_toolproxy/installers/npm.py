@@ -37,7 +37,6 @@ class NpmInstaller:
         self._packager = Packager(program=npm, environment=_environment(index, store.cache("npm"), path))
 
     async def install(self, request: InstallRequest) -> Installed:
-        """Raises InstallError."""
         with self._store.staging() as staged:
             packages = request.packages or await self._resolve(staged, request)
             digest = hashlib.sha256(packages.encode()).hexdigest()
@@ -48,7 +47,7 @@ class NpmInstaller:
                 sha256=digest,
             )
             request.check(locked, packages)
-            folder = self._store.entry(digest)
+            folder = self._store.folder(digest)
             if folder is None:
                 await self._fill(staged, packages, request)
                 folder = await asyncio.to_thread(self._store.commit, staged, digest)

@@ -163,10 +163,6 @@ class Session:
         else:
             await self._link.watch(on_change, self._headers(""))
 
-    def close_headers(self) -> dict[str, str]:
-        """For the last message."""
-        return self._headers("")
-
     async def _request_again_if_lost(self, method: str, params: Json, **more: Any) -> Json:  # noqa: ANN401 - as request
         """A handshake server that has forgotten our session has not run anything: shake hands and ask again, once.
 

@@ -28,6 +28,7 @@ from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import (
     CANCELLED,
     HEADER_SESSION,
+    HEADER_VERSION,
     METHOD_NOT_FOUND,
     Json,
     RequestId,
@@ -36,7 +37,7 @@ from agent_toolproxy.mcp.messages import (
     response,
 )
 from agent_toolproxy.mcp.sse import EventParser
-from agent_toolproxy.network.guard import NetworkGuard
+from agent_toolproxy.network.addresspolicy import AddressPolicy
 
 _ACCEPT: Final = "application/json, text/event-stream"
 _LARGEST_BYTES: Final = 64 << 20
@@ -57,15 +58,16 @@ class HttpLink:
         url: str,
         *,
         session: aiohttp.ClientSession,
-        guard: NetworkGuard,
+        addresses: AddressPolicy,
         credential_headers: Callable[[], Mapping[str, str]],
     ) -> None:
         self._url = url
         self._host = URL(url, encoded=True).host or url
         self._session = session
-        self._guard = guard
+        self._addresses = addresses
         self._credential_headers = credential_headers
         self._session_id: str | None = None
+        self._version = ""
 
     async def exchange(self, exchange: Exchange, listener: MessageListener) -> Json:
         """The response to a request."""
@@ -94,9 +96,10 @@ class HttpLink:
         """The next `initialize` goes out without a session id."""
         self._session_id = None
 
-    async def end_session(self, headers: Mapping[str, str]) -> None:
-        """Tell a handshake server that its session is over."""
+    async def end_session(self) -> None:
+        """Tell a handshake server that its session is over, in the version that was agreed on."""
         if self._session_id is not None:
+            headers = {HEADER_VERSION: self._version} if self._version else {}
             with contextlib.suppress(ToolProxyError, TimeoutError):
                 async with asyncio.timeout(1.0), self._send("DELETE", headers, None):
                     self._session_id = None
@@ -118,9 +121,10 @@ class HttpLink:
             raise UpstreamAuth(str(problem)) from problem
         if self._session_id is not None:
             own[HEADER_SESSION] = self._session_id
+            self._version = headers.get(HEADER_VERSION, self._version)
         if message is not None:
             own["Content-Type"] = "application/json"
-        await self._guard.check_url(self._url)
+        await self._addresses.check_url(self._url)
         try:
             async with self._session.request(
                 method,

@@ -20,7 +20,6 @@ class Exchange:
 
     @property
     def message_id(self) -> RequestId:
-        """Of the request."""
         found: RequestId = self.message["id"]
         return found
 

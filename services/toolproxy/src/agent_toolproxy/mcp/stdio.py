@@ -76,7 +76,6 @@ class StdioLink:
             self._listeners.pop(exchange.message_id, None)
 
     async def notify(self, message: Json, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - the protocol's
-        """Send a notification."""
         await self._write(message)
 
     async def cancel(self, message_id: RequestId, headers: Mapping[str, str], *, modern: bool) -> None:  # noqa: ARG002

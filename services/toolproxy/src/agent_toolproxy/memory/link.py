@@ -3,16 +3,15 @@
 import logging
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from agent_api.memoryreport import MemoryReport
 from agent_api.toolsconfig import ToolsMemory
 from agent_kit.memorywatch import MemoryWatch
-from agent_toolproxy.credentials import Credentials, Register
+from agent_toolproxy.credentials import Credentials, CredentialStore
 from agent_toolproxy.errors import ToolNotReady
 from agent_toolproxy.memory.notes import Notes
-from agent_toolproxy.memory.resp import RedisClient, parse_redis_url
+from agent_toolproxy.memory.redisclient import RedisClient, parse_redis_url
 
 _PASSWORD_KEY: Final = "password"  # noqa: S105 - the key of a Secret, not a secret
 _AUTHORITY_KEY: Final = "ca.crt"
@@ -26,15 +25,13 @@ class MemoryLink:
     def __init__(
         self,
         *,
-        credentials_folder: Callable[[str], Path],
-        register: Register,
+        credentials: CredentialStore,
         redact: Callable[[str], str],
         watch: MemoryWatch,
     ) -> None:
         self.notes: Notes | None = None
         self._config: ToolsMemory | None = None
-        self._credentials_folder = credentials_folder
-        self._register = register
+        self._credentials = credentials
         self._redact = redact
         self._watch = watch
 
@@ -58,14 +55,13 @@ class MemoryLink:
             _log.error("the memory cannot be used: %s", error)
             return None
         if address.password:
-            self._register(address.password)
-        folder = self._credentials_folder(config.credentials) if config.credentials else None
-        password = partial(_read_password, Credentials(folder, self._register))
-        authority = folder / _AUTHORITY_KEY if folder else None
+            self._credentials.register(address.password)
+        credentials = self._credentials.of(config.credentials)
+        password = partial(_read_password, credentials)
+        authority = credentials.folder / _AUTHORITY_KEY if credentials.folder else None
         return Notes(RedisClient(address, password, authority=authority), config.prefix)
 
     async def close(self) -> None:
-        """Close the connection."""
         if self.notes is not None:
             await self.notes.close()
 

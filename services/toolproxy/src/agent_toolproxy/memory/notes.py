@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from agent_api.memoryreport import MemoryReport
 from agent_toolproxy.errors import InvalidArguments, MemoryUnavailable
-from agent_toolproxy.memory.resp import CommandError, RedisClient, Reply
+from agent_toolproxy.memory.redisclient import CommandError, RedisClient
 
 LONGEST_KEY_CHARS: Final = 512
 LONGEST_VALUE_CHARS: Final = 1 << 20
@@ -15,9 +16,9 @@ LARGEST_GROWN_BYTES: Final = 1 << 20
 """How large a value may become by appending."""
 LONGEST_TTL_S: Final = 10 * 365 * 86400
 MOST_KEYS: Final = 1000
+MOST_FOUND_BYTES: Final = 8 << 20
 _SCAN_COUNT: Final = 500
 _MOST_SCANS: Final = 2000
-_FIGURE: Final = re.compile(r"^(\w+):([^\r\n]*)", re.MULTILINE)
 _GLOB: Final = re.compile(r"([\[\]*?\\])")
 
 
@@ -39,11 +40,11 @@ class Notes:
     async def get(self, key: str) -> Note | None:
         """What is under `key`; None when there is nothing."""
         full = self._full(key)
-        value = await self._do("GET", full)
-        if not isinstance(value, bytes):
+        value = await self._do("GETRANGE", full, 0, LARGEST_GROWN_BYTES * 4)
+        if not isinstance(value, bytes) or (not value and not await self._do("EXISTS", full)):
             return None
         ttl_ms = await self._do("PTTL", full)
-        left = max(1, round(ttl_ms / 1000)) if isinstance(ttl_ms, int) and ttl_ms >= 0 else None
+        left = max(1, round(ttl_ms / 1000)) if ttl_ms >= 0 else None
         return Note(value.decode("utf-8", "replace"), left)
 
     async def set(self, key: str, value: str, ttl_s: int | None = None) -> None:
@@ -57,14 +58,14 @@ class Notes:
         """Add `value` to the end of what is under `key`; the length in bytes afterwards."""
         full, data = self._full(key), _checked(value)
         length = await self._do("STRLEN", full)
-        if isinstance(length, int) and length + len(data) > LARGEST_GROWN_BYTES:
+        if length + len(data) > LARGEST_GROWN_BYTES:
             raise InvalidArguments(f"value: {key!r} would become larger than {LARGEST_GROWN_BYTES} bytes")
         after = await self._do("APPEND", full, data)
-        return after if isinstance(after, int) else 0
+        return int(after)
 
     async def delete(self, key: str) -> bool:
         """Whether there was something under `key`."""
-        return await self._do("DEL", self._full(key)) == 1
+        return bool(await self._do("DEL", self._full(key)) == 1)
 
     async def keys(self, prefix: str = "", limit: int = MOST_KEYS) -> list[str]:
         """At most `limit` keys that begin with `prefix`, sorted."""
@@ -72,48 +73,48 @@ class Notes:
             raise InvalidArguments(f"prefix: must have at most {LONGEST_KEY_CHARS} characters")
         pattern = _GLOB.sub(r"\\\1", self._prefix + prefix) + "*"
         found: set[bytes] = set()
-        cursor: Reply = b"0"
+        cursor = 0
         for _ in range(_MOST_SCANS):
-            reply = await self._do(
-                "SCAN", cursor if isinstance(cursor, bytes) else b"0", "MATCH", pattern, "COUNT", _SCAN_COUNT
-            )
-            if not isinstance(reply, list) or len(reply) != 2 or not isinstance(reply[1], list):
-                raise MemoryUnavailable("the memory's answer to SCAN is not one")
-            cursor = reply[0]
-            found.update(each for each in reply[1] if isinstance(each, bytes))
-            if cursor == b"0":
+            cursor, page = await self._do("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
+            found.update(page)
+            if cursor == 0:
                 break
         names = sorted(each.decode("utf-8", "replace").removeprefix(self._prefix) for each in found)
         return names[: min(limit, MOST_KEYS)]
 
     async def search(self, prefix: str, limit: int) -> dict[str, str]:
-        """Keys that begin with `prefix`, and their values; keys that do not hold text are left out."""
-        names = await self.keys(prefix, limit)
-        if not names:
-            return {}
-        values = await self._do("MGET", *(self._full(name) for name in names))
-        pairs = zip(names, values if isinstance(values, list) else [], strict=False)
-        return {name: value.decode("utf-8", "replace") for name, value in pairs if isinstance(value, bytes)}
+        """Keys that begin with `prefix`, and their values; keys that do not hold text are left out.
+
+        Reading ends at `MOST_FOUND_BYTES`.
+        """
+        found: dict[str, str] = {}
+        left_bytes = MOST_FOUND_BYTES
+        for name in await self.keys(prefix, limit):
+            with suppress(InvalidArguments):
+                value = await self._do("GETRANGE", self._full(name), 0, left_bytes - 1)
+                found[name] = value.decode("utf-8", "replace")
+                left_bytes -= len(value)
+            if left_bytes <= 0:
+                break
+        return found
 
     async def probe(self, redact: Callable[[str], str] = str) -> MemoryReport:
         """Whether the memory can be used, and how much it holds."""
         try:
             keys = await self._do("DBSIZE")
-            info = await self._info()
+            figures = await self._figures()
         except (MemoryUnavailable, InvalidArguments) as error:
             return MemoryReport(reachable=False, error=redact(str(error)))
-        text = info.decode("utf-8", "replace") if isinstance(info, bytes) else ""
-        return MemoryReport.of(dict(_FIGURE.findall(text)), keys if isinstance(keys, int) else None)
+        return MemoryReport.of(figures, keys)
 
-    async def _info(self) -> Reply:
-        """None where the server does not tell of itself, or not to this user."""
+    async def _figures(self) -> dict[str, Any]:
+        """Empty where the server says nothing of itself, or not to this user."""
         try:
-            return await self._client.execute("INFO")
-        except CommandError:
-            return None
+            return dict(await self._client.execute("INFO"))
+        except (CommandError, MemoryUnavailable):
+            return {}
 
     async def close(self) -> None:
-        """Close the connection."""
         await self._client.close()
 
     def _full(self, key: str) -> str:
@@ -121,7 +122,7 @@ class Notes:
             raise InvalidArguments(f"key: must have 1 to {LONGEST_KEY_CHARS} characters")
         return self._prefix + key
 
-    async def _do(self, *parts: str | bytes | int) -> Reply:
+    async def _do(self, *parts: str | bytes | int) -> Any:  # noqa: ANN401 - each command has its own reply
         try:
             return await self._client.execute(*parts)
         except CommandError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from agent_toolproxy.call import Call, Json, Offer, define, text_result
+from agent_toolproxy.call import Call, Json, ServedTool, define, text_result
 from agent_toolproxy.errors import MemoryUnavailable
 from agent_toolproxy.memory.notes import LONGEST_TTL_S, MOST_KEYS, Notes
 from agent_toolproxy.schema import Schema
@@ -89,7 +89,7 @@ _TOOLS: Final[tuple[tuple[str, str, Action, Json, tuple[str, ...], Json], ...]] 
 
 
 class MemoryTool:
-    """One action as an offer's handler. A memory that is away is a result that says so, for the model to read."""
+    """One action as the handler of a served tool. A memory that is away is a result that says so."""
 
     def __init__(self, notes: Notes, action: Action, schema: Json) -> None:
         self._notes = notes
@@ -97,7 +97,6 @@ class MemoryTool:
         self._schema = Schema(schema)
 
     async def __call__(self, call: Call) -> Json:
-        """Raises InvalidArguments."""
         self._schema.check(call.arguments)
         try:
             structured = await self._action(self._notes, call.arguments)
@@ -106,9 +105,9 @@ class MemoryTool:
         return text_result(canonical_json(structured).decode("utf-8", "replace"), structured)
 
 
-def memory_offers(notes: Notes) -> tuple[Offer, ...]:
+def memory_tools(notes: Notes) -> tuple[ServedTool, ...]:
     """The tools over `notes`: memory__get, memory__set and so on."""
-    offers = []
+    served_tools = []
     for name, description, action, properties, required, hints in _TOOLS:
         schema: Json = {
             "type": "object",
@@ -116,12 +115,12 @@ def memory_offers(notes: Notes) -> tuple[Offer, ...]:
             "required": list(required),
             "additionalProperties": False,
         }
-        offers.append(
-            Offer(
+        served_tools.append(
+            ServedTool(
                 owner=OWNER,
                 kind="builtin",
                 definition=define(f"{OWNER}__{name}", description, schema, annotations=hints),
                 handler=MemoryTool(notes, action, schema),
             )
         )
-    return tuple(offers)
+    return tuple(served_tools)

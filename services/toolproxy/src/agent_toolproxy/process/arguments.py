@@ -1,6 +1,6 @@
 """From the JSON arguments of a call to a program's argument vector, standard input and folder.
 
-A value is always exactly one argument, whatever characters it holds. What is left to guard against is a positional
+A value is always exactly one argument, whatever characters it holds. What is left to addresses against is a positional
 value that the program takes for an option: one that begins with `-` is refused, unless the template has put `--`
 before it or says that dashes are welcome.
 """

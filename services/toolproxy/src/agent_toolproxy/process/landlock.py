@@ -4,7 +4,7 @@ Tools run under the proxy's own user id, and one user id cannot hide files from 
 that an agent may call could read the credentials of all others. A confined program reads what it likes except the
 mounted configuration and credentials, writes to the given folders alone, and cannot look into processes outside.
 
-Used by the warden between fork and exec, so it imports next to nothing.
+Used by the supervisor between fork and exec, so it imports next to nothing.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Runs programs below a warden: bounded in time, output, memory and processes, and gone when they are done.
+"""Runs programs below a supervisor: bounded in time, output, memory and processes, and gone when they are done.
 
 No shell is ever used and nothing of the proxy's environment is inherited. A program that is cut off is told to end
 first (SIGTERM to its group), then killed with everything it has started.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from agent_toolproxy.errors import InvalidArguments
-from agent_toolproxy.process import warden
+from agent_toolproxy.process import supervisor
 from agent_toolproxy.process.arguments import check_arguments
 
 Stream = Literal["stdout", "stderr"]
@@ -25,7 +25,7 @@ OutputListener = Callable[[Stream, bytes], Awaitable[None]]
 GRACE_S: Final = 2.0
 """Between SIGTERM and SIGKILL."""
 PATIENCE_S: Final = 10.0
-"""After the grace period, for killing what a program has started; then the warden itself is killed."""
+"""After the grace period, for killing what a program has started; then the supervisor itself is killed."""
 DRAIN_FACTOR: Final = 16
 """A program may print this many times its output limit (the rest is dropped) before it is ended."""
 FILE_BYTES: Final = 4 << 30
@@ -173,7 +173,7 @@ async def _drain(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the warden said of a program's end."""
+    """What the supervisor said of a program's end."""
 
     ended: Ended = "lost"
     exit_code: int | None = None
@@ -182,7 +182,7 @@ class Outcome:
 
     @classmethod
     def parse(cls, line: str) -> "Outcome":
-        """From the warden's line; an empty one is a warden that was killed."""
+        """From the supervisor's line; an empty one is a supervisor that was killed."""
         kind, _, rest = line.strip().partition(" ")
         if kind == "error":
             return cls("exit", error=rest)
@@ -240,7 +240,7 @@ async def _spawn(command: Command, status: int, interval_s: float) -> asyncio.su
     limits = command.limits
     bounds = (limits.processes, limits.memory_bytes, FILE_BYTES)
     spec = (status, os.getpid(), command.folder, GRACE_S, interval_s, *bounds, *_spell(command.confinement))
-    prefix = ("-I", "-S", str(warden.__file__), *map(str, spec), command.program)
+    prefix = ("-I", "-S", str(supervisor.__file__), *map(str, spec), command.program)
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -266,7 +266,7 @@ def _spell(confinement: Confinement | None) -> tuple[str, str]:
 
 
 async def _end(child: Child) -> None:
-    """Make sure that the warden, and so all below it, is gone."""
+    """Make sure that the supervisor, and so all below it, is gone."""
     if child.process.returncode is not None:
         return
     child.terminate()

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent_toolproxy.call import Call, Json
 from agent_toolproxy.errors import CallError, InvalidArguments, MemoryUnavailable, UnknownTool
+from agent_toolproxy.memory.link import MemoryLink
 from agent_toolproxy.memory.notes import Notes
 from agent_toolproxy.process.runner import Stream
 from agent_toolproxy.serving.models import MemoryItem, MemoryKeys, MemoryValue, RunRequest, ToolList, ToolView
@@ -29,14 +30,12 @@ _STATE_OF_OFFER: Final = "ready"
 
 
 class RestApi:
-    """Handlers of /v1. `notes` gives the memory of the moment."""
+    """Handlers of /v1."""
 
-    def __init__(
-        self, registry: Registry, toolbox: Toolbox, notes: Callable[[], Notes | None], redact: Callable[[str], str]
-    ) -> None:
+    def __init__(self, registry: Registry, toolbox: Toolbox, memory: MemoryLink, redact: Callable[[str], str]) -> None:
         self._registry = registry
         self._toolbox = toolbox
-        self._notes = notes
+        self._memory_link = memory
         self._redact = redact
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -74,33 +73,33 @@ class RestApi:
 
     def _views(self) -> dict[str, ToolView]:
         views: dict[str, ToolView] = {}
-        for entry in self._registry.entries():
-            report = entry.report()
-            views[entry.name] = ToolView(
-                name=entry.name,
-                kind=entry.kind,
-                state=entry.state,
-                required=entry.planned.required,
-                version=entry.version,
-                source=entry.source,
-                description=entry.description,
+        for tool in self._registry.tools():
+            report = tool.report()
+            views[tool.name] = ToolView(
+                name=tool.name,
+                kind=tool.kind,
+                state=tool.state,
+                required=tool.planned.required,
+                version=tool.version,
+                source=tool.source,
+                description=tool.description,
                 callable=False,
                 error=self._redact(report.error),
             )
-        for name, offer in self._toolbox.served.items():
-            owner = views.get(offer.owner)
+        for name, served in self._toolbox.served.items():
+            owner = views.get(served.owner)
             views[name] = ToolView(
                 name=name,
-                kind=offer.kind,
+                kind=served.kind,
                 state=_STATE_OF_OFFER,
                 required=bool(owner and owner.required),
-                server=offer.owner if offer.owner != name else None,
+                server=served.owner if served.owner != name else None,
                 version=owner.version if owner else "",
                 source=owner.source if owner else "",
-                description=offer.definition.get("description", ""),
+                description=served.definition.get("description", ""),
                 callable=True,
-                input_schema=offer.definition["inputSchema"],
-                output_schema=offer.definition.get("outputSchema"),
+                input_schema=served.definition["inputSchema"],
+                output_schema=served.definition.get("outputSchema"),
             )
         for name, drift in self._toolbox.drifts.items():
             views[name] = ToolView(
@@ -134,7 +133,7 @@ class RestApi:
         return await stream.end()
 
     def _memory(self) -> Notes:
-        notes = self._notes()
+        notes = self._memory_link.notes
         if notes is None:
             raise MemoryUnavailable("the agent has no memory: set spec.memory")
         return notes

@@ -21,7 +21,7 @@ _SHUTDOWN_S: Final = 20.0
 Routes = Callable[[web.UrlDispatcher], None]
 
 
-class FrontDoor:
+class HostOriginCheck:
     """Lets in requests whose Host is ours and whose Origin, if there is one, is known."""
 
     def __init__(self, host: str, allowed_hosts: Collection[str], allowed_origins: Collection[str]) -> None:
@@ -46,12 +46,12 @@ def _name_of(host: str) -> str:
         return ""
 
 
-def build_app(front_door: FrontDoor, routes: Collection[Routes]) -> web.Application:
+def build_app(origin_check: HostOriginCheck, routes: Collection[Routes]) -> web.Application:
     """The application. Errors that nobody foresaw are 500 without a detail; the detail is in the log."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Callable[..., object]) -> web.StreamResponse:
-        refusal = front_door.refuse(request)
+        refusal = origin_check.refuse(request)
         if refusal is not None:
             return refusal
         try:

@@ -1,7 +1,7 @@
 """Where a tool comes from, in the one line that a person writes.
 
 `https://...`, `pypi:name==version`, `npm:name@version`, `path:program`, `mcp+stdio:<one of those>`,
-`mcp+https://...`, `builtin:name`. Plain `http://` and `mcp+http://` parse too: the network guard lets them
+`mcp+https://...`, `builtin:name`. Plain `http://` and `mcp+http://` parse too: the address policy lets them
 through only to a network that the platform allows.
 """
 

@@ -81,7 +81,7 @@ class Store:
         """A folder for a package tool's own cache."""
         return self.root / "cache" / name
 
-    def entry(self, digest: str) -> Path | None:
+    def folder(self, digest: str) -> Path | None:
         """The folder of `digest`, if it is there."""
         folder = self._entries / digest
         return folder if folder.is_dir() else None
@@ -116,7 +116,7 @@ class Store:
             record = Record.model_validate_json((self._records / f"{name}.json").read_bytes())
         except (OSError, ValidationError):
             return None
-        folder = self.entry(record.digest)
+        folder = self.folder(record.digest)
         return record if folder and os.path.lexists(folder / record.program) else None
 
     def save(self, record: Record) -> None:

@@ -32,7 +32,7 @@ class FieldRedactor(Protocol):
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditRecord:
     """A call that ended with `outcome`: ok, error, cancelled, or the refusal's code."""
 
     tool: str
@@ -46,28 +46,28 @@ class Audit:
 
     def __init__(self, redactor: FieldRedactor) -> None:
         self._redactor = redactor
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[AuditRecord] = deque()
 
-    def record(self, entry: Entry) -> None:
+    def add(self, record: AuditRecord) -> None:
         """Write the line of a call soon."""
         if not self._waiting:
             asyncio.get_running_loop().call_later(_DELAY_S, self.flush)
-        self._waiting.append(entry)
+        self._waiting.append(record)
 
     def flush(self) -> None:
         """Write all lines now."""
         while self._waiting:
             self._write(self._waiting.popleft())
 
-    def _write(self, entry: Entry) -> None:
+    def _write(self, record: AuditRecord) -> None:
         _log.info(
             "tool call",
             extra={
-                "tool": entry.tool,
-                "via": entry.call.via,
-                "outcome": entry.outcome,
-                "duration_ms": round(entry.seconds * 1000, 1),
-                "arguments": self._shown(entry.call.arguments),
+                "tool": record.tool,
+                "via": record.call.via,
+                "outcome": record.outcome,
+                "duration_ms": round(record.seconds * 1000, 1),
+                "arguments": self._shown(record.call.arguments),
             },
         )
 

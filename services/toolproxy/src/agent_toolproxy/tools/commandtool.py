@@ -1,14 +1,15 @@
 """A program as a tool: from the arguments of a call to its result."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from agent_api.toolsconfig import ToolDefinition, ToolLimits
+from agent_api.toolsconfig import ToolDefinition
 from agent_kit.telemetry import Telemetry
 from agent_toolproxy.call import Call, Json, define, text_result
 from agent_toolproxy.credentials import Credentials
+from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import InvalidArguments, SourceInvalid
 from agent_toolproxy.process.arguments import Invocation, build_invocation, input_schema_of
 from agent_toolproxy.process.runner import Command, ProcessLimits, ProcessResult, run_command
@@ -38,7 +39,7 @@ _REASONS: Final = {
 
 
 class CommandTool:
-    """Calls one program, within the limits of the moment. Used as an offer's handler."""
+    """Calls one program, within the limits of the moment. The handler of a served tool."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class CommandTool:
         gate: Gate,
         credentials: Credentials,
         path: str,
-        limits: Callable[[], ToolLimits],
+        current: CurrentConfig,
     ) -> None:
         """Raises SourceInvalid for schemas that cannot be used."""
         self._definition = definition
@@ -56,7 +57,7 @@ class CommandTool:
         self._gate = gate
         self._credentials = credentials
         self._path = path
-        self._limits = limits
+        self._current = current
         self.program: Program | None = None
         try:
             self._input = Schema(input_schema_of(definition))
@@ -88,7 +89,7 @@ class CommandTool:
         return self._show(result, limits)
 
     def _process_limits(self, call: Call) -> ProcessLimits:
-        limits = self._limits()
+        limits = self._current.limits
         return ProcessLimits(
             timeout_s=min(limits.timeout_seconds, call.timeout_s or limits.timeout_seconds),
             output_bytes=limits.output_bytes,

@@ -33,7 +33,7 @@ _MACHINES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "ar
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundTool:
     """A tool, how it is called, and where it comes from. `record` is there when it is installed already."""
 
     place: Place
@@ -84,7 +84,7 @@ def find_tool(
     policy: ToolsPolicy,
     record_of: Callable[[str], Record | None],
     which: Callable[[str], str | None] = shutil.which,
-) -> Found:
+) -> FoundTool:
     """The tool in the first place that has it. Raises NotAllowed, NotFound, SourceInvalid."""
     if not is_allowed(policy, planned.name):
         raise NotAllowed(f"policy.allow and policy.deny do not let {planned.name!r} be used")
@@ -95,7 +95,7 @@ def find_tool(
         if found and (record := record_of(planned.name)) and record.key == found.key:
             return replace(found, place="installed", record=record)
         if program := which(described.program or planned.name):
-            return Found(place="path", definition=described, source=PathSource(program))
+            return FoundTool(place="path", definition=described, source=PathSource(program))
     if found is None:
         raise NotFound(
             f"{planned.name!r} is not installed, not on the PATH, and not in the platform's catalogue: "
@@ -106,13 +106,13 @@ def find_tool(
     return found
 
 
-def _as_defined(planned: PlannedTool, definition: ToolDefinition) -> Found | None:
+def _as_defined(planned: PlannedTool, definition: ToolDefinition) -> FoundTool | None:
     place: Place = "catalogue" if planned.catalogue else "custom"
     if definition.artifacts:
         artifact = _choose(definition.artifacts)
         if artifact is None:
             return None
-        return Found(
+        return FoundTool(
             place=place,
             definition=definition,
             source=HttpsSource(artifact.url, definition.version),
@@ -121,7 +121,9 @@ def _as_defined(planned: PlannedTool, definition: ToolDefinition) -> Found | Non
         )
     if not definition.source:
         return None
-    return Found(place=place, definition=definition, source=parse_source(definition.source), sha256=definition.sha256)
+    return FoundTool(
+        place=place, definition=definition, source=parse_source(definition.source), sha256=definition.sha256
+    )
 
 
 def _choose(artifacts: tuple[Artifact, ...]) -> Artifact | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_api.toolsconfig import ToolsPolicy
+from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import ChecksumMismatch, NotAllowed, PinMismatch
 from agent_toolproxy.store.lockfile import LockedTool, LockFile
 from agent_toolproxy.store.store import canonical_json
@@ -42,11 +43,16 @@ class Drift:
 
 
 class Pins:
-    """The policy over the lock file. `policy` is replaced when the configuration changes."""
+    """The policy over the lock file."""
 
-    def __init__(self, lock: LockFile, policy: ToolsPolicy | None = None) -> None:
+    def __init__(self, lock: LockFile, current: CurrentConfig) -> None:
         self._lock = lock
-        self.policy = policy or ToolsPolicy()
+        self._current = current
+
+    @property
+    def policy(self) -> ToolsPolicy:
+        """Of the configuration of the moment."""
+        return self._current.policy
 
     def expected(self, name: str, version: str, platform: str) -> LockedTool | None:
         """The pinned install that `name` in this version must equal; None when there is none to hold it to.

@@ -3,24 +3,23 @@
 import asyncio
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent_api.toolsconfig import ToolLimits
+from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import CallError, InstallError, NotFound
+from agent_toolproxy.installers.context import InstallContext
 from agent_toolproxy.installers.download import Downloader
 from agent_toolproxy.installers.https import HttpsInstaller
 from agent_toolproxy.installers.npm import NpmInstaller
-from agent_toolproxy.installers.packager import Index
 from agent_toolproxy.installers.pypi import PypiInstaller
-from agent_toolproxy.installers.request import Installed, Installer, InstallLimits, InstallRequest
+from agent_toolproxy.installers.request import Installed, Installer, InstallRequest
 from agent_toolproxy.process.runner import Command, ProcessLimits, run_command
 from agent_toolproxy.process.workspace import Workspace, minimal_environment
 from agent_toolproxy.sources.source import HttpsSource, NpmSource, Package, PathSource, PypiSource, StdioServer
 from agent_toolproxy.store.store import Record, Store
-from agent_toolproxy.tools.discovery import Found, current_platform
+from agent_toolproxy.tools.discovery import FoundTool, current_platform
 from agent_toolproxy.tools.pinning import Pins
 
 _VERSION: Final = re.compile(rb"\d+(?:\.\d+)+[\w.+-]*")
@@ -43,16 +42,8 @@ class Program:
         return (self.launcher, self.path) if self.launcher else (self.path,)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What installers need from the configuration of the moment."""
-
-    index: Index
-    limits: ToolLimits
-
-
 class Provisioner:
-    """Finds or installs programs. `surroundings` is asked at each install, so a new configuration counts at once."""
+    """Finds or installs programs."""
 
     def __init__(  # noqa: PLR0913 - the parts of an install
         self,
@@ -63,7 +54,8 @@ class Provisioner:
         workspace: Workspace,
         path: str,
         image_path: str,
-        surroundings: Callable[[], Surroundings],
+        context: InstallContext,
+        current: CurrentConfig,
     ) -> None:
         self._store = store
         self._pins = pins
@@ -71,14 +63,15 @@ class Provisioner:
         self._workspace = workspace
         self._path = path
         self._image_path = image_path
-        self._surroundings = surroundings
+        self._context = context
+        self._current = current
         self._one_at_a_time = asyncio.Lock()
 
     def which(self, program: str) -> str | None:
         """A program of the image; what is installed below /tools is another place."""
         return shutil.which(program, path=self._image_path)
 
-    async def provide(self, name: str, found: Found) -> Program:
+    async def provide(self, name: str, found: FoundTool) -> Program:
         """The program of `found`, which is installed if it has to be. Raises InstallError."""
         package = found.package
         if package is None:
@@ -90,7 +83,7 @@ class Provisioner:
         async with self._one_at_a_time:
             return self._use_record(await self._install(name, package, found))
 
-    async def _use_path(self, package: PathSource, found: Found) -> Program:
+    async def _use_path(self, package: PathSource, found: FoundTool) -> Program:
         path = self.which(package.program)
         if path is None:
             raise NotFound(f"{package.program!r} is not on the proxy's PATH: use an image that has it")
@@ -98,7 +91,7 @@ class Provisioner:
         return Program(path=path, version=version, source=f"path: {path}")
 
     def _use_record(self, record: Record) -> Program:
-        folder = self._store.entry(record.digest)
+        folder = self._store.folder(record.digest)
         if folder is None:
             raise NotFound(f"{record.name!r} is gone from the store")
         return Program(
@@ -109,13 +102,12 @@ class Provisioner:
             source=record.source,
         )
 
-    async def _install(self, name: str, package: Package, found: Found) -> Record:
+    async def _install(self, name: str, package: Package, found: FoundTool) -> Record:
         platform = current_platform()
         pinned = self._pins.expected(name, found.version, platform)
         approved = self._pins.policy.approved.get(name)
         if pinned and approved and approved != pinned.sha256:
             pinned = None
-        limits = self._surroundings().limits
         request = InstallRequest(
             name=name,
             version=found.version,
@@ -124,12 +116,7 @@ class Provisioner:
             pinned=pinned,
             packages=await asyncio.to_thread(self._pins.packages, pinned.sha256) if pinned else None,
             check=lambda locked, _: self._pins.check_install(name, locked, sha256=found.sha256),
-            limits=InstallLimits(
-                timeout_s=limits.install_timeout_seconds,
-                download_bytes=limits.download_bytes,
-                unpacked_bytes=limits.unpacked_bytes,
-                unpacked_files=limits.unpacked_files,
-            ),
+            limits=self._context.limits,
         )
         try:
             installed = await self._installer(package).install(request)
@@ -139,7 +126,7 @@ class Provisioner:
             ) from error
         return await asyncio.to_thread(self._keep, name, found, installed)
 
-    def _keep(self, name: str, found: Found, installed: Installed) -> Record:
+    def _keep(self, name: str, found: FoundTool, installed: Installed) -> Record:
         record = Record(
             name=name,
             key=found.key,
@@ -156,7 +143,7 @@ class Provisioner:
         return record
 
     def _installer(self, package: Package) -> Installer:
-        index, platform = self._surroundings().index, current_platform()
+        index, platform = self._context.index, current_platform()
         if isinstance(package, HttpsSource):
             return HttpsInstaller(package.url, platform=platform, store=self._store, downloader=self._downloader)
         if isinstance(package, PypiSource):
@@ -186,7 +173,7 @@ class Provisioner:
         return found[0].decode() if found else ""
 
     def _version_command(self, path: str, arguments: tuple[str, ...], home: Path) -> Command:
-        limits = self._surroundings().limits
+        limits = self._current.limits
         return Command(
             program=path,
             arguments=arguments,

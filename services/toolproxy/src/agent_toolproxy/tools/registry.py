@@ -7,64 +7,56 @@ so does one that a new policy does not let be, which then says so.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolsConfig
+from agent_toolproxy.tools.changes import Changes
+from agent_toolproxy.tools.configuredtool import ConfiguredTool
 from agent_toolproxy.tools.discovery import is_allowed
-from agent_toolproxy.tools.entry import Entry
 
 _log = logging.getLogger(__name__)
 _EMPTY: Final = ToolsConfig(agent="")
 MEMORY: Final = "memory"
 
 
-class EntryFactory(Protocol):
-    """Makes the entry of a planned tool; one that cannot be had is a FailedEntry."""
+class ToolFactory(Protocol):
+    """Makes a tool of what is planned; one that cannot be had is an UnavailableTool."""
 
-    def __call__(self, planned: PlannedTool, config: ToolsConfig, /) -> Entry:
-        """The entry."""
+    def __call__(self, planned: PlannedTool, /) -> ConfiguredTool:
+        """The tool, which does not run yet."""
 
 
 @dataclass(frozen=True)
 class _Slot:
-    entry: Entry
+    tool: ConfiguredTool
     task: asyncio.Task[None]
 
 
 class Registry:
-    """The entries by name. `run` owns their tasks; `apply` brings a configuration.
+    """The tools by name. `run` owns their tasks; `apply` brings a configuration."""
 
-    `unlisted` returns when no caller can be given what was there before the last change.
-    """
-
-    def __init__(
-        self,
-        make_entry: EntryFactory,
-        on_change: Callable[[], None],
-        unlisted: Callable[[], Awaitable[None]],
-    ) -> None:
-        self.config = _EMPTY
+    def __init__(self, make_tool: ToolFactory, changes: Changes) -> None:
         self.configured = False
-        self._make_entry = make_entry
-        self._on_change = on_change
-        self._unlisted = unlisted
+        self._applied = _EMPTY
+        self._make_tool = make_tool
+        self._changes = changes
         self._slots: dict[str, _Slot] = {}
         self._group: asyncio.TaskGroup | None = None
         self._running = asyncio.Event()
 
-    def entries(self) -> Iterable[Entry]:
+    def tools(self) -> Iterable[ConfiguredTool]:
         """In the order of the configuration."""
-        return [slot.entry for slot in self._slots.values()]
+        return [slot.tool for slot in self._slots.values()]
 
-    def entry(self, name: str) -> Entry | None:
-        """The entry of a planned tool."""
+    def tool(self, name: str) -> ConfiguredTool | None:
+        """The tool that is planned under `name`."""
         slot = self._slots.get(name)
-        return slot.entry if slot else None
+        return slot.tool if slot else None
 
     async def run(self) -> None:
-        """Keep the entries' tasks until cancelled."""
+        """Keep the tools' tasks until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             self._running.set()
@@ -73,35 +65,35 @@ class Registry:
     async def apply(self, config: ToolsConfig) -> None:
         """Make `config` the present configuration. `run` must be running, or begin to."""
         await self._running.wait()
-        before, self.config = self.config, config
+        before, self._applied = self._applied, config
         present, slots, leaving = self._slots, dict[str, _Slot](), list[_Slot]()
         for planned in planned_tools(config):
             slot = present.pop(planned.name, None)
-            if slot and _stays(slot.entry, planned, before, config):
+            if slot and _stays(slot.tool, planned, before, config):
                 slots[planned.name] = slot
                 continue
             if slot:
                 leaving.append(slot)
-            slots[planned.name] = self._start(self._make_entry(planned, config))
+            slots[planned.name] = self._start(self._make_tool(planned))
         leaving.extend(present.values())
         self._slots, self.configured = slots, True
         for slot in leaving:
-            self._own(self._retire(slot), f"retire {slot.entry.name}")
-        self._on_change()
+            self._own(self._retire(slot), f"retire {slot.tool.name}")
+        self._changes.mark()
 
-    def _start(self, entry: Entry) -> _Slot:
-        return _Slot(entry, self._own(entry.run(), f"tool {entry.name}"))
+    def _start(self, tool: ConfiguredTool) -> _Slot:
+        return _Slot(tool, self._own(tool.run(), f"tool {tool.name}"))
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         assert self._group is not None  # noqa: S101 - apply waits for it
         return self._group.create_task(work, name=name)
 
     async def _retire(self, slot: _Slot) -> None:
-        """Close an entry when it gets no more calls and its last one has ended."""
-        await self._unlisted()
-        await slot.entry.idle(self.config.limits.timeout_seconds)
+        """Close a tool when it gets no more calls and its last one has ended."""
+        await self._changes.wait_settled()
+        await slot.tool.idle(self._applied.limits.timeout_seconds)
         slot.task.cancel()
-        _log.info("tool removed", extra={"tool": slot.entry.name})
+        _log.info("tool removed", extra={"tool": slot.tool.name})
 
 
 def planned_tools(config: ToolsConfig) -> list[PlannedTool]:
@@ -113,11 +105,11 @@ def planned_tools(config: ToolsConfig) -> list[PlannedTool]:
     return planned
 
 
-def _stays(entry: Entry, planned: PlannedTool, before: ToolsConfig, after: ToolsConfig) -> bool:
-    if entry.planned != planned or (entry.kind == "builtin" and before.memory != after.memory):
+def _stays(tool: ConfiguredTool, planned: PlannedTool, before: ToolsConfig, after: ToolsConfig) -> bool:
+    if tool.planned != planned or (tool.kind == "builtin" and before.memory != after.memory):
         return False
-    if entry.state == "ready":
-        return is_allowed(after.policy, entry.name)
+    if tool.state == "ready":
+        return is_allowed(after.policy, tool.name)
     return _shared_part(before) == _shared_part(after)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from agent_toolproxy.call import Call, Json, Offer, define, text_result
+from agent_toolproxy.call import Call, Json, ServedTool, define, text_result
 from agent_toolproxy.errors import UnknownTool
 from agent_toolproxy.schema import Schema
 from agent_toolproxy.store.store import canonical_json
@@ -42,17 +42,17 @@ _CALL_SCHEMA: Final[Json] = {
 }
 
 
-def rank(offers: Iterable[Offer], query: str) -> list[Offer]:
-    """The offers that have a word of `query`, best first; all, by name, for a query without words."""
-    documents = [(offer, _words_of(offer)) for offer in offers]
+def rank(served_tools: Iterable[ServedTool], query: str) -> list[ServedTool]:
+    """The tools that have a word of `query`, best first; all, by name, for a query without words."""
+    documents = [(served, _words_of(served)) for served in served_tools]
     wanted = set(_WORD.findall(query.lower()))
     spread = Counter(word for _, words in documents for word in words)
     scored = []
-    for offer, words in documents:
+    for served, words in documents:
         score = sum(_score(word, words, spread, len(documents)) for word in wanted)
         if score or not wanted:
-            scored.append((-score, offer.name, offer))
-    return [offer for _, _, offer in sorted(scored, key=lambda each: each[:2])]
+            scored.append((-score, served.name, served))
+    return [served for _, _, served in sorted(scored, key=lambda each: each[:2])]
 
 
 def _score(word: str, words: Counter[str], spread: Counter[str], total: int) -> float:
@@ -62,14 +62,14 @@ def _score(word: str, words: Counter[str], spread: Counter[str], total: int) -> 
     return 0.5 * sum(words[each] for each in stems)
 
 
-def _words_of(offer: Offer) -> Counter[str]:
-    words = Counter(_WORD.findall(str(offer.definition.get("description", "")).lower()))
-    for word in _WORD.findall(offer.name.lower()):
+def _words_of(served: ServedTool) -> Counter[str]:
+    words = Counter(_WORD.findall(str(served.definition.get("description", "")).lower()))
+    for word in _WORD.findall(served.name.lower()):
         words[word] += _NAME_WEIGHT
     return words
 
 
-Catalogue = Callable[[], Iterable[Offer]]
+Catalogue = Callable[[], Iterable[ServedTool]]
 Dispatch = Callable[[str, Call], Awaitable[Json]]
 
 
@@ -82,26 +82,26 @@ class SearchTools:
         self._find_schema = Schema(_FIND_SCHEMA)
         self._call_schema = Schema(_CALL_SCHEMA)
 
-    def offers(self) -> tuple[Offer, ...]:
+    def served_tools(self) -> tuple[ServedTool, ...]:
         """What is listed in place of all tools."""
         find = define(FIND, "Find tools by what they do. Gives their names and input schemas.", _FIND_SCHEMA)
         call = define(CALL, "Call a tool that find_tool gave.", _CALL_SCHEMA)
         return (
-            Offer(
+            ServedTool(
                 owner=OWNER,
                 kind="builtin",
                 definition=find | {"annotations": {"readOnlyHint": True}},
                 handler=self._find,
             ),
-            Offer(owner=OWNER, kind="builtin", definition=call, handler=self._call, traced=False),
+            ServedTool(owner=OWNER, kind="builtin", definition=call, handler=self._call, traced=False),
         )
 
     async def _find(self, call: Call) -> Json:
         self._find_schema.check(call.arguments)
         found = rank(self._catalogue(), call.arguments["query"])[: call.arguments.get("limit", 5)]
         tools: list[Any] = [
-            {key: offer.definition[key] for key in ("name", "description", "inputSchema") if key in offer.definition}
-            for offer in found
+            {key: served.definition[key] for key in ("name", "description", "inputSchema") if key in served.definition}
+            for served in found
         ]
         structured = {"tools": tools}
         return text_result(canonical_json(structured).decode("utf-8", "replace"), structured)

@@ -5,24 +5,24 @@ waits a little for the connection, and then says what is wrong.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from agent_api.toolsconfig import PlannedTool, ToolLimits, ToolOptions
-from agent_toolproxy.call import Call, Json, Offer
+from agent_base.backoff import Backoff, BackoffTimer
+from agent_toolproxy.call import Call, Json, ServedTool
+from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import InstallError, ToolBusy, ToolProxyError, UpstreamError, UpstreamUnavailable
 from agent_toolproxy.mcp.client import Era, Session
 from agent_toolproxy.mcp.export import ExportedTool, export_tools
 from agent_toolproxy.mcp.messages import TOOLS_CHANGED
 from agent_toolproxy.mcp.outcome import show_failure, show_result
-from agent_toolproxy.tools.connect import Connection, Connector
-from agent_toolproxy.tools.entry import Entry
+from agent_toolproxy.tools.configuredtool import ConfiguredTool
+from agent_toolproxy.tools.connectors import Connection, Connector
 from agent_toolproxy.tools.gate import Gate
 
-FIRST_RETRY_S: Final = 0.5
-LONGEST_RETRY_S: Final = 30.0
+RETRY: Final = Backoff(first_s=0.5, longest_s=30.0)
 HEALTHY_S: Final = 60.0
 """Connected for so long, the next retry is as quick as the first."""
 CHECK_EVERY_S: Final = 30.0
@@ -30,8 +30,8 @@ CONCURRENCY: Final = 64
 """Calls of one server at a time; more wait."""
 
 
-class UpstreamEntry(Entry):
-    """One server. Its offers are its tools."""
+class ConfiguredServer(ConfiguredTool):
+    """One MCP server, and the tools it has."""
 
     def __init__(
         self,
@@ -39,39 +39,36 @@ class UpstreamEntry(Entry):
         options: ToolOptions,
         connector: Connector,
         *,
-        limits: Callable[[], ToolLimits],
+        current: CurrentConfig,
         on_change: Callable[[], None],
     ) -> None:
         super().__init__(planned, "mcp", on_change)
         self.description = options.description
         self._options = options
         self._connector = connector
-        self._limits = limits
+        self._current = current
         self._era: Era | None = None
         self._connecting = False
         self._may_be_silent = False
         self._session: Session | None = None
         self._connected = asyncio.Event()
-        self._look = asyncio.Event()
+        self._check_requested = asyncio.Event()
         self.gate = Gate(CONCURRENCY)
 
     @property
     def limits(self) -> ToolLimits:
         """As they are now."""
-        return self._limits()
+        return self._current.limits
 
     async def run(self) -> None:
         """Connect, and again whenever the connection is lost."""
-        delay_s = FIRST_RETRY_S
+        pauses = BackoffTimer(RETRY, calm_s=HEALTHY_S)
         while True:
-            began = time.monotonic()
             failure = await self._live_until_failure()
-            self.become("failed", str(failure))
+            self.set_state("failed", str(failure))
             if isinstance(failure, InstallError) and not failure.retryable:
                 return
-            delay_s = FIRST_RETRY_S if time.monotonic() - began > HEALTHY_S else delay_s
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, LONGEST_RETRY_S)
+            await asyncio.sleep(pauses.next_s())
 
     async def _live_until_failure(self) -> ToolProxyError:
         try:
@@ -88,14 +85,14 @@ class UpstreamEntry(Entry):
     async def _live(self) -> None:
         """One connection, until it is lost. Raises UpstreamError or InstallError, or a group of them."""
         if self.state != "failed":
-            self.become("installing")
+            self.set_state("installing")
         async with self._connector.open() as connection:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(_run(connection))
                     group.create_task(self._converse(connection))
             except* (UpstreamError, InstallError) as lost:
-                self.become("failed", str(_first(lost)))  # now, not after the closing, which may take its time
+                self.set_state("failed", str(_first(lost)))  # now, not after the closing, which may take its time
                 raise
             finally:
                 self._session = None
@@ -111,7 +108,7 @@ class UpstreamEntry(Entry):
         self.version, self.source, self.digest = program.version, program.source, program.digest
         self._session = session
         self._connected.set()
-        self.become("ready")
+        self.set_state("ready")
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch(session))
             group.create_task(self._check(session))
@@ -122,20 +119,20 @@ class UpstreamEntry(Entry):
         except TimeoutError as error:
             raise UpstreamUnavailable("tools/list took too long") from error
         exported = export_tools(self.name, tools, self._options)
-        offers = tuple(
-            Offer(owner=self.name, kind="mcp", definition=each.definition, handler=UpstreamTool(self, each))
+        served_tools = tuple(
+            ServedTool(owner=self.name, kind="mcp", definition=each.definition, handler=UpstreamTool(self, each))
             for each in exported
         )
-        if [each.definition for each in offers] != [each.definition for each in self.offers]:
-            self.offers = offers
-            self.become(self.state, self.error)
+        if [each.definition for each in served_tools] != [each.definition for each in self.served_tools]:
+            self.served_tools = served_tools
+            self.set_state(self.state, self.error)
 
     async def _watch(self, session: Session) -> None:
         """What the server says unasked. That it says nothing, or stops, is no fault: there is the regular check."""
 
         async def listen(message: Json) -> None:
             if message["method"] == TOOLS_CHANGED:
-                self._look.set()
+                self._check_requested.set()
 
         if session.watches_list or session.era == "legacy":
             while True:
@@ -148,13 +145,13 @@ class UpstreamEntry(Entry):
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_EVERY_S):
-                    await self._look.wait()
-            self._look.clear()
+                    await self._check_requested.wait()
+            self._check_requested.clear()
             await self._refresh(session)
 
-    def doubt(self) -> None:
+    def request_check(self) -> None:
         """A call failed as if the server were gone: find out now."""
-        self._look.set()
+        self._check_requested.set()
 
     async def session(self, timeout_s: float) -> Session:
         """The live session, waited for at most `timeout_s`. Raises UpstreamUnavailable."""
@@ -168,28 +165,28 @@ class UpstreamEntry(Entry):
 
 
 class UpstreamTool:
-    """One tool of a server, as an offer's handler."""
+    """One tool of a server, as the handler of a served tool."""
 
-    def __init__(self, entry: UpstreamEntry, tool: ExportedTool) -> None:
-        self._entry = entry
+    def __init__(self, server: ConfiguredServer, tool: ExportedTool) -> None:
+        self._server = server
         self._tool = tool
 
     async def __call__(self, call: Call) -> Json:
         """Raises UpstreamRejected, ToolBusy. That the server is away is a result, for the model to read."""
-        limits = self._entry.limits
+        limits = self._server.limits
         timeout_s = min(limits.timeout_seconds, call.timeout_s or limits.timeout_seconds)
         try:
-            async with self._entry.gate.enter(timeout_s):
+            async with self._server.gate.enter(timeout_s):
                 return show_result(await self._send(call, timeout_s))
         except ToolBusy:
             raise
         except ToolProxyError as error:
             if isinstance(error, UpstreamUnavailable):
-                self._entry.doubt()
-            return show_failure(self._entry.name, error)
+                self._server.request_check()
+            return show_failure(self._server.name, error)
 
     async def _send(self, call: Call, timeout_s: float) -> Json:
-        session = await self._entry.session(min(timeout_s, self._entry.limits.upstream_timeout_seconds))
+        session = await self._server.session(min(timeout_s, self._server.limits.upstream_timeout_seconds))
         params: Json = {"name": self._tool.upstream_name, "arguments": dict(call.arguments), **call.retry}
         if call.meta:
             params["_meta"] = dict(call.meta)

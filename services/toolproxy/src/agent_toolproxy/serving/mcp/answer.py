@@ -73,7 +73,6 @@ class Answer:
             await self._write(KEEP_ALIVE)
 
     async def finish(self, reply: Reply) -> web.StreamResponse:
-        """The complete response."""
         if self._stream is None and (self._accepts.json or reply.message is None):
             return json_response(reply)
         messages = reply.message if isinstance(reply.message, list) else [reply.message] if reply.message else []

@@ -31,7 +31,7 @@ _SINGLE: Final = (HEADER_VERSION, HEADER_METHOD, HEADER_NAME)
 _log = logging.getLogger(__name__)
 
 
-class ServedTools(Tools, WatchedTools, Protocol):
+class EndpointTools(Tools, WatchedTools, Protocol):
     """What the endpoint serves."""
 
 
@@ -43,7 +43,7 @@ class McpServer:
 
     def __init__(
         self,
-        tools: ServedTools,
+        tools: EndpointTools,
         tasks: asyncio.TaskGroup,
         redact: Callable[[str], str],
         *,

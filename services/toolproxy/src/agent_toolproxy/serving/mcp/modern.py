@@ -130,7 +130,6 @@ class Subscription:
     """One `subscriptions/listen`: an event stream until the client goes, or we do."""
 
     def __init__(self, message: Json, answer: Answer, tools: WatchedTools) -> None:
-        """Raises RpcError."""
         wanted = message["params"].get("notifications")
         if not isinstance(wanted, dict):
             raise RpcError(INVALID_PARAMS, "params.notifications must be an object")
@@ -140,7 +139,6 @@ class Subscription:
         self._tools = tools
 
     async def serve(self, closing: asyncio.Event, keep_alive_s: float) -> web.StreamResponse:
-        """The finished response."""
         changes = self._tools.changes()
         await self._send(ACKNOWLEDGED, {"notifications": self._honoured})
         async with asyncio.TaskGroup() as group:

@@ -10,16 +10,17 @@ from typing import Final, Protocol
 
 import aiohttp
 
-from agent_api.toolsconfig import ToolDefinition, ToolLimits
+from agent_api.toolsconfig import ToolDefinition
 from agent_toolproxy.credentials import Credentials
+from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import CallError, UpstreamUnavailable
 from agent_toolproxy.mcp.http import HttpLink
 from agent_toolproxy.mcp.link import Link
 from agent_toolproxy.mcp.stdio import StdioLink
-from agent_toolproxy.network.guard import NetworkGuard
+from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.process.runner import Command, ProcessLimits, start_process
 from agent_toolproxy.process.workspace import Workspace, minimal_environment
-from agent_toolproxy.tools.discovery import Found
+from agent_toolproxy.tools.discovery import FoundTool
 from agent_toolproxy.tools.provision import Program, Provisioner
 
 _COUNT_EVERY_S: Final = 0.5
@@ -49,13 +50,13 @@ class StdioConnector:
     def __init__(  # noqa: PLR0913 - what a child needs
         self,
         name: str,
-        found: Found,
+        found: FoundTool,
         *,
         provisioner: Provisioner,
         workspace: Workspace,
         credentials: Credentials,
         path: str,
-        limits: Callable[[], ToolLimits],
+        current: CurrentConfig,
     ) -> None:
         self._name = name
         self._found = found
@@ -63,7 +64,7 @@ class StdioConnector:
         self._workspace = workspace
         self._credentials = credentials
         self._path = path
-        self._limits = limits
+        self._current = current
         self._program: Program | None = None
 
     @asynccontextmanager
@@ -84,7 +85,7 @@ class StdioConnector:
             raise UpstreamUnavailable(str(error)) from error
 
     def _command(self, program: Program, definition: ToolDefinition, home: Path) -> Command:
-        limits = self._limits()
+        limits = self._current.limits
         executable, *before = program.argv
         return Command(
             program=executable,
@@ -114,25 +115,27 @@ class HttpConnector:
         definition: ToolDefinition,
         *,
         session: aiohttp.ClientSession,
-        guard: NetworkGuard,
+        addresses: AddressPolicy,
         credentials: Credentials,
     ) -> None:
         self._url = url
         self._headers = CredentialHeaders(credentials, definition.header_credentials)
         self._version = definition.version
         self._session = session
-        self._guard = guard
+        self._addresses = addresses
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Connection]:
         """Nothing is connected yet: each request does that for itself."""
-        link = HttpLink(self._url, session=self._session, guard=self._guard, credential_headers=self._headers.read)
+        link = HttpLink(
+            self._url, session=self._session, addresses=self._addresses, credential_headers=self._headers.read
+        )
         shown = self._url.partition("?")[0]
         try:
             program = Program(path="", version=self._version, source=f"url: {shown}")
             yield Connection(link, _last_for_ever, program)
         finally:
-            await link.end_session({})
+            await link.end_session()
 
 
 async def _last_for_ever() -> None:
@@ -152,7 +155,6 @@ class CredentialHeaders:
         self._headers: dict[str, str] = {}
 
     def read(self) -> Mapping[str, str]:
-        """Raises ToolNotReady."""
         if self._clock() - self._read_at >= _CREDENTIAL_TTL_S:
             self._headers = self._load()
             self._read_at = self._clock()

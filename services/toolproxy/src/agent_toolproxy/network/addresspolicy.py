@@ -20,7 +20,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
-class NetworkGuard:
+class AddressPolicy:
     """Which addresses may be connected to. `allow` replaces the allowed networks."""
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
@@ -64,11 +64,11 @@ class NetworkGuard:
             raise AddressRefused(f"{host}: plain http is only for networks in policy.allowedNetworks; use https")
 
 
-class GuardedResolver(AbstractResolver):
+class PolicyResolver(AbstractResolver):
     """Resolves names to permitted addresses only."""
 
-    def __init__(self, guard: NetworkGuard) -> None:
-        self._guard = guard
+    def __init__(self, addresses: AddressPolicy) -> None:
+        self._addresses = addresses
         self._inner = ThreadedResolver()
 
     async def resolve(
@@ -76,7 +76,7 @@ class GuardedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Raises AddressRefused when a name has no permitted address, OSError when it has none at all."""
         found = await self._inner.resolve(host, port, family)
-        permitted = [each for each in found if self._guard.permits(each["host"])]
+        permitted = [each for each in found if self._addresses.permits(each["host"])]
         if not permitted:
             raise AddressRefused(_refusal(host))
         return permitted

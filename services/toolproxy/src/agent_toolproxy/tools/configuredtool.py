@@ -1,6 +1,7 @@
 """One tool of the configuration, from being asked for to being served."""
 
 import asyncio
+import itertools
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -9,19 +10,19 @@ from typing import Final
 
 from agent_api.toolsconfig import PlannedTool
 from agent_api.toolsreport import ToolReport, ToolState
-from agent_toolproxy.call import Kind, Offer
+from agent_base.backoff import Backoff
+from agent_toolproxy.call import Kind, ServedTool
 from agent_toolproxy.errors import InstallError
 from agent_toolproxy.tools.commandtool import CommandTool
-from agent_toolproxy.tools.discovery import Found
+from agent_toolproxy.tools.discovery import FoundTool
 from agent_toolproxy.tools.provision import Provisioner
 
-FIRST_RETRY_S: Final = 1.0
-LONGEST_RETRY_S: Final = 120.0
+RETRY: Final = Backoff(first_s=1.0, longest_s=120.0, low=1.0)
 _log = logging.getLogger(__name__)
 
 
-class Entry(ABC):
-    """A tool's state, and what it offers. `run` is its whole life; `on_change` is told of every change."""
+class ConfiguredTool(ABC):
+    """A tool's state, and the tools it serves. `run` is its whole life; `on_change` is told of every change."""
 
     def __init__(self, planned: PlannedTool, kind: Kind, on_change: Callable[[], None]) -> None:
         self.planned = planned
@@ -32,7 +33,7 @@ class Entry(ABC):
         self.source = ""
         self.digest = ""
         self.description = ""
-        self.offers: tuple[Offer, ...] = ()
+        self.served_tools: tuple[ServedTool, ...] = ()
         self._on_change = on_change
         self._calls = 0
         self._idle = asyncio.Event()
@@ -49,7 +50,7 @@ class Entry(ABC):
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Around each call, so that the entry is not closed under it."""
+        """Around each call, so that the tool is not closed under it."""
         self._calls += 1
         self._idle.clear()
         try:
@@ -80,7 +81,7 @@ class Entry(ABC):
             error=self.error,
         )
 
-    def become(self, state: ToolState, error: str = "") -> None:
+    def set_state(self, state: ToolState, error: str = "") -> None:
         """Change the state, and say so."""
         if (state, error) != (self.state, self.error):
             self.state, self.error = state, error
@@ -89,7 +90,7 @@ class Entry(ABC):
         self._on_change()
 
 
-class FailedEntry(Entry):
+class UnavailableTool(ConfiguredTool):
     """A tool that cannot be had as things are configured."""
 
     def __init__(self, planned: PlannedTool, error: InstallError, on_change: Callable[[], None]) -> None:
@@ -97,17 +98,16 @@ class FailedEntry(Entry):
         self._failure = error
 
     async def run(self) -> None:
-        """Say so."""
-        self.become("failed", str(self._failure))
+        self.set_state("failed", str(self._failure))
 
 
-class CommandEntry(Entry):
+class ConfiguredCommand(ConfiguredTool):
     """A program."""
 
     def __init__(
         self,
         planned: PlannedTool,
-        found: Found,
+        found: FoundTool,
         tool: CommandTool,
         provisioner: Provisioner,
         on_change: Callable[[], None],
@@ -120,26 +120,26 @@ class CommandEntry(Entry):
 
     async def run(self) -> None:
         """Find or install the program; try again while time may heal what is wrong."""
-        delay_s = FIRST_RETRY_S
-        while True:
+        for failures in itertools.count():
             try:
                 await self._become_ready()
             except InstallError as error:
-                self.become("failed", str(error))
+                self.set_state("failed", str(error))
                 if not error.retryable:
                     return
             else:
                 return
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, LONGEST_RETRY_S)
+            await asyncio.sleep(RETRY.pause_s(failures))
 
     async def _become_ready(self) -> None:
         if self._found.place not in ("path", "installed"):
-            self.become("installing", self.error)
+            self.set_state("installing", self.error)
         program = await self._provisioner.provide(self.name, self._found)
         self.version = program.version or self._found.version
         self.source = program.source
         self.digest = program.digest
         self._tool.program = program
-        self.offers = (Offer(owner=self.name, kind="command", definition=self._tool.describe(), handler=self._tool),)
-        self.become("ready")
+        self.served_tools = (
+            ServedTool(owner=self.name, kind="command", definition=self._tool.describe(), handler=self._tool),
+        )
+        self.set_state("ready")

@@ -3,12 +3,12 @@
 A script, started for every call: what it imports is chosen by what that costs (json and typing would double it).
 
 A process group is not enough: a tool may start a daemon in a session of its own, and whoever started the tool may
-be killed before it can clean up. So each tool runs below a warden, which is a child subreaper: whatever the tool
-starts and abandons becomes the warden's own child, and is killed and reaped when the tool ends, when the warden is
-told to stop (SIGTERM), or when its parent dies. It also counts the tool's processes: RLIMIT_NPROC counts by user
-id over the whole node, which would let one Pod use up another's.
+be killed before it can clean up. So each tool runs below a supervisor, which is a child subreaper: whatever the tool
+starts and abandons becomes the supervisor's own child, and is killed and reaped when the tool ends, when the
+supervisor is told to stop (SIGTERM), or when its parent dies. It also counts the tool's processes: RLIMIT_NPROC
+counts by user id over the whole node, which would let one Pod use up another's.
 
-The first arguments are those of `Spec`, in its order; the rest is the program and its own arguments. The outcome is
+The first arguments are those of `Limits`, in its order; the rest is the program and its own arguments. The outcome is
 one line on the status descriptor: what happened, a number, and the limit that was hit if one was:
 `exit 0`, `signal 9`, `signal 9 processes`, `error No such file or directory`.
 """
@@ -34,8 +34,8 @@ def confine(hidden: str, writable: list[str]) -> None:
     landlock.confine(hidden, writable)
 
 
-class Spec:
-    """What the warden is told, as words of the command line."""
+class Limits:
+    """What the supervisor is told, as words of the command line."""
 
     COUNT = 10
 
@@ -81,11 +81,11 @@ def list_children(pid: int) -> list[int]:
     return children
 
 
-class Tool:
+class SupervisedProcess:
     """The program in its own session, and what became of it."""
 
-    def __init__(self, spec: Spec, argv: list[str]) -> None:
-        self._spec = spec
+    def __init__(self, limits: Limits, argv: list[str]) -> None:
+        self._limits = limits
         self._argv = argv
         self.pid = 0
         self.outcome = ""
@@ -108,23 +108,23 @@ class Tool:
     def _become(self, report: int) -> None:
         try:
             os.setsid()
-            self._limit()
+            self._apply_limits()
             for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             set_process_attribute(PR_SET_NO_NEW_PRIVS, 1)
-            os.chdir(self._spec.folder)
-            if self._spec.hidden:
-                confine(self._spec.hidden, self._spec.writable)
+            os.chdir(self._limits.folder)
+            if self._limits.hidden:
+                confine(self._limits.hidden, self._limits.writable)
             os.execv(self._argv[0], self._argv)  # noqa: S606 - no shell is the point
         except OSError as error:
             os.write(report, f"{error.strerror or error}: {error.filename or self._argv[0]}".encode())
         finally:
             os._exit(127)
 
-    def _limit(self) -> None:
+    def _apply_limits(self) -> None:
         for kind, value in (
-            (resource.RLIMIT_DATA, self._spec.memory_bytes),
-            (resource.RLIMIT_FSIZE, self._spec.file_bytes),
+            (resource.RLIMIT_DATA, self._limits.memory_bytes),
+            (resource.RLIMIT_FSIZE, self._limits.file_bytes),
             (resource.RLIMIT_CORE, 0),
             (resource.RLIMIT_NOFILE, OPEN_FILES),
         ):
@@ -153,10 +153,10 @@ class Tool:
             pass
 
     def kill_all(self) -> None:
-        """Kill the tool and everything below the warden, until nothing is left.
+        """Kill the tool and everything below the supervisor, until nothing is left.
 
         The group first: that is atomic against forking. Then those with sessions of their own; each round's
-        orphans are the warden's children in the next.
+        orphans are the supervisor's children in the next.
         """
         if not self.outcome:
             self.signal_group(signal.SIGKILL)
@@ -179,22 +179,22 @@ def has_children() -> bool:
     return True
 
 
-def watch(tool: Tool, spec: Spec, wakeups: int) -> None:
+def watch(process: SupervisedProcess, limits: Limits, wakeups: int) -> None:
     """Return when the tool has ended, was told to and did not, or has too many processes."""
     kill_at = 0.0
     while True:
-        select.select([wakeups], [], [], spec.interval_s)
+        select.select([wakeups], [], [], limits.interval_s)
         received = drain(wakeups)
-        tool.reap()
-        if tool.outcome:
+        process.reap()
+        if process.outcome:
             return
         if signal.SIGTERM in received and not kill_at:
-            tool.signal_group(signal.SIGTERM)
-            kill_at = time.monotonic() + spec.grace_s
+            process.signal_group(signal.SIGTERM)
+            kill_at = time.monotonic() + limits.grace_s
         if kill_at and time.monotonic() >= kill_at:
             return
-        if len(find_descendants(os.getpid())) > spec.processes:
-            tool.limit = " processes"
+        if len(find_descendants(os.getpid())) > limits.processes:
+            process.limit = " processes"
             return
 
 
@@ -219,21 +219,21 @@ def listen_for_signals() -> int:
 
 def main() -> None:
     """Run the tool that the command line describes."""
-    spec = Spec(sys.argv[1:])
-    os.set_inheritable(spec.status, False)
+    limits = Limits(sys.argv[1:])
+    os.set_inheritable(limits.status, False)
     wakeups = listen_for_signals()
     set_process_attribute(PR_SET_CHILD_SUBREAPER, 1)
     set_process_attribute(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != spec.parent:
+    if os.getppid() != limits.parent:
         return
-    tool = Tool(spec, sys.argv[1 + Spec.COUNT :])
-    if tool.start():
+    process = SupervisedProcess(limits, sys.argv[1 + Limits.COUNT :])
+    if process.start():
         empty = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):  # the tool alone holds its pipes: their ends are its end
             os.dup2(empty, standard)
-        watch(tool, spec, wakeups)
-    tool.kill_all()
-    os.write(spec.status, f"{tool.outcome}{tool.limit}\n".encode())
+        watch(process, limits, wakeups)
+    process.kill_all()
+    os.write(limits.status, f"{process.outcome}{process.limit}\n".encode())
 
 
 if __name__ == "__main__":

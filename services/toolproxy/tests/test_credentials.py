@@ -1,0 +1,21 @@
+from pathlib import Path
+
+import pytest
+
+from agent_toolproxy.credentials import Credentials
+from agent_toolproxy.errors import (
+    ToolNotReady,
+)
+
+
+def test_credentials_are_registered_before_anyone_has_them(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("value\n")
+    seen: list[str] = []
+    credentials = Credentials(tmp_path, seen.append)
+    assert credentials.read("key") == "value"
+    assert seen == ["value\n"]
+    for key in ("missing", "../key", ".hidden"):
+        with pytest.raises(ToolNotReady):
+            credentials.read(key)
+    with pytest.raises(ToolNotReady, match="credentialsSecret"):
+        Credentials(None, seen.append).read("key")
