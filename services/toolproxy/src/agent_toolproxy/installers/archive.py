@@ -47,12 +47,14 @@ class Budget:
     clock: Callable[[], float]
 
     def spend_file(self) -> None:
+        """Raises LimitExceeded."""
         self.files -= 1
         if self.files < 0:
             raise LimitExceeded("the archive has more files than limits.unpackedFiles allows")
         self.spend_bytes(0)
 
     def spend_bytes(self, size_bytes: int) -> None:
+        """Raises LimitExceeded."""
         self.size_bytes -= size_bytes
         if self.size_bytes < 0:
             raise LimitExceeded("the archive unpacks to more bytes than limits.unpackedBytes allows")

@@ -35,6 +35,7 @@ class HttpsInstaller:
         self._clock = clock
 
     async def install(self, request: InstallRequest) -> Installed:
+        """Raises InstallError."""
         path = self._store.download(hashlib.sha256(self._url.encode()).hexdigest())
         try:
             async with asyncio.timeout(request.limits.timeout_s):

@@ -37,6 +37,7 @@ class NpmInstaller:
         self._packager = Packager(program=npm, environment=_environment(index, store.cache("npm"), path))
 
     async def install(self, request: InstallRequest) -> Installed:
+        """Raises InstallError."""
         with self._store.staging() as staged:
             packages = request.packages or await self._resolve(staged, request)
             digest = hashlib.sha256(packages.encode()).hexdigest()

@@ -45,7 +45,7 @@ class PypiInstaller:
                 sha256=digest,
             )
             request.check(locked, packages)
-            folder = self._store.entry(digest) or await self._build(digest, packages, request)
+            folder = self._store.folder(digest) or await self._build(digest, packages, request)
         program = await asyncio.to_thread(self._find_script, folder, request)
         return Installed(folder=folder, program=program, launcher=_PYTHON, locked=locked, packages=packages)
 

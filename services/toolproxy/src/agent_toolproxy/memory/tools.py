@@ -97,6 +97,7 @@ class MemoryTool:
         self._schema = Schema(schema)
 
     async def __call__(self, call: Call) -> Json:
+        """Raises InvalidArguments."""
         self._schema.check(call.arguments)
         try:
             structured = await self._action(self._notes, call.arguments)

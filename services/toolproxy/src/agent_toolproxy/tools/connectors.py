@@ -155,6 +155,7 @@ class CredentialHeaders:
         self._headers: dict[str, str] = {}
 
     def read(self) -> Mapping[str, str]:
+        """Raises ToolNotReady."""
         if self._clock() - self._read_at >= _CREDENTIAL_TTL_S:
             self._headers = self._load()
             self._read_at = self._clock()
