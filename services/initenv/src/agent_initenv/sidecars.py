@@ -35,7 +35,7 @@ class Sidecar:
 class SidecarProbe(Protocol):
     """Why a sidecar is not ready, None when it is."""
 
-    def __call__(self, sidecar: Sidecar) -> str | None: ...  # noqa: D102
+    def __call__(self, sidecar: Sidecar) -> str | None: ...
 
 
 def parse_sidecar(text: str) -> Sidecar:

@@ -31,13 +31,13 @@ class HasStatus(Protocol):
     """A cached object that keeps its status undecoded."""
 
     @property
-    def key(self) -> ObjectKey: ...  # noqa: D102
+    def key(self) -> ObjectKey: ...
 
     @property
-    def metadata(self) -> ObjectMeta: ...  # noqa: D102
+    def metadata(self) -> ObjectMeta: ...
 
     @property
-    def status(self) -> Raw: ...  # noqa: D102
+    def status(self) -> Raw: ...
 
 
 @dataclass(frozen=True, slots=True)
