@@ -89,6 +89,30 @@ data: {MODE: theirs, AGENT_NAME: stranger, LEVEL: "3", 9-no: name}
     assert seen["cwd"].endswith("/.agentberth/tester/workspace")
 
 
+def test_the_shells_proxy_is_the_agents_but_not_for_what_is_on_this_machine(
+    agentberth: Run, agent: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port is nobody's: a probe of a sidecar that went through it would wait for ever."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "corp.example.com")
+    monkeypatch.setenv("SSL_CERT_FILE", "/corp/ca.pem")
+    extra = "  llm: {providers: [{name: main, type: mock}]}\n"
+    code = """
+import json, os, urllib.request
+print(json.dumps(dict(os.environ)))
+urllib.request.urlopen(os.environ["LLM_GATEWAY_URL"] + "/v1/models").read()
+"""
+
+    done = agentberth("run", "-q", str(agent(code, extra=extra)))
+
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["HTTP_PROXY"] == seen["https_proxy"] == "http://127.0.0.1:9"
+    assert seen["NO_PROXY"] == seen["no_proxy"] == "corp.example.com,localhost,127.0.0.1,::1"
+    assert seen["SSL_CERT_FILE"] == "/corp/ca.pem"
+
+
 def test_nothing_of_the_callers_environment_reaches_the_agent(
     agentberth: Run, agent: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import yaml
 
 from agent_api.toolsconfig import ToolCatalogue, ToolDefinition
 from agent_render import PlatformSettings, SettingsError, parse_settings
+from agent_render.outsidesettings import Proxy
 from agentberth.errors import ManifestError
 from agentberth.manifest import Finding, read
 
@@ -25,6 +26,11 @@ def platform_settings(file: Path | None) -> PlatformSettings:
 def with_catalogue(settings: PlatformSettings) -> PlatformSettings:
     """`settings` with the tools that `deploy/base` has, too."""
     return settings.model_copy(update={"catalogue": _catalogue() | settings.catalogue})
+
+
+def with_own_network(settings: PlatformSettings) -> PlatformSettings:
+    """`settings` without the way out of the cluster's network: a laptop's own is in the shell's variables."""
+    return settings.model_copy(update={"proxy": Proxy(), "trust": None})
 
 
 def examine_settings(file: Path) -> tuple[PlatformSettings | None, tuple[Finding, ...]]:

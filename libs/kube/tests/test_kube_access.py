@@ -20,7 +20,7 @@ from agent_kube import (
     open_access,
 )
 from agent_kube.client.access import in_cluster, tls_context
-from agent_kube.client.transport import proxy_from_environment
+from agent_kube.client.transport import Limits, Transport
 
 KEY = ObjectKey("default", "w")
 
@@ -32,6 +32,7 @@ KEY = ObjectKey("default", "w")
         ({"HTTPS_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
         ({"HTTP_PROXY": "http://proxy:3128"}, None),
         ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "10.0.0.1"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".svc,10.0.0.0/16"}, None),
         ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "other"}, "http://proxy:3128"),
     ],
 )
@@ -41,7 +42,8 @@ def test_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch, environ: dict
             monkeypatch.delenv(name)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert proxy_from_environment("https://10.0.0.1:6443") == proxy
+    transport = Transport(Access("https://10.0.0.1:6443", TokenFile(Path("token"))), user_agent="test", limits=Limits())
+    assert transport.proxy == proxy
 
 
 async def test_rotated_token_is_read_again_after_a_401(api: FakeApi, tmp_path: Path) -> None:

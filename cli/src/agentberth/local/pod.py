@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from agent_api import layout
 from agent_api.layout import relocate
+from agent_base.proxies import network_variables
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter
@@ -38,11 +39,9 @@ SIDECAR_PORTS: Mapping[str, tuple[int, int]] = MappingProxyType(
 )
 
 # What a process here needs of the machine, as a container has it from its node: never the user's secrets.
-_INHERITED = (
-    "LANG", "LC_ALL", "TZ", "TERM", "NO_COLOR",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO",
-)  # fmt: skip
+_INHERITED = ("LANG", "LC_ALL", "TZ", "TERM", "NO_COLOR")
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+_HERE = "localhost,127.0.0.1,::1"
 _POD_PATH = re.compile(r"(?<![\w./~-])/(?:shared|tools|workspace|tmp|etc/agentberth)(?=[/:\s\"',;]|$)")
 
 LONGEST_START_S: Final = 300.0  # installing tools takes its time
@@ -166,7 +165,18 @@ def _command(container: Manifest, host: Host) -> tuple[str, ...]:
 
 def _machine(host: Host) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    inherited |= _way_out()
     return {**inherited, "HOME": str(host.root / "tmp"), "TMPDIR": str(host.root / "tmp"), "PYTHONNOUSERSITE": "1"}
+
+
+def _way_out() -> dict[str, str]:
+    """The shell's own proxies and authorities; the Pod's parts are on this machine, and never asked of a proxy."""
+    found = network_variables(os.environ)
+    if not any(name in found or name.lower() in found for name in _PROXIES):
+        return found
+    excepted = found.get("no_proxy") or found.get("NO_PROXY", "")
+    direct = ",".join(filter(None, (excepted, _HERE)))
+    return {**found, "NO_PROXY": direct, "no_proxy": direct}
 
 
 def _path(rendered: str, interpreter: Interpreter | None = None) -> str:

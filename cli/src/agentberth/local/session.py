@@ -33,7 +33,7 @@ from agentberth.local.ports import Ports
 from agentberth.local.supervisor import Outcome, Supervisor
 from agentberth.local.volumes import link, materialise
 from agentberth.manifest import Document, files_of, read
-from agentberth.platform import platform_settings
+from agentberth.platform import platform_settings, with_own_network
 from agentberth.replay.deck import Deck, Tape
 from agentberth.replay.outcome import summarise, write_report
 from agentberth.replay.played import without_played_credentials
@@ -131,7 +131,7 @@ class Session:
         given = _Given.of(paths, mock_llm=mock_llm, tape=tape)
         root = given.folder / _FOLDER / given.agent.metadata.name
         local = localise(given.agent, given.folder, has_command=command is not None)
-        platform = platform_settings(settings)
+        platform = with_own_network(platform_settings(settings))
         pod = _Pod.of(memory.bring_along(local.agent), platform, given.file)
         ports = Ports.reserve((*(port for pair in SIDECAR_PORTS.values() for port in pair), layout.MEMORY_PORT))
         objects = pod.objects(given.objects, ports)

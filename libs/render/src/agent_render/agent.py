@@ -3,6 +3,7 @@
 from agent_api import layout
 from agent_api.agenttype import AgentType, Code, Environment, Variable
 from agent_api.agenttype.environment import JOINED_VARIABLES
+from agent_render import outside
 from agent_render.hardening import agent_context
 from agent_render.identity import Identity, Manifest
 from agent_render.monitoring import trace_variables
@@ -12,6 +13,7 @@ from agent_render.sizes import resources
 from agent_render.volumes import mounts as own_mounts
 
 # The PATH of the platform's runtime images. A container agent keeps its image's own: see docs/adr.
+_SEPARATORS = {"NODE_OPTIONS": " ", "NO_PROXY": ",", "no_proxy": ","}
 RUNTIME_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -74,18 +76,18 @@ def command(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
 
 def environment(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> tuple[Manifest, ...]:
     """The platform's variables, then the user's; a user's variable replaces the platform's of that name."""
-    identity = Identity.of(agent)
+    identity, own = Identity.of(agent), (agent.spec.agent.environment or Environment()).variables
     platform = [
         variable("AGENT_NAME", identity.name),
         variable("AGENT_NAMESPACE", identity.namespace),
         variable("AGENT_WORKSPACE", layout.WORKSPACE),
         variable("PYTHONPYCACHEPREFIX", f"{layout.TMP}/pycache"),
         *((variable("PYTHONUNBUFFERED", "1"),) if agent.spec.agent.code else ()),
+        *outside.exceptions(item.name for item in own),
         *parts.agent_env,
         *trace_variables(agent, settings, "agent"),
         *_path(agent, parts),
     ]
-    own = (agent.spec.agent.environment or Environment()).variables
     merged = {entry["name"]: entry for entry in platform}
     for item in own:
         merged[item.name] = _merge(merged.get(item.name), item)
@@ -105,8 +107,7 @@ def _merge(platform: Manifest | None, own: Variable) -> Manifest:
         return {"name": own.name, "valueFrom": own.value_from.model_dump(mode="json", exclude_none=True)}
     value = own.value or ""
     if platform and own.name in JOINED_VARIABLES:
-        separator = " " if own.name == "NODE_OPTIONS" else ":"
-        value = separator.join(filter(None, (platform["value"], value)))
+        value = _SEPARATORS.get(own.name, ":").join(filter(None, (platform["value"], value)))
     return variable(own.name, value)
 
 

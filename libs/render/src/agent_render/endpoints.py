@@ -82,6 +82,8 @@ def _addresses(agent: AgentType, settings: PlatformSettings) -> Iterator[tuple[s
         yield "monitoring.tracing", spec.monitoring.tracing.endpoint
     if spec.agent.code is not None:
         yield "agent.code.source", spec.agent.code.source.repository or ""
+    yield "proxy.https", settings.proxy.https
+    yield "proxy.http", settings.proxy.http
     yield from _of_tools(agent, settings)
     yield from _of_packages(agent, settings)
 

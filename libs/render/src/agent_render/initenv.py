@@ -2,6 +2,7 @@
 
 from agent_api import layout
 from agent_api.agenttype import Agent, AgentType, Environment, Source
+from agent_render import outside
 from agent_render.hardening import restricted_context
 from agent_render.identity import INIT_HASH, Identity, Manifest, fingerprint
 from agent_render.initplan import glue_runtime, init_plan, mounted_keys, needs_preparation, package_runtime
@@ -25,6 +26,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         "name": layout.INITENV,
         "image": environment.image or settings.images.initenv,
         "imagePullPolicy": settings.images.pull_policy,
+        **({"env": list(env)} if (env := outside.variables(settings)) else {}),
         "resources": resources(agent, settings, "init"),
         "securityContext": restricted_context(layout.INITENV_UID),
         "terminationMessagePath": layout.TERMINATION_LOG,
@@ -32,6 +34,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
             mount("shared", layout.SHARED, read_only=False),
             tmp_mount,
             *(mount(volume["name"], path) for volume, path in sources),
+            *outside.mounts(settings),
         ],
     }
     return PodPart(

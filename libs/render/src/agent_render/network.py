@@ -89,6 +89,7 @@ def _egress(
         server = {"podSelector": {"matchLabels": Identity.of(agent).selector(layout.MEMORY)}}
         yield {"to": [server], "ports": _tcp(layout.MEMORY_PORT)}
     yield from _services(named)
+    yield from _proxies(settings, found)
     blocked = network.blocked_cidrs
     for one in found:
         if _is_address(one.host):
@@ -116,6 +117,14 @@ def _name_servers(agent: AgentType, settings: PlatformSettings) -> Iterator[Mani
     ]
     if to:
         yield {"to": to, "ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]}
+
+
+def _proxies(settings: PlatformSettings, found: Iterable[Endpoint]) -> Iterator[Manifest]:
+    """The platform's proxies where these have private addresses."""
+    ports = sorted({one.port for one in found if one.field.startswith("proxy.")})
+    if ports and settings.proxy.networks:
+        to = [peer(parse_block(each, "proxy.networks"), ()) for each in settings.proxy.networks]
+        yield {"to": to, "ports": _tcp(*ports)}
 
 
 def _public(network: Network, derived: set[int]) -> Iterator[Manifest]:

@@ -2,7 +2,7 @@
 
 from agent_api.agenttype import AgentType
 from agent_render import agent as main
-from agent_render import initenv, llmgateway, memory, placement, toolproxy, volumes
+from agent_render import initenv, llmgateway, memory, outside, placement, toolproxy, volumes
 from agent_render.hardening import pod_context
 from agent_render.identity import Identity, Manifest
 from agent_render.part import PodPart, gather
@@ -14,7 +14,7 @@ PARTS = (initenv.part, toolproxy.part, llmgateway.part, memory.part)
 
 def pod_parts(agent: AgentType, settings: PlatformSettings) -> PodPart:
     """What all parts of the Pod contribute."""
-    return gather(part(agent, settings) for part in PARTS)
+    return gather((outside.part(settings), *(part(agent, settings) for part in PARTS)))
 
 
 def pod_template(agent: AgentType, settings: PlatformSettings) -> Manifest:

@@ -9,6 +9,7 @@ from agent_api.gatewayconfig import Price
 from agent_api.model import Config
 from agent_api.toolsconfig import ToolDefinition
 from agent_render.netsettings import Network
+from agent_render.outsidesettings import Proxy, Trust
 
 
 class Images(Config):
@@ -98,6 +99,8 @@ class PlatformSettings(Config):
         default=Pod(),
         description="Of all agents' Pods, in the fields of `spec.pod`: what an AgentType says there is laid over it.",
     )
+    proxy: Proxy = Proxy()
+    trust: Trust | None = Field(default=None, description="None: what the images bring.")
     python_index_url: str = Field(default="", description="Package index for all agents; empty: the public one.")
     npm_registry: str = Field(default="", description="npm registry for all agents; empty: the public one.")
     shared_size: str = Field(default="2Gi", description="Limit of /shared where the AgentType does not say.")

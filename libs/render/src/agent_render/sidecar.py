@@ -1,6 +1,7 @@
 """What the platform's sidecars have in common: native sidecars that start before the agent and end after it."""
 
 from agent_api.agenttype import AgentType
+from agent_render import outside
 from agent_render.hardening import restricted_context
 from agent_render.identity import Identity, Manifest
 from agent_render.monitoring import ops_port_name, trace_variables
@@ -33,10 +34,10 @@ def container(  # noqa: PLR0913 - each is one thing in which sidecars differ
         "startupProbe": {**_probe("/readyz", ops_port), "periodSeconds": 1, "failureThreshold": _STARTUP_FAILURES},
         "readinessProbe": {**_probe("/readyz", ops_port), "periodSeconds": 5},
         "livenessProbe": {**_probe("/livez", ops_port), "periodSeconds": 10},
-        "env": [*_identity(agent), *trace_variables(agent, settings, name)],
+        "env": [*_identity(agent), *outside.variables(settings), *trace_variables(agent, settings, name)],
         "resources": resources(agent, settings, name),
         "securityContext": restricted_context(uid),
-        "volumeMounts": [*mounts, tmp_mount],
+        "volumeMounts": [*mounts, *outside.mounts(settings), tmp_mount],
     }
 
 

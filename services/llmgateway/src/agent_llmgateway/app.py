@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +11,7 @@ from time import monotonic, time
 from prometheus_client import CollectorRegistry
 
 from agent_api.gatewayreport import BudgetState, GatewayReport
+from agent_base.proxies import ProxyRules
 from agent_base.redaction import Redactor
 from agent_kit.errors import ListenError
 from agent_kit.files import WatchedFile
@@ -57,7 +59,7 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
     memory = MemoryWatch()
     registry.register(MemoryGauge(memory))
     async with (
-        Upstream() as upstream,
+        Upstream(ProxyRules.from_environment(os.environ)) as upstream,
         start_telemetry(
             settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
         ) as telemetry,

@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from agent_api import layout
+from agent_base.proxies import ProxyRules
 from agent_base.redaction import Redactor
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
@@ -63,7 +64,7 @@ async def run(redactor: Redactor, settings: ToolProxySettings, stop: Stop) -> No
             start_telemetry(
                 settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
             ) as telemetry,
-            open_session(addresses) as session,
+            open_session(addresses, ProxyRules.from_environment(os.environ)) as session,
         ):
             proxy = Proxy(settings, redactor, telemetry, session, addresses, store)
             await proxy.serve(stop)

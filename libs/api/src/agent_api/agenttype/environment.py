@@ -29,7 +29,7 @@ PLATFORM_VARIABLES = (
     "MCP_SERVER_URL",
     "TOOL_PROXY_URL",
 )
-JOINED_VARIABLES = ("PATH", "PYTHONPATH", "NODE_PATH", "NODE_OPTIONS")
+JOINED_VARIABLES = ("PATH", "PYTHONPATH", "NODE_PATH", "NODE_OPTIONS", "NO_PROXY", "no_proxy")
 OWNED_FOLDERS = ("code", "sdk", "glue", "node_modules", ".agentberth")
 
 
@@ -76,7 +76,7 @@ class VariableSource(ApiModel):
 class Variable(ApiModel):
     """An environment variable of the agent container. It wins over what the platform would set.
 
-    PATH, PYTHONPATH, NODE_PATH and NODE_OPTIONS are joined with the platform's part instead.
+    PATH, PYTHONPATH, NODE_PATH, NODE_OPTIONS and NO_PROXY are joined with the platform's part instead.
     """
 
     name: VariableName = Field(description="Unique in the list, and not one of the platform's own names.")

@@ -13,7 +13,7 @@ from agent_api.agenttype.rule import Matches
 
 _PART = r"([^/.:][^/:]*|\.[^/.:][^/:]*|\.\.[^/:]+)"
 
-PLATFORM_PATHS = (layout.SHARED, layout.TOOLS, layout.WORKSPACE, layout.TMP, layout.CONFIG)
+PLATFORM_PATHS = (layout.SHARED, layout.TOOLS, layout.WORKSPACE, layout.TMP, layout.CONFIG, layout.TRUST)
 KERNEL_PATHS = ("/proc", "/sys", "/dev")
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - browsers and trainers need a larger one
 

@@ -6,17 +6,18 @@ failure is an error of `errors.py`. Nothing is retried here but one 401 with ren
 is the caller's to know.
 """
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
 
+from agent_base.proxies import ProxyRules
 from agent_kube.client.access import Access
 from agent_kube.client.lines import split_lines
 from agent_kube.client.responses import error_of, require_json, translated
@@ -82,7 +83,7 @@ class Transport:
         self._access = access
         self._user_agent = user_agent
         self._limits = limits
-        self._proxy = access.proxy or proxy_from_environment(access.server)
+        self.proxy = access.proxy or ProxyRules.from_environment(os.environ).for_url(access.server)
 
     async def __aenter__(self) -> Self:
         self._calls = self._open_session(self._limits.connections)
@@ -136,7 +137,7 @@ class Transport:
                 timeout=deadline,
                 data=call.body,
                 allow_redirects=False,
-                proxy=self._proxy,
+                proxy=self.proxy,
                 server_hostname=self._access.tls_server_name,
             ) as response:
                 if response.status != 401 or renewed:
@@ -152,14 +153,3 @@ class Transport:
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},  # compressing costs both sides CPU
             read_bufsize=READ_BUFFER_BYTES,
         )
-
-
-def proxy_from_environment(server: str) -> str | None:
-    """What HTTPS_PROXY, HTTP_PROXY and NO_PROXY say about a server.
-
-    Asked once: aiohttp's `trust_env` asks for each request, in two threads, for a quarter of its whole cost.
-    """
-    parts = urlsplit(server)
-    if proxy_bypass(parts.netloc):
-        return None
-    return getproxies().get(parts.scheme)

@@ -17,6 +17,8 @@ from aiohttp.http_parser import HttpResponseParser, HttpResponseParserPy
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from agent_base.proxies import ProxyRules
+from agent_kit.outbound import ProxiedConnector
 from agent_llmgateway.errors import AttemptError, GatewayError
 from agent_llmgateway.failures.failure import broken_failure, network_failure, silent_failure
 from agent_llmgateway.upstream.deadline import Deadline, Watch
@@ -37,7 +39,7 @@ _FIRST_BYTES_LOST: Final = (
 )
 
 
-class _Connector(aiohttp.TCPConnector):
+class _Connector(ProxiedConnector):
     """Says whether a request went over a connection that had been used before, and can be told to take a new one."""
 
     async def _get(self, key: Any, traces: Any) -> aiohttp.connector.Connection | None:  # noqa: ANN401 - aiohttp's
@@ -125,8 +127,9 @@ class UpstreamResponse:
 class Upstream:
     """The client of all providers. Use as an async context manager, which ends all connections."""
 
-    def __init__(self) -> None:
-        connector = _Connector(limit=0, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=30)
+    def __init__(self, proxies: ProxyRules | None = None) -> None:
+        rules = proxies or ProxyRules()
+        connector = _Connector(rules, limit=0, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=30)
         self._session = aiohttp.ClientSession(
             connector=connector, cookie_jar=_NoCookies(), auto_decompress=False, read_bufsize=READ_BYTES
         )
@@ -196,6 +199,10 @@ def _explain(error: Exception, connect_s: float, headers_s: float) -> NoReturn:
     """Raise the failure that `error` is, in words without addresses: those are the operator's business."""
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         failure = network_failure(f"no connection within {connect_s:g} s")
+    elif isinstance(error, aiohttp.ClientProxyConnectionError):
+        failure = network_failure("the proxy of the network (HTTPS_PROXY) cannot be reached")
+    elif isinstance(error, aiohttp.ClientHttpProxyError):
+        failure = network_failure(f"the proxy of the network (HTTPS_PROXY) refused the connection: {error.status}")
     elif isinstance(error, aiohttp.ClientConnectorDNSError):
         failure = network_failure("the provider's host name cannot be resolved")
     elif isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):

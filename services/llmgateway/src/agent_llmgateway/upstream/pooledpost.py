@@ -20,6 +20,7 @@ SMALL_BYTES: Final = 1 << 16
 """A body up to this is taken by the transport at once, whether or not the peer reads on."""
 MOST_ADDRESSES: Final = 256
 """Addresses that are remembered: those of the providers, and of former configurations."""
+_OF_THE_HOP: Final = (hdrs.HOST, hdrs.PROXY_AUTHORIZATION)
 _NO_TIMER: Final = TimerNoop()
 """The gateway's own deadlines are used instead."""
 
@@ -88,10 +89,11 @@ class PooledPost:
         protocol.set_response_params(
             timer=_NO_TIMER, read_until_eof=True, auto_decompress=False, read_bufsize=self._read_bytes
         )
-        head = CIMultiDict({hdrs.HOST: address.headers[hdrs.HOST]})
+        head = CIMultiDict({name: address.headers[name] for name in _OF_THE_HOP if name in address.headers})
         head.update(headers)
         head[hdrs.CONTENT_LENGTH] = str(len(body))
         writer = StreamWriter(protocol, address.loop)
-        await writer.write_headers(f"POST {url.raw_path_qs} HTTP/1.1", head)
+        whole = address.proxy is not None and not address.is_ssl()  # a proxy must be told whom it is for
+        await writer.write_headers(f"POST {url if whole else url.raw_path_qs} HTTP/1.1", head)
         await writer.write(body, drain=False)
         return writer

@@ -6,9 +6,11 @@ The digest is of the resolved list: name, version and integrity of every package
 import asyncio
 import hashlib
 import json
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from agent_base.proxies import network_variables
 from agent_toolproxy.errors import NotFound, PackageFailed
 from agent_toolproxy.installers.packager import Index, Packager
 from agent_toolproxy.installers.request import Installed, InstallRequest
@@ -107,6 +109,7 @@ def _portable(lock: dict[str, Any]) -> dict[str, Any]:
 def _environment(index: Index, cache: Path, path: str) -> dict[str, str]:
     rc, authority = index.file("npmrc"), index.file("ca.crt")
     return {
+        **network_variables(os.environ),
         "PATH": path,
         "npm_config_cache": str(cache),
         "npm_config_fetch_retries": "1",

@@ -7,11 +7,13 @@ exactly that list is installed, from wheels alone: building a package would run 
 import asyncio
 import configparser
 import hashlib
+import os
 import sys
 from pathlib import Path
 from typing import Final
 
 from agent_base.packagenames import normalise_project
+from agent_base.proxies import network_variables
 from agent_toolproxy.errors import NotFound, PackageFailed
 from agent_toolproxy.installers.packager import Index, Packager
 from agent_toolproxy.installers.request import Installed, InstallRequest
@@ -106,6 +108,7 @@ def _environment(index: Index, cache: Path, path: str) -> dict[str, str]:
     url = mounted.read_text().strip() if mounted else index.python_url
     authority = index.file("ca.crt")
     return {
+        **network_variables(os.environ),
         "PATH": path,
         "UV_CACHE_DIR": str(cache),
         "UV_NO_CONFIG": "1",

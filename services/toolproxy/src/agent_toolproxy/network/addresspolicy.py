@@ -67,8 +67,10 @@ class AddressPolicy:
 class PolicyResolver(AbstractResolver):
     """Resolves names to permitted addresses only."""
 
-    def __init__(self, addresses: AddressPolicy) -> None:
+    def __init__(self, addresses: AddressPolicy, proxies: frozenset[str] = frozenset()) -> None:
+        """`proxies` are the hosts of the network's own proxies, which are wherever the platform says."""
         self._addresses = addresses
+        self._proxies = proxies
         self._inner = ThreadedResolver()
 
     async def resolve(
@@ -76,6 +78,8 @@ class PolicyResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Raises AddressRefused when a name has no permitted address, OSError when it has none at all."""
         found = await self._inner.resolve(host, port, family)
+        if host in self._proxies:
+            return found
         permitted = [each for each in found if self._addresses.permits(each["host"])]
         if not permitted:
             raise AddressRefused(_refusal(host))

@@ -5,15 +5,19 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
+from agent_base.proxies import ProxyRules
+from agent_kit.outbound import ProxiedConnector
 from agent_toolproxy.network.addresspolicy import AddressPolicy, PolicyResolver
 
 
 @asynccontextmanager
-async def open_session(addresses: AddressPolicy) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session without cookies, proxies of the environment, or a limit on one server's connections."""
-    connector = aiohttp.TCPConnector(
-        resolver=PolicyResolver(addresses), ttl_dns_cache=10, limit=0, keepalive_timeout=15
-    )
+async def open_session(addresses: AddressPolicy, proxies: ProxyRules) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session without cookies or a limit on one server's connections.
+
+    What goes through a proxy is resolved there: which addresses it may lead to is the proxy's to judge.
+    """
+    resolver = PolicyResolver(addresses, proxies.hosts)
+    connector = ProxiedConnector(proxies, resolver=resolver, ttl_dns_cache=10, limit=0, keepalive_timeout=15)
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from agent_base.proxies import network_variables
 from agent_toolproxy.errors import InvalidArguments, ToolNotReady
 from agent_toolproxy.process.runner import Confinement
 from agent_toolproxy.store.store import remove_tree
@@ -58,8 +59,9 @@ class Workspace:
 
 
 def minimal_environment(path: str, home: Path, workspace: Path) -> dict[str, str]:
-    """What every program is given; nothing of the proxy's own environment is in it."""
+    """What every program is given: of our own environment only its way out of the network, and whom to trust."""
     return {
+        **network_variables(os.environ),
         "PATH": path,
         "HOME": str(home),
         "TMPDIR": str(home),
