@@ -308,6 +308,9 @@ def test_names_are_told_apart(url: str, host: str, port: int, namespace: str | N
     assert (found.host, found.port, found.namespace, found.public) == (host, port, namespace, public)
 
 
+NO_PACKAGES = {"environment": {"sdk": {"fromCode": "Off"}}}
+
+
 @pytest.mark.parametrize(
     "repository, told",
     [
@@ -321,7 +324,7 @@ def test_names_are_told_apart(url: str, host: str, port: int, namespace: str | N
 )
 def test_repositories_are_read(repository: str, told: str) -> None:
     source = {"type": "git", "repository": repository}
-    agent = parse(agent={"type": "code", "code": {"runtime": "nodejs", "source": source}})
+    agent = parse(agent={"type": "code", "code": {"runtime": "nodejs", "source": source}, **NO_PACKAGES})
 
     assert " ".join(str(each) for each in endpoints(agent, SETTINGS)) == told
 

@@ -9,7 +9,7 @@ from agent_initenv.errors import SettingsError
 def test_defaults_are_below_the_root(tmp_path: Path) -> None:
     options = read_options(["--root", str(tmp_path)])
     assert options.plan == tmp_path / "etc/agentberth/init/init.json"
-    assert options.cache == tmp_path / "tmp/agentberth-cache"
+    assert options.cache is None
     assert read_options([]).plan == Path("/etc/agentberth/init/init.json")
 
 

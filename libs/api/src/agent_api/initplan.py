@@ -57,6 +57,12 @@ class PlannedPackages(Config):
         description="Mounted lock file: requirements with hashes for python, package-lock.json for nodejs. "
         "With a lock nothing is installed that it does not name.",
     )
+    from_code: bool = Field(
+        default=False,
+        description="Also what the code names itself: uv.lock, requirements.txt, pyproject.toml; package.json.",
+    )
+    allow_builds: bool = Field(default=False, description="Build python packages that have no wheel: runs their code.")
+    allow_scripts: tuple[str, ...] = Field(default=(), description="npm packages whose install scripts are run.")
 
 
 class PlannedGlue(Config):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from agent_api.agenttype import AgentType
-from agent_api.agenttype.environment import Environment
 from agent_api.providers import PROVIDERS
+from agent_render.initplan import package_runtime
 from agent_render.settings import PlatformSettings
 
 _PORTS = {"http": 80, "https": 443, "ssh": 22, "redis": 6379, "rediss": 6379}
@@ -107,10 +107,9 @@ def _download(source: str, settings: PlatformSettings) -> str:
 
 
 def _of_packages(agent: AgentType, settings: PlatformSettings) -> Iterator[tuple[str, str]]:
-    sdk = (agent.spec.agent.environment or Environment()).sdk
-    if sdk is None:
+    runtime = package_runtime(agent.spec.agent)
+    if runtime is None:
         return
-    runtime = sdk.runtime or (agent.spec.agent.code.runtime if agent.spec.agent.code else "python")
     yield "agent.environment.sdk", _index("npm" if runtime == "nodejs" else "pypi", settings)
 
 

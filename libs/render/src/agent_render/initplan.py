@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from agent_api import layout
-from agent_api.agenttype import Agent, AgentType, Environment, File, Source
+from agent_api.agenttype import Agent, AgentType, Environment, File, Sdk, Source
 from agent_api.initplan import (
     GitCode,
     InitPlan,
@@ -64,9 +64,10 @@ def init_plan(agent: AgentType, settings: PlatformSettings) -> InitPlan:
 def package_runtime(spec: Agent) -> Runtime | None:
     """The runtime whose packages are installed, or None when there are none to install."""
     sdk = spec.sdk
-    if sdk is None or not (sdk.packages or sdk.lock_config_map):
-        return None
-    return sdk.runtime or (spec.code.runtime if spec.code else None)
+    of_code = spec.code.runtime if spec.code else None
+    if sdk is not None and (sdk.packages or sdk.lock_config_map):
+        return sdk.runtime or of_code
+    return of_code if _reads_code(spec) else None
 
 
 def glue_runtime(spec: Agent) -> Runtime | None:
@@ -110,8 +111,8 @@ def _planned_code(source: Source) -> GitCode | LocalCode:
 
 
 def _planned_packages(spec: Agent, settings: PlatformSettings) -> PlannedPackages | None:
-    runtime, sdk = package_runtime(spec), spec.sdk
-    if runtime is None or sdk is None:
+    runtime, sdk = package_runtime(spec), spec.sdk or Sdk()
+    if runtime is None:
         return None
     version = sdk.version or (spec.code.version if spec.code else None)
     return PlannedPackages(
@@ -119,7 +120,15 @@ def _planned_packages(spec: Agent, settings: PlatformSettings) -> PlannedPackage
         version=version or getattr(settings.runtimes, runtime).default_version,
         requirements=sdk.packages,
         lock=f"{layout.CONFIG_LOCK}/{_LOCK_FILES[runtime]}" if sdk.lock_config_map else None,
+        from_code=_reads_code(spec),
+        allow_builds=sdk.allow_builds,
+        allow_scripts=sdk.allow_scripts,
     )
+
+
+def _reads_code(spec: Agent) -> bool:
+    """Whether the packages that the code names itself are installed."""
+    return spec.code is not None and (spec.sdk is None or spec.sdk.from_code == "Auto")
 
 
 def _planned_glue(environment: Environment) -> PlannedGlue | None:

@@ -23,6 +23,7 @@ def weaknesses(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
         *_of_network(agent),
         *_of_pod(agent, settings),
         *_of_volumes(agent),
+        *_of_preparation(agent),
     )
 
 
@@ -89,3 +90,12 @@ def _of_volumes(agent: AgentType) -> Iterator[str]:
         for source in volume.projected.sources if volume.projected else ():
             audience = source.service_account_token.audience
             yield f"volumes.{volume.name}: the agent has a token of its account for {audience}"
+
+
+def _of_preparation(agent: AgentType) -> Iterator[str]:
+    sdk = agent.spec.agent.sdk
+    if sdk is not None and sdk.allow_builds:
+        yield "environment.sdk.allowBuilds: code of packages runs beside the credentials of preparation"
+    if sdk is not None and sdk.allow_scripts:
+        names = ", ".join(sdk.allow_scripts)
+        yield f"environment.sdk.allowScripts: install scripts of {names} run beside the credentials of preparation"

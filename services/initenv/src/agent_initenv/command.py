@@ -31,7 +31,7 @@ class Options:
     plan: Path
     root: str
     report: Path | None
-    cache: Path
+    cache: Path | None
     tmp: Path
     sidecars: tuple[Sidecar, ...] = ()
     """Sidecars that must be ready before the run ends well."""
@@ -59,7 +59,7 @@ def read_options(arguments: Sequence[str]) -> Options:
         plan=Path(parsed.plan or relocate(f"{CONFIG_INIT}/{INIT_KEY}", root)),
         root=root,
         report=_report(parsed.report),
-        cache=Path(parsed.cache).absolute() if parsed.cache else tmp / "agentberth-cache",
+        cache=Path(parsed.cache).absolute() if parsed.cache else None,
         tmp=tmp,
         sidecars=tuple(parse_sidecar(text) for text in parsed.awaited),
     )
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", help=f"the plan (default: {CONFIG_INIT}/{INIT_KEY} below the root)")
     parser.add_argument("--root", default="/", help="folder that the Pod's mounted paths are below (default: /)")
     parser.add_argument("--report", help=f"file for the report (default: {TERMINATION_LOG} where it exists)")
-    parser.add_argument("--cache", help=f"folder for downloads (default: below {TMP})")
+    parser.add_argument("--cache", help="folder for downloads, which is kept (default: one on the shared volume)")
     parser.add_argument(
         "--await",
         dest="awaited",

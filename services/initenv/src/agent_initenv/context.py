@@ -32,7 +32,11 @@ _INHERITED: Final = (
 
 @dataclass(frozen=True)
 class StepContext:
-    """`private` is a folder of mode 0700 for secrets and homes, gone at the end; `cache` survives."""
+    """`private` is a folder of mode 0700 for secrets and homes, gone at the end.
+
+    `cache` is for downloads. One that was not given lies on the shared volume, so that nothing is unpacked twice, and
+    goes when the packages are there; `keeps_cache` tells of one that was given.
+    """
 
     volume: Volume
     programs: Programs
@@ -41,6 +45,7 @@ class StepContext:
     environment: Mapping[str, str]
     private: Path
     cache: Path
+    keeps_cache: bool = False
 
 
 def child_environment(inherited: Mapping[str, str], private: Path) -> dict[str, str]:

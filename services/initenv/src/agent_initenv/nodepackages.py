@@ -5,17 +5,18 @@ switched off so that the plan's limits count.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from agent_api.initplan import PlannedPackages
 from agent_api.initreport import InitFault
 from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
 from agent_initenv.faults import explain
 from agent_initenv.index import PackageSource
-from agent_initenv.packages import order_versions, read_lock
+from agent_initenv.nodereview import review_packages
+from agent_initenv.packages import Installed, WantedPackages, order_versions
 from agent_initenv.requirements import check_npm, check_version, name_of_npm
 from agent_initenv.retry import RetryPolicy
 
@@ -32,14 +33,15 @@ _FIXED: Final = (
     f"--fetch-timeout={_FETCH_TIMEOUT_MS}",
     "--logs-max=0",
 )
+_DEPRECATED: Final = re.compile(r"^npm (?:warn|WARN) (deprecated .{1,200})", re.MULTILINE)
 _CURE: Final = "Make the lock anew by `npm install --package-lock-only` with npm 7 or newer."
 
 
 class NodeInstaller:
     """Installs by `npm install`, or by `npm ci` with a lock."""
 
-    def __init__(self, packages: PlannedPackages, source: PackageSource, context: StepContext) -> None:
-        self._packages = packages
+    def __init__(self, wanted: WantedPackages, source: PackageSource, context: StepContext) -> None:
+        self._wanted = wanted
         self._context = context
         empty = context.private / "empty-npmrc"
         empty.touch()
@@ -53,31 +55,45 @@ class NodeInstaller:
         if source.npm_registry:
             self._env["NPM_CONFIG_REGISTRY"] = source.npm_registry
 
-    def install(self, folder: Path, retry: RetryPolicy) -> dict[str, str]:
+    def install(self, folder: Path, retry: RetryPolicy) -> Installed:
         """See `Installer.install`."""
-        check_version(self._packages.version)
-        for spec in self._packages.requirements:
+        wanted, planned = self._wanted, self._wanted.planned
+        check_version(planned.version)
+        for spec in wanted.requirements:
             check_npm(spec)
-        names = [name_of_npm(spec) for spec in self._packages.requirements]
-        lock = read_lock(self._packages, self._context)
-        if lock is None:
+        names = [name_of_npm(spec) for spec in wanted.requirements]
+        if wanted.lock is None:
             (folder / "package.json").write_text('{"private": true}\n')
-            self._run("install the packages", ["install"], self._packages.requirements, folder, retry)
+            printed = self._run("install the packages", ["install", *_FIXED], wanted.requirements, folder, retry)
         else:
-            (folder / "package.json").write_text(json.dumps(manifest_of(lock, names)))
-            (folder / "package-lock.json").write_bytes(lock)
-            self._run("install the lock", ["ci"], (), folder, retry)
-        return order_versions(read_versions(folder), names)
+            manifest = manifest_of(wanted.lock, names)
+            (folder / "package.json").write_text(json.dumps(manifest))
+            (folder / "package-lock.json").write_bytes(wanted.lock)
+            printed = self._run("install the lock", ["ci", *_FIXED], (), folder, retry)
+            names = list(dict.fromkeys([*names, *manifest.get("dependencies", {})]))
+        self._run_scripts(folder, retry)
+        versions = order_versions(read_versions(folder), names)
+        asked = [name for name in names if name in versions]
+        notes = review_packages(folder, asked, planned.version, planned.allow_scripts)
+        return Installed(versions, (*notes, *_DEPRECATED.findall(printed)))
 
-    def _run(self, task: str, command: Sequence[str], specs: Sequence[str], folder: Path, retry: RetryPolicy) -> None:
+    def _run_scripts(self, folder: Path, retry: RetryPolicy) -> None:
+        """Run the install scripts of the packages that the author trusts."""
+        trusted = [name for name in self._wanted.planned.allow_scripts if (folder / "node_modules" / name).is_dir()]
+        if trusted:
+            fixed = [flag for flag in _FIXED if flag != "--ignore-scripts"]
+            self._run("run the install scripts", ["rebuild", *fixed, "--foreground-scripts"], trusted, folder, retry)
+
+    def _run(self, task: str, command: Sequence[str], specs: Sequence[str], folder: Path, retry: RetryPolicy) -> str:
         finished = self._context.programs.run(
-            [self._context.programs.find("npm"), *command, *_FIXED, "--prefix", str(folder), "--", *specs],
+            [self._context.programs.find("npm"), *command, "--prefix", str(folder), "--", *specs],
             env=self._env,
             cwd=folder,
             timeout_s=retry.left_s(),
         )
         if finished.code != 0:
             raise explain("npm", task, finished.output)
+        return finished.output
 
 
 def manifest_of(lock: bytes, names: Sequence[str]) -> dict[str, Any]:

@@ -20,12 +20,15 @@ _NPM_URL: Final = re.compile(rf"(?:{_NPM_NAME}@)?(https?://\S+\.(?:tgz|tar\.gz))
 _VERSION: Final = re.compile(r"\d+(?:\.\d+){0,2}")
 
 
-def check_python(requirement: str) -> None:
-    """Accept a PEP 508 requirement by name, or a wheel by https url. Raises StepError (PlanInvalid, NoWheel)."""
+def check_python(requirement: str, *, builds: bool = False) -> None:
+    """Accept a PEP 508 requirement by name, or a wheel by https url; with `builds`, also a source archive.
+
+    Raises StepError (PlanInvalid, NoWheel).
+    """
     text = requirement.strip()
     _check_text(text, requirement)
     if url := _PYTHON_URL.fullmatch(text):
-        _check_url(url[1], requirement, (".whl",))
+        _check_url(url[1], requirement, (".whl", ".tar.gz", ".zip") if builds else (".whl",))
     elif re.search(r"\b(?:git|hg|svn|bzr)\+", text):
         raise StepError(InitFault.NO_WHEEL, f"The requirement {requirement!r} would have to be built here.")
     elif not _PYTHON.fullmatch(text):

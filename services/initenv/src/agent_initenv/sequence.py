@@ -3,7 +3,7 @@
 A new step is one row of `STEPS`, one module, and one name in `agent_api.initreport.StepName`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -17,16 +17,10 @@ from agent_initenv.gitcode import GitCodeStep
 from agent_initenv.glue import GlueStep
 from agent_initenv.index import PackageSource, read_source
 from agent_initenv.localcode import LocalCodeStep
-from agent_initenv.nodepackages import NodeInstaller
 from agent_initenv.packages import SDK, PackagesStep
-from agent_initenv.pythonpackages import PythonInstaller
 from agent_initenv.run import Step
 from agent_initenv.setup import UNFINISHED, SetupSteps
 
-INSTALLERS: Mapping[str, type[PythonInstaller] | type[NodeInstaller]] = {
-    "python": PythonInstaller,
-    "nodejs": NodeInstaller,
-}
 Source = Callable[[], PackageSource]
 
 
@@ -54,7 +48,13 @@ def _plan_code(plan: InitPlan, context: StepContext, source: Source) -> Step | N
 def _plan_packages(plan: InitPlan, context: StepContext, source: Source) -> Step | None:
     if plan.packages is None:
         return None
-    return PackagesStep(plan.packages, context, source, INSTALLERS[plan.packages.runtime])
+    if plan.packages.runtime == "python":
+        from agent_initenv.pythonpackages import PythonInstaller  # noqa: PLC0415 - a run needs one of the two
+
+        return PackagesStep(plan.packages, context, source, PythonInstaller)
+    from agent_initenv.nodepackages import NodeInstaller  # noqa: PLC0415 - likewise
+
+    return PackagesStep(plan.packages, context, source, NodeInstaller)
 
 
 def _plan_glue(plan: InitPlan, context: StepContext, _: Source) -> Step | None:

@@ -84,7 +84,8 @@ class Session:
         lock = volume.open()
         private = make_private_folder(self._options.tmp, volume)
         environment = child_environment(self._environment, private)
-        self._options.cache.mkdir(parents=True, exist_ok=True)
+        cache = self._options.cache or volume.cache
+        cache.mkdir(parents=True, exist_ok=True)
         try:
             yield StepContext(
                 volume=volume,
@@ -93,7 +94,8 @@ class Session:
                 redactor=self._redactor,
                 environment=environment,
                 private=private,
-                cache=self._options.cache,
+                cache=cache,
+                keeps_cache=self._options.cache is not None,
             )
         finally:
             remove(private)

@@ -8,6 +8,7 @@ was to be there, and at worst a staging folder, which the next run removes.
         lock                       held while a run lasts
         staging/                   half-made things
         stamps/<step>.json         see `Stamp`
+        cache/                     downloads, until the packages are installed
 """
 
 import fcntl
@@ -55,6 +56,7 @@ class Volume:
         self._own = self.shared / OWN_FOLDER
         self._staging = self._own / "staging"
         self._stamps = self._own / "stamps"
+        self.cache = self._own / "cache"
 
     def locate(self, pod_path: str) -> Path:
         """Where a path of the Pod is here."""

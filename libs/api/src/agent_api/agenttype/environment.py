@@ -1,6 +1,6 @@
 """`spec.agent.environment`: variables, packages, files and steps that are ready before the agent starts."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -142,6 +142,13 @@ Requirement = Annotated[
 ]
 
 
+PackageName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=214),
+    Matches(r"(@[a-z0-9~._-]+/)?[a-z0-9~_][a-z0-9~._-]*", "must be the name of an npm package, without a version"),
+]
+
+
 class Sdk(ApiModel):
     """Packages for the agent, installed by the init container into the shared volume."""
 
@@ -152,7 +159,24 @@ class Sdk(ApiModel):
     )
     packages: Annotated[tuple[Requirement, ...], Field(max_length=256)] = Field(
         default=(),
-        description="PEP 508 requirements or npm specs. Python packages are installed from wheels only.",
+        description="PEP 508 requirements or npm specs. Python packages are installed from wheels only, unless"
+        " `allowBuilds` is true. A release older than the newest is never taken in silence: pin it to ask for it.",
+    )
+    from_code: Literal["Auto", "Off"] = Field(
+        default="Auto",
+        description="Auto: the packages that the code names itself are installed too, from uv.lock, requirements.txt"
+        " or pyproject.toml (python), package-lock.json or package.json (nodejs). The log says which file was read."
+        " Off: they are ignored.",
+    )
+    allow_builds: bool = Field(
+        default=False,
+        description="true: python packages without a wheel are built in the init container, which runs their code"
+        " beside the credentials of preparation. SecurityPosture says so.",
+    )
+    allow_scripts: Annotated[tuple[PackageName, ...], Field(max_length=32)] = Field(
+        default=(),
+        description="npm packages whose install scripts are run in the init container, beside the credentials of"
+        " preparation. SecurityPosture says so. All others' are not.",
     )
     lock_config_map: ObjectName | None = Field(
         default=None,
