@@ -67,7 +67,7 @@ def test_an_agent_that_takes_the_sidecars_ports_first_gets_none(restricted: Yard
 
     thief.wait_phase("Running")
 
-    log = thief.log("initenv")  # a step of the init container is there before the agent, and after the sidecars
+    log = thief.log("initenv-setup")  # a setup command is there before the agent, and after the sidecars
     assert "8801 EADDRINUSE" in log
     assert "8802 EADDRINUSE" in log
     assert set(thief.said().values()) == {"EADDRINUSE"}

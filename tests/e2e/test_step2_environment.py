@@ -76,9 +76,10 @@ def test_should_execute_init_container_before_main_container(moored: Moored) -> 
     agent = moored.agent
     status = agent.pod()["status"]
 
-    (init,), (main,) = status["initContainerStatuses"], status["containerStatuses"]
-    ended, started = init["state"]["terminated"], main["state"]["running"]
-    assert (init["name"], ended["exitCode"]) == ("initenv", 0)
+    inits, (main,) = status["initContainerStatuses"], status["containerStatuses"]
+    ended, started = inits[-1]["state"]["terminated"], main["state"]["running"]
+    codes = {init["name"]: init["state"]["terminated"]["exitCode"] for init in inits}
+    assert codes == {"initenv": 0, "initenv-setup": 0}
     assert datetime.fromisoformat(ended["finishedAt"]) <= datetime.fromisoformat(started["startedAt"])
     prepared_at = int(agent.run("cat", "/shared/prepared-at"))
     assert prepared_at <= datetime.fromisoformat(started["startedAt"]).timestamp()

@@ -322,6 +322,24 @@ def test_the_pods_own_context_reaches_the_agent_container_and_no_other() -> None
     assert init["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
+def test_setup_commands_are_in_a_container_without_the_secrets_of_preparation() -> None:
+    source = {"type": "git", "repository": "https://git.example.com/a", "credentialsSecret": "git"}
+    environment = {
+        "sdk": {"packages": ["requests"], "indexSecret": "index", "lockConfigMap": "lock"},
+        "files": [{"path": "a", "configMapKeyRef": {"name": "files", "key": "a"}}],
+        "setup": [{"name": "s", "command": ["true"]}],
+    }
+    found = agent(spec=WHOLE, type="code", code={"source": source, "runtime": "python"}, environment=environment)
+    containers = init_containers(found)
+
+    assert list(containers)[-2:] == ["initenv", "initenv-setup"]
+    assert containers["initenv"]["args"] == ["--phase", "prepare"]
+    assert containers["initenv-setup"]["args"][:3] == ["--phase", "setup", "--await"]
+    mounted = {name: {m["name"] for m in containers[name]["volumeMounts"]} for name in ("initenv", "initenv-setup")}
+    assert {"git", "index", "lock"} <= mounted["initenv"]
+    assert mounted["initenv-setup"] == {"shared", "tmp-initenv-setup", "init"}
+
+
 @given(names=st.lists(st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True), unique=True, max_size=12))
 def test_the_users_variables_keep_their_order(names: list[str]) -> None:
     own = [

@@ -6,7 +6,7 @@ from hypothesis import given
 from services.operator.tests.operator_objects import agent, deployment, pod, state
 
 from agent_api.agenttype import ConditionType, Reason
-from agent_api.initreport import InitReport
+from agent_api.initreport import InitError, InitFault, InitReport
 from agent_operator.status.conditions import MESSAGE_CHARS, Verdict, conditions
 from agent_operator.status.finding import Finding
 from agent_operator.status.preparation import judge_preparation
@@ -184,6 +184,23 @@ def test_report_of_a_custom_image_that_is_none_is_not_repeated() -> None:
     assert well.message == "prepared"
     assert (badly.status, badly.reason) == ("False", "PrepareFailed")
     assert badly.message == "the init container ended with exit code 9, no report"
+
+
+def test_setup_has_a_container_of_its_own_and_is_judged_too() -> None:
+    report = InitReport(agent="a", outcome="succeeded", seconds=2.0).line()
+    error = InitError(step="setup", fault=InitFault.SETUP_FAILED, cause="The setup step 'x' failed.", cure="Look.")
+    failed = InitReport(agent="a", outcome="failed", seconds=1.0, error=error).line()
+    prepared = {"name": "initenv", "state": {"terminated": {"exitCode": 0, "message": report}}}
+
+    def judge(state: dict[str, Any]) -> tuple[str, str]:
+        setup = {"name": "initenv-setup", "state": state}
+        found = judge_preparation([pod(init=(prepared, setup))], needed=True)
+        return found.status, found.reason
+
+    assert judge({"waiting": {"reason": "PodInitializing"}}) == ("Unknown", "Preparing")
+    assert judge({"running": {}}) == ("Unknown", "Preparing")
+    assert judge({"terminated": {"exitCode": 1, "message": failed}}) == ("False", "SetupFailed")
+    assert judge({"terminated": {"exitCode": 0, "message": report}}) == ("True", "Prepared")
 
 
 def test_init_container_that_failed_before_and_runs_again() -> None:

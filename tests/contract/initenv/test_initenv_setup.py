@@ -52,7 +52,47 @@ def test_the_environment_is_minimal(pod: Pod) -> None:
     assert folder == str(pod.shared)
     assert set(env) <= {"PATH", "HOME", "TMPDIR", "LC_ALL", "LC_CTYPE", "HTTPS_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
     assert env["HTTPS_PROXY"] == "http://127.0.0.1:9"
-    assert env["PATH"].startswith(f"{pod.shared}/bin:")
+    assert f":{pod.shared}/bin:" in env["PATH"]
+
+
+def test_no_package_stands_in_for_a_program_of_the_system(pod: Pod, index: PackageIndex) -> None:
+    index.add_wheel("trap", "1.0", files={"trap.py": "def main(): print('trapped')\n"}, scripts={"sh": "trap:main"})
+    pod.plan(
+        files=[{"path": "/shared/bin/echo", "content": "#!/bin/sh\nprintf trapped"}],
+        packages={"runtime": "python", "requirements": ["trap"]},
+        index={"pythonUrl": index.url},
+        setup=steps(["sh", "-c", "echo free"]),
+    )
+    outcome = pod.run()
+    outcome.prepared()
+    assert "s0: free" in outcome.stderr
+    assert "trapped" not in outcome.stderr
+
+
+def test_setup_is_a_phase_of_its_own(pod: Pod) -> None:
+    pod.mount("code/main.py", "")
+    pod.plan(code={"kind": "local", "folder": "/etc/agentberth/code"}, setup=steps(["touch", "made"]))
+    prepared = pod.run("--phase", "prepare").prepared()
+    assert [step.name for step in prepared.steps] == ["code"]
+    assert "code/made" not in pod.tree()
+    setup = pod.run("--phase", "setup").prepared()
+    assert [step.name for step in setup.steps] == ["setup"]
+    assert "code/made" in pod.tree()
+    assert pod.run("--phase", "prepare").step("code") == "unchanged"
+    assert pod.run("--phase", "setup").step("setup") == "unchanged"
+
+
+def test_a_failed_phase_of_setup_is_tried_again_and_prepared_anew_with_the_rest(pod: Pod) -> None:
+    pod.mount("code/main.py", "")
+    code = {"kind": "local", "folder": "/etc/agentberth/code"}
+    command = steps(["sh", "-c", "echo x >> tried; test -f /shared/allowed"])
+    pod.plan(code=code, setup=command)
+    pod.run("--phase", "prepare").prepared()
+    pod.run("--phase", "setup").error(InitFault.SETUP_FAILED)
+    pod.run("--phase", "setup").error(InitFault.SETUP_FAILED)
+    assert (pod.shared / "code/tried").read_text() == "x\nx\n"
+    assert pod.run("--phase", "prepare").step("code") == "done"
+    assert "code/tried" not in pod.tree()
 
 
 def test_arguments_are_not_for_a_shell(pod: Pod) -> None:

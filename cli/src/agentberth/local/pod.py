@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,7 @@ Manifest = Mapping[str, Any]
 PROGRAMS: Mapping[str, str] = MappingProxyType(
     {
         layout.INITENV: "agent-initenv",
+        layout.SETUP: "agent-initenv",
         layout.TOOLPROXY: "agent-toolproxy",
         layout.LLMGATEWAY: "agent-llmgateway",
     }
@@ -116,7 +117,7 @@ def _platform_process(container: Manifest, host: Host) -> LocalProcess:
     name = container["name"]
     program = _program(PROGRAMS[name])
     sidecar = container.get("restartPolicy") == "Always"
-    own = container.get("args", ()) if sidecar else ()  # sidecars are awaited by the supervisor here
+    own = container.get("args", ()) if sidecar else _without_awaits(container.get("args", ()))
     arguments = [_move(a, host.root) for a in (*container.get("command", ())[1:], *own)]
     return LocalProcess(
         name=name,
@@ -126,6 +127,12 @@ def _platform_process(container: Manifest, host: Host) -> LocalProcess:
         cwd=host.root,
         startup=_probe(container.get("readinessProbe"), host.ports),
     )
+
+
+def _without_awaits(arguments: Sequence[str]) -> list[str]:
+    """Sidecars are awaited by the supervisor here."""
+    start = arguments.index("--await") if "--await" in arguments else len(arguments)
+    return list(arguments[:start])
 
 
 def _agent_process(container: Manifest, template: Manifest, host: Host) -> LocalProcess:

@@ -40,7 +40,7 @@ from agentberth.replay.played import without_played_credentials
 from agentberth.terminal import Terminal, stderr, stdout
 
 _FOLDER = ".agentberth"
-_REPORT = "initenv-report.json"
+_REPORTS = {name: f"{name}-report.json" for name in layout.PREPARING}
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class Session:
     def _preparation_error(self, outcome: Outcome) -> CommandError:
         """The init container's own words, from its report."""
         try:
-            report = InitReport.model_validate_json((self.root / _REPORT).read_bytes())
+            report = InitReport.model_validate_json((self.root / _REPORTS.get(outcome.process, "")).read_bytes())
         except (OSError, ValidationError):
             report = None
         if report is None or report.error is None:
@@ -260,7 +260,8 @@ def _lay_out(root: Path, *, fresh: bool) -> None:
         for folder in ("workspace", "tmp"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         write_atomically(root.parent / ".gitignore", b"*\n")
-        (root / _REPORT).unlink(missing_ok=True)
+        for name in _REPORTS.values():
+            (root / name).unlink(missing_ok=True)
     except OSError as error:
         raise CommandError(f"{root}: cannot be written: {error.strerror}") from error
 
@@ -271,9 +272,9 @@ def _plans(pod: _Pod, host: Host, arguments: tuple[str, ...]) -> tuple[LocalProc
 
 
 def _with_report(plan: LocalProcess, root: Path) -> LocalProcess:
-    if plan.name != layout.INITENV:
+    if plan.name not in _REPORTS:
         return plan
-    extra = ("--report", str(root / _REPORT), "--cache", str(root.parent / "cache"))
+    extra = ("--report", str(root / _REPORTS[plan.name]), "--cache", str(root.parent / "cache"))
     return LocalProcess(plan.name, plan.role, (*plan.argv, *extra), plan.env, plan.cwd)
 
 

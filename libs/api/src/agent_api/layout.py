@@ -43,6 +43,9 @@ GATEWAY_KEY: Final = "gateway.json"
 
 # Containers, in the order they start.
 INITENV: Final = "initenv"
+SETUP: Final = "initenv-setup"
+"""The author's setup commands: the same program, without the Secrets that preparation needs."""
+PREPARING: Final = (INITENV, SETUP)
 TOOLPROXY: Final = "toolproxy"
 LLMGATEWAY: Final = "llmgateway"
 MEMORY: Final = "memory"

@@ -1,4 +1,8 @@
-"""The init container: prepares /shared before anything else starts."""
+"""The init container: prepares /shared before the agent starts.
+
+An author's setup commands have a container of their own after it. Packages, which others wrote, are in place by then
+and may run: the Secrets of git and of the index are mounted only where nothing of a package is executed.
+"""
 
 from agent_api import layout
 from agent_api.agenttype import Agent, AgentType, Environment, Source
@@ -20,26 +24,15 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     environment = spec.environment or Environment()
     plan = init_plan(agent, settings).model_dump_json(indent=2)
     size = environment.volume.size_limit if environment.volume else settings.shared_size
-    tmp_volume, tmp_mount = scratch(layout.INITENV, settings.tmp_size)
     sources = _sources(agent, environment)
-    container = {
-        "name": layout.INITENV,
-        "image": environment.image or settings.images.initenv,
-        "imagePullPolicy": settings.images.pull_policy,
-        **({"env": list(env)} if (env := outside.variables(settings)) else {}),
-        "resources": resources(agent, settings, "init"),
-        "securityContext": restricted_context(layout.INITENV_UID),
-        "terminationMessagePath": layout.TERMINATION_LOG,
-        "volumeMounts": [
-            mount("shared", layout.SHARED, read_only=False),
-            tmp_mount,
-            *(mount(volume["name"], path) for volume, path in sources),
-            *outside.mounts(settings),
-        ],
-    }
+    containers = [_container(agent, settings, layout.INITENV, sources)]
+    if environment.setup:
+        phases = ((containers[0], "prepare"), (_container(agent, settings, layout.SETUP, sources[:1]), "setup"))
+        containers = [{**container, "args": ["--phase", phase]} for container, phase in phases]
+    scratches = [scratch(container["name"], settings.tmp_size)[0] for container in containers]
     return PodPart(
-        init_containers=(container,),
-        volumes=(empty_dir("shared", size), tmp_volume, *(volume for volume, _ in sources)),
+        init_containers=tuple(containers),
+        volumes=(empty_dir("shared", size), *scratches, *(volume for volume, _ in sources)),
         agent_mounts=(mount("shared", layout.SHARED),),
         agent_env=_agent_env(spec),
         agent_path=_agent_path(spec),
@@ -48,8 +41,30 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     )
 
 
+def _container(
+    agent: AgentType, settings: PlatformSettings, name: str, sources: tuple[tuple[Manifest, str], ...]
+) -> Manifest:
+    """A container that prepares. That of the author's setup commands is given none of the Secrets."""
+    environment = agent.spec.agent.environment or Environment()
+    return {
+        "name": name,
+        "image": environment.image or settings.images.initenv,
+        "imagePullPolicy": settings.images.pull_policy,
+        **({"env": list(env)} if (env := outside.variables(settings)) else {}),
+        "resources": resources(agent, settings, "init"),
+        "securityContext": restricted_context(layout.INITENV_UID),
+        "terminationMessagePath": layout.TERMINATION_LOG,
+        "volumeMounts": [
+            mount("shared", layout.SHARED, read_only=False),
+            scratch(name, settings.tmp_size)[1],
+            *(mount(volume["name"], path) for volume, path in sources),
+            *outside.mounts(settings),
+        ],
+    }
+
+
 def _sources(agent: AgentType, environment: Environment) -> tuple[tuple[Manifest, str], ...]:
-    """Volumes the init container reads, with the folder each is mounted on."""
+    """Volumes the init container reads, with the folder each is mounted on; the first is the plan's."""
     spec = agent.spec.agent
     init = _config_map("init", Identity.of(agent).config, [layout.INIT_KEY])
     found: list[tuple[Manifest, str]] = [(init, layout.CONFIG_INIT)]

@@ -1,8 +1,9 @@
 """In which order the containers before the agent start, and who sees to it that the agent waits for them.
 
-With an init container, sidecars start first and come up together while it prepares; it then awaits them. That order
-has two reasons. The kubelet starts the next container a second after the last one, and a startup probe in between
-costs one or two more; and no program that comes with a package finds a sidecar's port free.
+With an init container, sidecars start first and come up together while it prepares; it then awaits them, or the one
+that runs setup commands after it does. That order has two reasons. The kubelet starts the next container a second
+after the last one, and a startup probe in between costs one or two more; and no program that comes with a package
+finds a sidecar's port free.
 Without one, each sidecar has a startup probe: readiness alone does not order the start.
 """
 
@@ -30,7 +31,9 @@ def order(containers: Sequence[Manifest]) -> list[Manifest]:
     if not preparing:
         return sidecars
     awaited = [word for sidecar in sidecars for word in ("--await", f"{sidecar['name']}={_AWAITED[sidecar['name']]}")]
-    return [*map(_let_pass, sidecars), *({**one, **({"args": awaited} if awaited else {})} for one in preparing)]
+    *first, last = preparing
+    args = [*last.get("args", ()), *awaited]
+    return [*map(_let_pass, sidecars), *first, {**last, **({"args": args} if args else {})}]
 
 
 def _let_pass(sidecar: Manifest) -> Manifest:

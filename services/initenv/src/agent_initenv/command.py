@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from agent_api.layout import CONFIG_INIT, INIT_KEY, TERMINATION_LOG, TMP, relocate
 from agent_initenv.errors import SettingsError
+from agent_initenv.run import Phase
 from agent_initenv.sidecars import Sidecar, parse_sidecar
 
 _EXAMPLES = """\
@@ -33,6 +34,7 @@ class Options:
     report: Path | None
     cache: Path | None
     tmp: Path
+    phase: Phase = "all"
     sidecars: tuple[Sidecar, ...] = ()
     """Sidecars that must be ready before the run ends well."""
 
@@ -61,6 +63,7 @@ def read_options(arguments: Sequence[str]) -> Options:
         report=_report(parsed.report),
         cache=Path(parsed.cache).absolute() if parsed.cache else None,
         tmp=tmp,
+        phase=parsed.phase,
         sidecars=tuple(parse_sidecar(text) for text in parsed.awaited),
     )
 
@@ -84,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", help=f"the plan (default: {CONFIG_INIT}/{INIT_KEY} below the root)")
     parser.add_argument("--root", default="/", help="folder that the Pod's mounted paths are below (default: /)")
     parser.add_argument("--report", help=f"file for the report (default: {TERMINATION_LOG} where it exists)")
+    parser.add_argument(
+        "--phase",
+        choices=get_args(Phase),
+        default="all",
+        help="prepare: everything but setup commands; setup: these alone, where no Secrets are (default: all)",
+    )
     parser.add_argument("--cache", help="folder for downloads, which is kept (default: one on the shared volume)")
     parser.add_argument(
         "--await",

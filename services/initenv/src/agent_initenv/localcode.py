@@ -2,12 +2,16 @@
 
 A ConfigMap volume shows each key as a link into a folder whose name begins with `..`; those names are not
 copied, and a link through them is replaced by what it points to. Any other link is kept when it stays inside.
+
+The folder may change meanwhile, and its other writers may be hostile: what was found is opened component by component
+without following links, so that one that was swapped in leads nowhere.
 """
 
+import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -56,16 +60,7 @@ class LocalCodeStep:
         found = self._find()
         fingerprint = self._fingerprint(found)
         staged = self._context.volume.stage(self.name)
-        for one in found:
-            place = staged / one.place
-            if one.is_folder:
-                place.mkdir()
-            elif one.link:
-                place.symlink_to(one.link)
-            else:
-                shutil.copyfile(one.origin, place)
-                place.chmod(Path(one.origin).stat().st_mode & 0o777)
-            retry.left_s()
+        copy(self._folder, found, staged, retry.left_s)
         count = sum(not one.is_folder for one in found)
         stamp = Stamp(fingerprint, detail=f"{count} files", size_bytes=normalise_modes(staged))
         self._context.volume.publish(self.name, staged, self._target, stamp)
@@ -84,6 +79,25 @@ class LocalCodeStep:
         return digest("local", [(one.place, one.link, _state(one)) for one in found])
 
 
+def copy(folder: Path, found: Sequence[Found], staged: Path, check_time: Callable[[], object]) -> None:
+    """Copy what was found in `folder` to `staged`. `check_time` raises when there is none left.
+
+    Raises StepError (PathEscapes) for a file in whose place, or on whose way, there is a link now.
+    """
+    root = os.path.realpath(folder)
+    for one in found:
+        place = staged / one.place
+        if one.is_folder:
+            place.mkdir()
+        elif one.link:
+            place.symlink_to(one.link)
+        else:
+            with open(_open_inside(root, one.origin), "rb") as source, place.open("wb") as target:
+                shutil.copyfileobj(source, target)
+                place.chmod(os.fstat(source.fileno()).st_mode & 0o777)
+        check_time()
+
+
 def find(folder: Path) -> Iterator[Found]:
     """What to copy of `folder`, folders before what is in them, in a stable order.
 
@@ -94,13 +108,14 @@ def find(folder: Path) -> Iterator[Found]:
 
 
 def _find_in(root: str, real: str, place: str, entered: tuple[str, ...]) -> Iterator[Found]:
-    with os.scandir(real) as listing:
-        entries = sorted(listing, key=lambda entry: entry.name)
-    for entry in entries:
-        if _is_skipped(entry.name):
-            continue
-        below = f"{place}/{entry.name}" if place else entry.name
-        yield from _find_entry(root, entry.path, below, entered)
+    folder = _open_inside(root, real, os.O_DIRECTORY)
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - a descriptor
+    finally:
+        os.close(folder)
+    for name in names:
+        if not _is_skipped(name):
+            yield from _find_entry(root, f"{real}/{name}", f"{place}/{name}" if place else name, entered)
 
 
 def _find_entry(root: str, path: str, place: str, entered: tuple[str, ...]) -> Iterator[Found]:
@@ -121,6 +136,35 @@ def _find_entry(root: str, path: str, place: str, entered: tuple[str, ...]) -> I
         yield from _find_in(root, real, place, (*entered, real))
     elif os.path.isfile(real):  # noqa: PTH113 - likewise
         yield Found(place, real)
+
+
+def _open_inside(root: str, real: str, kind: int = 0) -> int:
+    """A descriptor of the file `real` below `root`, on the way to which no link is followed."""
+    parts = PurePosixPath(os.path.relpath(real, root)).parts
+    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for number, part in enumerate(parts, 1):
+        outer = at
+        flags = kind | os.O_NONBLOCK if number == len(parts) else os.O_DIRECTORY
+        try:
+            at = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=outer)
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENOENT}:
+                raise _changed(real, root) from error
+            raise
+        finally:
+            os.close(outer)
+    if not kind and not stat.S_ISREG(os.fstat(at).st_mode):
+        os.close(at)
+        raise _changed(real, root)
+    return at
+
+
+def _changed(real: str, root: str) -> StepError:
+    return StepError(
+        InitFault.PATH_ESCAPES,
+        f"{os.path.relpath(real, root)} in the folder with the agent's code became another thing while it was copied.",
+        "Let nothing write to the folder while agents start.",
+    )
 
 
 def _is_skipped(name: str) -> bool:

@@ -14,6 +14,8 @@ from agent_initenv.retry import Clock, RetryPolicy
 from agent_initenv.volume import Stamp
 
 Outcome = Literal["done", "unchanged", "failed"]
+Phase = Literal["all", "prepare", "setup"]
+"""Which steps a run does: all of a plan, those before its setup commands, or these alone."""
 
 
 class Step(Protocol):

@@ -18,7 +18,7 @@ from agent_initenv.glue import GlueStep
 from agent_initenv.index import PackageSource, read_source
 from agent_initenv.localcode import LocalCodeStep
 from agent_initenv.packages import SDK, PackagesStep
-from agent_initenv.run import Step
+from agent_initenv.run import Phase, Step
 from agent_initenv.setup import UNFINISHED, SetupSteps
 
 Source = Callable[[], PackageSource]
@@ -79,7 +79,7 @@ STEPS: Final = (
 """In the order in which they are done."""
 
 
-def order_steps(plan: InitPlan, context: StepContext) -> list[Step]:
+def order_steps(plan: InitPlan, context: StepContext, phase: Phase) -> list[Step]:
     """The plan's steps in the order they are done; a part that is not in the plan has none."""
 
     @cache
@@ -87,21 +87,28 @@ def order_steps(plan: InitPlan, context: StepContext) -> list[Step]:
         folder = context.volume.locate(plan.index.folder) if plan.index.folder else None
         return read_source(plan.index, folder, context.environment, context.private, context.redactor)
 
-    planned = (kind.plan(plan, context, source) for kind in STEPS)
+    planned = (kind.plan(plan, context, source) for kind in _kinds_of(phase))
     return [step for step in planned if step is not None]
 
 
-def discard_stale_results(steps: list[Step], context: StepContext) -> None:
-    """Empty the volume when setup was stopped half-way, and remove what no longer has a step."""
+def discard_stale_results(plan: InitPlan, context: StepContext, phase: Phase) -> None:
+    """Empty the volume when setup was stopped half-way, and remove what is no longer in the plan.
+
+    The phase of setup has nothing to prepare the rest from: its commands then begin again where they stopped.
+    """
     volume = context.volume
-    setup = volume.read_stamp(SetupSteps.name)
-    if setup is not None and setup.fingerprint == UNFINISHED:
-        context.progress.note(SetupSteps.name, "was stopped half-way before: everything is prepared anew")
+    setup = volume.read_stamp("setup")
+    if phase != "setup" and setup is not None and setup.fingerprint == UNFINISHED:
+        context.progress.note("setup", "was stopped half-way before: everything is prepared anew")
         volume.wipe()
-    planned = {step.name for step in steps}
     for kind in STEPS:
-        if kind.name not in planned:
+        if not getattr(plan, kind.name):
             kind.discard(context)
+
+
+def _kinds_of(phase: Phase) -> tuple[StepKind, ...]:
+    in_setup = {"all": (True, False), "prepare": (False,), "setup": (True,)}[phase]
+    return tuple(kind for kind in STEPS if (kind.name == "setup") in in_setup)
 
 
 def _steps_before(name: StepName) -> tuple[StepName, ...]:

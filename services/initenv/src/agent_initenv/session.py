@@ -66,8 +66,8 @@ class Session:
 
     def _prepare(self, plan: InitPlan) -> tuple[InitReport, int]:
         with self._opened() as context:
-            steps = order_steps(plan, context)
-            discard_stale_results(steps, context)
+            steps = order_steps(plan, context, self._options.phase)
+            discard_stale_results(plan, context, self._options.phase)
             run = Run(plan.agent, plan.limits, context, self._clock, self._started_s)
             report = run.prepare(steps)
             context.volume.clear_staging()

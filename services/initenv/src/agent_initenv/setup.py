@@ -1,7 +1,8 @@
-"""Setup: the user's own commands, last, with what was prepared on their path.
+"""Setup: the author's own commands, last, with what was prepared on their path.
 
 They write where they like under /shared, so they are not staged. When one was stopped half-way or failed, the
-next run empties the volume and prepares everything anew instead of building on what it left.
+next run that prepares empties the volume and prepares everything anew instead of building on what it left. In a Pod
+they have a container of their own: what a package brings may run here, and no Secret of preparation is there to take.
 """
 
 import os
@@ -91,7 +92,7 @@ class SetupSteps:
         python, nodejs = locate(SHARED_SDK_PYTHON), locate(SHARED_SDK_NODEJS)
         path = (locate(SHARED_BIN), python / "bin", nodejs / "node_modules" / ".bin")
         env = dict(self._context.environment)
-        env["PATH"] = os.pathsep.join([*map(str, path), env["PATH"]])
+        env["PATH"] = os.pathsep.join([env["PATH"], *map(str, path)])  # `sh` is the system's, not a package's
         if python.is_dir():
             env["PYTHONPATH"] = str(python)
         if nodejs.is_dir():

@@ -19,7 +19,7 @@ PLATFORM_PORTS = (
     layout.LLMGATEWAY_OPS_PORT,
     layout.TOOLPROXY_OPS_PORT,
 )
-PLATFORM_CONTAINERS = (layout.INITENV, layout.TOOLPROXY, layout.LLMGATEWAY, layout.MEMORY)
+PLATFORM_CONTAINERS = (*layout.PREPARING, layout.TOOLPROXY, layout.LLMGATEWAY, layout.MEMORY)
 
 WorkingDir = Annotated[
     str,

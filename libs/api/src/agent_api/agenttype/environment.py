@@ -232,7 +232,7 @@ class File(ApiModel):
 
 
 class Setup(ApiModel):
-    """An extra step of the init container, run after everything else is prepared. No shell is involved."""
+    """A command that is run when everything else is prepared, in an init container of its own. No shell."""
 
     name: DnsLabel = Field(description="Unique in the list; the log and errors name the step by it.")
     command: Annotated[Arguments, Field(min_length=1)] = Field(
@@ -264,7 +264,8 @@ class Environment(ApiModel):
         default=(), description="Files written under /shared before the agent starts."
     )
     setup: Annotated[tuple[Setup, ...], Field(max_length=16), ListMap("name")] = Field(
-        default=(), description="Commands of the init container, in this order."
+        default=(),
+        description="Commands run in this order when everything else is prepared, without the Secrets of preparation.",
     )
     volume: SharedVolume | None = None
     image: Image | None = Field(default=None, description="A custom init image, built FROM agent-initenv.")

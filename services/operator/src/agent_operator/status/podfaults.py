@@ -66,7 +66,7 @@ def fault_of(container: ContainerStatus) -> Finding | None:
 
 
 def _ended(container: ContainerStatus, ended: Terminated) -> Finding:
-    if container.name == layout.INITENV:
+    if container.name in layout.PREPARING:
         return failed_preparation(ended)
     if ended.reason == "OOMKilled":
         text = f"container {container.name} was killed at its memory limit: raise spec.resources"

@@ -53,4 +53,11 @@ def _report(ended: Terminated) -> InitReport | None:
 
 
 def _init_status(pod: PodObject) -> ContainerStatus | None:
-    return next((s for s in pod.status.init_container_statuses if s.name == layout.INITENV), None)
+    """Of the first container that has not prepared its part; of the first one when all have."""
+    preparing = [s for s in pod.status.init_container_statuses if s.name in layout.PREPARING]
+    return next((s for s in preparing if not _is_done(s)), preparing[0] if preparing else None)
+
+
+def _is_done(status: ContainerStatus) -> bool:
+    ended = status.state.terminated
+    return ended is not None and ended.exit_code == 0
