@@ -14,15 +14,18 @@ AGENTBERTH = (sys.executable, "-m", "agentberth")
 
 @pytest.fixture
 def agentberth(tmp_path: Path) -> Run:
-    def run(*arguments: str, cwd: Path = tmp_path, timeout: float = 90) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "NO_COLOR": "1"}
+    def run(
+        *arguments: str, cwd: Path = tmp_path, timeout: float = 90, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+        variables = {**kept, "NO_COLOR": "1", **(environment or {})}
         return subprocess.run(
             [*AGENTBERTH, *arguments],
             cwd=cwd,
             capture_output=True,
             text=True,
             timeout=timeout,
-            env=environment,
+            env=variables,
             check=False,
         )
 

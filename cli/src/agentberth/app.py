@@ -9,13 +9,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agentberth.commands import crd, diagnose, render, run, test, validate
+from agentberth.commands import crd, diagnose, init, render, run, test, validate
 from agentberth.errors import CommandError
 from agentberth.options import Parser
 from agentberth.terminal import stderr, stdout
 
 _EPILOG = """\
 examples:
+  agentberth init my-agent                make a first agent that runs, with a test
   agentberth run agent.yaml               run an agent on this machine, without a cluster
   agentberth test examples/               test agents from recorded answers
   agentberth validate deploy/ agent.yaml  check manifests, with file and line of each fault
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("agentberth")
     top.add_argument("--version", action="version", version=f"agentberth {version}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, test, validate, render, diagnose, crd):
+    for module in (init, run, test, validate, render, diagnose, crd):
         module.register(commands)
     return top
 

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import math
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     from agentberth.replay.deck import Tape
 
 _EPILOG = """\
-The files hold one AgentType, and the ConfigMaps and Secrets it refers to. Nothing is written outside
-.agentberth/ beside the manifest. The exit code is the agent's own; 1 when it could not be prepared,
+The files hold one AgentType, and the ConfigMaps and Secrets it refers to. A provider whose Secret is not among them
+uses OPENAI_API_KEY or ANTHROPIC_API_KEY of your shell, when it is openai or anthropic at its own address. Nothing is
+written outside .agentberth/ beside the manifest. The exit code is the agent's own; 1 when it could not be prepared,
 130 after Ctrl-C, 143 after SIGTERM.
 
 examples:
   agentberth run agent.yaml
   agentberth run agent.yaml secrets.yaml       with the Secrets it refers to
   agentberth run agent.yaml --mock-llm         without keys: a mock answers for every model
+  agentberth run agent.yaml --mock-script mock.yaml   with these answers
   agentberth run agent.yaml --fresh            prepare everything anew
   agentberth run agent.yaml -- --topic robots  arguments for the agent
   agentberth run nginx.yaml --command "python -m http.server 8080"
@@ -42,6 +45,9 @@ def register(commands: "Commands") -> None:
     parser.add_argument("--command", metavar="COMMAND", help="what to run in place of a container agent's image")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="platform settings, as for render")
     parser.add_argument("--mock-llm", action="store_true", help="a mock in the place of every model provider")
+    parser.add_argument(
+        "--mock-script", type=Path, metavar="FILE", help="as --mock-llm, with the answers and tool calls of a YAML file"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget what was prepared before")
     parser.add_argument(
         "--grace", type=_seconds, metavar="SECONDS", help="between SIGTERM and SIGKILL (default: the Pod's)"
@@ -66,7 +72,8 @@ def _seconds(text: str) -> float:
 
 
 def _call(options: argparse.Namespace) -> int:
-    from agentberth.local.session import Session  # noqa: PLC0415 - keeps `--help` quick
+    from agentberth.local.models import ModelChoice  # noqa: PLC0415 - keeps `--help` quick
+    from agentberth.local.session import Session  # noqa: PLC0415 - likewise
 
     session = Session.open(
         tuple(options.paths),
@@ -75,7 +82,7 @@ def _call(options: argparse.Namespace) -> int:
         arguments=tuple(options.arguments),
         fresh=options.fresh,
         quiet=options.quiet,
-        mock_llm=options.mock_llm,
+        models=ModelChoice(mocked=options.mock_llm, script=options.mock_script, environment=os.environ),
         tape=_tape(options),
     )
     with session.locked(), _begun(session, options):

@@ -34,6 +34,10 @@ class Objects:
         """The same objects and one more ConfigMap."""
         return Objects({**self.data, ("ConfigMap", name): {k: v.encode() for k, v in data.items()}})
 
+    def with_secret(self, name: str, data: Mapping[str, str]) -> "Objects":
+        """The same objects and one more Secret, in the place of one of that name."""
+        return Objects({**self.data, ("Secret", name): {k: v.encode() for k, v in data.items()}})
+
     def get(self, kind: str, name: str) -> Mapping[str, bytes]:
         """The data of an object.
 

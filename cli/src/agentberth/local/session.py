@@ -26,7 +26,7 @@ from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter
 from agentberth.local.localise import localise
-from agentberth.local.mockllm import mocked, require_keys
+from agentberth.local.models import ModelChoice, with_keys
 from agentberth.local.objects import Objects
 from agentberth.local.pod import SIDECAR_PORTS, Host, LocalProcess, processes, split_command
 from agentberth.local.ports import Ports
@@ -50,18 +50,17 @@ class _Given:
     file: Path
     agent: AgentType
     objects: Objects
+    notices: tuple[str, ...]
 
     @classmethod
-    def of(cls, paths: tuple[Path, ...], *, mock_llm: bool, tape: Tape | None) -> "_Given":
+    def of(cls, paths: tuple[Path, ...], models: ModelChoice, tape: Tape | None) -> "_Given":
         documents = [document for file in files_of(list(paths)) for document in read(file)]
         document, agent = _only_agent(documents)
-        objects = Objects.of(documents)
-        if mock_llm:
-            agent = mocked(agent)
+        agent = models.with_mocks(agent)
         if tape is not None:
             agent = without_played_credentials(agent, tape)
-        require_keys(agent, objects)
-        return cls(document.file, agent, objects)
+        objects, notices = with_keys(agent, Objects.of(documents), models.environment)
+        return cls(document.file, agent, objects, notices)
 
     @property
     def folder(self) -> Path:
@@ -121,14 +120,14 @@ class Session:
         arguments: tuple[str, ...],
         fresh: bool,
         quiet: bool,
-        mock_llm: bool = False,
+        models: ModelChoice,
         tape: Tape | None = None,
     ) -> "Session":
         """Reads the manifests, lays out the Pod's folders and plans its processes.
 
         Raises ManifestError and CommandError, each with what to do.
         """
-        given = _Given.of(paths, mock_llm=mock_llm, tape=tape)
+        given = _Given.of(paths, models, tape)
         root = given.folder / _FOLDER / given.agent.metadata.name
         local = localise(given.agent, given.folder, has_command=command is not None)
         platform = with_own_network(platform_settings(settings))
@@ -145,7 +144,7 @@ class Session:
             root, objects, ports, local.interpreter, words, memory.keeps_data(local.agent), deck.ports if deck else None
         )
         plans = tuple(p for p in _plans(pod, host, arguments) if not tape or p.name not in tape.left_out_containers)
-        notices = tuple(filter(None, (memory.shortcoming(local.agent),)))
+        notices = (*given.notices, *filter(None, (memory.shortcoming(local.agent),)))
         grace_s = pod.spec["terminationGracePeriodSeconds"]
         return cls(pod.agent, root, plans, grace_s, quiet, ports, local.interpreter, notices, deck, platform.prices)
 

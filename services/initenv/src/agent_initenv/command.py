@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn, get_args
 
@@ -48,8 +48,16 @@ class _Version(argparse.Action):
     """Looks the version up only when it is asked for: the look-up costs milliseconds."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
-        sys.stdout.write(f"agent-initenv {version('agent-initenv')}\n")
+        sys.stdout.write(f"agent-initenv {_version()}\n")
         parser.exit()
+
+
+def _version() -> str:
+    """Of the image's own package, or of the command line's wheel, which carries this program."""
+    try:
+        return version("agent-initenv")
+    except PackageNotFoundError:
+        return version("agentberth")
 
 
 def read_options(arguments: Sequence[str]) -> Options:

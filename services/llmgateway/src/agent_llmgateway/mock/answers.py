@@ -17,11 +17,6 @@ class Frame(NamedTuple):
     sentinel: bool = False
 
 
-def call_id(call: ScriptedCall, index: int) -> str:
-    """The call's id, or one made up."""
-    return call.id or f"call_mock_{index}"
-
-
 def arguments_of(call: ScriptedCall) -> str:
     """Arguments as the text that OpenAI sends; text is sent as it is."""
     return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
@@ -72,8 +67,8 @@ def chat_answer(reply: Reply, text: str, model: str) -> Document:
     if reply.tool_calls:
         message["content"] = None
         message["tool_calls"] = [
-            {"id": call_id(c, i), "type": "function", "function": {"name": c.name, "arguments": arguments_of(c)}}
-            for i, c in enumerate(reply.tool_calls)
+            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": arguments_of(c)}}
+            for c in reply.tool_calls
         ]
     document: Document = {
         "id": "chatcmpl-mock",
@@ -115,7 +110,7 @@ def chat_frames(reply: Reply, text: str, model: str, *, with_usage: bool) -> lis
     frames += [Frame(chunk({"reasoning_content": part}), True) for part in pieces(reply.reasoning, reply.chunks)]
     if reply.tool_calls:
         for index, call in enumerate(reply.tool_calls):
-            head = {"index": index, "id": call_id(call, index), "type": "function"}
+            head = {"index": index, "id": call.id, "type": "function"}
             opened = {**head, "function": {"name": call.name, "arguments": ""}}
             frames.append(Frame(chunk({"tool_calls": [opened]}), True))
             for part in pieces(arguments_of(call), reply.chunks):
@@ -152,8 +147,8 @@ def message_answer(reply: Reply, text: str, model: str) -> Document:
         blocks.append({"type": "thinking", "thinking": reply.reasoning, "signature": "mock"})
     if reply.tool_calls:
         blocks += [
-            {"type": "tool_use", "id": call_id(c, i), "name": c.name, "input": json.loads(arguments_of(c))}
-            for i, c in enumerate(reply.tool_calls)
+            {"type": "tool_use", "id": c.id, "name": c.name, "input": json.loads(arguments_of(c))}
+            for c in reply.tool_calls
         ]
     else:
         blocks.append({"type": "text", "text": text})
@@ -177,8 +172,8 @@ def message_frames(reply: Reply, text: str, model: str) -> list[Frame]:
         parts = pieces(reply.reasoning, reply.chunks)
         blocks.append(({"type": "thinking", "thinking": "", "signature": ""}, "thinking", parts))
     if reply.tool_calls:
-        for index, call in enumerate(reply.tool_calls):
-            head = {"type": "tool_use", "id": call_id(call, index), "name": call.name, "input": {}}
+        for call in reply.tool_calls:
+            head = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
             blocks.append((head, "partial_json", pieces(arguments_of(call), reply.chunks)))
     else:
         blocks.append(({"type": "text", "text": ""}, "text", pieces(text, reply.chunks)))

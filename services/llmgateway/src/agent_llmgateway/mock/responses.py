@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import count
 
-from agent_llmgateway.mock.answers import CREATED, Document, Frame, arguments_of, call_id, pieces
+from agent_llmgateway.mock.answers import CREATED, Document, Frame, arguments_of, pieces
 from agent_llmgateway.mock.script import Reply
 
 
@@ -67,7 +67,7 @@ def _items(reply: Reply, text: str) -> list[Document]:
             {
                 "type": "function_call",
                 "id": f"fc_mock_{index}",
-                "call_id": call_id(call, index),
+                "call_id": call.id,
                 "name": call.name,
                 "arguments": arguments_of(call),
                 "status": "completed",

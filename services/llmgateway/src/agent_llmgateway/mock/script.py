@@ -79,6 +79,14 @@ class Reply(Config):
     fault: Fault | None = None
     fault_after: int = Field(default=0, ge=0, description="Events with output that are sent before the fault.")
 
+    def with_call_ids(self, answer: int) -> "Reply":
+        """The same with ids for tool calls that have none: clients tell the calls of a conversation apart by them."""
+        calls = (
+            call if call.id else call.model_copy(update={"id": f"call_mock_{answer}_{at}"})
+            for at, call in enumerate(self.tool_calls)
+        )
+        return self.model_copy(update={"tool_calls": tuple(calls)}) if self.tool_calls else self
+
 
 class MockScript(Config):
     """Everything the mock says and does."""

@@ -1,6 +1,7 @@
 """The mock over HTTP. Its faults are done to the connection itself: resets, cuts and silences are what they say."""
 
 import asyncio
+import itertools
 import json
 import logging
 import socket
@@ -33,6 +34,7 @@ class MockServer:
         self.script = script
         self.journal = Journal(keep_documents=open_to_tests)
         self._given: dict[str, int] = {}
+        self._answers = itertools.count()
         self._open_to_tests = open_to_tests
         self._runner: web.ServerRunner | None = None
 
@@ -99,7 +101,7 @@ class MockServer:
             return web.json_response(answers.error_document(refused, exchange.dialect, 401), status=401)
         reply = self.script.find_reply(
             exchange.model, exchange.dialect, exchange.body, stream=exchange.stream, given=self._given
-        )
+        ).with_call_ids(next(self._answers))
         await asyncio.sleep(reply.delay_seconds)
         if reply.fault in ("reset-before-headers", "silence"):
             exchange.entry.end("faulted") if reply.fault != "silence" else None
