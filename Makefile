@@ -9,7 +9,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.demo ## run the quickstart agent on this machine
-	@.venv/bin/agentberth run examples/quickstart/agent.yaml
+	@.venv/bin/agentberth run examples/quickstart/agent.yaml --report build/demo.html
 
 setup: .venv/.dev ## all tools and packages for development
 

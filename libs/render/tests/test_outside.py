@@ -20,7 +20,7 @@ COMPANY = parse_settings(
         "trust": {"configMap": "authorities"},
     }
 )
-_IDENTITY = {"AGENT_NAME", "AGENT_NAMESPACE"}
+_IDENTITY = {"AGENT_NAME", "AGENT_NAMESPACE", "AGENT_RUN_ID"}
 WHOLE = {
     "tools": {"required": ["git"]},
     "memory": {"type": "inmemory", "size": "64Mi"},

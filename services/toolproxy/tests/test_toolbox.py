@@ -17,6 +17,7 @@ from agent_toolproxy.errors import ToolNotReady, UnknownTool
 from agent_toolproxy.metrics import ToolMetrics
 from agent_toolproxy.store.lockfile import LockFile
 from agent_toolproxy.tools.audit import Audit
+from agent_toolproxy.tools.callrecord import CallRecorder
 from agent_toolproxy.tools.changes import Changes
 from agent_toolproxy.tools.configuredtool import ConfiguredTool
 from agent_toolproxy.tools.pinning import Drift, Pins
@@ -143,6 +144,7 @@ def toolbox_of(pins: Pins, registry: Registry | OneServer, changes: Changes) -> 
         pins=pins,
         metrics=ToolMetrics(CollectorRegistry()),
         audit_log=Audit(Redactor()),
+        recorder=CallRecorder(str, lambda: False),
         telemetry=SilentTelemetry(),
     )
 

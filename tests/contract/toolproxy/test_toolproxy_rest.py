@@ -14,6 +14,7 @@ import httpx
 import pytest
 from contract.toolproxy.toolproxy_harness import ToolProxy, descendants
 
+from agent_api.calls import CallsReport, ToolCall
 from agent_api.toolsreport import ToolsReport
 
 PROBE = """#!/usr/bin/env python3
@@ -346,6 +347,24 @@ def test_every_call_leaves_an_audit_line_and_a_metric(fresh: ToolProxy) -> None:
     ]
     assert "hunter2hunter2" not in fresh.log.read_text()
     assert 'agentberth_tool_calls_total{outcome="ok",tool="sh"} 1.0' in fresh.metrics()
+
+
+def test_every_call_is_recorded_also_what_is_refused(fresh: ToolProxy) -> None:
+    fresh.run("sh", {"args": ["-c", "echo password=hunter2hunter2"]})
+    fresh.call("sh", {"args": ["-c", "exit 1"]})
+    httpx.post(f"{fresh.url}/v1/tools/absent:run", json={"arguments": {}})
+
+    report = CallsReport.model_validate_json(httpx.get(f"{fresh.ops_url}/calls").content)
+
+    calls = [call for call in report.calls if isinstance(call, ToolCall)]
+    assert [(call.name[:6], call.via, call.decision, call.outcome) for call in calls] == [
+        ("sh", "rest", "allowed", "ok"),
+        ("sh", "mcp", "allowed", "error"),
+        ("absent", "rest", "denied", "unknown_tool"),
+    ]
+    assert calls[0].result_bytes > calls[0].arguments_bytes > 0
+    assert calls[0].input == calls[0].output == ""
+    assert httpx.get(f"{fresh.ops_url}/calls", params={"after": calls[-1].number}).json()["calls"] == []
 
 
 def test_the_report_is_of_the_contract_and_readiness_follows_required_tools(proxy: ToolProxy) -> None:

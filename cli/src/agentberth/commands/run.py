@@ -32,6 +32,7 @@ examples:
   agentberth run agent.yaml --fresh            prepare everything anew
   agentberth run agent.yaml -- --topic robots  arguments for the agent
   agentberth run nginx.yaml --command "python -m http.server 8080"
+  agentberth run agent.yaml --console          watch it in a browser: calls, tokens, logs
   agentberth run agent.yaml --record a.jsonl   keep what models and tools answer
   agentberth run agent.yaml --replay a.jsonl   answer from there: no key, no network, no cost
   agentberth run agent.yaml --replay a.jsonl --live tools  only the models come from there
@@ -60,6 +61,10 @@ def register(commands: "Commands") -> None:
     parser.add_argument("--live", action="append", choices=("tools", "models"), help="with --replay: these are real")
     parser.add_argument("--timing", action="store_true", help="with --replay: streams take the time that they took")
     parser.add_argument("--replay-report", type=Path, help=argparse.SUPPRESS)  # for `agentberth test`
+    parser.add_argument("--console", action="store_true", help="show the run in a local web page, until Ctrl-C")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write what happened as a page that needs no server"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print the agent's output alone, as it is")
 
 
@@ -87,7 +92,7 @@ def _call(options: argparse.Namespace) -> int:
     )
     with session.locked(), _begun(session, options):
         try:
-            return asyncio.run(_run(session, options.grace))
+            return asyncio.run(_run(session, options))
         finally:
             if options.replay_report:
                 session.report_replay(options.replay_report)
@@ -114,7 +119,9 @@ def _begun(session: "Session", options: argparse.Namespace) -> contextlib.Abstra
     return contextlib.nullcontext()
 
 
-async def _run(session: "Session", grace_s: float | None) -> int:
+async def _run(session: "Session", options: argparse.Namespace) -> int:
+    from agentberth.console.shown import Shown  # noqa: PLC0415 - keeps `--help` quick
+
     stop = asyncio.Event()
     received: list[int] = []
 
@@ -127,5 +134,10 @@ async def _run(session: "Session", grace_s: float | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, receive, number)
-    code = await session.run(stop, grace_s)
+    shown = None
+    if options.console or options.report:
+        shown = Shown(
+            session.agent.metadata.name, session.plans, session.ports, console=options.console, report=options.report
+        )
+    code = await session.run(stop, options.grace, shown)
     return 128 + received[0] if received else code

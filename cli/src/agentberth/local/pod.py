@@ -5,8 +5,9 @@ import re
 import shlex
 import shutil
 import sys
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -84,6 +85,7 @@ class Host:
     """Whether the memory's data is there in the next run."""
     agent_ports: Ports | None = None
     """Where the agent finds the sidecars, when something stands before them."""
+    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 def processes(template: Manifest, host: Host) -> tuple[LocalProcess, ...]:
@@ -217,13 +219,14 @@ def _env_from(container: Manifest, host: Host) -> Iterator[tuple[str, str]]:
 
 def _referred(entry: Manifest, template: Manifest, host: Host) -> str | None:
     source: Manifest = entry.get("valueFrom", {})
-    for kind, field in (("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")):
-        if field in source:
-            return _key(kind, source[field], entry["name"], host)
+    for kind, key in (("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")):
+        if key in source:
+            return _key(kind, source[key], entry["name"], host)
     path = source.get("fieldRef", {}).get("fieldPath", "")
     labels = template.get("metadata", {}).get("labels", {})
     name = labels.get("app.kubernetes.io/instance", "")
     known: dict[str, str] = {"metadata.name": name, "metadata.namespace": "default", "status.podIP": "127.0.0.1"}
+    known["metadata.uid"] = host.run_id
     if path not in known:
         raise ManifestError(f"variable {entry['name']}: the field {path} is only known in a cluster")
     return known[path]

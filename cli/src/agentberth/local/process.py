@@ -64,6 +64,12 @@ class RunningProcess:
         code = await self._process.wait()
         return code if code >= 0 else 128 - code
 
+    @property
+    def exit_code(self) -> int | None:
+        """As `wait` gives it; None while it runs."""
+        code = self._process.returncode
+        return code if code is None or code >= 0 else 128 - code
+
     async def finish(self) -> None:
         """Ends what the process left in its group and passes on the rest of the output."""
         signal_group(self._process.pid, signal.SIGKILL)

@@ -22,6 +22,7 @@ from agent_render import RenderError, pod_template
 from agent_render.identity import Identity
 from agent_render.pod import pod_parts
 from agent_render.settings import PlatformSettings
+from agentberth.console.shown import Shown
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter
@@ -168,8 +169,8 @@ class Session:
                 if self.deck:
                     self.deck.ports.release()
 
-    async def run(self, stop: asyncio.Event, grace_s: float | None) -> int:
-        """Runs the Pod until its end and returns the exit code for the shell."""
+    async def run(self, stop: asyncio.Event, grace_s: float | None, shown: Shown | None = None) -> int:
+        """Runs the Pod until its end, seen by `shown`, and returns the exit code for the shell."""
         results, notes = stdout(), stderr()
         if not self.quiet:
             self._announce(notes)
@@ -182,6 +183,8 @@ class Session:
         def emit(name: str, line: str, err: bool) -> None:  # noqa: FBT001 - see Emit
             nonlocal unread
             of_agent = name == self.plans[-1].name
+            if shown is not None:
+                shown.source.note_line(name, line)
             target = results if of_agent and not err else notes
             try:
                 if self.quiet and of_agent:
@@ -195,8 +198,13 @@ class Session:
 
         supervisor = Supervisor(emit, stop, self.grace_s if grace_s is None else grace_s)
         started = time.monotonic()
-        async with self.deck.running(stop) if self.deck else contextlib.nullcontext():
+        async with (
+            self.deck.running(stop) if self.deck else contextlib.nullcontext(),
+            shown.following(supervisor, notes) if shown else contextlib.nullcontext(),
+        ):
             outcome = await supervisor.run(self.plans)
+        if shown is not None:
+            await shown.conclude(stop, notes)
         if self.deck:
             summarise(self.deck, None if self.quiet else notes)
         code = self._conclude(outcome, time.monotonic() - started, notes)

@@ -6,7 +6,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Literal
@@ -44,7 +44,15 @@ class Supervisor:
     stop: asyncio.Event
     grace_s: float
     tell_after_s: float = TELL_AFTER_S
+    before_end: Callable[[], Awaitable[None]] | None = None
+    """Called when the run is over, while the sidecars still answer."""
     _running: list[RunningProcess] = field(default_factory=list)
+    _started: dict[str, RunningProcess] = field(default_factory=dict)
+
+    @property
+    def exit_codes(self) -> dict[str, int | None]:
+        """Of each process that was started; None for one that runs."""
+        return {name: process.exit_code for name, process in self._started.items()}
 
     async def run(self, processes: Sequence[LocalProcess]) -> Outcome:
         """Runs until the agent ends, any other process ends or fails, or `stop` is set.
@@ -60,6 +68,8 @@ class Supervisor:
             except CommandError as error:  # raised after the group, so that it stays one error
                 failure = error
             finally:
+                if self.before_end is not None:
+                    await self.before_end()
                 await self._end()
         if failure:
             raise failure
@@ -82,6 +92,7 @@ class Supervisor:
     async def _start(self, plan: LocalProcess, tasks: asyncio.TaskGroup) -> RunningProcess:
         process = await RunningProcess.start(plan, self.emit, tasks)
         self._running.append(process)
+        self._started[plan.name] = process
         return process
 
     async def _prepare(self, process: RunningProcess) -> Outcome | None:

@@ -114,5 +114,7 @@ class GatewayConfig(Config):
         "is not sent to a route that is known to be no larger.",
     )
     memory: GatewayMemory | None = None
-    capture_content: bool = Field(default=False, description="true: prompts and answers are put into spans.")
+    capture_content: bool = Field(
+        default=False, description="true: prompts and answers are put into spans and recorded calls."
+    )
     limits: GatewayLimits = GatewayLimits()

@@ -157,4 +157,7 @@ class ToolsConfig(Config):
     python_url: str = Field(default="", description="Package index for pypi: sources; empty: the public one.")
     npm_registry: str = Field(default="", description="Registry for npm: sources; empty: the public one.")
     index_folder: str | None = Field(default=None, description="Mounted index-url, npmrc and ca.crt.")
+    capture_content: bool = Field(
+        default=False, description="true: arguments and results are kept with recorded calls."
+    )
     limits: ToolLimits = ToolLimits()

@@ -22,12 +22,14 @@ Check = Callable[[], str | Awaitable[str | None] | None]
 """None when all is well, else the reason in a few words. May be sync or async; must be quick."""
 
 ReportSource = Callable[[], BaseModel | Awaitable[BaseModel]]
+CallsSource = Callable[[int], BaseModel]
+"""The calls whose number is above that given."""
 
 _log = logging.getLogger(__name__)
 
 
 class OpsServer:
-    """`/livez`, `/readyz`, `/metrics` and `/report` over HTTP, between entering and leaving the context.
+    """`/livez`, `/readyz`, `/metrics`, `/report` and `/calls` over HTTP, between entering and leaving the context.
 
     A health path answers 200 `ok`, or 503 with a line for each failed check; `?verbose` lists the others too.
     `/metrics` is 404 without a registry, `/report` without a report. `port` 0 takes a free one.
@@ -43,6 +45,7 @@ class OpsServer:
         ready: Mapping[str, Check] | None = None,
         registry: CollectorRegistry | None = None,
         report: ReportSource | None = None,
+        calls: CallsSource | None = None,
         redact: Callable[[str], str] = str,
         check_timeout_s: float = 1.0,
     ) -> None:
@@ -51,6 +54,7 @@ class OpsServer:
         self._checks = {"livez": dict(live or {}), "readyz": dict(ready or {})}
         self._registry = registry
         self._report = report
+        self._calls = calls
         self._redact = redact
         self._check_timeout_s = check_timeout_s
         self._runner: web.AppRunner | None = None
@@ -67,6 +71,7 @@ class OpsServer:
         app.router.add_get("/readyz", self._answer_health)
         app.router.add_get("/metrics", self._answer_metrics)
         app.router.add_get("/report", self._answer_report)
+        app.router.add_get("/calls", self._answer_calls)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -119,6 +124,13 @@ class OpsServer:
         body, content_type = await asyncio.to_thread(render_metrics, self._registry, accept)  # reads /proc
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    async def _answer_calls(self, request: web.Request) -> web.Response:
+        """Those behind `?after=N`; their texts were redacted when they were made."""
+        if self._calls is None:
+            return web.Response(status=404, text="this service keeps no calls\n")
+        report = await asyncio.to_thread(self._calls, _number(request.query.get("after", "")))
+        return web.Response(text=report.model_dump_json(by_alias=True), content_type="application/json")
+
     async def _answer_report(self, _: web.Request) -> web.Response:
         if self._report is None:
             return web.Response(status=404, text="this service has no report\n")
@@ -130,6 +142,11 @@ class OpsServer:
             return web.Response(status=500, text=f"the report could not be made: {type(error).__name__}\n")
         document = _redact_strings(report.model_dump(mode="json", by_alias=True), self._redact)
         return web.json_response(document)
+
+
+def _number(text: str) -> int:
+    """`text` as a count; 0 for what is none."""
+    return int(text) if text.isdecimal() and len(text) < 16 else 0
 
 
 def _redact_strings(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 - a JSON document

@@ -12,6 +12,7 @@ from agent_api.gatewayconfig import (
     Timeouts,
 )
 from agent_render import memoryaccess, sidecar
+from agent_render.monitoring import keeps_content
 from agent_render.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
@@ -78,6 +79,7 @@ def gateway_config(agent: AgentType, llm: Llm, settings: PlatformSettings) -> Ga
             usd_per_day=budget.usd_per_day if budget else None,
         ),
         prices=settings.prices,
+        capture_content=keeps_content(agent),
         memory=GatewayMemory(url=access.url, credentials=access.folder) if access else None,
     )
 

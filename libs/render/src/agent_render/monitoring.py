@@ -42,6 +42,11 @@ def wants_metrics(agent: AgentType) -> bool:
     return monitoring is not None and monitoring.enabled
 
 
+def keeps_content(agent: AgentType) -> bool:
+    """Whether recorded calls hold what was said."""
+    return agent.spec.monitoring is not None and agent.spec.monitoring.content
+
+
 def metric_ports(agent: AgentType) -> tuple[str, ...]:
     """Names of the Pod's ports that have `/metrics`."""
     sidecars = ((layout.TOOLPROXY, agent.spec.tools), (layout.LLMGATEWAY, agent.spec.llm))

@@ -11,6 +11,8 @@ from agent_render.sizes import SizedContainer, resources
 
 _STARTUP_FAILURES = 300  # at one a second; installing tools takes its time
 SECRET_MODE = 0o440
+# Of all sidecars of a Pod, so that their spans and recorded calls are one trace.
+_RUN: Manifest = {"name": "AGENT_RUN_ID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
 
 
 def container(  # noqa: PLR0913 - each is one thing in which sidecars differ
@@ -34,7 +36,7 @@ def container(  # noqa: PLR0913 - each is one thing in which sidecars differ
         "startupProbe": {**_probe("/readyz", ops_port), "periodSeconds": 1, "failureThreshold": _STARTUP_FAILURES},
         "readinessProbe": {**_probe("/readyz", ops_port), "periodSeconds": 5},
         "livenessProbe": {**_probe("/livez", ops_port), "periodSeconds": 10},
-        "env": [*_identity(agent), *outside.variables(settings), *trace_variables(agent, settings, name)],
+        "env": [*_identity(agent), _RUN, *outside.variables(settings), *trace_variables(agent, settings, name)],
         "resources": resources(agent, settings, name),
         "securityContext": restricted_context(uid),
         "volumeMounts": [*mounts, *outside.mounts(settings), tmp_mount],

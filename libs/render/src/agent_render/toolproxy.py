@@ -11,6 +11,7 @@ from agent_render import memoryaccess, sidecar
 from agent_render.endpoints import tool_networks
 from agent_render.errors import UnsupportedError
 from agent_render.identity import Manifest
+from agent_render.monitoring import keeps_content
 from agent_render.part import PodPart, empty_dir, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
@@ -72,6 +73,7 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
         agent=agent.metadata.name,
         namespace=agent.metadata.namespace or "default",
         tools=tuple(_planned(tools, settings)),
+        capture_content=keeps_content(agent),
         policy=ToolsPolicy(
             pinning=policy.pinning,
             require_checksum=policy.require_checksum,

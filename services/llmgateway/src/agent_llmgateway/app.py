@@ -10,9 +10,11 @@ from time import monotonic, time
 
 from prometheus_client import CollectorRegistry
 
+from agent_api.calls import CallsReport
 from agent_api.gatewayreport import BudgetState, GatewayReport
 from agent_base.proxies import ProxyRules
 from agent_base.redaction import Redactor
+from agent_kit.calls import RUN_VARIABLE, CallRing, run_parent
 from agent_kit.errors import ListenError
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
@@ -30,6 +32,7 @@ from agent_llmgateway.failover.attempts import Attempts
 from agent_llmgateway.failover.breaker import BreakerBoard
 from agent_llmgateway.failover.dependencies import FailoverDependencies
 from agent_llmgateway.failover.retries import RetryBudget
+from agent_llmgateway.http.callrecord import show_call
 from agent_llmgateway.http.server import GatewayServer
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.livemetrics import LiveMetrics
@@ -97,6 +100,8 @@ def build_state(
         telemetry=telemetry,
         redactor=redactor,
         clock=monotonic,
+        calls=CallRing(partial(show_call, redactor.redact)),
+        run_parent=run_parent(os.environ.get(RUN_VARIABLE)),
     )
 
 
@@ -121,9 +126,15 @@ def build_ops(
         ready=checks,
         registry=registry,
         report=partial(make_report, state, watched, checks, memory),
+        calls=partial(report_calls, state),
         redact=state.redactor.redact,
         check_timeout_s=settings.ops_check_timeout_s,
     )
+
+
+def report_calls(state: GatewayState, after: int) -> CallsReport:
+    """The last calls, for the console."""
+    return state.calls.report(state.provider_set.config.agent if state.provider_set else "", after)
 
 
 def freeze_gc() -> None:

@@ -37,6 +37,7 @@ from agent_toolproxy.settings import ToolProxySettings
 from agent_toolproxy.store.lockfile import LockFile
 from agent_toolproxy.store.store import Store
 from agent_toolproxy.tools.audit import Audit
+from agent_toolproxy.tools.callrecord import CallRecorder
 from agent_toolproxy.tools.changes import Changes
 from agent_toolproxy.tools.factory import ToolParts, make_tool
 from agent_toolproxy.tools.gate import Gate
@@ -128,6 +129,7 @@ class Proxy:
         )
         self._registry = Registry(partial(make_tool, parts), changes)
         self._audit = Audit(redactor)
+        self._recorder = CallRecorder(redactor.redact, lambda: self._current.value.capture_content)
         self._toolbox = Toolbox(
             registry=self._registry,
             current=self._current,
@@ -135,6 +137,7 @@ class Proxy:
             pins=pins,
             metrics=ToolMetrics(self._metrics_registry),
             audit_log=self._audit,
+            recorder=self._recorder,
             telemetry=telemetry,
         )
 
@@ -161,6 +164,7 @@ class Proxy:
             ready={"tools": reporter.check, "stop": stop.check},
             registry=self._metrics_registry,
             report=reporter.report,
+            calls=lambda after: self._recorder.ring.report(self._current.value.agent, after),
             redact=redactor.redact,
             check_timeout_s=settings.ops_check_timeout_s,
         )

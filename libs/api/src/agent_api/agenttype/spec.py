@@ -43,6 +43,10 @@ class Monitoring(ApiModel):
         description="Groups of the platform's metrics to keep, such as api_latency; empty keeps all.",
     )
     tracing: Tracing | None = None
+    content: bool = Field(
+        default=False,
+        description="true: prompts, answers, arguments and results are kept with the recorded calls, redacted and cut.",
+    )
 
 
 def _is_network(text: str) -> bool:

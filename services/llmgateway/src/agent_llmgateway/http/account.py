@@ -1,6 +1,7 @@
 """What is noted of one request: in the metrics, the statistics of its providers, its span, the log and the budget."""
 
 import logging
+import time
 from typing import Final
 
 from agent_kit.telemetry import Span
@@ -10,11 +11,14 @@ from agent_llmgateway.failover.dependencies import RoutedAnswer
 from agent_llmgateway.failover.routing import Route
 from agent_llmgateway.failures.attempt import AttemptRecord
 from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.http.callrecord import CallRecord
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.usage import Usage
 
 _log = logging.getLogger(__name__)
+_KEPT_BYTES: Final = 65_536
+"""Of a prompt or an answer, before it is redacted and cut further."""
 OPERATIONS: Final = {"embeddings": "embeddings", "count_tokens": "count_tokens"}
 
 
@@ -29,10 +33,16 @@ class RequestAccount:
         self.operation = OPERATIONS.get(call.dialect.name, "chat")
         self.began = state.clock()
         self.reservation: Reservation | None = None
+        self._tries: list[AttemptRecord] = []
+        self._first_output_s: float | None = None
+        self._settled: tuple[Route, Usage | None] | None = None
+        self._broken = ""
+        self._answer = b""
 
     def note_attempt(self, record: AttemptRecord, failure: Failure | None) -> None:
         """A try has an answer, or has failed."""
         state = self._state
+        self._tries.append(record)
         state.metrics.note_attempt(record)
         state.tally.note_attempt(record, failure)
         if failure is None and not state.telemetry.enabled:
@@ -52,9 +62,8 @@ class RequestAccount:
     def note_first_output(self, routed: RoutedAnswer) -> None:
         """A stream has something to show."""
         route = routed.plan.route
-        self._state.metrics.note_first_chunk(
-            self.operation, route.provider, route.model, self._state.clock() - self.began
-        )
+        self._first_output_s = self._state.clock() - self.began
+        self._state.metrics.note_first_chunk(self.operation, route.provider, route.model, self._first_output_s)
 
     def note_stream_end(self, routed: RoutedAnswer, failure: Failure | None) -> None:
         """A stream has ended, also because the client went away."""
@@ -65,6 +74,7 @@ class RequestAccount:
         if stream.malformed:
             self._state.metrics.note_malformed(route.provider, stream.malformed)
         if failure is not None:
+            self._broken = f"{failure.cause}: {failure.message}"
             self._state.metrics.note_broken(route.provider, failure.cause)
             self._state.tally.note_error(route.provider, failure)
             self._span.fail(failure.cause)
@@ -73,6 +83,9 @@ class RequestAccount:
     def settle(self, routed: RoutedAnswer, usage: Usage | None, outputs: int) -> None:
         """An answer has been given; `outputs` are the events of a stream that carried some of it."""
         state, route = self._state, routed.plan.route
+        self._settled = (route, usage)
+        if self._provider_set.config.capture_content:
+            self._answer = (routed.answer.body or b"")[:_KEPT_BYTES]
         if self._call.dialect.name == "count_tokens":
             return
         if len(routed.attempts) > 1:
@@ -92,6 +105,32 @@ class RequestAccount:
         """The request is over; `error` names what the client was told instead of an answer."""
         duration_s = self._state.clock() - self.began
         self._state.metrics.note_end(self.operation, route.provider, route.model, duration_s, error)
+        self._state.calls.add(self._record(duration_s, error))
+
+    def _record(self, duration_s: float, error: str) -> CallRecord:
+        """For the recorder."""
+        state, call, usage, micro_usd = self._state, self._call, None, None
+        if self._settled is not None:
+            route, usage = self._settled
+            if usage is not None:
+                micro_usd = cost_micro_usd(self._provider_set.config, route, usage)
+        traced = state.telemetry.enabled
+        return CallRecord(
+            time.time() - duration_s,
+            duration_s,
+            self.operation,
+            call.model,
+            call.stream,
+            self._tries,
+            error,
+            call.headers.get("traceparent") or state.run_parent.get("traceparent"),
+            traced,
+            self._first_output_s,
+            usage,
+            micro_usd,
+            self._broken,
+            (call.body[:_KEPT_BYTES], self._answer) if self._provider_set.config.capture_content else None,
+        )
 
     def _note_failovers(self, routed: RoutedAnswer) -> None:
         left = {record.provider for record in routed.attempts} - {routed.plan.route.provider}

@@ -149,7 +149,7 @@ class GatewayServer:
         state = self._state
         operation = OPERATIONS.get(call.dialect.name, "chat")
         attributes = {"gen_ai.operation.name": operation, "gen_ai.request.model": call.model}
-        parent = state.telemetry.extract(request.headers)
+        parent = state.telemetry.extract(request.headers) or state.run_parent
         with state.telemetry.span(
             f"{operation} {call.model}", kind="client", parent=parent, attributes=attributes
         ) as span:

@@ -1,16 +1,18 @@
 """What all requests share, in one place, so that a request's own code has only its own state."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from agent_base.redaction import Redactor
+from agent_kit.calls import CallRing
 from agent_kit.telemetry import Telemetry
 from agent_llmgateway.budget.budget import Budget
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.errors import GatewayError
 from agent_llmgateway.failover.breaker import BreakerBoard
 from agent_llmgateway.failover.dependencies import FailoverDependencies
+from agent_llmgateway.http.callrecord import CallRecord
 from agent_llmgateway.metrics.prometheus import Metrics
 from agent_llmgateway.metrics.tally import Tally
 
@@ -27,6 +29,9 @@ class GatewayState:
     telemetry: Telemetry
     redactor: Redactor
     clock: Callable[[], float]
+    calls: CallRing[CallRecord]
+    run_parent: Mapping[str, str] = field(default_factory=dict)
+    """W3C headers of the agent's run, for requests without any."""
     provider_set: ProviderSet | None = None
     in_flight: int = 0
     _idle: asyncio.Event | None = None

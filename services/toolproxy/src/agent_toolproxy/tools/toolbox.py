@@ -16,6 +16,7 @@ from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import CallError, ToolBlocked, ToolNotReady, UnknownTool
 from agent_toolproxy.metrics import ToolMetrics
 from agent_toolproxy.tools import audit
+from agent_toolproxy.tools.callrecord import CallRecorder, EndedCall
 from agent_toolproxy.tools.changes import Changes
 from agent_toolproxy.tools.configuredtool import ConfiguredTool
 from agent_toolproxy.tools.discovery import is_allowed
@@ -47,6 +48,7 @@ class Toolbox:
         pins: Pins,
         metrics: ToolMetrics,
         audit_log: audit.Audit,
+        recorder: CallRecorder,
         telemetry: Telemetry,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -56,6 +58,7 @@ class Toolbox:
         self._pins = pins
         self._metrics = metrics
         self._audit = audit_log
+        self._recorder = recorder
         self._telemetry = telemetry
         self._clock = clock
         self._search = SearchTools(lambda: tuple(self._served.values()), self.call)
@@ -139,7 +142,9 @@ class Toolbox:
         served = self._search_tools.get(name) if self._is_searching() else None
         served = served or self._served.get(name)
         if served is None:
-            raise self._refusal(name)
+            refusal = self._refusal(name)
+            self._recorder.add(EndedCall(name, "", call, refusal.code, 0.0, str(refusal)))
+            raise refusal
         if not served.traced:
             return await served.handler(call)
         return await self._call_traced(served, call)
@@ -165,8 +170,10 @@ class Toolbox:
             "gen_ai.tool.name": served.name,
             "gen_ai.tool.type": served.kind,
         }
-        parent = self._telemetry.extract({key: value for key, value in call.meta.items() if isinstance(value, str)})
-        started, outcome = self._clock(), "cancelled"
+        given = {key: value for key, value in call.meta.items() if isinstance(value, str)}
+        parent = self._telemetry.extract(given) or self._recorder.run
+        started, outcome, problem = self._clock(), "cancelled", ""
+        result: Json | None = None
         with (
             self._metrics.running(),
             self._telemetry.span(f"execute_tool {served.name}", parent=parent, attributes=attributes) as span,
@@ -175,13 +182,14 @@ class Toolbox:
                 result = await self._call_owned(served, self._with_trace(call, parent))
                 outcome = _outcome_of(result, span)
             except CallError as error:
-                outcome = error.code
+                outcome, problem = error.code, str(error)
                 span.fail(outcome)
                 raise
             finally:
                 seconds = self._clock() - started
                 self._metrics.record(served.name, outcome, seconds)
                 self._audit.add(audit.AuditRecord(served.name, call, outcome, seconds))
+                self._recorder.add(EndedCall(served.name, served.owner, call, outcome, seconds, problem, result))
         return result
 
     async def _call_owned(self, served: ServedTool, call: Call) -> Json:

@@ -1,0 +1,95 @@
+// One agent: its Pod as a picture, what is wrong and what to do, providers, tools, memory, events.
+import {age, badge, bytes, count, h, money, section, shown, table} from "./dom.js";
+
+const STATES = {waiting: ["plain", "waits"], running: ["warn", "runs"], ready: ["good", "ready"], ended: ["plain", "ended"], failed: ["bad", "failed"]};
+const WORK = {initenv: "prepares code and packages", toolproxy: "serves tools", llmgateway: "serves models", memory: "keeps the memory"};
+
+function containerBox(each, select) {
+  const [kind, word] = STATES[each.state] ?? ["plain", each.state];
+  const live = each.role === "agent" && each.state === "running" ? "good" : kind;
+  return h(`li.box.${live}`, {},
+    h("span.role", {}, each.role === "init" ? "init container" : each.role),
+    h("strong", {}, shown(each.name)),
+    h("span.work", {}, WORK[each.name] ?? (each.role === "agent" ? "the agent itself" : "")),
+    badge(word, live),
+    each.restarts ? badge(`${each.restarts} restarts`, "warn") : null,
+    each.detail ? h("span.detail", {}, shown(each.detail)) : null,
+    h("a.logs", {href: select(each)}, "Log", h("span.hidden", {}, ` of ${shown(each.name)}`)));
+}
+
+function podPicture(view, select) {
+  const pods = [...new Set(view.containers.map((each) => each.pod))];
+  return section("Pod", pods.map((pod) => h("div.pod", {},
+    pod ? h("p.faint", {}, shown(pod)) : null,
+    h("ol.boxes", {"aria-label": "Containers in the order in which they start"},
+      view.containers.filter((each) => each.pod === pod).map((each) => containerBox(each, select))))));
+}
+
+function conditionCard(each) {
+  const good = each.status === "True";
+  return h(`li.condition.${good ? "good" : "bad"}`, {},
+    h("div", {}, h("strong", {}, shown(each.type)), " ", badge(good ? "True" : `${each.status} ${each.reason}`, good ? "good" : "bad"),
+      each.since ? h("span.faint", {}, ` for ${age(each.since)}`) : null),
+    each.message ? h("p", {}, shown(each.message)) : null,
+    !good && each.cause ? h("p.cause", {}, h("b", {}, "Cause: "), shown(each.cause)) : null,
+    !good && each.cure ? h("p.cure", {}, h("b", {}, "Try: "), shown(each.cure)) : null);
+}
+
+function conditionList(view) {
+  const sorted = [...view.conditions].sort((a, b) => (a.status === "True") - (b.status === "True"));
+  return section("Conditions", sorted.length ? h("ul.conditions", {}, sorted.map(conditionCard)) : h("p.empty", {}, "Nothing is wrong."));
+}
+
+function providerLine(each) {
+  const worst = (each.routes ?? []).find((route) => route.breaker !== "closed");
+  const state = !each.usable ? badge("no key", "bad") : worst ? badge(`breaker ${worst.breaker}`, worst.breaker === "open" ? "bad" : "warn", `for ${Math.round(worst.cooldownSeconds)} s`) : badge("breaker closed", "good");
+  return h("tr", {}, h("th", {scope: "row"}, shown(each.name), h("span.faint", {}, ` ${shown(each.type)}`)),
+    h("td", {}, state, " ", each.answering ? badge("answering", "good") : null),
+    h("td.number", {}, count(each.requests)), h("td.number", {}, count(each.failures)), h("td.number", {}, count(each.failovers)),
+    h("td.number", {}, `${count(each.inputTokens)} / ${count(each.outputTokens)}`),
+    h("td.why", {}, shown(each.lastError)));
+}
+
+function toolLine(each) {
+  const kind = {ready: "good", failed: "bad", blocked: "bad"}[each.state] ?? "warn";
+  const pin = each.definitionHash || each.digest;
+  return h("tr", {}, h("th", {scope: "row"}, shown(each.name)), h("td", {}, badge(each.state, kind), each.required ? " required" : " optional"),
+    h("td", {}, shown(each.version)), h("td.why", {}, shown(each.source)),
+    h("td", {}, pin ? h("code", {title: shown(pin)}, shown(pin).slice(0, 12)) : "–"),
+    h("td.why", {}, each.error ? h("pre.drift", {}, shown(each.error)) : ""));
+}
+
+function memoryFacts(memory) {
+  const used = memory.usedBytes ?? memory.used_bytes;
+  const most = memory.maxBytes ?? memory.max_bytes;
+  return h("dl.facts", {},
+    h("dt", {}, "State"), h("dd", {}, memory.reachable === false ? badge("unreachable", "bad") : badge("reachable", "good"), memory.full ? badge("full", "bad") : null),
+    used === null || used === undefined ? null : [h("dt", {}, "Used"), h("dd", {}, bytes(used) + (most ? ` of ${bytes(most)}` : ""))],
+    memory.keys === null || memory.keys === undefined ? null : [h("dt", {}, "Keys"), h("dd", {}, count(memory.keys))],
+    memory.error ? [h("dt", {}, "Error"), h("dd", {}, shown(memory.error))] : null);
+}
+
+function budgetFacts(budget) {
+  const rows = [["Tokens this hour", count(budget.tokensThisHour), budget.tokensPerHour ? count(budget.tokensPerHour) : null],
+    ["Spent today", money(budget.usdToday), budget.usdPerDay ? money(budget.usdPerDay) : null]];
+  return h("dl.facts", {}, rows.map(([name, spent, limit]) => [h("dt", {}, name), h("dd", {}, limit ? `${spent} of ${limit}` : spent)]));
+}
+
+function eventLine(each) {
+  return h("tr", {}, h("td", {}, age(each.at)), h("td", {}, badge(each.type, each.type === "Warning" ? "warn" : "plain")),
+    h("td", {}, shown(each.reason)), h("td.why", {}, shown(each.message)));
+}
+
+/** The overview. `select` gives the address of a container's log. */
+export function agentPage(view, select) {
+  return [
+    view.notes.map((note) => h("p.note", {}, shown(note))),
+    podPicture(view, select),
+    conditionList(view),
+    view.providers.length ? section("Models", table("Providers", ["Provider", "State", "Tries", "Failures", "Failovers", "Tokens in / out", "Last error"], view.providers.map(providerLine), "")) : null,
+    view.budget ? section("Spending", budgetFacts(view.budget)) : null,
+    view.tools.length ? section("Tools", table("Tools", ["Tool", "State", "Version", "Source", "Pin", "What is wrong"], view.tools.map(toolLine), "")) : null,
+    view.memory ? section("Memory", memoryFacts(view.memory)) : null,
+    view.events.length ? section("Events", table("Events", ["Age", "Type", "Reason", "Message"], view.events.map(eventLine), "")) : null,
+  ];
+}

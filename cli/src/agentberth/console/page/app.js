@@ -1,0 +1,103 @@
+// Which page is shown: by the address's fragment, drawn anew whenever the server says that something changed.
+import {agentPage} from "./agent.js";
+import {agentsPage} from "./agents.js";
+import {h, shown} from "./dom.js";
+import {timelinePage} from "./timeline.js";
+
+const main = document.getElementById("main");
+const live = document.getElementById("live");
+const TABS = [["", "Overview"], ["timeline", "Timeline"], ["logs", "Logs"]];
+const report = globalThis.agentberthReport; // of a page that was written to a file
+let drawing = 0;
+
+async function ask(path) {
+  if (report) {
+    if (!(path in report)) throw new Error("this report does not have it");
+    return report[path];
+  }
+  const answer = await fetch(path);
+  const body = await answer.json().catch(() => ({error: `the console answers ${answer.status}`}));
+  if (!answer.ok) throw new Error(body.error);
+  return body;
+}
+
+function place() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [kind, namespace, name, tab = ""] = path.split("/").map(decodeURIComponent);
+  return kind === "agents" && name ? {namespace, name, tab, query: new URLSearchParams(query)} : {};
+}
+
+function baseOf({namespace, name}) {
+  return `#/agents/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`;
+}
+
+function heading(at) {
+  return [h("nav.crumbs", {"aria-label": "Where you are"}, h("a", {href: "#/"}, "Agents"), " / ", h("span", {}, shown(at.namespace))),
+    h("h1", {}, shown(at.name)),
+    h("nav.tabs", {"aria-label": "Parts of this agent"}, TABS.map(([tab, word]) =>
+      h("a", {href: tab ? `${baseOf(at)}/${tab}` : baseOf(at), "aria-current": tab === at.tab ? "page" : null}, word)))];
+}
+
+async function logsPage(at, api) {
+  const view = await ask(api);
+  const chosen = at.query.get("container") ?? view.containers.at(-1)?.name ?? "";
+  const pod = at.query.get("pod") ?? view.containers.at(-1)?.pod ?? "";
+  const log = chosen ? await ask(`${api}/logs?${new URLSearchParams({container: chosen, pod})}`) : {lines: [], notes: []};
+  return [h("nav.bar", {"aria-label": "Containers"}, view.containers.map((each) =>
+    h("a.choice", {href: logOf(at, each), "aria-current": each.name === chosen && each.pod === pod ? "true" : null}, shown(each.name)))),
+  log.notes.map((note) => h("p.note", {}, shown(note))),
+  log.lines.length ? h("pre.log", {tabindex: "0", "aria-label": `Log of ${shown(chosen)}`}, log.lines.map(shown).join("\n")) : h("p.empty", {}, "Nothing was written.")];
+}
+
+function logOf(at, container) {
+  return `${baseOf(at)}/logs?${new URLSearchParams({container: container.name, pod: container.pod})}`;
+}
+
+async function content(at) {
+  if (!at.name) {
+    const {title, agents} = await ask("/api/agents");
+    document.getElementById("title").textContent = shown(title);
+    return agentsPage(agents);
+  }
+  const api = `/api/agents/${encodeURIComponent(at.namespace)}/${encodeURIComponent(at.name)}`;
+  if (at.tab === "timeline") return [heading(at), timelinePage(await ask(`${api}/calls`))];
+  if (at.tab === "logs") return [heading(at), await logsPage(at, api)];
+  return [heading(at), agentPage(await ask(api), (container) => logOf(at, container))];
+}
+
+/** Draws the page; what had the focus has it again. */
+async function draw() {
+  const mine = ++drawing;
+  const at = place();
+  document.title = at.name ? `${shown(at.name)} – Agentberth` : "Agentberth";
+  let parts;
+  try {
+    parts = await content(at);
+  } catch (error) {
+    parts = [h("h1", {}, "This cannot be shown"), h("p.note", {role: "alert"}, shown(error.message))];
+  }
+  if (mine !== drawing) return;
+  const {id, dataset} = document.activeElement ?? {};
+  const key = dataset?.key;
+  const scrolled = main.querySelector(".log")?.scrollTop;
+  const logged = main.querySelector(".log");
+  const atEnd = logged ? logged.scrollTop + logged.clientHeight >= logged.scrollHeight - 4 : true;
+  const caret = document.activeElement?.selectionStart;
+  main.replaceChildren(...parts.flat(3).filter(Boolean));
+  const again = key ? main.querySelector(`[data-key="${CSS.escape(key)}"]`) : id && id !== "main" ? document.getElementById(id) : null;
+  again?.focus({preventScroll: true});
+  if (again?.setSelectionRange && caret !== null && caret !== undefined && again.type === "search") again.setSelectionRange(caret, caret);
+  const log = main.querySelector(".log");
+  if (log) log.scrollTop = atEnd ? log.scrollHeight : scrolled ?? 0;
+}
+
+function listen() {
+  const events = new EventSource("/api/events");
+  events.addEventListener("changed", () => { live.textContent = "live"; live.className = "live on"; draw(); });
+  events.addEventListener("error", () => { live.textContent = "not connected"; live.className = "live off"; });
+}
+
+addEventListener("hashchange", () => { draw(); main.focus({preventScroll: true}); scrollTo(0, 0); });
+draw();
+if (report) live.textContent = "report";
+else listen();

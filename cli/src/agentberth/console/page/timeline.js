@@ -1,0 +1,154 @@
+// What an agent did: its calls to models and tools on one axis of time, each with its tries.
+import {badge, bytes, clock, count, h, money, ms, section, shown} from "./dom.js";
+
+const KINDS = {all: "All calls", model: "Models", tool: "Tools", trouble: "Trouble"};
+const SHOWN_CALLS = 300;
+let kind = "all";
+let openCall = "";
+
+function keyOf(call) {
+  return `${call.sidecar}-${call.pod ?? ""}-${call.number}`;
+}
+
+function troubles(call) {
+  const found = [];
+  if (call.kind === "model") {
+    const failed = call.tries.filter((each) => each.outcome !== "answered");
+    if (call.outcome === "answered" && failed.length) {
+      const moved = failed.some((each) => each.provider !== call.provider);
+      found.push([moved ? "failover" : "retry", "warn"]);
+    }
+    if (call.outcome !== "answered") found.push([call.outcome, call.outcome === "cancelled" ? "plain" : "bad"]);
+  } else {
+    if (call.decision !== "allowed") found.push([call.decision, "bad"]);
+    else if (call.outcome !== "ok") found.push([call.outcome, call.outcome === "cancelled" ? "plain" : "bad"]);
+  }
+  return found;
+}
+
+function span(calls) {
+  const starts = calls.map((call) => Date.parse(call.at));
+  const from = Math.min(...starts);
+  const to = Math.max(...calls.map((call, at) => starts[at] + call.durationMs), from + 1);
+  return {from, length: to - from};
+}
+
+function part(from, length, style, title) {
+  return h(`span.part.${style}`, {title, style: {left: `${from}%`, width: `${Math.max(length, 0.4)}%`}});
+}
+
+function bar(call, axis) {
+  const percent = (value) => (100 * value) / axis.length;
+  const start = Date.parse(call.at) - axis.from;
+  const parts = [part(percent(start), percent(call.durationMs), call.kind, ms(call.durationMs))];
+  let at = start;
+  for (const each of call.tries ?? []) {
+    if (each.outcome !== "answered") parts.push(part(percent(at), percent(each.durationMs), "failed", `${shown(each.provider)}: ${shown(each.outcome)}`));
+    at += each.durationMs;
+  }
+  if (call.firstTokenMs) parts.push(part(percent(start + call.firstTokenMs), 0, "first", `first token after ${ms(call.firstTokenMs)}`));
+  return h("span.track", {"aria-hidden": "true"}, parts);
+}
+
+function tokensOf(call) {
+  if (call.kind === "tool") return bytes(call.resultBytes);
+  return call.tokens ? `${count(call.tokens.input)} → ${count(call.tokens.output)}` : "";
+}
+
+function callTitle(call) {
+  return call.kind === "model" ? `${call.requested || "?"}${call.provider ? ` → ${call.provider}` : ""}` : call.name;
+}
+
+function line(call, axis, show) {
+  const key = keyOf(call);
+  return h(`button.call${key === openCall ? ".open" : ""}`, {type: "button", "data-key": key, "aria-expanded": key === openCall ? "true" : "false", onclick: () => show(key)},
+    h("span.at", {}, clock(call.at)),
+    h("span.what", {}, h(`span.kind.${call.kind}`, {}, call.kind), " ", shown(callTitle(call)), " ", troubles(call).map(([word, style]) => [badge(word, style), " "])),
+    bar(call, axis),
+    h("span.size", {}, tokensOf(call)),
+    h("span.took", {}, ms(call.durationMs)));
+}
+
+function fact(name, value) {
+  return value === "" || value === null || value === undefined ? null : [h("dt", {}, name), h("dd", {}, typeof value === "string" ? shown(value) : value)];
+}
+
+function tryLine(each, at) {
+  return h("tr", {}, h("td", {}, String(at + 1)), h("th", {scope: "row"}, shown(each.provider)), h("td", {}, shown(each.model)),
+    h("td", {}, badge(each.outcome, each.outcome === "answered" ? "good" : "bad")), h("td", {}, each.status ? String(each.status) : ""),
+    h("td", {}, ms(each.durationMs)), h("td.why", {}, shown(each.reason)));
+}
+
+function detail(call) {
+  const model = call.kind === "model";
+  const tokens = call.tokens ? `${count(call.tokens.input)} in (${count(call.tokens.cached)} cached), ${count(call.tokens.output)} out (${count(call.tokens.reasoning)} reasoning)` : "not told";
+  return h("div.detail", {role: "group", "aria-label": `Details of ${shown(callTitle(call))}`},
+    h("dl.facts", {},
+      model ? [fact("Asked for", call.requested), fact("Answered by", call.provider ? `${call.provider} / ${call.model}` : "nobody"), fact("Tokens", tokens), fact("Cost", money(call.usd)), fact("First token", ms(call.firstTokenMs))]
+        : [fact("Tool", call.name), fact("Of", call.server), fact("By", call.via.toUpperCase()), fact("Decision", call.decision), fact("Sizes", `${bytes(call.argumentsBytes)} in, ${bytes(call.resultBytes)} out`)],
+      fact("Outcome", call.outcome), fact("Error", call.error), fact("Took", ms(call.durationMs)),
+      call.trace?.trace ? fact("Trace", h("code", {}, shown(call.trace.trace))) : null,
+      call.pod ? fact("Pod", call.pod) : null),
+    model && call.tries.length ? h("table", {}, h("caption", {}, "Tries"), h("thead", {}, h("tr", {}, ["", "Provider", "Model", "Outcome", "Status", "Took", "Why"].map((head) => h("th", {scope: "col"}, head)))), h("tbody", {}, call.tries.map(tryLine))) : null,
+    call.input ? [h("h3", {}, model ? "Prompt" : "Arguments"), h("pre", {tabindex: "0"}, shown(call.input))] : null,
+    call.output ? [h("h3", {}, model ? "Answer" : "Result"), h("pre", {tabindex: "0"}, shown(call.output))] : null);
+}
+
+function tile(name, value, style = "") {
+  return h(`div.tile${style ? `.${style}` : ""}`, {}, h("span.value", {}, value), h("span.name", {}, name));
+}
+
+function sum(numbers) {
+  return numbers.reduce((total, each) => total + each, 0);
+}
+
+function tiles(calls) {
+  const models = calls.filter((call) => call.kind === "model");
+  const usd = models.filter((call) => call.usd !== null).map((call) => call.usd);
+  const failovers = models.filter((call) => troubles(call).some(([word]) => word === "failover")).length;
+  const refused = calls.filter((call) => call.kind === "tool" && call.decision !== "allowed").length;
+  const failed = calls.filter((call) => troubles(call).some(([, style]) => style === "bad")).length;
+  return h("div.tiles", {}, tile("model calls", count(models.length)), tile("tool calls", count(calls.length - models.length)),
+    tile("tokens", count(sum(models.map((call) => (call.tokens ? call.tokens.input + call.tokens.output : 0))))),
+    tile("spent", usd.length ? money(sum(usd)) : "–"), tile("failovers", count(failovers), failovers ? "warn" : ""),
+    tile("refused", count(refused), refused ? "bad" : ""), tile("failed", count(failed), failed ? "bad" : ""));
+}
+
+function ticks(axis) {
+  return h("div.ticks", {"aria-hidden": "true"}, [0, 0.25, 0.5, 0.75, 1].map((share) => h("span", {}, ms(axis.length * share) || "0")));
+}
+
+function groups(calls) {
+  const traces = new Map();
+  for (const call of calls) {
+    const trace = call.trace?.trace ?? "";
+    if (!traces.has(trace)) traces.set(trace, []);
+    traces.get(trace).push(call);
+  }
+  return [...traces.entries()];
+}
+
+/** The timeline. */
+export function timelinePage(view) {
+  const root = h("div");
+  const draw = () => {
+    const wanted = view.calls.filter((call) => kind === "all" || (kind === "trouble" ? troubles(call).length : call.kind === kind));
+    const calls = wanted.slice(-SHOWN_CALLS);
+    const left = view.dropped + wanted.length - calls.length;
+    const show = (key) => { openCall = openCall === key ? "" : key; draw(); root.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus(); };
+    const axis = calls.length ? span(calls) : null;
+    root.replaceChildren(
+      ...view.notes.map((note) => h("p.note", {}, shown(note))),
+      tiles(view.calls),
+      h("div.bar", {role: "group", "aria-label": "Which calls"}, Object.entries(KINDS).map(([name, word]) =>
+        h("button.choice", {type: "button", "aria-pressed": kind === name ? "true" : "false", onclick: () => { kind = name; draw(); }}, word))),
+      calls.length
+        ? section("Timeline", left ? h("p.faint", {}, `${count(left)} earlier calls are not shown.`) : "", ticks(axis),
+          groups(calls).map(([trace, members], at, all) => h("div.trace", {},
+            all.length > 1 ? h("h3.faint", {}, trace ? `Trace ${shown(trace).slice(0, 8)}` : "No trace") : null,
+            members.map((call) => [line(call, axis, show), keyOf(call) === openCall ? detail(call) : null]))))
+        : h("p.empty", {}, view.calls.length ? "No call of this kind." : "The agent has called no model and no tool yet."));
+  };
+  draw();
+  return [root];
+}

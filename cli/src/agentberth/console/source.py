@@ -1,0 +1,30 @@
+"""Where the console's page gets what it shows."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from agentberth.console.view import AgentRow, AgentView, CallsView, LogsView
+
+
+class Source(Protocol):
+    """A run, or a cluster. Raises CommandError for what cannot be read, LookupError for what is not there."""
+
+    @property
+    def title(self) -> str:
+        """What is looked at: the run's agent, or the cluster."""
+
+    @property
+    def version(self) -> int:
+        """Grows with every change that the page should show."""
+
+    async def agents(self) -> Sequence[AgentRow]:
+        """All of them."""
+
+    async def agent(self, namespace: str, name: str) -> AgentView:
+        """One."""
+
+    async def calls(self, namespace: str, name: str) -> CallsView:
+        """Its calls."""
+
+    async def logs(self, namespace: str, name: str, container: str, pod: str) -> LogsView:
+        """The last lines of a container; `pod` may be empty in a run."""

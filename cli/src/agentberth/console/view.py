@@ -1,0 +1,88 @@
+"""What the page is told of an agent. Plain values: the page shows every text as text."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Plain = dict[str, Any]
+State = Literal["waiting", "running", "ready", "ended", "failed"]
+
+
+@dataclass(frozen=True)
+class AgentRow:
+    """One line of the list. `tokens` and `usd` are None where nobody counts; times are RFC 3339."""
+
+    namespace: str
+    name: str
+    phase: str
+    ready: bool
+    reason: str = ""
+    message: str = ""
+    cure: str = ""
+    replicas: str = ""
+    created: str = ""
+    tokens: int | None = None
+    usd: float | None = None
+
+
+@dataclass(frozen=True)
+class ContainerView:
+    """A container of the Pod, in the order in which they start."""
+
+    name: str
+    role: Literal["init", "sidecar", "agent"]
+    state: State
+    detail: str = ""
+    restarts: int = 0
+    pod: str = ""
+
+
+@dataclass(frozen=True)
+class ConditionView:
+    """A condition of the AgentType, or what stands for it in a run."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    cause: str = ""
+    cure: str = ""
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class AgentView:
+    """Everything of one agent but its calls and logs. `notes` say what could not be seen, and why."""
+
+    row: AgentRow
+    containers: Sequence[ContainerView] = ()
+    conditions: Sequence[ConditionView] = ()
+    providers: Sequence[Plain] = ()
+    tools: Sequence[Plain] = ()
+    memory: Plain | None = None
+    budget: Plain | None = None
+    events: Sequence[Plain] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class CallsView:
+    """Calls of all sidecars, as agent_api.calls has them, oldest first."""
+
+    calls: Sequence[Plain] = ()
+    dropped: int = 0
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class LogsView:
+    """The last lines of one container."""
+
+    container: str
+    lines: Sequence[str] = ()
+    notes: Sequence[str] = field(default=())
+
+
+def plain(view: AgentRow | AgentView | CallsView | LogsView) -> Plain:
+    """As JSON."""
+    return asdict(view)

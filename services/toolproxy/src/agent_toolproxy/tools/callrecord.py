@@ -1,0 +1,81 @@
+"""The recorder of tool calls: see agent_api.calls.
+
+Arguments and results may be megabytes, so nothing of them is kept but their sizes; with `captureContent` their first
+characters too, redacted.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agent_api.calls import LONGEST_CONTENT_CHARS, LONGEST_TEXT_CHARS, Decision, ToolCall
+from agent_kit.calls import RUN_VARIABLE, CallRing, cut, rfc3339, run_parent, trace_ids
+from agent_toolproxy.call import Call, Json
+
+_LONGEST_NAME: Final = 256
+_KEPT_CHARS: Final = 65_536
+_DECISIONS: Final[Mapping[str, Decision]] = {
+    "tool_blocked": "blocked",
+    "tool_not_ready": "blocked",
+    "unknown_tool": "denied",
+}
+"""By the code of the refusal. A tool that the policy leaves out is not known to the caller."""
+
+
+@dataclass(frozen=True)
+class EndedCall:
+    """What is at hand when a call ends, or is refused. `server` is the configured tool it belongs to."""
+
+    tool: str
+    server: str
+    call: Call
+    outcome: str
+    seconds: float
+    error: str = ""
+    result: Json | None = None
+    own_span: bool = False
+
+
+class CallRecorder:
+    """Keeps the last calls. `captures` says whether their contents are kept too."""
+
+    def __init__(self, redact: Callable[[str], str], captures: Callable[[], bool]) -> None:
+        self.ring: CallRing[ToolCall] = CallRing(lambda call, number: call.model_copy(update={"number": number}))
+        self._redact = redact
+        self._captures = captures
+        self.run: Mapping[str, str] = run_parent(os.environ.get(RUN_VARIABLE))
+        """W3C headers of the agent's run, for calls without any."""
+
+    def add(self, ended: EndedCall) -> None:
+        """Keep one more."""
+        asked, told = _dumped(ended.call.arguments), "" if ended.result is None else _dumped(ended.result)
+        shown = (asked, told) if self._captures() else ("", "")
+        traceparent = ended.call.meta.get("traceparent")
+        self.ring.add(
+            ToolCall(
+                number=1,
+                at=rfc3339(time.time() - ended.seconds),
+                duration_ms=round(ended.seconds * 1000, 3),
+                name=cut(ended.tool, _LONGEST_NAME),
+                server=cut(ended.server, _LONGEST_NAME),
+                via=ended.call.via,
+                decision=_DECISIONS.get(ended.outcome, "allowed"),
+                outcome=ended.outcome,
+                error=cut(self._redact(ended.error), LONGEST_TEXT_CHARS),
+                arguments_bytes=len(asked),
+                result_bytes=len(told),
+                trace=trace_ids(
+                    traceparent if isinstance(traceparent, str) else self.run.get("traceparent"), own=ended.own_span
+                ),
+                input=self._redact(shown[0][:_KEPT_CHARS])[:LONGEST_CONTENT_CHARS],
+                output=self._redact(shown[1][:_KEPT_CHARS])[:LONGEST_CONTENT_CHARS],
+            )
+        )
+
+
+def _dumped(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """In ASCII, so that characters are bytes."""
+    return json.dumps(value, default=str)
