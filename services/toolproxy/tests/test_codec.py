@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_toolproxy.mcp.codec import decode_header, dump_json, encode_header, load_json
+from agent_toolproxy.boundedjson import dump_json, load_json
+from agent_toolproxy.mcp.codec import decode_header, encode_header
 
 
 @given(st.text(max_size=60))

@@ -22,7 +22,9 @@ def test_definitions_keep_their_parts_and_lose_ours() -> None:
         "execution": {"taskSupport": "optional"},
         "outputSchema": None,
     }
-    (exported,) = export_tools("s", [tool, tool, {"name": "b"}], ToolOptions(rename={"a": "x"}))
+    export = export_tools("s", [tool, tool, {"name": "b"}], ToolOptions(rename={"a": "x"}))
+    (exported,) = export.tools
+    assert set(export.set_aside) == {"s__a", "s__b"}
     assert exported.definition == {
         "name": "s__x",
         "title": "A",

@@ -10,6 +10,7 @@
     │   ├── AddressRefused       the address is neither public nor in an allowed network
     │   ├── ChecksumMismatch     the bytes are not those that were promised
     │   ├── PinMismatch          the bytes are not those of the first install
+    │   ├── NotAProgram          what was downloaded cannot be run here
     │   ├── UnsafeArchive        a member would leave the folder, or is not a plain file, folder or inner link
     │   ├── LimitExceeded        too many bytes, files or seconds
     │   └── PackageFailed        uv or npm refused; `retryable` for network faults
@@ -74,6 +75,10 @@ class ChecksumMismatch(InstallError):
 
 class PinMismatch(InstallError):
     """Bytes that are not those of the first install."""
+
+
+class NotAProgram(InstallError):
+    """What was downloaded cannot be run here."""
 
 
 class UnsafeArchive(InstallError):

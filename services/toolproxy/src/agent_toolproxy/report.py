@@ -1,7 +1,8 @@
 """What the operator and the kubelet are told."""
 
 import hashlib
-from typing import Protocol
+from itertools import islice
+from typing import Final, Protocol
 
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_kit.memorywatch import MemoryWatch
@@ -9,6 +10,9 @@ from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.tools.pinning import hash_definition
 from agent_toolproxy.tools.registry import Registry
 from agent_toolproxy.tools.toolbox import Toolbox
+
+_MOST_SET_ASIDE: Final = 100
+"""Of one server, in the report; the log has all."""
 
 
 class ConfigSource(Protocol):
@@ -38,7 +42,7 @@ class Reporter:
             ready=self.check() is None,
             config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
             config_error=str(self._config.error or ""),
-            tools=(*self._tools(), *self._drifts()),
+            tools=(*self._tools(), *self._drifts(), *self._set_aside()),
             memory=self._memory.report,
         )
 
@@ -59,6 +63,13 @@ class Reporter:
     def _with_hash(self, report: ToolReport) -> ToolReport:
         served = self._toolbox.served.get(report.name)
         return report.model_copy(update={"definition_hash": hash_definition(served.definition)}) if served else report
+
+    def _set_aside(self) -> list[ToolReport]:
+        return [
+            ToolReport(name=name, required=False, state="failed", kind="mcp", error=f"not served: {reason}")
+            for tool in self._registry.tools()
+            for name, reason in islice(tool.set_aside.items(), _MOST_SET_ASIDE)
+        ]
 
     def _drifts(self) -> list[ToolReport]:
         return [

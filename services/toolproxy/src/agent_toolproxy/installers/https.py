@@ -4,14 +4,14 @@ import asyncio
 import hashlib
 import os
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from agent_toolproxy.errors import DownloadFailed, InstallError, LimitExceeded, NotFound
-from agent_toolproxy.installers.archive import Budget, check_links, kind_of, unpack
+from agent_toolproxy.installers.archive import Kind
 from agent_toolproxy.installers.download import Downloader, discard
+from agent_toolproxy.installers.programcheck import check_program
 from agent_toolproxy.installers.request import Installed, InstallRequest
+from agent_toolproxy.installers.unpacking import Unpacking
 from agent_toolproxy.store.lockfile import LockedTool
 from agent_toolproxy.store.store import Store
 
@@ -26,13 +26,13 @@ class HttpsInstaller:
         platform: str,
         store: Store,
         downloader: Downloader,
-        clock: Callable[[], float] = time.monotonic,
+        hidden: Path,
     ) -> None:
         self._url = url
         self._platform = platform
         self._store = store
         self._downloader = downloader
-        self._clock = clock
+        self._hidden = hidden
 
     async def install(self, request: InstallRequest) -> Installed:
         """Raises InstallError."""
@@ -47,31 +47,27 @@ class HttpsInstaller:
         locked = LockedTool(version=request.version, source=self._url, platform=self._platform, sha256=sha256)
         try:
             request.check(locked, None)
-            folder, program = await asyncio.to_thread(self._place, path, sha256, request)
+            folder, program = await self._place(path, sha256, request)
         except InstallError:
             await asyncio.to_thread(discard, path)
             raise
         await asyncio.to_thread(discard, path)
         return Installed(folder=folder, program=program, locked=locked)
 
-    def _place(self, path: Path, sha256: str, request: InstallRequest) -> tuple[Path, str]:
+    async def _place(self, path: Path, sha256: str, request: InstallRequest) -> tuple[Path, str]:
         if (folder := self._store.folder(sha256)) is not None:
             return folder, find_program(folder, request)
         with self._store.staging() as staged:
-            if kind_of(path) == "program":
-                self._place_program(path, staged, request)
-            else:
-                budget = Budget(
-                    size_bytes=request.limits.unpacked_bytes,
-                    files=request.limits.unpacked_files,
-                    deadline_s=self._clock() + request.limits.timeout_s,
-                    clock=self._clock,
-                )
-                unpack(path, staged, budget)
-                check_links(staged)
-            program = find_program(staged, request)
-            (staged / program).chmod(0o755)
-            return self._store.commit(staged, sha256), program
+            kind = await Unpacking(path, staged, request.limits, self._hidden).run()
+            return await asyncio.to_thread(self._commit, kind, path, staged, sha256, request)
+
+    def _commit(self, kind: Kind, path: Path, staged: Path, sha256: str, request: InstallRequest) -> tuple[Path, str]:
+        if kind == "program":
+            self._place_program(path, staged, request)
+        program = find_program(staged, request)
+        check_program(staged / program, self._platform)
+        (staged / program).chmod(0o755)
+        return self._store.commit(staged, sha256), program
 
     @staticmethod
     def _place_program(path: Path, staged: Path, request: InstallRequest) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from agent_base.proxies import network_variables
+from agent_toolproxy.boundedjson import load_json
 from agent_toolproxy.errors import NotFound, PackageFailed
 from agent_toolproxy.installers.packager import Index, Packager
 from agent_toolproxy.installers.request import Installed, InstallRequest
@@ -19,6 +20,7 @@ from agent_toolproxy.store.lockfile import LockedTool
 from agent_toolproxy.store.store import Store, canonical_json
 
 _LOCK: Final = "package-lock.json"
+_LARGEST_JSON_BYTES: Final = 8 << 20
 _FLAGS: Final = (
     "--ignore-scripts",
     "--no-audit",
@@ -61,11 +63,11 @@ class NpmInstaller:
         wanted = {"name": "tool", "private": True, "dependencies": {self._source.name: self._source.version or "*"}}
         (staged / "package.json").write_text(json.dumps(wanted))
         await self._packager.run(("install", "--package-lock-only", *_FLAGS), staged, request.limits)
-        lock = json.loads(await asyncio.to_thread((staged / _LOCK).read_text))
+        lock = await asyncio.to_thread(_read_json, staged / _LOCK)
         return canonical_json(_portable(lock)).decode()
 
     async def _fill(self, staged: Path, packages: str, request: InstallRequest) -> None:
-        root = json.loads(packages)["packages"][""]
+        root = load_json(packages)["packages"][""]
         (staged / "package.json").write_text(json.dumps({"private": True, **root}))
         (staged / _LOCK).write_text(packages)
         await self._packager.run(("ci", *_FLAGS), staged, request.limits)
@@ -89,12 +91,21 @@ class NpmInstaller:
 
 def _bins_of(package: Path, name: str) -> set[str]:
     try:
-        declared = json.loads((package / "package.json").read_text()).get("bin", {})
+        declared = _read_json(package / "package.json").get("bin", {})
     except (OSError, ValueError, AttributeError) as error:
         raise PackageFailed(f"{name}: its package.json cannot be read") from error
     if isinstance(declared, str):
         return {name.rpartition("/")[2]}
     return {PurePosixPath(each).name for each in declared} if isinstance(declared, dict) else set()
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON
+    """Raises ValueError, also for a file that is too large, OSError."""
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_JSON_BYTES + 1)
+    if len(content) > _LARGEST_JSON_BYTES:
+        raise ValueError("too large")
+    return load_json(content)
 
 
 def _portable(lock: dict[str, Any]) -> dict[str, Any]:

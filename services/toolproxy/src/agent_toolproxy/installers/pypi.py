@@ -22,6 +22,7 @@ from agent_toolproxy.store.lockfile import LockedTool
 from agent_toolproxy.store.store import Store
 
 _LIST: Final = "packages.txt"
+_LARGEST_ENTRY_POINTS_BYTES: Final = 1 << 20
 _ENVIRONMENT: Final = "env"
 _PYTHON: Final = f"{_ENVIRONMENT}/bin/python"
 
@@ -91,11 +92,16 @@ def _console_scripts(environment: Path, package: str) -> list[str]:
             parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
             parser.optionxform = str  # type: ignore[assignment, method-assign] # names keep their case
             try:
-                parser.read_string(path.read_text())
+                parser.read_string(_read_entry_points(path))
             except (configparser.Error, UnicodeDecodeError) as error:
                 raise PackageFailed(f"{package}: its entry points cannot be read") from error
             return sorted(parser["console_scripts"]) if "console_scripts" in parser else []
     return []
+
+
+def _read_entry_points(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_LARGEST_ENTRY_POINTS_BYTES).decode()
 
 
 def _without_index(packages: str) -> str:

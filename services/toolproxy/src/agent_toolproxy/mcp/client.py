@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal
 
+from agent_toolproxy.boundedjson import dump_json
 from agent_toolproxy.call import ProgressListener
 from agent_toolproxy.errors import (
     UpstreamAuth,
@@ -38,8 +40,12 @@ from agent_toolproxy.mcp.messages import (
 
 Era = Literal["modern", "legacy"]
 PROBE_S: Final = 10.0
+_VERSION: Final = re.compile(r"[0-9A-Za-z.-]{1,32}")
 _MOST_PAGES: Final = 100
 _MOST_TOOLS: Final = 5000
+_LARGEST_LIST_CHARS: Final = 8 << 20
+_LONGEST_PROGRESS_CHARS: Final = 1000
+_LONGEST_REASON_CHARS: Final = 2000
 _KNOWN_RESULTS: Final = ("complete", "input_required")
 
 
@@ -110,16 +116,17 @@ class Session:
                 raise UpstreamProtocol(text) from answer
             raise
         version = result.get("protocolVersion")
-        if not isinstance(version, str):
-            raise UpstreamProtocol("the answer to initialize has no protocolVersion")
+        if not isinstance(version, str) or not _VERSION.fullmatch(version):
+            raise UpstreamProtocol("the answer to initialize has no protocolVersion that is one")
         self.version = version
         self.watches_list = bool(_dig(result, "capabilities", "tools", "listChanged"))
         self._generation += 1
         await self._link.notify(notification("notifications/initialized"), self._headers("notifications/initialized"))
 
-    async def list_tools(self, timeout_s: float) -> list[Json]:
-        """Every tool, of all pages. Raises UpstreamError."""
-        tools: list[Json] = []
+    async def list_tools(self, timeout_s: float) -> list[Any]:
+        """The definitions of all pages, each still to be checked. Raises UpstreamError."""
+        tools: list[Any] = []
+        size = 0
         seen: set[str] = set()
         params: Json = {}
         async with asyncio.timeout(timeout_s):
@@ -128,13 +135,18 @@ class Session:
                 found = page.get("tools")
                 if not isinstance(found, list):
                     raise UpstreamProtocol("the answer to tools/list has no tools")
-                tools.extend(each for each in found if isinstance(each, dict) and isinstance(each.get("name"), str))
+                tools += found
+                size += len(dump_json(found))
+                if len(tools) > _MOST_TOOLS or size > _LARGEST_LIST_CHARS:
+                    raise UpstreamProtocol(
+                        f"tools/list has more than {_MOST_TOOLS} tools, or more than {_LARGEST_LIST_CHARS} characters"
+                    )
                 cursor = page.get("nextCursor")
-                if not isinstance(cursor, str) or cursor in seen or len(tools) > _MOST_TOOLS:
+                if not isinstance(cursor, str) or cursor in seen:
                     break
                 seen.add(cursor)
                 params = {"cursor": cursor}
-        return tools[:_MOST_TOOLS]
+        return tools
 
     async def call_tool(
         self,
@@ -229,19 +241,34 @@ def _progress_listener(token: str, on_progress: ProgressListener | None) -> Mess
         params = message.get("params", {})
         if on_progress is None or message["method"] != PROGRESS or params.get("progressToken") != token:
             return
-        if isinstance(params.get("progress"), int | float):
-            await on_progress({key: params[key] for key in ("progress", "total", "message") if key in params})
+        if is_number(params.get("progress")):
+            await on_progress(_readable_progress(params))
 
     return listen
 
 
+def is_number(value: object) -> bool:
+    """JSON's numbers, without Python's booleans."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _readable_progress(params: Json) -> Json:
+    """The parts of a progress notification that are what they should be; the others are left out."""
+    progress: Json = {"progress": params["progress"]}
+    if is_number(params.get("total")):
+        progress["total"] = params["total"]
+    if isinstance(params.get("message"), str):
+        progress["message"] = params["message"][:_LONGEST_PROGRESS_CHARS]
+    return progress
+
+
 def _result_of(reply: Json) -> Json:
-    if "error" in reply:
-        failure = reply["error"]
+    if (failure := reply.get("error")) is not None:
         code, text = _dig(failure, "code"), _dig(failure, "message")
         if code in (401, 403):
             raise UpstreamAuth("the server refused the credential")
-        raise UpstreamRefused(code if isinstance(code, int) else 0, str(text or "no reason"), _dig(failure, "data"))
+        reason = str(text or failure)[:_LONGEST_REASON_CHARS]
+        raise UpstreamRefused(code if isinstance(code, int) else 0, reason, _dig(failure, "data"))
     result = reply.get("result")
     if not isinstance(result, dict):
         raise UpstreamProtocol("a result that is not an object")

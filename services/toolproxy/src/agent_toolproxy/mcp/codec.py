@@ -2,9 +2,8 @@
 
 import base64
 import binascii
-import json
 import re
-from typing import Any, Final
+from typing import Final
 
 _PLAIN: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _WRAPPED: Final = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
@@ -27,20 +26,3 @@ def decode_header(value: str) -> str:
         return base64.b64decode(wrapped[1], validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
         raise ValueError("not base64 of UTF-8") from error
-
-
-def load_json(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON
-    """JSON as the standard has it: no NaN, no endless nesting. Raises ValueError."""
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def dump_json(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """One line, ASCII: no line separator that a reader could stumble over."""
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")

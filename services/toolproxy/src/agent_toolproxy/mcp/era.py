@@ -111,7 +111,7 @@ def find_fault(message: Any) -> str | None:  # noqa: ANN401 - any JSON
     if message.get("jsonrpc") != "2.0":
         return 'jsonrpc must be "2.0"'
     if "method" not in message:
-        is_response = "id" in message and ("result" in message) != ("error" in message)
+        is_response = "id" in message and ("result" in message) != (message.get("error") is not None)
         return None if is_response else "a message has a method, or an id with a result or an error"
     if not isinstance(message["method"], str):
         return "method must be a string"

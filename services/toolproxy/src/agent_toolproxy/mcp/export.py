@@ -4,7 +4,6 @@ The name is the configured one, not what a server calls itself: two servers may 
 """
 
 import hashlib
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,15 +11,17 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from agent_api.toolsconfig import ToolOptions
+from agent_toolproxy.mcp.definitions import DefinitionError, check_definition
 from agent_toolproxy.mcp.messages import Json
-from agent_toolproxy.mcp.paramheaders import AnnotationError, ParamHeaders, extract_param_headers
+from agent_toolproxy.mcp.paramheaders import ParamHeaders, extract_param_headers
 
 LONGEST_NAME: Final = 64
 """Many model APIs take no longer ones."""
 _HASH_CHARS: Final = 8
-_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_.-]")
+_REASON_CHARS: Final = 300
+_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
+"""What common model APIs do not take in the name of a tool; MCP itself takes a dot too."""
 _DEFINITION_KEYS: Final = frozenset({"title", "description", "icons", "annotations", "outputSchema", "_meta"})
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,41 +35,52 @@ class ExportedTool:
 
 def export_name(server: str, tool: str) -> str:
     """`server__tool`, legal and not too long; what was changed about it is made unique by a hash."""
-    name = f"{server}__{_ILLEGAL.sub('_', tool)}"
-    if len(name) <= LONGEST_NAME and not _ILLEGAL.search(tool):
+    plain = f"{server}__{tool}"
+    name = _ILLEGAL.sub("_", plain)
+    if len(name) <= LONGEST_NAME and name == plain:
         return name
-    digest = hashlib.sha256(f"{server}__{tool}".encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_CHARS]
+    digest = hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_CHARS]
     return f"{name[: LONGEST_NAME - _HASH_CHARS - 1]}-{digest}"
 
 
-def export_tools(server: str, tools: Iterable[Json], options: ToolOptions) -> list[ExportedTool]:
-    """The tools that are served. Those that cannot be, by their own fault, are left out and logged."""
+@dataclass(frozen=True)
+class Export:
+    """What is made of a server's list: the tools that are served, and why others are not, by a name for each."""
+
+    tools: tuple[ExportedTool, ...]
+    set_aside: Mapping[str, str]
+
+
+def export_tools(server: str, tools: Iterable[object], options: ToolOptions) -> Export:
+    """The tools that are served. One that clients or models would refuse is set aside alone."""
     exported: dict[str, ExportedTool] = {}
-    for tool in tools:
-        if not _is_wanted(tool["name"], options) or _needs_tasks(tool):
-            continue
+    set_aside: dict[str, str] = {}
+    for number, tool in enumerate(tools, 1):
         try:
-            each = _export(server, tool, options.rename)
+            definition = check_definition(tool)
+            if not _is_wanted(definition["name"], options):
+                continue
+            each = _export(server, definition, options.rename)
+            if each.definition["name"] in exported:
+                raise DefinitionError("another tool of the server has the same name")
         except ValueError as error:
-            _log.warning(
-                "a server's tool is left out",
-                extra={"server": server, "tool": tool["name"][:100], "reason": str(error)},
-            )
-            continue
-        if each.definition["name"] in exported:
-            _log.warning(
-                "a server has two tools of one name", extra={"server": server, "tool": each.definition["name"]}
-            )
-            continue
-        exported[each.definition["name"]] = each
-    return list(exported.values())
+            set_aside[_name_of(server, tool, number)] = str(error)[:_REASON_CHARS]
+        else:
+            exported[each.definition["name"]] = each
+    return Export(tuple(exported.values()), set_aside)
+
+
+def _name_of(server: str, tool: object, number: int) -> str:
+    """For the report: a name that is not one is not repeated."""
+    name = tool.get("name") if isinstance(tool, dict) else None
+    readable = isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable() and name.isascii()
+    return export_name(server, str(name)) if readable else f"{server}__[{number}]"
 
 
 def _export(server: str, tool: Json, rename: Mapping[str, str]) -> ExportedTool:
-    schema = tool.get("inputSchema")
-    if not isinstance(schema, dict) or schema.get("type") != "object":
-        raise AnnotationError("its inputSchema is not of an object")
-    stripped, headers = extract_param_headers(schema)
+    if _needs_tasks(tool):
+        raise DefinitionError("it can only be run as a task, which is not relayed")
+    stripped, headers = extract_param_headers(tool["inputSchema"])
     name = export_name(server, rename.get(tool["name"], tool["name"]))
     kept = {key: value for key, value in tool.items() if key in _DEFINITION_KEYS and value is not None}
     return ExportedTool({"name": name, **kept, "inputSchema": stripped}, tool["name"], headers)

@@ -13,6 +13,7 @@ import aiohttp
 from yarl import URL
 
 from agent_kit.bodies import read_at_most
+from agent_toolproxy.boundedjson import DEEPEST_LIST, dump_json, load_json
 from agent_toolproxy.errors import (
     ToolNotReady,
     ToolProxyError,
@@ -22,7 +23,6 @@ from agent_toolproxy.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from agent_toolproxy.mcp.codec import dump_json, load_json
 from agent_toolproxy.mcp.era import find_fault
 from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import (
@@ -40,7 +40,9 @@ from agent_toolproxy.mcp.sse import EventParser
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 
 _ACCEPT: Final = "application/json, text/event-stream"
-_LARGEST_BYTES: Final = 64 << 20
+_LARGEST_BYTES: Final = 16 << 20
+_LARGEST_STREAM_BYTES: Final = 64 << 20
+"""Of everything that comes in one call's stream."""
 _CONNECT_S: Final = 10.0
 _SHORT_S: Final = 5.0
 _RESUMPTIONS: Final = 3
@@ -146,7 +148,7 @@ class HttpLink:
         if answer.status == 200 and answer.content_type == "text/event-stream":
             return await self._read_stream(answer, exchange, listener)
         message = await self._read_message(answer)
-        if message is not None and "method" not in message and message.get("id") in (exchange.message_id, None):
+        if message is not None and "method" not in message and _is_ours(message.get("id"), exchange):
             return message
         if answer.status >= 500:
             raise UpstreamUnavailable(f"{self._host} answered {answer.status}")
@@ -159,14 +161,14 @@ class HttpLink:
         """The JSON-RPC message of a body, if it is one; an error may be without a readable id."""
         body = await read_at_most(_LARGEST_BYTES, answer.content.iter_any())
         if body is None:
-            raise UpstreamProtocol("an answer that is too large")
+            raise UpstreamProtocol(f"{_LARGEST_BYTES} bytes are the most that an answer may have")
         if answer.content_type != "application/json":
             return None
         try:
-            message = load_json(body)
+            message = load_json(body, deepest=DEEPEST_LIST)
         except ValueError:
             return None
-        if isinstance(message, dict) and "error" in message and "method" not in message:
+        if isinstance(message, dict) and message.get("error") is not None and "method" not in message:
             return message if isinstance(message["error"], dict) else None
         return message if find_fault(message) is None else None
 
@@ -189,21 +191,28 @@ class HttpLink:
         self, answer: aiohttp.ClientResponse, parser: EventParser, exchange: Exchange, listener: MessageListener
     ) -> Json | None:
         with contextlib.suppress(aiohttp.ClientPayloadError, aiohttp.ClientConnectionError):
-            async for message in self._messages(answer, parser):
+            async for message in self._messages(answer, parser, _LARGEST_STREAM_BYTES):
                 if "method" in message:
                     await self._take_aside(message, listener, exchange.headers)
-                elif message.get("id") == exchange.message_id:
+                elif _is_ours(message.get("id"), exchange):
                     return message
         return None
 
     @staticmethod
-    async def _messages(answer: aiohttp.ClientResponse, parser: EventParser) -> AsyncIterator[Json]:
+    async def _messages(
+        answer: aiohttp.ClientResponse, parser: EventParser, limit_bytes: int | None = None
+    ) -> AsyncIterator[Json]:
+        size = 0
         try:
             async for chunk in answer.content.iter_any():
+                size += len(chunk)
+                if limit_bytes is not None and size > limit_bytes:
+                    raise UpstreamProtocol(f"a stream of more than {limit_bytes} bytes")
                 for event in parser.feed(chunk):
-                    message: Any = load_json(event.data) if event.name == "message" else None
+                    message: Any = load_json(event.data, deepest=DEEPEST_LIST) if event.name == "message" else None
                     if message is not None and find_fault(message) is None:
                         yield message
+                    await asyncio.sleep(0)  # thousands of events of one chunk would keep everyone else waiting
         except ValueError as problem:
             raise UpstreamProtocol(f"a stream that is not MCP: {problem}") from problem
 
@@ -216,6 +225,11 @@ class HttpLink:
         said = response(message["id"], {}) if known else error(message["id"], METHOD_NOT_FOUND, "Method not found")
         with contextlib.suppress(ToolProxyError, TimeoutError):
             await self.notify(said, headers)
+
+
+def _is_ours(message_id: object, exchange: Exchange) -> bool:
+    """An error may come without a readable id, and some servers give ids back as texts."""
+    return message_id is None or str(message_id) == str(exchange.message_id)
 
 
 def _reason(problem: aiohttp.ClientError) -> str:

@@ -1,10 +1,12 @@
 """What became of a call to an upstream server, in the words of the proxy."""
 
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
+from agent_toolproxy.boundedjson import DEEPEST, dump_json, is_deeper
 from agent_toolproxy.call import Json, text_result
 from agent_toolproxy.errors import (
     ToolProxyError,
+    UpstreamProtocol,
     UpstreamRefused,
     UpstreamRejected,
     UpstreamTimeout,
@@ -22,11 +24,23 @@ from agent_toolproxy.mcp.messages import (
 )
 
 _OUR_FAULT: Final = (HEADER_MISMATCH, UNSUPPORTED_VERSION, METHOD_NOT_FOUND)
+_BLOCKS: Final = {
+    "text": ("text",),
+    "image": ("data", "mimeType"),
+    "audio": ("data", "mimeType"),
+    "resource_link": ("uri", "name"),
+}
+_LONGEST_BLOCK_CHARS: Final = 100_000
 _UNTOUCHED: Final = ("content", "structuredContent", "isError", "resultType", "inputRequests", "requestState", "_meta")
 
 
 def show_result(result: Json) -> Json:
-    """A server's result as ours: its content is not touched, its own name is taken off."""
+    """A server's result as ours: its own name is taken off, and its content is made readable.
+
+    Raises UpstreamProtocol for one that is nested too deeply for clients.
+    """
+    if is_deeper(result, DEEPEST):
+        raise UpstreamProtocol(f"a result that is nested more than {DEEPEST} deep")
     shown: Json = {key: result[key] for key in _UNTOUCHED if key in result}
     if shown.get("resultType") == "complete":
         del shown["resultType"]
@@ -34,9 +48,36 @@ def show_result(result: Json) -> Json:
         kept := {key: value for key, value in meta.items() if key not in (KEY_SERVER, KEY_SUBSCRIPTION)}
     ):
         shown["_meta"] = kept
-    if "resultType" not in shown and not isinstance(shown.get("content"), list):
-        shown["content"] = []
+    if "resultType" not in shown:
+        shown["content"] = _readable_content(shown.get("content"))
+    if not isinstance(shown.get("isError", False), bool):
+        shown["isError"] = bool(shown["isError"])
     return shown
+
+
+def _readable_content(content: object) -> list[Json]:
+    """The blocks; what is not one becomes text, since one malformed block makes clients refuse the whole answer."""
+    if content is None:
+        return []
+    blocks: list[Any] = content if isinstance(content, list) else [content]
+    return [each if _is_block(each) else _as_text(each) for each in blocks]
+
+
+def _is_block(block: Any) -> bool:  # noqa: ANN401 - any JSON
+    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+        return False
+    if block["type"] == "resource":
+        resource = block.get("resource")
+        return isinstance(resource, dict) and _has_texts(resource, "uri") and bool({"text", "blob"} & set(resource))
+    return block["type"] in _BLOCKS and _has_texts(block, *_BLOCKS[block["type"]])
+
+
+def _has_texts(value: Json, *keys: str) -> bool:
+    return all(isinstance(value.get(key), str) for key in keys)
+
+
+def _as_text(block: object) -> Json:
+    return {"type": "text", "text": block if isinstance(block, str) else dump_json(block)[:_LONGEST_BLOCK_CHARS]}
 
 
 def show_failure(server: str, error: ToolProxyError) -> Json:

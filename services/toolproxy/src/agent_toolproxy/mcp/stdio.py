@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from agent_toolproxy.errors import UpstreamTimeout, UpstreamUnavailable
-from agent_toolproxy.mcp.codec import dump_json, load_json
+from agent_toolproxy.boundedjson import DEEPEST_LIST, dump_json, load_json
+from agent_toolproxy.errors import UpstreamProtocol, UpstreamTimeout, UpstreamUnavailable
 from agent_toolproxy.mcp.era import find_fault
 from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import (
@@ -20,12 +22,18 @@ from agent_toolproxy.mcp.messages import (
     notification,
     response,
 )
-from agent_toolproxy.process.runner import Child
+from agent_toolproxy.process.runner import LINE_BYTES, Child
 
 _log = logging.getLogger(__name__)
 _STDERR_CHUNK_BYTES: Final = 1 << 14
 _STDERR_KEPT_BYTES: Final = 2048
 _WRITE_S: Final = 10.0
+_LINES_IN_A_ROW: Final = 50
+_MOST_JUNK_LINES: Final = 10_000
+_JUNK_LINES_LOGGED: Final = 5
+_JUNK_CHARS: Final = 300
+_LONGEST_ID_CHARS: Final = 16
+_ANSWERED_ID: Final = re.compile(rb'"id"\s*:\s*"?(\d{1,15})"?\s*[,}]')
 
 
 class StdioLink:
@@ -42,6 +50,7 @@ class StdioLink:
         self._writing = asyncio.Lock()
         self._last_words = b""
         self._gone = ""
+        self._junk_lines = 0
 
     async def run(self) -> None:
         """Read until the child ends; then raise UpstreamUnavailable. Whoever waits for an answer is told of any end."""
@@ -54,6 +63,9 @@ class StdioLink:
                     draining.cancel()
         except asyncio.CancelledError:
             self._fail(f"the connection to {self._name} was given up")
+            raise
+        except BaseException as problem:
+            self._fail(f"the connection to {self._name} was given up: {_cause_of(problem)}")
             raise
         self._fail(f"the server process ended{self._why()}")
         raise UpstreamUnavailable(self._gone)
@@ -103,33 +115,51 @@ class StdioLink:
             raise UpstreamUnavailable(self._gone or f"{self._name} does not take messages any more") from problem
 
     async def _read_messages(self) -> None:
-        while True:
+        for number in itertools.count(1):
             try:
                 line = await self._child.stdout.readline()
             except ValueError:
-                self._fail(f"{self._name} sent a line that is too long")
-                return
+                raise UpstreamProtocol(f"{self._name} sent a line of more than {LINE_BYTES} bytes") from None
             if not line:
                 return
             await self._take(line)
+            if number % _LINES_IN_A_ROW == 0:
+                await asyncio.sleep(0)  # what is buffered already would keep everyone else waiting
 
     async def _take(self, line: bytes) -> None:
         try:
-            message = load_json(line)
-        except ValueError:
-            message = None
-        if message is None or find_fault(message) is not None:
-            if line.strip():
-                _log.warning("a server wrote something that is not MCP", extra={"server": self._name})
-            return
-        if "method" not in message:
-            future = self._waiting.get(message["id"]) if isinstance(message["id"], str | int) else None
-            if future is not None and not future.done():
-                future.set_result(message)
+            message = load_json(line, deepest=DEEPEST_LIST)
+            fault = find_fault(message)
+        except ValueError as problem:
+            message, fault = None, str(problem)
+        if fault is not None:
+            self._take_junk(line, fault)
+        elif "method" not in message:
+            self._take_response(message)
         elif "id" in message:
             await self._answer(message)
         else:
             await self._pass_on(message)
+
+    def _take_response(self, message: Json) -> None:
+        future = self._waiting.get(own_id(message["id"]))
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    def _take_junk(self, line: bytes, fault: str) -> None:
+        """A line that is no message. If it is the answer to a call, the caller learns at once that it is unreadable."""
+        self._junk_lines += 1
+        if self._junk_lines > _MOST_JUNK_LINES:
+            raise UpstreamProtocol(f"{self._name} wrote {_MOST_JUNK_LINES} lines to its output that are not MCP")
+        if self._junk_lines <= _JUNK_LINES_LOGGED and line.strip():
+            shown = line[:_JUNK_CHARS].decode("utf-8", "replace").strip()
+            _log.warning(
+                "a server wrote a line that is not MCP", extra={"server": self._name, "reason": fault, "line": shown}
+            )
+        found = _ANSWERED_ID.search(line[:_JUNK_CHARS])
+        future = self._waiting.get(int(found[1])) if found else None
+        if future is not None and not future.done():
+            future.set_exception(UpstreamProtocol(f"{self._name} sent an answer that cannot be read: {fault}"))
 
     async def _answer(self, message: Json) -> None:
         known = message["method"] == "ping"
@@ -162,6 +192,19 @@ class StdioLink:
         text = self._last_words.decode("utf-8", "replace").strip()
         last = text.splitlines()[-1].strip() if text else ""
         return f"; its last words: {last[:300]}" if last else ""
+
+
+def _cause_of(problem: BaseException) -> str:
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    return str(problem)
+
+
+def own_id(message_id: object) -> RequestId:
+    """The id of one of our requests, which some servers give back as a text; -1 for what is none."""
+    if isinstance(message_id, str) and message_id.isdecimal() and len(message_id) < _LONGEST_ID_CHARS:
+        return int(message_id)
+    return message_id if isinstance(message_id, int) else -1
 
 
 def subscription_of(message: Json) -> RequestId | None:

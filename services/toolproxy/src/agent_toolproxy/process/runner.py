@@ -31,7 +31,8 @@ DRAIN_FACTOR: Final = 16
 FILE_BYTES: Final = 4 << 30
 """The largest file a program may write."""
 _CHUNK_BYTES: Final = 1 << 16
-_LINE_BYTES: Final = 16 << 20  # of a stdio server; asyncio's default is 64 KiB
+LINE_BYTES: Final = 16 << 20
+"""The longest line of a stdio server; asyncio's default is 64 KiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +254,7 @@ async def _spawn(command: Command, status: int, interval_s: float) -> asyncio.su
             cwd="/",
             pass_fds=(status,),
             start_new_session=True,
-            limit=_LINE_BYTES,
+            limit=LINE_BYTES,
         )
     except OSError as error:
         raise InvalidArguments(f"the arguments cannot be given to a program: {error.strerror}") from error

@@ -18,7 +18,7 @@ class Workspace:
 
     def __init__(self, root: Path, hidden: Path, temporary: Path | None = None) -> None:
         self.root = root
-        self._hidden = hidden
+        self.hidden = hidden
         self._temporary = temporary
 
     def confinement(self, home: Path) -> Confinement:
@@ -27,8 +27,8 @@ class Workspace:
         Some programs insist on /tmp; they have it, unless what is hidden is there too.
         """
         temporary = self._temporary or Path(tempfile.gettempdir())
-        shared = () if self._hidden.resolve().is_relative_to(temporary.resolve()) else (temporary,)
-        return Confinement(self._hidden, (self.root, home, *shared, Path("/dev"), Path("/proc")))
+        shared = () if self.hidden.resolve().is_relative_to(temporary.resolve()) else (temporary,)
+        return Confinement(self.hidden, (self.root, home, *shared, Path("/dev"), Path("/proc")))
 
     def folder(self, relative: str) -> Path:
         """The folder that `relative` leads to, links followed. Raises InvalidArguments unless it is inside."""

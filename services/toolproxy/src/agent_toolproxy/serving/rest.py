@@ -6,14 +6,14 @@ document's (docs/reference/toolproxy.openapi.json).
 
 import asyncio
 import codecs
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from agent_toolproxy.boundedjson import dump_json
 from agent_toolproxy.call import Call, Json
 from agent_toolproxy.errors import CallError, InvalidArguments, MemoryUnavailable, UnknownTool
 from agent_toolproxy.memory.link import MemoryLink
@@ -117,7 +117,7 @@ class RestApi:
         name = name.removesuffix(_RUN)
         if "text/event-stream" in request.headers.get("Accept", ""):
             return await self._stream(request, name, call)
-        return web.json_response(await self._toolbox.call(name, call), dumps=dumps)
+        return web.json_response(await self._toolbox.call(name, call), dumps=dump_json)
 
     async def _stream(self, request: web.Request, name: str, call: Call) -> web.StreamResponse:
         """Events `output` while the program runs, then one `result` or `error`."""
@@ -187,21 +187,16 @@ class _EventStream:
         async with self._lock:
             if not self.begun:
                 await self._response.prepare(self._request)
-            await self._response.write(f"event: {event}\ndata: {dumps(data)}\n\n".encode("utf-8", "replace"))
+            await self._response.write(f"event: {event}\ndata: {dump_json(data)}\n\n".encode("utf-8", "replace"))
 
     async def end(self) -> web.StreamResponse:
         await self._response.write_eof()
         return self._response
 
 
-def dumps(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """JSON on one line, as short as it gets. Lone surrogates stay escaped."""
-    return json.dumps(value, separators=(",", ":"))
-
-
 def error_response(status: int, code: str, message: str) -> web.Response:
     """The one form of an error."""
-    return web.json_response({"error": {"code": code, "message": message}}, status=status, dumps=dumps)
+    return web.json_response({"error": {"code": code, "message": message}}, status=status, dumps=dump_json)
 
 
 def _json(model: BaseModel) -> web.Response:

@@ -1,12 +1,12 @@
 """A program as a tool: from the arguments of a call to its result."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from agent_api.toolsconfig import ToolDefinition
 from agent_kit.telemetry import Telemetry
+from agent_toolproxy.boundedjson import load_json
 from agent_toolproxy.call import Call, Json, define, text_result
 from agent_toolproxy.credentials import Credentials
 from agent_toolproxy.currentconfig import CurrentConfig
@@ -140,9 +140,9 @@ class CommandTool:
     @staticmethod
     def _show_json(stdout: bytes, schema: Schema) -> Json:
         try:
-            value = json.loads(stdout)
-        except ValueError:
-            return text_result(f"{_decode(stdout)}\n[the program did not print JSON]", is_error=True)
+            value = load_json(stdout)
+        except ValueError as error:
+            return text_result(f"{_decode(stdout)}\n[the program did not print JSON: {error}]", is_error=True)
         if problems := schema.problems(value):
             return text_result(f"{_decode(stdout)}\n[not of the output schema: {'; '.join(problems)}]", is_error=True)
         return text_result(_decode(stdout).rstrip("\n"), value)

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -34,6 +34,8 @@ class ConfiguredTool(ABC):
         self.digest = ""
         self.description = ""
         self.served_tools: tuple[ServedTool, ...] = ()
+        self.set_aside: Mapping[str, str] = {}
+        """Tools that a server has and that are not served, with the reason."""
         self._on_change = on_change
         self._calls = 0
         self._idle = asyncio.Event()

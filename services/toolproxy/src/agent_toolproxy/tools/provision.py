@@ -145,7 +145,13 @@ class Provisioner:
     def _installer(self, package: Package) -> Installer:
         index, platform = self._context.index, current_platform()
         if isinstance(package, HttpsSource):
-            return HttpsInstaller(package.url, platform=platform, store=self._store, downloader=self._downloader)
+            return HttpsInstaller(
+                package.url,
+                platform=platform,
+                store=self._store,
+                downloader=self._downloader,
+                hidden=self._workspace.hidden,
+            )
         if isinstance(package, PypiSource):
             return PypiInstaller(
                 package, index=index, platform=platform, store=self._store, uv=self._need("uv"), path=self._path

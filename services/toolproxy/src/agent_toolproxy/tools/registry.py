@@ -82,7 +82,7 @@ class Registry:
         self._changes.mark()
 
     def _start(self, tool: ConfiguredTool) -> _Slot:
-        return _Slot(tool, self._own(tool.run(), f"tool {tool.name}"))
+        return _Slot(tool, self._own(_run_contained(tool), f"tool {tool.name}"))
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         assert self._group is not None  # noqa: S101 - apply waits for it
@@ -94,6 +94,15 @@ class Registry:
         await slot.tool.idle(self._applied.limits.timeout_seconds)
         slot.task.cancel()
         _log.info("tool removed", extra={"tool": slot.tool.name})
+
+
+async def _run_contained(tool: ConfiguredTool) -> None:
+    """The boundary of one tool: what nobody foresaw ends in its failure, not in the proxy's."""
+    try:
+        await tool.run()
+    except Exception as error:  # noqa: BLE001 - the boundary that this function is
+        _log.exception("a tool failed", extra={"tool": tool.name})
+        tool.set_state("failed", f"it could not be handled ({type(error).__name__}): see the proxy's log")
 
 
 def planned_tools(config: ToolsConfig) -> list[PlannedTool]:

@@ -5,7 +5,8 @@ waits a little for the connection, and then says what is wrong.
 """
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -13,7 +14,14 @@ from agent_api.toolsconfig import PlannedTool, ToolLimits, ToolOptions
 from agent_base.backoff import Backoff, BackoffTimer
 from agent_toolproxy.call import Call, Json, ServedTool
 from agent_toolproxy.currentconfig import CurrentConfig
-from agent_toolproxy.errors import InstallError, ToolBusy, ToolProxyError, UpstreamError, UpstreamUnavailable
+from agent_toolproxy.errors import (
+    InstallError,
+    ToolBusy,
+    ToolProxyError,
+    UpstreamError,
+    UpstreamProtocol,
+    UpstreamUnavailable,
+)
 from agent_toolproxy.mcp.client import Era, Session
 from agent_toolproxy.mcp.export import ExportedTool, export_tools
 from agent_toolproxy.mcp.messages import TOOLS_CHANGED
@@ -22,6 +30,7 @@ from agent_toolproxy.tools.configuredtool import ConfiguredTool
 from agent_toolproxy.tools.connectors import Connection, Connector
 from agent_toolproxy.tools.gate import Gate
 
+_log = logging.getLogger(__name__)
 RETRY: Final = Backoff(first_s=0.5, longest_s=30.0)
 HEALTHY_S: Final = 60.0
 """Connected for so long, the next retry is as quick as the first."""
@@ -75,6 +84,9 @@ class ConfiguredServer(ConfiguredTool):
             await self._live()
         except* (UpstreamError, InstallError) as group:
             failure = _first(group)
+        except* Exception as group:  # noqa: BLE001 - the boundary: whatever a server sends ends in its failure
+            _log.exception("a server could not be handled", extra={"tool": self.name})
+            failure = UpstreamProtocol(f"what it sends cannot be handled ({type(_leaves(group)[0]).__name__})")
         else:
             failure = UpstreamUnavailable("the connection ended")
         if self._connecting and isinstance(failure, UpstreamError):
@@ -118,13 +130,22 @@ class ConfiguredServer(ConfiguredTool):
             tools = await session.list_tools(self.limits.upstream_timeout_seconds)
         except TimeoutError as error:
             raise UpstreamUnavailable("tools/list took too long") from error
-        exported = export_tools(self.name, tools, self._options)
+        exported = await asyncio.to_thread(export_tools, self.name, tools, self._options)
         served_tools = tuple(
             ServedTool(owner=self.name, kind="mcp", definition=each.definition, handler=UpstreamTool(self, each))
-            for each in exported
+            for each in exported.tools
         )
+        self._note_set_aside(exported.set_aside)
         if [each.definition for each in served_tools] != [each.definition for each in self.served_tools]:
             self.served_tools = served_tools
+            self.set_state(self.state, self.error)
+
+    def _note_set_aside(self, set_aside: Mapping[str, str]) -> None:
+        for name, reason in set_aside.items():
+            if self.set_aside.get(name) != reason:
+                _log.warning("a server's tool is set aside", extra={"tool": name, "reason": reason})
+        if set_aside != self.set_aside:
+            self.set_aside = set_aside
             self.set_state(self.state, self.error)
 
     async def _watch(self, session: Session) -> None:
@@ -184,6 +205,10 @@ class UpstreamTool:
             if isinstance(error, UpstreamUnavailable):
                 self._server.request_check()
             return show_failure(self._server.name, error)
+        except Exception as error:  # noqa: BLE001 - the boundary of the server's answers
+            _log.exception("an answer could not be handled", extra={"tool": self._tool.definition["name"]})
+            problem = UpstreamProtocol(f"its answer cannot be handled ({type(error).__name__})")
+            return show_failure(self._server.name, problem)
 
     async def _send(self, call: Call, timeout_s: float) -> Json:
         session = await self._server.session(min(timeout_s, self._server.limits.upstream_timeout_seconds))

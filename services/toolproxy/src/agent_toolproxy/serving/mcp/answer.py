@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from agent_toolproxy.mcp.codec import dump_json
+from agent_toolproxy.boundedjson import dump_json
 from agent_toolproxy.mcp.messages import Json
 from agent_toolproxy.mcp.sse import HEADERS, KEEP_ALIVE, frame
 

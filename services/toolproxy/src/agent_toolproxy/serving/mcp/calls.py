@@ -3,14 +3,15 @@
 import base64
 import hashlib
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from agent_toolproxy.boundedjson import dump_json
 from agent_toolproxy.call import Call, ProgressListener, text_result
 from agent_toolproxy.errors import CallError, InvalidArguments, UnknownTool, UpstreamRejected
-from agent_toolproxy.mcp.codec import dump_json
 from agent_toolproxy.mcp.messages import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -123,7 +124,7 @@ def throttle(token: Any, send: Send, clock: Callable[[], float] = time.monotonic
     async def listen(progress: Json) -> None:
         nonlocal last_sent, last_progress
         value, now = progress["progress"], clock()
-        final = "total" in progress and value >= progress["total"]
+        final = value >= progress.get("total", math.inf)
         if value <= last_progress or (now - last_sent < _PROGRESS_EVERY_S and not final):
             return
         last_sent, last_progress = now, value

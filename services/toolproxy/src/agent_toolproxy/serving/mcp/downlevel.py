@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from agent_toolproxy.mcp.codec import dump_json
+from agent_toolproxy.boundedjson import dump_json
 from agent_toolproxy.mcp.messages import BEFORE_HTTP, OLDEST, PREFIX, Json
 
 _FIRST: Final = (OLDEST, BEFORE_HTTP)

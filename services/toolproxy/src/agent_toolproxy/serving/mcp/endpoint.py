@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from agent_toolproxy.mcp.codec import load_json
+from agent_toolproxy.boundedjson import load_json
 from agent_toolproxy.mcp.era import Accepted, Legacy, Modern, Refused, classify
 from agent_toolproxy.mcp.messages import (
     HEADER_METHOD,
