@@ -1,1 +1,1 @@
-"""The `agentberth` command: run, validate, render, diagnose, crd."""
+"""The `agentberth` command: run, validate, render, diagnose, tools, crd."""

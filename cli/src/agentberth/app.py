@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agentberth.commands import crd, diagnose, init, render, run, test, validate
+from agentberth.commands import crd, diagnose, init, render, run, test, tools, validate
 from agentberth.errors import CommandError
 from agentberth.options import Parser
 from agentberth.terminal import stderr, stdout
@@ -22,6 +22,7 @@ examples:
   agentberth validate deploy/ agent.yaml  check manifests, with file and line of each fault
   agentberth render agent.yaml            print what the operator would create
   agentberth diagnose librarian           say why an agent in a cluster is not ready
+  agentberth tools diff librarian         show what changed in a tool that is blocked
   agentberth crd | kubectl apply --server-side -f -  install the AgentType API
 """
 
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("agentberth")
     top.add_argument("--version", action="version", version=f"agentberth {version}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (init, run, test, validate, render, diagnose, crd):
+    for module in (init, run, test, validate, render, diagnose, tools, crd):
         module.register(commands)
     return top
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_toolproxy.store.lockfile import LockedTool, LockFile
+from agent_api.toolslock import LockedTool, PinnedDefinition
+from agent_toolproxy.store.lockfile import LockFile
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_pins_of_many_threads_are_all_kept(tmp_path: Path) -> None:
 
     def pin(name: str) -> None:
         lock.set_tool(name, LockedTool(sha256="a" * 64))
-        lock.set_definitions({name: "b" * 64})
+        lock.set_definitions({name: PinnedDefinition(hash="b" * 64)})
 
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(pin, names))

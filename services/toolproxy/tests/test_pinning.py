@@ -4,13 +4,14 @@ from typing import Any
 import pytest
 
 from agent_api.toolsconfig import ToolsConfig, ToolsPolicy
+from agent_api.toolslock import LockedTool
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import (
     ChecksumMismatch,
     NotAllowed,
     PinMismatch,
 )
-from agent_toolproxy.store.lockfile import LockedTool, LockFile
+from agent_toolproxy.store.lockfile import LockFile
 from agent_toolproxy.tools.pinning import Pins, hash_definition
 
 
@@ -56,11 +57,63 @@ def test_definitions_are_held_to_the_first(lock: LockFile, tmp_path: Path) -> No
     assert pins.judge({"s__t": first}) == {}
     again = LockFile(tmp_path / "elsewhere", tmp_path / "workspace")
     again.load()
+    again.hold_to(lock.lock)
     pins = Pins(again, config())
     drift = pins.judge({"s__t": second})["s__t"]
-    assert (drift.pinned, drift.seen) == (hash_definition(first), hash_definition(second))
-    pins = Pins(again, config(ToolsPolicy(approved={"s__t": drift.seen})))
+    assert drift.pinned is not None
+    assert (drift.pinned.hash, drift.seen.hash) == (hash_definition(first), hash_definition(second))
+    assert '- "description": "a"' in drift.diff()
+    assert '+ "description": "b"' in drift.diff()
+    pins = Pins(again, config(ToolsPolicy(approved={"s__t": drift.seen.hash})))
     assert pins.judge({"s__t": second}) == {}
+
+
+def test_the_workspace_decides_nothing(lock: LockFile, tmp_path: Path) -> None:
+    Pins(lock, config()).judge({"s__t": {"name": "s__t"}})
+
+    again = LockFile(tmp_path / "elsewhere", tmp_path / "workspace")
+    again.load()
+
+    assert not again.lock.definitions
+
+
+def test_a_new_tool_of_a_pinned_server_waits_for_approval(lock: LockFile) -> None:
+    pins = Pins(lock, config())
+    assert pins.judge({"s__a": {"name": "s__a"}, "s__b": {"name": "s__b"}}) == {}
+
+    drifts = pins.judge({"s__c": {"name": "s__c"}, "other__c": {"name": "other__c"}})
+
+    assert set(drifts) == {"s__c"}
+    assert "had not when it was first seen" in drifts["s__c"].describe()
+    approved = {"s__c": drifts["s__c"].seen.hash}
+    assert Pins(lock, config(ToolsPolicy(approved=approved))).judge({"s__c": {"name": "s__c"}}) == {}
+
+
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"description": {"type": "string", "description": "x"}}}
+
+
+@pytest.mark.parametrize(
+    "changed,only_texts",
+    [
+        ({"description": "new"}, True),
+        ({"title": "new"}, True),
+        ({"inputSchema": {**SCHEMA, "properties": {"description": {"type": "string", "description": "y"}}}}, True),
+        ({"inputSchema": {**SCHEMA, "properties": {"description": {"type": "number", "description": "x"}}}}, False),
+        ({"inputSchema": {**SCHEMA, "properties": {}}}, False),
+        ({"inputSchema": {**SCHEMA, "properties": {**SCHEMA["properties"], "title": {"type": "string"}}}}, False),
+        ({"inputSchema": {**SCHEMA, "required": ["description"]}}, False),
+        ({"annotations": {"readOnlyHint": True}}, False),
+    ],
+)
+def test_an_edit_of_texts_is_told_from_a_change_of_what_may_be_passed(
+    lock: LockFile, changed: dict[str, Any], only_texts: bool
+) -> None:
+    before = {"name": "s__t", "description": "old", "inputSchema": SCHEMA}
+    Pins(lock, config()).judge({"s__t": before})
+
+    drifts = Pins(lock, config(ToolsPolicy(pinning="EnforceSchema"))).judge({"s__t": {**before, **changed}})
+
+    assert (not drifts) == only_texts
 
 
 def test_the_hash_is_of_what_a_model_reads() -> None:

@@ -41,6 +41,10 @@ class Kubectl:
         found: dict[str, Any] = json.loads(self._run("get", kind, name, "--output", "json"))
         return found
 
+    def patch(self, kind: str, name: str, change: dict[str, Any]) -> None:
+        """Merge `change` into an object. Raises CommandError with kubectl's own words."""
+        self._run("patch", kind, name, "--type", "merge", "--patch", json.dumps(change))
+
     def select(self, kind: str, *selectors: str) -> list[dict[str, Any]]:
         """Objects by label or field selectors, given as kubectl flags."""
         found: list[dict[str, Any]] = json.loads(self._run("get", kind, *selectors, "--output", "json"))["items"]

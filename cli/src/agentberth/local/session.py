@@ -32,6 +32,7 @@ from agentberth.local.objects import Objects
 from agentberth.local.pod import SIDECAR_PORTS, Host, LocalProcess, processes, split_command
 from agentberth.local.ports import Ports
 from agentberth.local.supervisor import Outcome, Supervisor
+from agentberth.local.toolslock import keep_lock, with_lock
 from agentberth.local.volumes import link, materialise
 from agentberth.manifest import Document, files_of, read
 from agentberth.platform import platform_settings, with_own_network
@@ -89,9 +90,10 @@ class _Pod:
         spec: Mapping[str, Any] = self.template["spec"]
         return spec
 
-    def objects(self, given: Objects, ports: Ports) -> Objects:
-        """`given` and the agent's own ConfigMap, with the memory where it is on this machine."""
-        config = memory.moved(self.agent, self.config, ports.of(layout.MEMORY_PORT))
+    def objects(self, given: Objects, ports: Ports, folder: Path) -> Objects:
+        """`given` and the agent's own ConfigMap: the memory is on this machine, the lock of tools in `folder`."""
+        held = with_lock(self.config, folder, self.agent.metadata.name)
+        config = memory.moved(self.agent, held, ports.of(layout.MEMORY_PORT))
         return given.with_config_map(Identity.of(self.agent).config, config)
 
 
@@ -134,7 +136,7 @@ class Session:
         platform = with_own_network(platform_settings(settings))
         pod = _Pod.of(memory.bring_along(local.agent), platform, given.file)
         ports = Ports.reserve((*(port for pair in SIDECAR_PORTS.values() for port in pair), layout.MEMORY_PORT))
-        objects = pod.objects(given.objects, ports)
+        objects = pod.objects(given.objects, ports, given.folder)
         _lay_out(root, fresh=fresh)
         materialise(pod.spec, root, objects)
         if local.folder:
@@ -203,6 +205,7 @@ class Session:
             shown.following(supervisor, notes) if shown else contextlib.nullcontext(),
         ):
             outcome = await supervisor.run(self.plans)
+        keep_lock(self.root, self.root.parents[1], self.agent.metadata.name)
         if shown is not None:
             await shown.conclude(stop, notes)
         if self.deck:

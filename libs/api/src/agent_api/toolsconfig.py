@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agent_api.model import Config
+from agent_api.toolslock import ToolsLock
 
 
 class Artifact(Config):
@@ -102,10 +103,14 @@ class PlannedTool(Config):
     credentials: str | None = Field(default=None, description="Folder of the mounted Secret.")
 
 
+Pinning = Literal["Enforce", "EnforceSchema", "Warn", "Off"]
+"""EnforceSchema lets an edit of a tool's texts through, and blocks a change of what may be passed to it."""
+
+
 class ToolsPolicy(Config):
     """What tools may be and do."""
 
-    pinning: Literal["Enforce", "Warn", "Off"] = Field(default="Enforce", description="What a changed tool leads to.")
+    pinning: Pinning = Field(default="Enforce", description="What a changed tool leads to.")
     require_checksum: bool = Field(default=False, description="Refuse a download that has no sha256.")
     allow: tuple[str, ...] = Field(default=(), description="Globs of tool names; none is all.")
     deny: tuple[str, ...] = Field(default=(), description="Globs of tool names; wins over allow.")
@@ -161,3 +166,6 @@ class ToolsConfig(Config):
         default=False, description="true: arguments and results are kept with recorded calls."
     )
     limits: ToolLimits = ToolLimits()
+    lock: ToolsLock = Field(
+        default=ToolsLock(), description="What earlier Pods of the agent saw, and this one is held to."
+    )

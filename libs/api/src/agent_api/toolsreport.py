@@ -6,6 +6,7 @@ from pydantic import Field
 
 from agent_api.memoryreport import MemoryReport
 from agent_api.model import Report
+from agent_api.toolslock import ToolsLock
 
 ToolState = Literal["pending", "installing", "ready", "failed", "blocked"]
 
@@ -22,6 +23,7 @@ class ToolReport(Report):
     digest: str = Field(default="", description="sha256 of what was installed.")
     definition_hash: str = ""
     error: str = ""
+    diff: str = Field(default="", description="What changed in a blocked tool's definition, cut to 2,000 characters.")
 
 
 class ToolsReport(Report):
@@ -34,3 +36,4 @@ class ToolsReport(Report):
     config_error: str = ""
     tools: tuple[ToolReport, ...] = ()
     memory: MemoryReport | None = None
+    lock: ToolsLock = Field(default=ToolsLock(), description="What this proxy has seen and accepted.")

@@ -33,6 +33,11 @@ class Identity:
         return f"{self.name}-berth"
 
     @property
+    def tools_lock(self) -> str:
+        """Name of the ConfigMap with what the agent's tools are held to; the operator makes it, nothing renders it."""
+        return f"{self.name}-tools-lock"
+
+    @property
     def account(self) -> str:
         """Name of the ServiceAccount."""
         return f"{self.name}-agent"

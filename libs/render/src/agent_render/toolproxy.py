@@ -79,6 +79,7 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
             require_checksum=policy.require_checksum,
             allow=policy.allow,
             deny=policy.deny,
+            approved=dict(policy.approved),
             allowed_networks=tool_networks(agent, settings),
         ),
         memory=ToolsMemory(url=access.url, credentials=access.folder, prefix=access.prefix) if access else None,

@@ -48,6 +48,7 @@ from agent_operator.status.reports import ReportReader
 from agent_operator.status.sidecars import look
 from agent_operator.status.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.status.summary import Seen, hold_status, invalid_status, status_of
+from agent_operator.status.toolpins import PinKeeper
 from agent_render import PlatformSettings
 from agent_render.identity import AGENT_LABEL, COMPONENT_LABEL
 from agent_render.monitoring import wants_metrics
@@ -93,6 +94,7 @@ class Reconciler:
         self._applier = Applier(client, stores, root=AGENTS, field_manager=FIELD_MANAGER, mark=APPLIED_MARK)
         self._stalls = StallFinder(client)
         self._memory = MemoryKeeper(client, stores, self._applier, field_manager=FIELD_MANAGER)
+        self._pins = PinKeeper(client, field_manager=FIELD_MANAGER)
         self._specs = SpecReader(platform)
 
     async def reconcile(self, request: Request) -> Outcome:
@@ -114,7 +116,8 @@ class Reconciler:
     ) -> Outcome:
         last = _last_run(before)
         chosen = choose(parsed.rendered, self._stores, last)
-        children, refused = await self._memory.prepare(request, obj, parsed.agent, chosen.apply)
+        pinned = await self._pins.prepare(obj, parsed.agent, chosen.apply)
+        children, refused = await self._memory.prepare(request, obj, parsed.agent, pinned)
         applied = await self._applier.apply(request, owner=obj, children=children)
         refuse(applied, refused)
         await self._applier.prune(request, owner=obj, keep=chosen.keep)
@@ -135,10 +138,11 @@ class Reconciler:
             pod_monitors=self._stores[MONITORED].served,
             weaknesses=weaknesses(parsed.agent, self._platform),
         )
+        newly_pinned = await self._pins.keep(request, obj, parsed.agent, seen.sidecars.tools)
         status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
         await self._write(request, obj, status, before)
         applied.raise_first()
-        return RequeueAfter(self._next_look_s(seen))
+        return RequeueAfter(0.0 if newly_pinned else self._next_look_s(seen))  # the next pass renders what is pinned
 
     async def show_failure(self, request: Request, error: Exception) -> None:
         """Says in the status that passes are held back: a fight over fields is for a person to end."""

@@ -92,14 +92,14 @@ class Proxy:
         self._metrics_registry.register(MemoryGauge(self._watch))
         credentials = CredentialStore(self._locate_credentials, redactor.add)
         self._memory = MemoryLink(credentials=credentials, redact=redactor.redact, watch=self._watch)
-        gate = Gate(1)
-        self._configuration = Configuration(
-            current=self._current, addresses=addresses, gate=gate, memory=self._memory, store=store
-        )
         workspace_root = settings.located(settings.workspace)
         lock = LockFile(store.root, workspace_root)
         lock.load()
-        pins = Pins(lock, self._current)
+        self._pins = pins = Pins(lock, self._current)
+        gate = Gate(1)
+        self._configuration = Configuration(
+            current=self._current, addresses=addresses, pins=pins, gate=gate, memory=self._memory, store=store
+        )
         image_path = os.environ.get("PATH", os.defpath)
         path = search_path(store.bin, image_path)
         workspace = Workspace(workspace_root, settings.located(layout.CONFIG))
@@ -153,7 +153,7 @@ class Proxy:
             interval_s=settings.watch_interval_s,
             size_limit_bytes=settings.watch_limit_bytes,
         )
-        reporter = Reporter(self._current, self._registry, self._toolbox, config, self._watch)
+        reporter = Reporter(self._current, self._registry, self._toolbox, config, self._watch, self._pins)
         mcp = McpServer(self._toolbox, stop.tasks, redactor.redact)
         rest = RestApi(self._registry, self._toolbox, self._memory, redactor.redact)
         origin_check = HostOriginCheck(settings.host, settings.allowed_hosts, settings.allowed_origins)

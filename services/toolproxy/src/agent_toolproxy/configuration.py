@@ -11,6 +11,7 @@ from agent_toolproxy.memory.link import MemoryLink
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.store.store import Store
 from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.pinning import Pins
 from agent_toolproxy.tools.registry import Registry
 
 _log = logging.getLogger(__name__)
@@ -31,12 +32,14 @@ class Configuration:
         *,
         current: CurrentConfig,
         addresses: AddressPolicy,
+        pins: Pins,
         gate: Gate,
         memory: MemoryLink,
         store: Store,
     ) -> None:
         self._current = current
         self._addresses = addresses
+        self._pins = pins
         self._gate = gate
         self._memory = memory
         self._store = store
@@ -49,6 +52,7 @@ class Configuration:
         async for config in source.changes():
             self._current.value = config
             self._addresses.allow(config.policy.allowed_networks)
+            await asyncio.to_thread(self._pins.hold_to, config.lock)
             self._gate.resize(config.limits.concurrency)
             await self._memory.apply(config.memory)
             if not registry.configured:

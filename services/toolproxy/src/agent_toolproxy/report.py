@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_kit.memorywatch import MemoryWatch
 from agent_toolproxy.currentconfig import CurrentConfig
-from agent_toolproxy.tools.pinning import hash_definition
+from agent_toolproxy.tools.pinning import Pins, hash_definition
 from agent_toolproxy.tools.registry import Registry
 from agent_toolproxy.tools.toolbox import Toolbox
 
@@ -27,8 +27,15 @@ class Reporter:
     """Sums up the registry, the toolbox and the memory."""
 
     def __init__(
-        self, current: CurrentConfig, registry: Registry, toolbox: Toolbox, config: ConfigSource, memory: MemoryWatch
+        self,
+        current: CurrentConfig,
+        registry: Registry,
+        toolbox: Toolbox,
+        config: ConfigSource,
+        memory: MemoryWatch,
+        pins: Pins,
     ) -> None:
+        self._pins = pins
         self._current = current
         self._registry = registry
         self._toolbox = toolbox
@@ -44,6 +51,7 @@ class Reporter:
             config_error=str(self._config.error or ""),
             tools=(*self._tools(), *self._drifts(), *self._set_aside()),
             memory=self._memory.report,
+            lock=self._pins.lock.bounded(),
         )
 
     def check(self) -> str | None:
@@ -64,6 +72,10 @@ class Reporter:
         served = self._toolbox.served.get(report.name)
         return report.model_copy(update={"definition_hash": hash_definition(served.definition)}) if served else report
 
+    def _is_required(self, exported: str) -> bool:
+        server = self._registry.tool(exported.partition("__")[0])
+        return server is not None and server.planned.required
+
     def _set_aside(self) -> list[ToolReport]:
         return [
             ToolReport(name=name, required=False, state="failed", kind="mcp", error=f"not served: {reason}")
@@ -75,11 +87,12 @@ class Reporter:
         return [
             ToolReport(
                 name=name,
-                required=False,
+                required=self._is_required(name),
                 state="blocked",
                 kind="mcp",
-                definition_hash=drift.seen,
+                definition_hash=drift.seen.hash,
                 error=drift.describe(),
+                diff=drift.diff(),
             )
             for name, drift in sorted(self._toolbox.drifts.items())
         ]

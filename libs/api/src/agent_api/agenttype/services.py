@@ -54,12 +54,24 @@ class CustomTool(ApiModel):
     )
 
 
+ApprovedName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+ApprovedHash = Annotated[
+    str, StringConstraints(max_length=64), Matches(r"[0-9a-f]{64}", "must be a sha256: 64 lower-case hex digits")
+]
+
+
 class ToolPolicy(ApiModel):
     """What tools may be and do."""
 
-    pinning: Literal["Enforce", "Warn", "Off"] = Field(
+    pinning: Literal["Enforce", "EnforceSchema", "Warn", "Off"] = Field(
         default="Enforce",
-        description="What happens when a tool's definition or bytes change after first use.",
+        description="What happens when a tool's definition or bytes change after first use: Enforce blocks it until it "
+        "is approved; EnforceSchema lets an edit of its texts through; Warn logs it.",
+    )
+    approved: Annotated[dict[ApprovedName, ApprovedHash], Field(max_length=256)] = Field(
+        default={},
+        description="Changes that were looked at: by tool (server__tool for a tool of an MCP server), the hash of the "
+        "new definition or the digest of the new install. `agentberth tools approve` writes it.",
     )
     require_checksum: bool = Field(default=False, description="Refuse a download that has no sha256.")
     allow: Annotated[tuple[ToolPattern, ...], Field(max_length=64)] = Field(

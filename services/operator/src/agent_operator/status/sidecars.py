@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from agent_api import layout
@@ -17,6 +18,8 @@ from agent_operator.status.memorystatus import is_stopped, judge_memory, memory_
 from agent_operator.status.reports import Answer, ReportReader
 
 Plain = dict[str, Any]
+_MOST_DRIFTS = 32
+_LONGEST_CHARS = 2000
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Sidecars:
 
     verdicts: tuple[Verdict, ...] = ()
     status: Plain | None = None
+    tools: ToolsReport | None = None
 
     @property
     def settled(self) -> bool:
@@ -50,9 +54,11 @@ async def look(
     memory = agent.spec.memory
     ask = partial(_ask, pods, reader, hasten=memory is not None and not _was_ready(before, ConditionType.MEMORY_READY))
     reports: list[MemoryReport | None] = []
+    tools_report: ToolsReport | None = None
     if agent.spec.tools is not None:
         tools = await ask(layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport)
         reports.append(tools.report.memory if tools.report else None)
+        tools_report = tools.report
         verdicts.append(judge_tools(tools))
         wanted = agent.spec.tools
         names = {*wanted.required, *wanted.optional, *(tool.name for tool in wanted.custom)}
@@ -69,7 +75,7 @@ async def look(
         stopped = Verdict(ConditionType.MEMORY_READY, "Unknown", Reason.SUSPENDED, "stopped with the agent")
         verdicts.append(stopped if is_stopped(agent) else judge_memory(memory, server, report))
         status["memoryStatus"] = memory_status(agent, server, report, before.get("memoryStatus"))
-    return Sidecars(tuple(verdicts), status)
+    return Sidecars(tuple(verdicts), status, tools_report)
 
 
 def _was_ready(before: Mapping[str, Any], kind: str) -> bool:
@@ -134,7 +140,9 @@ def tool_status(answer: Answer[ToolsReport], names: Collection[str]) -> Plain | 
     """`status.toolStatus`: each tool's state by name; only of `names`, whatever else a report claims."""
     if answer.report is None:
         return None
-    return {tool.name: _filled(tool) for tool in answer.report.tools if tool.name in names}
+    own = {tool.name: _filled(tool) for tool in answer.report.tools if tool.name in names}
+    drifted = (tool for tool in answer.report.tools if tool.state == "blocked" and _owner(tool.name) in names)
+    return {**own, **{tool.name: _filled(tool) for tool in islice(drifted, _MOST_DRIFTS)}}
 
 
 def llm_status(answer: Answer[GatewayReport], names: Collection[str]) -> Plain | None:
@@ -162,7 +170,14 @@ def _provider(provider: ProviderState) -> Plain:
 
 def _filled(tool: ToolReport) -> Plain:
     plain = tool.model_dump(exclude={"name", "required", "definition_hash"})
-    return {"required": tool.required, **{key: value for key, value in plain.items() if value}}
+    blocked = {"definitionHash": tool.definition_hash} if tool.state == "blocked" and tool.definition_hash else {}
+    bounded = {key: value[:_LONGEST_CHARS] for key, value in plain.items() if value}
+    return {"required": tool.required, **bounded, **blocked}
+
+
+def _owner(exported: str) -> str:
+    """The tool of the spec that `server__tool` is of."""
+    return exported.partition("__")[0]
 
 
 def _causes(tools: Sequence[ToolReport]) -> str:

@@ -6,13 +6,13 @@ import os
 import shutil
 from pathlib import Path
 
+from agent_api.toolslock import LockedTool
 from agent_toolproxy.errors import DownloadFailed, InstallError, LimitExceeded, NotFound
 from agent_toolproxy.installers.archive import Kind
 from agent_toolproxy.installers.download import Downloader, discard
 from agent_toolproxy.installers.programcheck import check_program
 from agent_toolproxy.installers.request import Installed, InstallRequest
 from agent_toolproxy.installers.unpacking import Unpacking
-from agent_toolproxy.store.lockfile import LockedTool
 from agent_toolproxy.store.store import Store
 
 

@@ -10,13 +10,13 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from agent_api.toolslock import LockedTool
 from agent_base.proxies import network_variables
 from agent_toolproxy.boundedjson import load_json
 from agent_toolproxy.errors import NotFound, PackageFailed
 from agent_toolproxy.installers.packager import Index, Packager
 from agent_toolproxy.installers.request import Installed, InstallRequest
 from agent_toolproxy.sources.source import NpmSource
-from agent_toolproxy.store.lockfile import LockedTool
 from agent_toolproxy.store.store import Store, canonical_json
 
 _LOCK: Final = "package-lock.json"

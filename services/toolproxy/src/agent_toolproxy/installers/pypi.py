@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from agent_api.toolslock import LockedTool
 from agent_base.packagenames import normalise_project
 from agent_base.proxies import network_variables
 from agent_toolproxy.errors import NotFound, PackageFailed
 from agent_toolproxy.installers.packager import Index, Packager
 from agent_toolproxy.installers.request import Installed, InstallRequest
 from agent_toolproxy.sources.source import PypiSource
-from agent_toolproxy.store.lockfile import LockedTool
 from agent_toolproxy.store.store import Store
 
 _LIST: Final = "packages.txt"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from agent_toolproxy.store.lockfile import LockedTool
+from agent_api.toolslock import LockedTool
 
 
 @dataclass(frozen=True, kw_only=True)

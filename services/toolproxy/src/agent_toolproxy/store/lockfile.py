@@ -1,48 +1,26 @@
 """`tools.lock.json`: what was seen first, so that a later difference is noticed.
 
-The proxy's own copy is in /tools, which the agent cannot write to; it wins. The copy in the workspace is for people,
-for version control, and for the next Pod, whose /tools is empty: it is read once, at the start. The lists of resolved
-packages are files beside it, named by their digest.
+The proxy's own copy is in /tools, which the agent cannot write to. The copy in the workspace is for people and for
+version control. The lists of resolved packages are files beside it, named by their digest.
 """
 
 import hashlib
 import logging
 import re
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import ValidationError
 
+from agent_api.toolslock import LOCK_KEY, LockedTool, PinnedDefinition, ToolsLock
 from agent_base.atomicfile import write_atomically
 
-LOCK_NAME: Final = "tools.lock.json"
 _LISTS: Final = "tools.lock.d"
 _LARGEST_BYTES: Final = 8 << 20
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _log = logging.getLogger(__name__)
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class LockedTool(_Model):
-    """One install. `sha256` is of the file, or of the list of resolved packages."""
-
-    version: str = ""
-    source: str = ""
-    platform: str = ""
-    sha256: str
-
-
-class Lock(_Model):
-    """Installs by tool name, definition hashes by exported tool name."""
-
-    schema_version: Literal[1] = 1
-    tools: dict[str, LockedTool] = Field(default_factory=dict)
-    definitions: dict[str, str] = Field(default_factory=dict)
 
 
 class LockFile:
@@ -51,22 +29,32 @@ class LockFile:
     def __init__(self, own: Path, workspace: Path) -> None:
         self._own = own
         self._workspace = workspace
-        self.lock = Lock()
+        self.lock = ToolsLock()
         self._one_at_a_time = threading.Lock()
 
     def load(self) -> None:
-        """Read the proxy's own copy, else the workspace's; a damaged one is as good as none, and is logged."""
-        for folder in (self._own, self._workspace):
-            if (found := _read(folder / LOCK_NAME)) is not None:
-                self.lock = found
-                return
+        """Read the proxy's own copy; a damaged one is as good as none, and is logged.
+
+        The workspace's is never read: the agent can write there, and would decide what its tools are held to.
+        """
+        if (found := _read(self._own / LOCK_KEY)) is not None:
+            self.lock = found
+
+    def hold_to(self, given: ToolsLock) -> None:
+        """Put what the platform says in the place of what was seen here. Blocks."""
+        with self._one_at_a_time:
+            tools = dict(sorted({**self.lock.tools, **given.tools}.items()))
+            definitions = dict(sorted({**self.lock.definitions, **given.definitions}.items()))
+            merged = self.lock.model_copy(update={"tools": tools, "definitions": definitions})
+            if merged != self.lock:
+                self._replace(merged)
 
     def tool(self, name: str) -> LockedTool | None:
         """The first install of `name`."""
         return self.lock.tools.get(name)
 
-    def definition(self, name: str) -> str | None:
-        """The first definition hash of an exported tool."""
+    def definition(self, name: str) -> PinnedDefinition | None:
+        """The first definition of an exported tool."""
         return self.lock.definitions.get(name)
 
     def set_tool(self, name: str, locked: LockedTool, packages: str | None = None) -> None:
@@ -79,10 +67,10 @@ class LockFile:
                 tools = dict(sorted({**self.lock.tools, name: locked}.items()))
                 self._replace(self.lock.model_copy(update={"tools": tools}))
 
-    def set_definitions(self, hashes: dict[str, str]) -> None:
-        """Remember definition hashes."""
+    def set_definitions(self, accepted: Mapping[str, PinnedDefinition]) -> None:
+        """Hold exported tools to these definitions."""
         with self._one_at_a_time:
-            merged = dict(sorted({**self.lock.definitions, **hashes}.items()))
+            merged = dict(sorted({**self.lock.definitions, **accepted}.items()))
             if merged != self.lock.definitions:
                 self._replace(self.lock.model_copy(update={"definitions": merged}))
 
@@ -94,11 +82,11 @@ class LockFile:
                 return content.decode("utf-8", "replace")
         return None
 
-    def _replace(self, lock: Lock) -> None:
+    def _replace(self, lock: ToolsLock) -> None:
         self.lock = lock
-        content = lock.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
+        content = lock.serialise().encode()
         for folder in self._folders():
-            _write(folder / LOCK_NAME, content)
+            _write(folder / LOCK_KEY, content)
 
     def _folders(self) -> tuple[Path, Path]:
         return self._own, self._workspace
@@ -113,12 +101,12 @@ def _write(path: Path, content: bytes) -> None:
         _log.warning("a lock file was not written", extra={"path": str(path), "reason": error.strerror})
 
 
-def _read(path: Path) -> Lock | None:
+def _read(path: Path) -> ToolsLock | None:
     content = _read_bytes(path)
     if content is None:
         return None
     try:
-        return Lock.model_validate_json(content)
+        return ToolsLock.model_validate_json(content)
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         _log.warning("a lock file is damaged and not used", extra={"path": str(path), "reason": problem})

@@ -5,19 +5,39 @@ description, schema), which is what the model reads. Both are compared with the 
 Enforce refuses a difference, Warn takes it and says so, Off does not look.
 """
 
+import difflib
 import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from agent_api.toolsconfig import ToolsPolicy
+from agent_api.toolslock import LockedTool, PinnedDefinition, ToolsLock
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import ChecksumMismatch, NotAllowed, PinMismatch
-from agent_toolproxy.store.lockfile import LockedTool, LockFile
+from agent_toolproxy.store.lockfile import LockFile
 from agent_toolproxy.store.store import canonical_json
 
 _log = logging.getLogger(__name__)
+_TEXTS: Final = frozenset({"description", "title", "examples", "$comment"})
+_NAMING: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_LONGEST_TEXT_CHARS: Final = 8000
+_MOST_LINES: Final = 400
+_LONGEST_LINE_CHARS: Final = 300
+_LONGEST_DIFF_CHARS: Final = 2000
+
+
+def pin_of(definition: Mapping[str, Any]) -> PinnedDefinition:
+    """What a definition is held to: everything that a model is shown of it (no icons), in one spelling."""
+    shown = {key: value for key, value in definition.items() if key not in ("icons", "_meta")}
+    text = json.dumps(shown, sort_keys=True, indent=1, ensure_ascii=False)
+    return PinnedDefinition(
+        hash=hash_definition(definition),
+        call_hash=hashlib.sha256(canonical_json(_without_texts(shown))).hexdigest(),
+        text=text if len(text) <= _LONGEST_TEXT_CHARS else "",
+    )
 
 
 def hash_definition(definition: Mapping[str, Any]) -> str:
@@ -26,20 +46,46 @@ def hash_definition(definition: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(shown)).hexdigest()
 
 
+def _without_texts(value: Any, *, named: bool = False) -> Any:  # noqa: ANN401 - any JSON
+    """Without descriptions, titles and examples; `named`: the keys are names of properties, which all count."""
+    if isinstance(value, dict):
+        return {
+            key: _without_texts(each, named=key in _NAMING and not named)
+            for key, each in value.items()
+            if named or key not in _TEXTS
+        }
+    return [_without_texts(each) for each in value] if isinstance(value, list) else value
+
+
 @dataclass(frozen=True)
 class Drift:
-    """A definition that is not the pinned one."""
+    """A definition that is not the pinned one; `pinned` is None for a new tool of a server that is pinned."""
 
     tool: str
-    pinned: str
-    seen: str
+    pinned: PinnedDefinition | None
+    seen: PinnedDefinition
 
     def describe(self) -> str:
         """What happened, and what to do about it."""
-        return (
-            f"the definition changed since it was first seen (was {self.pinned[:12]}, is {self.seen[:12]}): "
-            f"to approve it, set policy.approved[{self.tool!r}] to {self.seen}"
+        approval = f"to approve it, set policy.approved[{self.tool!r}] to {self.seen.hash}"
+        if self.pinned is None:
+            return f"the server has a tool that it had not when it was first seen: {approval}"
+        changed = "its texts" if self.only_texts else "the definition"
+        short = f"was {self.pinned.hash[:12]}, is {self.seen.hash[:12]}"
+        return f"{changed} changed since it was first seen ({short}): {approval}"
+
+    @property
+    def only_texts(self) -> bool:
+        """Whether what may be passed to the tool is the same."""
+        return self.pinned is not None and self.pinned.call_hash == self.seen.call_hash
+
+    def diff(self) -> str:
+        """The old and the new definition as a unified diff, cut to what a status may have."""
+        before = self.pinned.text if self.pinned else ""
+        lines = difflib.unified_diff(
+            before.splitlines()[:_MOST_LINES], self.seen.text.splitlines()[:_MOST_LINES], "pinned", "now", "", "", 1, ""
         )
+        return "\n".join(line[:_LONGEST_LINE_CHARS] for line in lines)[:_LONGEST_DIFF_CHARS]
 
 
 class Pins:
@@ -81,7 +127,7 @@ class Pins:
             f"its sha256 is {locked.sha256}, not {expected.sha256} as when it was first installed: "
             f"give sha256, or set policy.approved[{name!r}] to the new digest"
         )
-        if self.policy.pinning == "Enforce":
+        if self.policy.pinning in ("Enforce", "EnforceSchema"):
             raise PinMismatch(message)
         _log.warning("a tool changed", extra={"tool": name, "reason": message})
 
@@ -94,25 +140,43 @@ class Pins:
         return self._lock.packages(digest)
 
     def judge(self, definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, Drift]:
-        """The tools, by exported name, whose definitions drifted and are not to be served.
+        """The tools, by exported name, whose definitions drifted and are not to be served. Blocks.
 
-        Definitions that are new, approved, or under a weaker policy, are pinned as they are. Blocks.
+        Others are pinned as they are: those of a server that is seen for the first time, and those that are approved
+        or let through by a weaker policy.
         """
         drifts: dict[str, Drift] = {}
-        accepted: dict[str, str] = {}
+        accepted: dict[str, PinnedDefinition] = {}
+        owners = self._lock.lock.owners()
         for name, definition in definitions.items():
-            seen = hash_definition(definition)
-            pinned = self._lock.definition(name)
-            if pinned in (None, seen) or self.policy.approved.get(name) == seen:
-                accepted[name] = seen
-            elif self.policy.pinning == "Enforce":
-                drifts[name] = Drift(name, pinned or "", seen)
+            drift = self._compare(name, pin_of(definition), known_server=name.partition("__")[0] in owners)
+            if drift is None or self._lets_through(drift):
+                accepted[name] = pin_of(definition)
             else:
-                accepted[name] = seen
-                self._note_change(name)
+                drifts[name] = drift
         self._lock.set_definitions(accepted)
         return drifts
 
-    def _note_change(self, name: str) -> None:
-        if self.policy.pinning == "Warn":
-            _log.warning("a tool's definition changed", extra={"tool": name})
+    def _compare(self, name: str, seen: PinnedDefinition, *, known_server: bool) -> Drift | None:
+        pinned = self._lock.definition(name)
+        if pinned is None:
+            return Drift(name, None, seen) if known_server else None
+        return None if pinned.hash == seen.hash else Drift(name, pinned, seen)
+
+    def _lets_through(self, drift: Drift) -> bool:
+        if self.policy.approved.get(drift.tool) == drift.seen.hash:
+            return True
+        if self.policy.pinning == "Enforce" or (self.policy.pinning == "EnforceSchema" and not drift.only_texts):
+            return False
+        if self.policy.pinning != "Off":
+            _log.warning("a tool's definition changed", extra={"tool": drift.tool})
+        return True
+
+    def hold_to(self, lock: ToolsLock) -> None:
+        """Follow what the platform remembers of earlier Pods. Blocks."""
+        self._lock.hold_to(lock)
+
+    @property
+    def lock(self) -> ToolsLock:
+        """Everything that was seen and accepted."""
+        return self._lock.lock

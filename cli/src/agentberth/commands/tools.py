@@ -1,0 +1,96 @@
+"""`agentberth tools`: what an agent's tools are held to, what changed, and the approval of a change."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from agentberth.commands import add
+from agentberth.errors import CommandError
+from agentberth.terminal import stdout
+
+if TYPE_CHECKING:
+    from agentberth.cluster.kubectl import Kubectl
+    from agentberth.commands import Commands
+
+_EPILOG = """\
+A tool that changes after it was first seen is blocked until someone approves what it became. Reads through kubectl.
+Exit code 0 when it was done; `diff` exits with 1 when there is something to approve.
+
+examples:
+  agentberth tools list librarian
+  agentberth tools diff librarian
+  agentberth tools approve librarian docs__search
+  agentberth tools approve librarian --all --namespace agents
+"""
+
+
+def register(commands: "Commands") -> None:
+    """Adds the command."""
+    parser = add(
+        commands, "tools", summary="list an agent's tools, show and approve what changed", epilog=_EPILOG, call=_call
+    )
+    parser.add_argument("action", choices=("list", "diff", "approve"), help="what to do")
+    parser.add_argument("name", metavar="NAME", help="name of the AgentType")
+    parser.add_argument("tool", metavar="TOOL", nargs="?", help="one tool, as status.toolStatus names it")
+    parser.add_argument("--all", action="store_true", help="approve every change")
+    parser.add_argument("-n", "--namespace", help="default: the context's")
+    parser.add_argument("--context", help="kubectl context (default: the current one)")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+
+
+def _call(options: argparse.Namespace) -> int:
+    from agentberth.cluster.kubectl import Kubectl  # noqa: PLC0415 - keeps `--help` quick
+
+    kubectl = Kubectl.find(context=options.context, namespace=options.namespace)
+    status = kubectl.get("agenttype", options.name).get("status") or {}
+    tools: dict[str, Any] = status.get("toolStatus") or {}
+    if options.tool is not None and options.tool not in tools:
+        raise CommandError(
+            f"{options.name} reports no tool {options.tool}", cure=f"agentberth tools list {options.name} shows them"
+        )
+    chosen = {name: each for name, each in tools.items() if options.tool in (None, name)}
+    if options.action == "list":
+        return _list(chosen, as_json=options.output == "json")
+    changed = {name: each for name, each in chosen.items() if each.get("definitionHash")}
+    if options.action == "diff":
+        return _diff(changed, as_json=options.output == "json")
+    return _approve(kubectl, options, changed)
+
+
+def _list(tools: dict[str, Any], *, as_json: bool) -> int:
+    out = stdout()
+    if as_json:
+        out.line(json.dumps(tools, indent=2))
+        return 0
+    for name, tool in sorted(tools.items()):
+        colour = {"ready": "green", "blocked": "red", "failed": "red"}.get(tool["state"], "yellow")
+        rest = tool.get("error") or " ".join(filter(None, (tool.get("version"), tool.get("source"))))
+        out.line(f"{name}  {out.paint(tool['state'], colour)}  {rest}".rstrip())
+    return 0
+
+
+def _diff(changed: dict[str, Any], *, as_json: bool) -> int:
+    out = stdout()
+    if as_json:
+        out.line(json.dumps(changed, indent=2))
+    elif not changed:
+        out.line("no tool has changed")
+    else:
+        for name, tool in sorted(changed.items()):
+            out.line(f"{name}: {tool.get('error', '')}")
+            for line in tool.get("diff", "").splitlines():
+                colour = {"+": "green", "-": "red"}.get(line[:1], "dim")
+                out.line(f"  {out.paint(line, colour)}")
+    return 1 if changed else 0
+
+
+def _approve(kubectl: "Kubectl", options: argparse.Namespace, changed: dict[str, Any]) -> int:
+    if options.tool is None and not options.all:
+        raise CommandError("name the tool to approve, or give --all", cure=f"agentberth tools diff {options.name}")
+    if not changed:
+        raise CommandError("there is nothing to approve: no such tool is blocked for a change")
+    approved = {name: each["definitionHash"] for name, each in changed.items()}
+    kubectl.patch("agenttype", options.name, {"spec": {"tools": {"policy": {"approved": approved}}}})
+    for name, digest in sorted(approved.items()):
+        stdout().line(f"approved {name} as {digest}")
+    return 0

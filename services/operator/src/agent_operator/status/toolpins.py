@@ -1,0 +1,163 @@
+"""What an agent's tools are held to, kept in a ConfigMap for as long as the agent lives.
+
+/tools and the workspace go with the Pod. So the first ready report of an agent is remembered here, and rendered back
+into tools.json: all replicas and all later Pods are held to it. A report may add what was never seen; it changes
+nothing that is pinned unless the spec approves it, so a sidecar that lies gains no more than its own first word.
+"""
+
+import json
+import logging
+from collections import OrderedDict
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from agent_api import layout
+from agent_api.agenttype import AgentType
+from agent_api.toolslock import LOCK_KEY, LockedTool, PinnedDefinition, ToolsLock
+from agent_api.toolsreport import ToolsReport
+from agent_kube import Client, Manifest, NotFound, ObjectKey, Request
+from agent_operator.sources import AGENT_TYPES, CONFIG_MAPS, AgentObject
+from agent_render.identity import Identity
+
+REMEMBERED: Final = 10_000
+_log = logging.getLogger(__name__)
+
+
+class PinKeeper:
+    """One for the operator. What it remembers is in the ConfigMaps, and may be lost."""
+
+    def __init__(self, client: Client, *, field_manager: str) -> None:
+        self._client = client
+        self._manager = field_manager
+        self._known: OrderedDict[str, ToolsLock] = OrderedDict()
+
+    async def prepare(self, obj: AgentObject, agent: AgentType, children: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
+        """`children` with the lock in tools.json. Raises the kube errors: unpinned tools must not be started."""
+        if not _is_pinned(agent):
+            return children
+        return held_to(children, await self._lock_of(obj, agent), agent)
+
+    async def keep(self, request: Request, obj: AgentObject, agent: AgentType, report: ToolsReport | None) -> bool:
+        """Remember what a ready proxy has seen; whether that was something new."""
+        if report is None or not report.ready or not _is_pinned(agent):
+            return False
+        known = await self._lock_of(obj, agent)
+        merged = merge(known, report.lock, agent)
+        if merged == known:
+            return False
+        await self._client.apply(CONFIG_MAPS, _manifest(obj, agent, merged), field_manager=self._manager)
+        request.writes.count += 1
+        self._remember(obj.metadata.uid, merged)
+        return True
+
+    async def _lock_of(self, obj: AgentObject, agent: AgentType) -> ToolsLock:
+        known = self._known.get(obj.metadata.uid)
+        if known is None:
+            known = await self._read(agent)
+            self._remember(obj.metadata.uid, known)
+        return known
+
+    async def _read(self, agent: AgentType) -> ToolsLock:
+        identity = Identity.of(agent)
+        try:
+            found = await self._client.get(CONFIG_MAPS, ObjectKey(identity.namespace, identity.tools_lock))
+        except NotFound:
+            return ToolsLock()
+        try:
+            return ToolsLock.model_validate_json((found.get("data") or {}).get(LOCK_KEY, "{}"))
+        except ValidationError:
+            _log.warning("a lock of tools is damaged and begun anew", extra={"agent": identity.name})
+            return ToolsLock()
+
+    def _remember(self, uid: str, lock: ToolsLock) -> None:
+        self._known[uid] = lock
+        self._known.move_to_end(uid)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def held_to(children: tuple[Manifest, ...], lock: ToolsLock, agent: AgentType) -> tuple[Manifest, ...]:
+    """`children` with `lock` in the tools.json of the agent's ConfigMap."""
+    name = Identity.of(agent).config
+    return tuple(
+        _with_lock(child, lock) if child["kind"] == "ConfigMap" and child["metadata"]["name"] == name else child
+        for child in children
+    )
+
+
+def merge(known: ToolsLock, seen: ToolsLock, agent: AgentType) -> ToolsLock:
+    """`known` with what may be added to it. What belongs to no tool of the spec any more is dropped."""
+    tools = agent.spec.tools
+    if tools is None:
+        return ToolsLock()
+    names = {*tools.required, *tools.optional, *(each.name for each in tools.custom)}
+    policy, owners = tools.policy, known.owners()
+    definitions = {
+        name: _choose(name, known.definitions.get(name), pin, agent, new_server=name.partition("__")[0] not in owners)
+        for name, pin in {**known.definitions, **seen.definitions}.items()
+        if name.partition("__")[0] in names
+    }
+    versions = {each.name: each.version or "" for each in tools.custom}
+    installs = {
+        name: _choose_install(
+            known.tools.get(name), seen.tools.get(name), policy.approved.get(name), versions.get(name)
+        )
+        for name in sorted({*known.tools, *seen.tools} & names)
+    }
+    return ToolsLock(
+        tools={name: each for name, each in installs.items() if each},
+        definitions={name: each for name, each in sorted(definitions.items()) if each},
+    )
+
+
+def _choose(
+    name: str, known: PinnedDefinition | None, seen: PinnedDefinition, agent: AgentType, *, new_server: bool
+) -> PinnedDefinition | None:
+    tools = agent.spec.tools
+    if known == seen or tools is None:
+        return known
+    weak = tools.policy.pinning == "Warn"
+    texts_only = tools.policy.pinning == "EnforceSchema" and known is not None and known.call_hash == seen.call_hash
+    approved = tools.policy.approved.get(name) == seen.hash
+    return seen if weak or texts_only or approved or (known is None and new_server) else known
+
+
+def _choose_install(
+    known: LockedTool | None, seen: LockedTool | None, approved: str | None, version: str | None
+) -> LockedTool | None:
+    """Another version is another pin, when it is the one that the spec asks for; other bytes need approval."""
+    if known is None or seen is None:
+        return known or seen
+    asked_for = seen.version != known.version and seen.version == version
+    return seen if asked_for or approved == seen.sha256 else known
+
+
+def _is_pinned(agent: AgentType) -> bool:
+    return agent.spec.tools is not None and agent.spec.tools.policy.pinning != "Off"
+
+
+def _with_lock(child: Manifest, lock: ToolsLock) -> Manifest:
+    if lock == ToolsLock():
+        return child
+    config: dict[str, Any] = json.loads(child["data"][layout.TOOLS_KEY])
+    config["lock"] = json.loads(lock.serialise())
+    return {**child, "data": {**child["data"], layout.TOOLS_KEY: json.dumps(config, indent=2)}}
+
+
+def _manifest(obj: AgentObject, agent: AgentType, lock: ToolsLock) -> Manifest:
+    identity = Identity.of(agent)
+    owner = {
+        "apiVersion": AGENT_TYPES.api_version,
+        "kind": AGENT_TYPES.kind,
+        "name": obj.metadata.name,
+        "uid": obj.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {**identity.metadata(identity.tools_lock), "ownerReferences": [owner]},
+        "data": {LOCK_KEY: lock.serialise()},
+    }

@@ -1,0 +1,123 @@
+import json
+from typing import Any
+
+import pytest
+
+from agent_api.agenttype import AgentType
+from agent_api.toolslock import LockedTool, PinnedDefinition, ToolsLock
+from agent_operator.status.toolpins import held_to, merge
+from agent_render import PlatformSettings, render
+
+OLD, NEW = "a" * 64, "b" * 64
+
+
+def agent(**policy: Any) -> AgentType:
+    docs = {"name": "docs", "source": "mcp+https://e.com/mcp"}
+    tool = {"name": "hello", "version": "2", "source": "https://e.com/hello"}
+    return AgentType.model_validate(
+        {
+            "apiVersion": "agents.example.com/v1",
+            "kind": "AgentType",
+            "metadata": {"name": "subject", "namespace": "here"},
+            "spec": {
+                "agent": {"type": "container", "image": "x:1"},
+                "tools": {"custom": [docs, tool], "policy": policy},
+            },
+        }
+    )
+
+
+def definitions(**hashes: str) -> ToolsLock:
+    return ToolsLock(
+        definitions={name: PinnedDefinition(hash=each, call_hash="c" * 64) for name, each in hashes.items()}
+    )
+
+
+def hashes(lock: ToolsLock) -> dict[str, str]:
+    return {name: each.hash for name, each in lock.definitions.items()}
+
+
+def test_the_first_report_of_a_server_is_taken() -> None:
+    assert hashes(merge(ToolsLock(), definitions(docs__a=OLD, docs__b=OLD), agent())) == {
+        "docs__a": OLD,
+        "docs__b": OLD,
+    }
+
+
+@pytest.mark.parametrize(
+    "policy,after",
+    [
+        ({}, OLD),
+        ({"approved": {"docs__a": NEW}}, NEW),
+        ({"approved": {"docs__a": "d" * 64}}, OLD),
+        ({"approved": {"docs__b": NEW}}, OLD),
+        ({"pinning": "EnforceSchema"}, NEW),
+        ({"pinning": "Warn"}, NEW),
+    ],
+)
+def test_a_report_changes_a_pin_only_where_the_spec_lets_it(policy: dict[str, Any], after: str) -> None:
+    merged = merge(definitions(docs__a=OLD), definitions(docs__a=NEW), agent(**policy))
+
+    assert hashes(merged) == {"docs__a": after}
+
+
+def test_a_report_adds_no_tool_to_a_server_that_is_pinned() -> None:
+    known, seen = definitions(docs__a=OLD), definitions(docs__a=OLD, docs__b=NEW)
+
+    assert hashes(merge(known, seen, agent())) == {"docs__a": OLD}
+    assert hashes(merge(known, seen, agent(approved={"docs__b": NEW}))) == {"docs__a": OLD, "docs__b": NEW}
+
+
+def test_a_report_that_forgets_a_pin_does_not_take_it_away() -> None:
+    assert hashes(merge(definitions(docs__a=OLD), ToolsLock(), agent())) == {"docs__a": OLD}
+
+
+def test_pins_of_tools_that_are_not_asked_for_any_more_go() -> None:
+    assert hashes(merge(definitions(other__a=OLD), definitions(other__b=OLD), agent())) == {}
+
+
+@pytest.mark.parametrize(
+    "version,sha256,policy,after",
+    [
+        ("2", OLD, {}, OLD),
+        ("2", NEW, {}, OLD),
+        ("2", NEW, {"approved": {"hello": NEW}}, NEW),
+        ("3", NEW, {}, OLD),
+    ],
+)
+def test_installs_are_held_to_the_first_of_the_version_asked_for(
+    version: str, sha256: str, policy: dict[str, Any], after: str
+) -> None:
+    known = ToolsLock(tools={"hello": LockedTool(version="2", sha256=OLD)})
+    seen = ToolsLock(tools={"hello": LockedTool(version=version, sha256=sha256)})
+
+    assert merge(known, seen, agent(**policy)).tools["hello"].sha256 == after
+
+
+def test_another_version_in_the_spec_is_another_pin() -> None:
+    known = ToolsLock(tools={"hello": LockedTool(version="1", sha256=OLD)})
+    seen = ToolsLock(tools={"hello": LockedTool(version="2", sha256=NEW)})
+
+    assert merge(known, seen, agent()).tools["hello"].sha256 == NEW
+
+
+def test_the_lock_is_rendered_into_tools_json_and_into_nothing_else() -> None:
+    subject = agent()
+    children = render(subject, PlatformSettings())
+
+    held = held_to(children, definitions(docs__a=OLD), subject)
+
+    changed = [(before, after) for before, after in zip(children, held, strict=True) if before != after]
+    assert [after["kind"] for _, after in changed] == ["ConfigMap"]
+    config = json.loads(changed[0][1]["data"]["tools.json"])
+    assert config["lock"]["definitions"]["docs__a"]["hash"] == OLD
+
+
+def test_a_lock_that_is_too_large_for_a_config_map_keeps_its_hashes() -> None:
+    text = "x" * 8000
+    lock = ToolsLock(definitions={f"s__{n}": PinnedDefinition(hash=OLD, text=text) for n in range(1000)})
+
+    written = lock.serialise()
+
+    assert len(written) < 400_000
+    assert hashes(ToolsLock.model_validate_json(written)) == hashes(lock)
