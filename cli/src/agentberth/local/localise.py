@@ -28,7 +28,7 @@ def localise(agent: AgentType, base: Path, *, has_command: bool) -> Localised:
     """
     spec = agent.spec.agent
     runtime = _runtime(agent)
-    if runtime is None or (spec.code is None and not has_command):
+    if runtime is None or (spec.runtime is None and not has_command):
         return Localised(agent)
     interpreter = find(runtime, _version(agent))
     update: dict[str, object] = {}
@@ -39,6 +39,8 @@ def localise(agent: AgentType, base: Path, *, has_command: bool) -> Localised:
             folder = _folder(base, source.path or "")
             source = source.model_copy(update={"path": layout.CONFIG_CODE})
         update["code"] = spec.code.model_copy(update={"source": source, "version": interpreter.version})
+    if spec.package is not None:
+        update["package"] = spec.package.model_copy(update={"version": interpreter.version})
     if spec.environment is not None and spec.environment.sdk is not None:
         sdk = spec.environment.sdk.model_copy(update={"version": interpreter.version})
         update["environment"] = spec.environment.model_copy(update={"sdk": sdk})
@@ -48,14 +50,14 @@ def localise(agent: AgentType, base: Path, *, has_command: bool) -> Localised:
 
 def _runtime(agent: AgentType) -> Runtime | None:
     spec = agent.spec.agent
-    if spec.code is not None:
-        return spec.code.runtime
+    if spec.runtime is not None:
+        return spec.runtime
     return spec.sdk.runtime if spec.sdk else None
 
 
 def _version(agent: AgentType) -> str | None:
     spec = agent.spec.agent
-    return (spec.code.version if spec.code else None) or (spec.sdk.version if spec.sdk else None)
+    return spec.runtime_version or (spec.sdk.version if spec.sdk else None)
 
 
 def _folder(base: Path, path: str) -> Path:

@@ -219,10 +219,9 @@ class Session:
             write_report(file, self.deck, self.prices)
 
     def _announce(self, notes: Terminal) -> None:
-        code = self.agent.spec.agent.code
         runtime = f", {self.interpreter.runtime} {self.interpreter.version}" if self.interpreter else ""
         notes.line(f"{notes.paint(self.agent.metadata.name, 'green')} in {self.root}{runtime}")
-        wanted = code.version if code else None
+        wanted = self.agent.spec.agent.runtime_version
         if self.interpreter and not self.interpreter.serves(wanted):
             text = f"{self.interpreter.runtime} {wanted} is not installed here: using {self.interpreter.version}"
             notes.line(f"{notes.paint('note:', 'yellow')} {text}")

@@ -1,8 +1,9 @@
 """The agent container: image, command, environment, mounts."""
 
 from agent_api import layout
-from agent_api.agenttype import AgentType, Code, Environment, Variable
+from agent_api.agenttype import Agent, AgentType, Environment, Variable
 from agent_api.agenttype.environment import JOINED_VARIABLES
+from agent_api.initplan import Runtime
 from agent_render import outside
 from agent_render.hardening import agent_context
 from agent_render.identity import Identity, Manifest
@@ -35,7 +36,7 @@ def container(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> M
         "imagePullPolicy": pull_policy,
         "command": list(command(agent, settings)),
         "args": list(spec.args),
-        "workingDir": spec.working_dir or (layout.SHARED_CODE if spec.code else None),
+        "workingDir": spec.working_dir or _folder(spec),
         "ports": [port.model_dump(mode="json") for port in spec.ports],
         **_probes(agent),
     }
@@ -55,10 +56,10 @@ def container(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> M
 def image(agent: AgentType, settings: PlatformSettings) -> str:
     """The AgentType's own image, or the runtime table's for its code."""
     spec = agent.spec.agent
-    if spec.own_image or spec.code is None:
+    if spec.own_image or spec.runtime is None:
         return spec.own_image or ""
-    runtime = _runtime(spec.code, settings)
-    version = spec.code.version or runtime.default_version
+    runtime = _runtime(spec.runtime, settings)
+    version = spec.runtime_version or runtime.default_version
     return runtime.versions.get(version) or runtime.image.format(version=version)
 
 
@@ -66,8 +67,8 @@ def command(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
     """The command line; empty means the image's own."""
     spec = agent.spec.agent
     if spec.command or spec.code is None:
-        return spec.command
-    runtime = _runtime(spec.code, settings)
+        return spec.command or (spec.package.program if spec.package else ())
+    runtime = _runtime(spec.code.runtime, settings)
     file, *arguments = spec.code.entrypoint or runtime.entrypoint
     if spec.working_dir and not file.startswith(("/", "-")):
         file = f"{layout.SHARED_CODE}/{file}"  # it is a file of the code, wherever the agent starts
@@ -82,7 +83,8 @@ def environment(agent: AgentType, settings: PlatformSettings, parts: PodPart) ->
         variable("AGENT_NAMESPACE", identity.namespace),
         variable("AGENT_WORKSPACE", layout.WORKSPACE),
         variable("PYTHONPYCACHEPREFIX", f"{layout.TMP}/pycache"),
-        *((variable("PYTHONUNBUFFERED", "1"),) if agent.spec.agent.code else ()),
+        *((variable("PYTHONUNBUFFERED", "1"),) if agent.spec.agent.runtime else ()),
+        *((variable("HOME", layout.WORKSPACE),) if agent.spec.agent.package else ()),
         *outside.exceptions(item.name for item in own),
         *parts.agent_env,
         *trace_variables(agent, settings, "agent"),
@@ -116,7 +118,7 @@ def _path(agent: AgentType, parts: PodPart) -> tuple[Manifest, ...]:
     own = (agent.spec.agent.environment or Environment()).variables
     if any(v.name == "PATH" for v in own):
         return (variable("PATH", ":".join(parts.agent_path)),) if parts.agent_path else ()
-    if agent.spec.agent.code is None or agent.spec.agent.own_image:
+    if agent.spec.agent.runtime is None or agent.spec.agent.own_image:
         return ()
     return (variable("PATH", ":".join((*parts.agent_path, RUNTIME_PATH))),)
 
@@ -145,6 +147,13 @@ def _probes(agent: AgentType) -> Manifest:
     return {f"{kind}Probe": probe for kind, probe in dumped.items()}
 
 
-def _runtime(code: Code, settings: PlatformSettings) -> RuntimeImage:
-    table: RuntimeImage = getattr(settings.runtimes, code.runtime)
+def _folder(spec: Agent) -> str | None:
+    """Where the agent starts; a program that others publish works on files, and keeps its own at home."""
+    if spec.package:
+        return layout.WORKSPACE
+    return layout.SHARED_CODE if spec.code else None
+
+
+def _runtime(runtime: Runtime, settings: PlatformSettings) -> RuntimeImage:
+    table: RuntimeImage = getattr(settings.runtimes, runtime)
     return table

@@ -34,7 +34,7 @@ def needs_preparation(agent: AgentType) -> bool:
         environment.volume,
         environment.image,
     )
-    return agent.spec.agent.code is not None or any(asked or ())
+    return agent.spec.agent.runtime is not None or any(asked or ())
 
 
 def init_plan(agent: AgentType, settings: PlatformSettings) -> InitPlan:
@@ -64,10 +64,9 @@ def init_plan(agent: AgentType, settings: PlatformSettings) -> InitPlan:
 def package_runtime(spec: Agent) -> Runtime | None:
     """The runtime whose packages are installed, or None when there are none to install."""
     sdk = spec.sdk
-    of_code = spec.code.runtime if spec.code else None
     if sdk is not None and (sdk.packages or sdk.lock_config_map):
-        return sdk.runtime or of_code
-    return of_code if _reads_code(spec) else None
+        return sdk.runtime or spec.runtime
+    return spec.runtime if spec.package or _reads_code(spec) else None
 
 
 def glue_runtime(spec: Agent) -> Runtime | None:
@@ -114,11 +113,11 @@ def _planned_packages(spec: Agent, settings: PlatformSettings) -> PlannedPackage
     runtime, sdk = package_runtime(spec), spec.sdk or Sdk()
     if runtime is None:
         return None
-    version = sdk.version or (spec.code.version if spec.code else None)
+    version = sdk.version or spec.runtime_version
     return PlannedPackages(
         runtime=runtime,
         version=version or getattr(settings.runtimes, runtime).default_version,
-        requirements=sdk.packages,
+        requirements=((spec.package.requirement,) if spec.package else ()) + sdk.packages,
         lock=f"{layout.CONFIG_LOCK}/{_LOCK_FILES[runtime]}" if sdk.lock_config_map else None,
         from_code=_reads_code(spec),
         allow_builds=sdk.allow_builds,

@@ -74,11 +74,8 @@ class PackagesStep:
         self._source = source
         self._installer = installer
         self._target = context.volume.locate(SDK)
-        count = len(packages.requirements)
         version = f" {packages.version}" if packages.version else ""
-        what = "from the lock" if packages.lock else f"{count} requirement{'s' if count != 1 else ''}"
-        also = " and what the code names" if packages.from_code and not packages.lock else ""
-        self.title = f"{what}{also} for {packages.runtime}{version}"
+        self.title = f"{_title(packages)} for {packages.runtime}{version}"
 
     def is_current(self, stamp: Stamp, retry: RetryPolicy) -> bool:
         """Whether the same packages were asked for, from the same index."""
@@ -157,6 +154,14 @@ class PackagesStep:
             packages.allow_builds,
             packages.allow_scripts,
         )
+
+
+def _title(packages: PlannedPackages) -> str:
+    if packages.lock:
+        return "from the lock"
+    count = len(packages.requirements)
+    named = [f"{count} requirement{'s' if count != 1 else ''}"] if count or not packages.from_code else []
+    return " and ".join(named + ["what the code names"] * packages.from_code)
 
 
 def _describe(installed: Installed) -> str:

@@ -7,9 +7,10 @@ from pydantic import Field, StringConstraints
 from agent_api import layout
 from agent_api.agenttype.environment import Environment, Sdk
 from agent_api.agenttype.kubernetes import Probes, SecurityContext
+from agent_api.agenttype.package import Package
 from agent_api.agenttype.paths import OWNED_MESSAGE, MountPath, free, is_free
 from agent_api.agenttype.rule import ApiModel, ListMap, Matches, Rule, cel_list
-from agent_api.agenttype.scalars import Arguments, DnsLabel, Image
+from agent_api.agenttype.scalars import Arguments, DnsLabel, Image, Runtime
 from agent_api.agenttype.source import Code
 from agent_api.agenttype.volumes import VolumeMounts, Volumes
 
@@ -85,16 +86,21 @@ class Container(ApiModel):
 class Agent(ApiModel):
     """The agent itself."""
 
-    type: Literal["container", "code"] = Field(
+    type: Literal["container", "code", "package"] = Field(
         default="container",
-        description="container runs an image as it is; code runs source code in a runtime image of the platform.",
+        description="container runs an image as it is; code runs source code, and package a program from PyPI or npm,"
+        " in a runtime image of the platform.",
     )
     image: Image | None = Field(default=None, description="Shorthand for container.image.")
     name: DnsLabel = Field(default="agent", description="Name of the main container.")
-    command: Arguments = Field(default=(), description="Default: the image's, or the runtime with the entrypoint.")
+    command: Arguments = Field(
+        default=(), description="Default: the image's, the runtime with the entrypoint, or the package's."
+    )
     args: Arguments = Field(default=(), description="Arguments after the command.")
     working_dir: WorkingDir | None = Field(
-        default=None, description="Folder the agent starts in. Default: /shared/code for code, else the image's own."
+        default=None,
+        description="Folder the agent starts in. Default: /shared/code for code, /workspace for a package,"
+        " else the image's own.",
     )
     ports: Annotated[tuple[Port, ...], Field(max_length=16), ListMap("name")] = Field(
         default=(), description="Ports the agent serves. With any, a Service of the AgentType's name is made."
@@ -104,6 +110,7 @@ class Agent(ApiModel):
     volume_mounts: VolumeMounts = Field(default=(), description="Where the agent container sees its volumes.")
     container: Container | None = None
     code: Code | None = None
+    package: Package | None = None
     environment: Environment | None = None
 
     rules: ClassVar = (
@@ -130,11 +137,24 @@ class Agent(ApiModel):
             holds=lambda a: a.type != "code" or a.code is not None,
         ),
         Rule(
-            message="agent.code is set but the type is container: set type: code",
+            message="agent.code is set but the type is another: set type: code",
             reason="The code would silently be left out.",
-            cel="self.type != 'container' || !has(self.code)",
-            holds=lambda a: a.type != "container" or a.code is None,
+            cel="self.type == 'code' || !has(self.code)",
+            holds=lambda a: a.type == "code" or a.code is None,
             field="code",
+        ),
+        Rule(
+            message="type: package needs agent.package with pypi or npm",
+            reason="There would be nothing to start.",
+            cel="self.type != 'package' || has(self.__package__)",
+            holds=lambda a: a.type != "package" or a.package is not None,
+        ),
+        Rule(
+            message="agent.package is set but the type is another: set type: package",
+            reason="The package would silently be left out.",
+            cel="self.type == 'package' || !has(self.__package__)",
+            holds=lambda a: a.type == "package" or a.package is None,
+            field="package",
         ),
         Rule(
             message=f"the names {', '.join(PLATFORM_CONTAINERS)} belong to the platform's containers",
@@ -147,8 +167,8 @@ class Agent(ApiModel):
             message="environment.sdk needs a runtime: python or nodejs",
             reason="The installer, and the version packages are chosen for, depend on it.",
             cel="!has(self.environment) || !has(self.environment.sdk) || has(self.environment.sdk.runtime) "
-            "|| has(self.code)",
-            holds=lambda a: a.sdk is None or a.sdk.runtime is not None or a.code is not None,
+            "|| has(self.code) || has(self.__package__)",
+            holds=lambda a: a.sdk is None or a.sdk.runtime is not None or a.runtime is not None,
             field="environment",
         ),
         Rule(
@@ -159,6 +179,17 @@ class Agent(ApiModel):
             "(!has(self.environment.sdk.version) || !has(self.code.version) "
             "|| self.environment.sdk.version == self.code.version))",
             holds=lambda a: a.runtimes_agree,
+            field="environment",
+        ),
+        Rule(
+            message="environment.sdk and package disagree about the runtime or its version: leave them out of sdk",
+            reason="Packages would be installed for another interpreter than the one that runs.",
+            cel="!has(self.__package__) || !has(self.environment) || !has(self.environment.sdk) || ("
+            "(!has(self.environment.sdk.runtime) "
+            "|| (self.environment.sdk.runtime == 'nodejs') == has(self.__package__.npm)) && "
+            "(!has(self.environment.sdk.version) || !has(self.__package__.version) "
+            "|| self.environment.sdk.version == self.__package__.version))",
+            holds=lambda a: a.package is None or _agree(a.package.runtime, a.package.version, a.sdk),
             field="environment",
         ),
         Rule(
@@ -202,8 +233,22 @@ class Agent(ApiModel):
     @property
     def runtimes_agree(self) -> bool:
         """False when `environment.sdk` asks for another runtime or version than `code`."""
-        code, sdk = self.code, self.sdk
-        if code is None or sdk is None:
-            return True
-        same_runtime = sdk.runtime in {None, code.runtime}
-        return same_runtime and (sdk.version is None or code.version is None or sdk.version == code.version)
+        return self.code is None or _agree(self.code.runtime, self.code.version, self.sdk)
+
+    @property
+    def runtime(self) -> Runtime | None:
+        """What runs the agent's code or package; None for a container."""
+        own = self.code or self.package
+        return own.runtime if own else None
+
+    @property
+    def runtime_version(self) -> str | None:
+        """The version that the author asks for."""
+        own = self.code or self.package
+        return own.version if own else None
+
+
+def _agree(runtime: Runtime, version: str | None, sdk: Sdk | None) -> bool:
+    if sdk is None:
+        return True
+    return sdk.runtime in {None, runtime} and (sdk.version is None or version is None or sdk.version == version)
