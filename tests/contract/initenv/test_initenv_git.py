@@ -138,6 +138,48 @@ def test_a_repository_that_does_not_exist(pod: Pod, server: GitServer) -> None:
     assert "nothere" in pod.run().error(InitFault.CODE_NOT_FOUND).cause
 
 
+@pytest.fixture
+def with_submodule(tmp_path: Path, repository: Repository) -> Repository:
+    inner = Repository(tmp_path / "repositories" / "inner")
+    inner.commit(inner_py="inner")
+    repository.commit(main_py="outer")
+    allowed = ("-c", "protocol.file.allow=always")
+    repository.git(*allowed, "submodule", "--quiet", "add", str(inner.folder / ".git"), "lib/inner")
+    repository.git("config", "--file", ".gitmodules", "submodule.lib/inner.url", "../../inner/.git")
+    repository.commit()
+    return repository
+
+
+def test_submodules_on_request(pod: Pod, with_submodule: Repository, server: GitServer) -> None:
+    plan(pod, server.url("agent"), submodules=True)
+    pod.run().prepared()
+    assert (pod.shared / "code/lib/inner/inner.py").read_text() == "inner"
+    assert not [place for place in pod.tree() if place.endswith(".git")]
+
+
+def test_submodules_that_are_not_asked_for_are_told(pod: Pod, with_submodule: Repository, server: GitServer) -> None:
+    plan(pod, server.url("agent"))
+    outcome = pod.run()
+    assert "set code.source.submodules: true" in outcome.prepared().steps[0].detail
+    assert "submodules are not fetched" in outcome.stderr
+
+
+def test_a_submodule_by_another_protocol_is_refused(pod: Pod, with_submodule: Repository, server: GitServer) -> None:
+    url = str(with_submodule.folder.parent / "inner/.git")
+    with_submodule.git("config", "--file", ".gitmodules", "submodule.lib/inner.url", url)
+    with_submodule.commit()
+    plan(pod, server.url("agent"), submodules=True)
+    assert pod.run().code == 1
+    assert not (pod.shared / "code").exists()
+
+
+def test_pointers_of_git_lfs_are_told(pod: Pod, repository: Repository, server: GitServer) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    repository.commit(main_py="x", model=pointer)
+    plan(pod, server.url("agent"))
+    assert "content of Git LFS is not fetched, 1 of its pointers" in pod.run().prepared().steps[0].detail
+
+
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside"])
 def test_a_link_that_leaves_the_code(pod: Pod, repository: Repository, server: GitServer, target: str) -> None:
     (repository.folder / "link").symlink_to(target)

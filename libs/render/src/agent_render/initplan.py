@@ -97,6 +97,7 @@ def _planned_code(source: Source) -> GitCode | LocalCode:
             repository=source.repository or "",
             revision=source.revision or "HEAD",
             path=path,
+            submodules=source.submodules,
             credentials=layout.CONFIG_GIT if source.credentials_secret else None,
         )
     if not source.names_folder:

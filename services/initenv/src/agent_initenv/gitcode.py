@@ -1,11 +1,12 @@
 """Code from git: one revision, fetched shallow, checked out, and put in place without its history.
 
-Submodules are not fetched. A server that refuses a bare commit id is asked for everything instead, once.
+Submodules are fetched on request, files of Git LFS never; a repository that has them says so. A server that refuses
+a bare commit id is asked for everything instead, once.
 """
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -17,12 +18,15 @@ from agent_initenv.errors import StepError
 from agent_initenv.gitaccess import Git
 from agent_initenv.index import PackageSource
 from agent_initenv.retry import RetryPolicy
-from agent_initenv.tree import is_inside, normalise_modes, remove
+from agent_initenv.tree import is_inside, normalise_modes, remove, walk
 from agent_initenv.volume import Stamp, digest
 
 _SOME_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-gc")
 _PREFIXES: Final = ("", "refs/", "refs/tags/", "refs/heads/")  # git's own order of preference
+_POINTER: Final = b"version https://git-lfs.github.com/spec/v1\n"
+_LARGEST_POINTER_BYTES: Final = 1024
+_SHOWN: Final = 3
 _NO_REVISION: Final = re.compile(r"^$|^[-+/]|[\s:^~?*\[\\\x00-\x1f\x7f]|\.\.|@\{|//|\.lock$|/$")
 
 
@@ -54,14 +58,18 @@ class GitCodeStep:
         git = self._open()
         commit = retry.call(lambda: self._fetch(git, retry))
         clone = self._context.volume.staged(self.name)
-        remove(clone / ".git")
+        self._remove_history(clone)
         tree = self._find_tree(clone, inner)
-        stamp = Stamp(f"{self._input()} {commit}", detail=f"commit {commit}", size_bytes=normalise_modes(tree))
+        missing = list(self._find_missing(clone, tree))
+        for text in missing:
+            self._context.progress.note(self.name, text)
+        detail = "; ".join([f"commit {commit}", *missing])
+        stamp = Stamp(f"{self._input()} {commit}", detail=detail, size_bytes=normalise_modes(tree))
         self._context.volume.publish(self.name, tree, self._target, stamp)
         return stamp
 
     def _input(self) -> str:
-        return digest("git", self._code.repository, self._code.revision, self._code.path)
+        return digest("git", self._code.repository, self._code.revision, self._code.path, self._code.submodules)
 
     def _open(self) -> Git:
         credentials = self._code.credentials
@@ -101,7 +109,25 @@ class GitCodeStep:
         wanted = ["rev-parse", "--verify", "--end-of-options", f"{found}^{{commit}}"]
         commit = git.run(task, wanted, clone, retry).split()[-1]
         git.run(f"check out {commit}", ["checkout", "--quiet", "--detach", commit], clone, retry)
+        if self._code.submodules:
+            git.run("name the remote", ["config", "remote.origin.url", self._repository], clone, retry)
+            git.run("fetch submodules", ["submodule", "--quiet", "update", "--init", "--recursive"], clone, retry)
         return commit
+
+    def _remove_history(self, clone: Path) -> None:
+        remove(clone / ".git")
+        if self._code.submodules:
+            for entry in [Path(entry.path) for entry in walk(clone) if entry.name == ".git"]:
+                remove(entry)
+
+    def _find_missing(self, clone: Path, tree: Path) -> Iterator[str]:
+        """What of the repository is not in the code, and would only be found out by the agent."""
+        if not self._code.submodules and (clone / ".gitmodules").is_file():
+            yield "submodules are not fetched, their folders are empty: set code.source.submodules: true"
+        pointers = [os.path.relpath(entry.path, tree) for entry in walk(tree) if _is_pointer(entry)]
+        if pointers:
+            shown = ", ".join(pointers[:_SHOWN])
+            yield f"content of Git LFS is not fetched, {len(pointers)} of its pointers are in its place: {shown}"
 
     def _find_tree(self, clone: Path, inner: PurePosixPath) -> Path:
         tree = clone / inner
@@ -125,3 +151,12 @@ class GitCodeStep:
         listed = retry.call(lambda: git.run(task, arguments, self._context.private, retry))
         commits = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
         return next((commits[name] for name in names if name in commits), "")
+
+
+def _is_pointer(entry: "os.DirEntry[str]") -> bool:
+    """Whether a file has what Git LFS leaves in the place of a large one."""
+    if not entry.is_file(follow_symlinks=False):
+        return False
+    if not len(_POINTER) < entry.stat(follow_symlinks=False).st_size <= _LARGEST_POINTER_BYTES:
+        return False
+    return Path(entry.path).read_bytes().startswith(_POINTER)

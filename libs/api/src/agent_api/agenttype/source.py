@@ -47,6 +47,10 @@ class Source(ApiModel):
         default=None,
         description="Secret with username and password, or with ssh-privatekey and perhaps known_hosts.",
     )
+    submodules: bool = Field(
+        default=False,
+        description="git: fetch submodules too, by the same protocol; the credentials are for the same host only.",
+    )
     config_map: ObjectName | None = Field(default=None, description="local: each key is a file.")
     persistent_volume_claim: ObjectName | None = Field(default=None, description="local: mounted read-only.")
 
@@ -64,6 +68,13 @@ class Source(ApiModel):
             holds=lambda s: (
                 s.type == "git" or (s.repository is None and s.revision is None and s.credentials_secret is None)
             ),
+        ),
+        Rule(
+            message="submodules are for a git source: set type: git or remove them",
+            reason="They would silently have no effect.",
+            cel="self.type == 'git' || !has(self.submodules) || !self.submodules",
+            holds=lambda s: s.type == "git" or not s.submodules,
+            field="submodules",
         ),
         Rule(
             message="configMap and persistentVolumeClaim are for a local source: set type: local or remove them",
