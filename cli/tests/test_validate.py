@@ -165,7 +165,7 @@ def test_a_command_line_that_is_not_understood_is_one_line_with_the_cure(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--mock", "-q", "none.yaml"),
+        ("--mock-l", "-q", "none.yaml"),
         ("-q", "none.yaml", "--command", "-c or more", "--grace=.5"),
         ("none.yaml", "--", "--bogus"),
     ],

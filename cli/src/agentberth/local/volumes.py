@@ -11,6 +11,7 @@ from agent_base.atomicfile import write_atomically
 from agentberth.errors import ManifestError
 from agentberth.local.objects import Objects
 
+WORKSPACE = "workspace"
 Manifest = Mapping[str, Any]
 
 
@@ -37,7 +38,7 @@ def link(folder: Path, path: Path) -> None:
 
 
 def _make(volume: Manifest, path: Path, objects: Objects) -> None:
-    if "emptyDir" in volume:
+    if "emptyDir" in volume or volume["name"] == WORKSPACE:  # the folder outlives each run in any case
         path.mkdir(parents=True, exist_ok=True)
     elif "configMap" in volume:
         source = volume["configMap"]

@@ -4,7 +4,7 @@ from agent_api import layout
 from agent_api.agenttype import Agent, AgentType, Environment, Variable
 from agent_api.agenttype.environment import JOINED_VARIABLES
 from agent_api.initplan import Runtime
-from agent_render import outside
+from agent_render import outside, workspace
 from agent_render.hardening import agent_context
 from agent_render.identity import Identity, Manifest
 from agent_render.monitoring import trace_variables
@@ -22,7 +22,7 @@ def volumes(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...
     """The agent's own volumes: workspace, /tmp and the writable paths."""
     tmp_volume, _ = scratch("agent", settings.tmp_size)
     return (
-        empty_dir("workspace", settings.workspace_size),
+        workspace.volume(agent, settings),
         tmp_volume,
         *(empty_dir(f"writable-{at}", settings.tmp_size) for at, _ in enumerate(_writable_paths(agent))),
     )
@@ -82,6 +82,7 @@ def environment(agent: AgentType, settings: PlatformSettings, parts: PodPart) ->
         variable("AGENT_NAME", identity.name),
         variable("AGENT_NAMESPACE", identity.namespace),
         variable("AGENT_WORKSPACE", layout.WORKSPACE),
+        *workspace.home(agent),
         variable("PYTHONPYCACHEPREFIX", f"{layout.TMP}/pycache"),
         *((variable("PYTHONUNBUFFERED", "1"),) if agent.spec.agent.runtime else ()),
         *((variable("HOME", layout.WORKSPACE),) if agent.spec.agent.package else ()),

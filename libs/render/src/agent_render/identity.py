@@ -12,6 +12,8 @@ Manifest = dict[str, Any]
 MANAGER = "agentberth"
 AGENT_LABEL = f"{layout.GROUP}/agent"
 COMPONENT_LABEL = "app.kubernetes.io/component"
+RETAINED = f"{layout.GROUP}/retained"
+"""Annotation of a child that stays when its AgentType goes."""
 INIT_HASH = f"{layout.GROUP}/init-hash"
 
 
@@ -36,6 +38,11 @@ class Identity:
     def tools_lock(self) -> str:
         """Name of the ConfigMap with what the agent's tools are held to; the operator makes it, nothing renders it."""
         return f"{self.name}-tools-lock"
+
+    @property
+    def workspace(self) -> str:
+        """Name of the workspace's claim."""
+        return f"{self.name}-workspace"
 
     @property
     def account(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent_api.agenttype import AgentType
-from agent_render import memory
+from agent_render import memory, workspace
 from agent_render.identity import Manifest
 from agent_render.monitoring import pod_monitor
 from agent_render.network import policies
@@ -21,6 +21,7 @@ CHILDREN: tuple[Child, ...] = (
     policies,
     service,
     memory.server,
+    workspace.claim,
     workload,
     autoscaler,
     disruption_budget,

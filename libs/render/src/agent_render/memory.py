@@ -97,7 +97,7 @@ def _stateful_set(agent: AgentType, memory: Memory, settings: PlatformSettings) 
                         "whenDeleted": "Retain" if keep else "Delete",
                         "whenScaled": "Retain",
                     },
-                    "volumeClaimTemplates": [_claim(agent, memory)],
+                    "volumeClaimTemplates": [_claim(agent, memory, settings)],
                 }
                 if memory.persistent
                 else {}
@@ -154,12 +154,13 @@ def _container(agent: AgentType, memory: Memory, settings: PlatformSettings, tmp
     }
 
 
-def _claim(agent: AgentType, memory: Memory) -> Manifest:
-    identity = Identity.of(agent)
+def _claim(agent: AgentType, memory: Memory, settings: PlatformSettings) -> Manifest:
+    identity, storage_class = Identity.of(agent), memory.config.storage_class or settings.storage_class
     return {
         "metadata": {"name": redisserver.DATA_VOLUME, "labels": identity.labels(layout.MEMORY)},
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": redisserver.claim_size(memory)}},
+            **({"storageClassName": storage_class} if storage_class else {}),
         },
     }

@@ -104,7 +104,12 @@ class PlatformSettings(Config):
     python_index_url: str = Field(default="", description="Package index for all agents; empty: the public one.")
     npm_registry: str = Field(default="", description="npm registry for all agents; empty: the public one.")
     shared_size: str = Field(default="2Gi", description="Limit of /shared where the AgentType does not say.")
-    workspace_size: str = Field(default="5Gi", description="Limit of /workspace.")
+    workspace_size: str = Field(default="5Gi", description="Of /workspace where the AgentType does not say.")
+    storage_class: str = Field(
+        default="",
+        max_length=253,
+        description="Of claims that are made from now on, for workspaces and memories; empty: the cluster's default.",
+    )
     tools_size: str = Field(default="2Gi", description="Limit of /tools.")
     tmp_size: str = Field(default="1Gi", description="Limit of each container's /tmp.")
     prices: dict[str, Price] = Field(default_factory=dict, description="By model, or provider/model; for budgets.")

@@ -1,6 +1,7 @@
 """The workload that carries the Pods: Deployment, Job or CronJob."""
 
 from agent_api.agenttype import AgentType
+from agent_render import workspace
 from agent_render.identity import Identity, Manifest, fingerprint
 from agent_render.pod import pod_template
 from agent_render.settings import PlatformSettings
@@ -25,6 +26,7 @@ def _deployment(agent: AgentType, settings: PlatformSettings) -> Manifest:
             **_replicas(agent),
             "revisionHistoryLimit": 3,
             "selector": {"matchLabels": identity.selector()},
+            **workspace.strategy(agent),
             "template": pod_template(agent, settings),
         },
     }

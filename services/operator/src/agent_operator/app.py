@@ -49,7 +49,12 @@ def main() -> None:
 
 async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> None:
     """Runs the operator until `stop`."""
-    platform = read_platform(settings.platform, settings.catalogue, tracing_endpoint=settings.tracing_endpoint)
+    platform = read_platform(
+        settings.platform,
+        settings.catalogue,
+        tracing_endpoint=settings.tracing_endpoint,
+        storage_class=settings.storage_class,
+    )
     instance = settings.instance or f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
     registry = new_registry()
     metrics = Metrics(registry)

@@ -11,15 +11,17 @@ from agent_operator.errors import PlatformError
 from agent_render import PlatformSettings, SettingsError, parse_settings
 
 
-def read_platform(file: Path | None, catalogue: Path | None = None, *, tracing_endpoint: str = "") -> PlatformSettings:
+def read_platform(
+    file: Path | None, catalogue: Path | None = None, *, tracing_endpoint: str = "", storage_class: str = ""
+) -> PlatformSettings:
     """The settings of `file`, laid over the built-in ones, with the tools of `catalogue`.
 
-    Where both name a tool, the settings win; `tracing_endpoint` wins over theirs.
+    Where both name a tool, the settings win; `tracing_endpoint` and `storage_class` win over theirs.
     Raises PlatformError with the file and every field that is wrong.
     """
     settings = _settings(file) if file else PlatformSettings()
-    if tracing_endpoint:
-        settings = settings.model_copy(update={"tracing_endpoint": tracing_endpoint})
+    given = {"tracing_endpoint": tracing_endpoint, "storage_class": storage_class}
+    settings = settings.model_copy(update={name: value for name, value in given.items() if value})
     if catalogue is None:
         return settings
     tools = _tools(catalogue).by_name()

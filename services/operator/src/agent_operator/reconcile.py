@@ -33,6 +33,7 @@ from agent_operator.children.specs import Parsed, SpecReader
 from agent_operator.sources import (
     AGENT_TYPES,
     AGENTS,
+    CHILDREN,
     DEPLOYED,
     MONITORED,
     PODS_OF_AGENTS,
@@ -50,7 +51,7 @@ from agent_operator.status.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.status.summary import Seen, hold_status, invalid_status, status_of
 from agent_operator.status.toolpins import PinKeeper
 from agent_render import PlatformSettings
-from agent_render.identity import AGENT_LABEL, COMPONENT_LABEL
+from agent_render.identity import AGENT_LABEL, COMPONENT_LABEL, RETAINED
 from agent_render.monitoring import wants_metrics
 from agent_render.posture import weaknesses
 
@@ -91,7 +92,9 @@ class Reconciler:
         self._resync_s = resync_s
         self._api_retry_s = api_retry_s
         self._now = now
-        self._applier = Applier(client, stores, root=AGENTS, field_manager=FIELD_MANAGER, mark=APPLIED_MARK)
+        self._applier = Applier(
+            client, stores, root=AGENTS, field_manager=FIELD_MANAGER, mark=APPLIED_MARK, retained=RETAINED
+        )
         self._stalls = StallFinder(client)
         self._memory = MemoryKeeper(client, stores, self._applier, field_manager=FIELD_MANAGER)
         self._pins = PinKeeper(client, field_manager=FIELD_MANAGER)
@@ -120,7 +123,7 @@ class Reconciler:
         children, refused = await self._memory.prepare(request, obj, parsed.agent, pinned)
         applied = await self._applier.apply(request, owner=obj, children=children)
         refuse(applied, refused)
-        await self._applier.prune(request, owner=obj, keep=chosen.keep)
+        await self._applier.prune(request, owner=obj, keep=chosen.keep, sources=CHILDREN)  # never a claim
         job = live_job(parsed.rendered, self._stores)
         if job is not None:
             await follow_suspend(self._client, request, job, suspend=parsed.agent.spec.suspend, manager=FIELD_MANAGER)

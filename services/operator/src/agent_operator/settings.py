@@ -18,6 +18,9 @@ class OperatorSettings(ServiceSettings):
     tracing_endpoint: str = setting(
         "", "OTLP/HTTP collector of agents that do not say. Default: `tracingEndpoint` of the platform settings."
     )
+    storage_class: str = setting(
+        "", "Storage class of claims that are made from now on. Default: `storageClass` of the platform settings."
+    )
     namespaces: tuple[str, ...] = setting((), "Namespaces to watch, comma separated. Default: all of them.")
     leader_election: bool = setting(True, "Work only while holding the lease.")
     lease_namespace: str = setting("agentberth-system", "Namespace of the lease.", env="POD_NAMESPACE")

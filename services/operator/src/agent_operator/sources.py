@@ -83,9 +83,11 @@ class ClaimResources(_Slim, frozen=True, gc=False):
 
 
 class ClaimSpec(_Slim, frozen=True, gc=False):
-    """How large a claim is asked to be."""
+    """What a claim asks for: all of it was fixed when it was made, but a size that grows."""
 
     resources: ClaimResources = ClaimResources()
+    storage_class_name: str = ""
+    access_modes: tuple[str, ...] = ()
 
     @property
     def size(self) -> str:
@@ -128,6 +130,11 @@ class ServerObject(ObjectModel, frozen=True, gc=False):
     def claim_size(self) -> str:
         """What its claim was made with; "" without one."""
         return self.spec.volume_claim_templates[0].spec.size if self.keeps else ""
+
+    @property
+    def claim_class(self) -> str:
+        """Storage class that its claim was made with; "" for the cluster's own."""
+        return self.spec.volume_claim_templates[0].spec.storage_class_name if self.keeps else ""
 
 
 class JobSpec(_Slim, frozen=True, gc=False):

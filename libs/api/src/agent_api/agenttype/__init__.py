@@ -12,6 +12,7 @@ from agent_api.agenttype.spec import AgentType, Metadata, Monitoring, Security, 
 from agent_api.agenttype.status import Condition, Phase, Status
 from agent_api.agenttype.volumes import Volume
 from agent_api.agenttype.workload import ResourcePlan, Scaling, Workload
+from agent_api.agenttype.workspace import Workspace
 
 __all__ = [
     "Agent",
@@ -47,4 +48,5 @@ __all__ = [
     "Variable",
     "Volume",
     "Workload",
+    "Workspace",
 ]

@@ -33,6 +33,11 @@ class MemoryConfig(OpenModel):
         default=None,
         description="What becomes of the claim of a persistent memory when the AgentType is deleted. Default: retain.",
     )
+    storage_class: ObjectName | None = Field(
+        default=None,
+        description="redis: of the claim of a persistent memory, when it is made. Default: the platform's, else the"
+        " cluster's.",
+    )
     eviction_policy: (
         Literal[
             "noeviction",
@@ -101,6 +106,14 @@ class Memory(ApiModel):
             cel="!has(self.config) || !has(self.config.deletionPolicy) "
             "|| (has(self.config.persistence) && self.config.persistence)",
             holds=lambda m: m.config.deletion_policy is None or m.config.persistence,
+            field="config",
+        ),
+        Rule(
+            message="storageClass is for a persistent memory: set persistence",
+            reason="Without a claim it would silently have no effect.",
+            cel="!has(self.config) || !has(self.config.storageClass) "
+            "|| (has(self.config.persistence) && self.config.persistence)",
+            holds=lambda m: m.config.storage_class is None or m.config.persistence,
             field="config",
         ),
         Rule(

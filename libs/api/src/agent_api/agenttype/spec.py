@@ -14,6 +14,7 @@ from agent_api.agenttype.scalars import DnsLabel, Url
 from agent_api.agenttype.services import Llm, Tools
 from agent_api.agenttype.status import Status
 from agent_api.agenttype.workload import ResourcePlan, Scaling, Workload
+from agent_api.agenttype.workspace import Workspace
 
 MEMORY_NAME_LENGTH = 45  # a StatefulSet's name and the hash of a revision are together the value of a label
 NAME_LENGTH = 52  # a CronJob's limit: it appends 11 characters to name its Jobs
@@ -115,6 +116,7 @@ class Spec(ApiModel):
     agent: Agent
     workload: Workload = Workload()
     pod: Pod | None = None
+    workspace: Workspace | None = None
     resources: ResourcePlan = ResourcePlan()
     tools: Tools | None = None
     memory: Memory | None = None
@@ -150,6 +152,20 @@ class Spec(ApiModel):
                 or ((s.scaling is None or s.scaling.max_replicas == 1) and (s.replicas or 1) <= 1)
             ),
             field="memory",
+        ),
+        Rule(
+            message="a persistent workspace of one Pod at a time is for one replica: use accessMode: ReadWriteMany, "
+            "or one replica",
+            reason="The second Pod would wait for the claim for ever, or share a disk that only one may write.",
+            cel="!has(self.workspace) || !self.workspace.persistent || (has(self.workspace.accessMode) && "
+            "self.workspace.accessMode == 'ReadWriteMany') || ("
+            "(!has(self.scaling) || self.scaling.maxReplicas == 1) && (!has(self.replicas) || self.replicas <= 1))",
+            holds=lambda s: (
+                s.workspace is None
+                or s.workspace.shared
+                or ((s.scaling is None or s.scaling.max_replicas == 1) and (s.replicas or 1) <= 1)
+            ),
+            field="workspace",
         ),
         Rule(
             message="port 6379 belongs to the inmemory memory: choose another for the agent",

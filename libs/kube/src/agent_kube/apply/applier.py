@@ -69,10 +69,20 @@ class Applier:
     Each method takes the pass's Request, which counts the writes and makes the key rest until the caches show them.
 
     `field_manager`: one for the whole operator; the caches must not be running yet, since they note what it owns.
-    `mark`: name of the annotation that `Ledger` reads.
+    `mark`: name of the annotation that `Ledger` reads. `retained`: that of a child without an owner, which stays.
     """
 
-    def __init__(self, client: Client, stores: Stores, *, root: Source[Any], field_manager: str, mark: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        stores: Stores,
+        *,
+        root: Source[Any],
+        field_manager: str,
+        mark: str,
+        retained: str = "",
+    ) -> None:
+        self._retained = retained
         self._client = client
         self._stores = stores
         self._root = root
@@ -226,6 +236,8 @@ class Applier:
         return ours and live.deletion_timestamp is None
 
     def _owned(self, child: Manifest, owner: ObjectModel) -> Manifest:
+        if self._retained and self._retained in child["metadata"].get("annotations", {}):
+            return {**child, "metadata": {**child["metadata"], "namespace": owner.metadata.namespace}}
         reference = {
             "apiVersion": self._root.resource.api_version,
             "kind": self._root.resource.kind,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from agent_kube import Client, Manifest, ObjectKey, Request, Stores
-from agent_operator.sources import JOBS, RUNS, JobObject
+from agent_operator.sources import CLAIMS, JOBS, RUNS, JobObject
 from agent_operator.status.progress import LastRun, last_run
 
 
@@ -17,7 +17,7 @@ class Children:
 
 def choose(rendered: tuple[Manifest, ...], stores: Stores, last: LastRun | None) -> Children:
     """Everything is applied, but a Job that exists, or that ended and was cleaned away since."""
-    apply = tuple(m for m in rendered if m["kind"] != "Job" or not _made_before(m, stores, last))
+    apply = tuple(_as_made(m, stores) for m in rendered if m["kind"] != "Job" or not _made_before(m, stores, last))
     return Children(apply, rendered)
 
 
@@ -33,6 +33,19 @@ async def follow_suspend(client: Client, request: Request, live: JobObject, *, s
         return
     await client.patch(JOBS, live.key, {"spec": {"suspend": suspend}}, field_manager=manager)
     request.writes.count += 1
+
+
+def _as_made(manifest: Manifest, stores: Stores) -> Manifest:
+    """A claim as it was made: its class and access modes are fixed, and whether it can grow depends on the class."""
+    live = stores[CLAIMS].get(_key(manifest)) if manifest["kind"] == "PersistentVolumeClaim" else None
+    if live is None:
+        return manifest
+    made = {
+        "accessModes": list(live.spec.access_modes),
+        "resources": {"requests": {"storage": live.spec.size}},
+        **({"storageClassName": live.spec.storage_class_name} if live.spec.storage_class_name else {}),
+    }
+    return {**manifest, "spec": made}
 
 
 def _made_before(manifest: Manifest, stores: Stores, last: LastRun | None) -> bool:

@@ -198,8 +198,11 @@ def _with_claim_of(live: ServerObject, manifest: Manifest) -> Manifest:
     if not live.keeps:
         return manifest
     (template,) = manifest["spec"]["volumeClaimTemplates"]
-    resources = {"requests": {"storage": live.claim_size}}
-    kept = {**template, "spec": {**template["spec"], "resources": resources}}
+    rest = {key: value for key, value in template["spec"].items() if key != "storageClassName"}
+    made: Manifest = {"resources": {"requests": {"storage": live.claim_size}}}
+    if live.claim_class:
+        made["storageClassName"] = live.claim_class
+    kept = {**template, "spec": {**rest, **made}}
     return {**manifest, "spec": {**manifest["spec"], "volumeClaimTemplates": [kept]}}
 
 
