@@ -1,6 +1,6 @@
 """What docker-compose.yml mounts: the configuration and the environment that the operator would render."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ _MOUNTED = (
     (layout.TOOLS_KEY, layout.CONFIG_TOOLS),
     (layout.GATEWAY_KEY, layout.CONFIG_GATEWAY),
 )
+_TOKENS = {layout.TOOLS_TOKEN_KEY: layout.CONFIG_TOOLS, layout.GATEWAY_TOKEN_KEY: layout.CONFIG_GATEWAY}
 _NOTE = "# Rendered from agent.yaml by `make generate`: the environment that the operator gives this agent.\n"
 
 
@@ -27,8 +28,26 @@ def files(root: Path) -> Iterator[tuple[Path, str]]:
     config = pod_parts(agent, settings).config
     for key, folder in _MOUNTED:
         yield FOLDER / "config" / Path(folder).name / key, f"{config[key]}\n"
+    for key, folder in _TOKENS.items():
+        yield FOLDER / "config" / Path(folder).name / layout.TOKEN_FILE, f"{_token(key)}\n"
     (container,) = template(root)["spec"]["containers"]
-    yield FOLDER / "agent.env", _NOTE + "".join(f"{entry['name']}={entry['value']}\n" for entry in container["env"])
+    yield FOLDER / "agent.env", _NOTE + "".join(f"{name}={value}\n" for name, value in _variables(container["env"]))
+
+
+def _variables(entries: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The variables as compose takes them, which reads no ConfigMap and expands nothing in a file."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        value = entry["value"] if "value" in entry else _token(entry["valueFrom"]["configMapKeyRef"]["key"])
+        for name, known in found.items():
+            value = value.replace(f"$({name})", known)
+        found[entry["name"]] = value
+    yield from found.items()
+
+
+def _token(key: str) -> str:
+    """In a cluster and under `agentberth run` it is random; what is in a repository cannot be."""
+    return f"compose-sample-{key}"
 
 
 def template(root: Path) -> Mapping[str, Any]:

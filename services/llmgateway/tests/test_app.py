@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agent_base.redaction import Redactor
+from agent_kit.door import Door
 from agent_kit.errors import ListenError
 from agent_kit.service import Stop
 from agent_kit.telemetry import SilentTelemetry
@@ -28,7 +29,7 @@ def state_of(upstream: Upstream, tmp_path: Path) -> GatewayState:
 async def test_the_gateway_is_not_ready_before_it_listens(tmp_path: Path, unused_tcp_port: int) -> None:
     watched: Any = type("Watched", (), {"check": lambda _: None})()
     async with Upstream() as upstream, asyncio.TaskGroup() as tasks:
-        server = GatewayServer(state_of(upstream, tmp_path))
+        server = GatewayServer(state_of(upstream, tmp_path), Door("127.0.0.1"))
         checks = build_checks(state_of(upstream, tmp_path), watched, server, Stop(tasks))
         assert checks["server"]() == "agents are not served yet"
         await server.start("127.0.0.1", unused_tcp_port)

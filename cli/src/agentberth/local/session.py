@@ -21,6 +21,7 @@ from agent_base.atomicfile import write_atomically
 from agent_render import RenderError, pod_template
 from agent_render.identity import Identity
 from agent_render.pod import pod_parts
+from agent_render.podkeys import PodKeys
 from agent_render.settings import PlatformSettings
 from agentberth.console.shown import Shown
 from agentberth.errors import CommandError, ManifestError
@@ -94,6 +95,7 @@ class _Pod:
         """`given` and the agent's own ConfigMap: the memory is on this machine, the lock of tools in `folder`."""
         held = with_lock(self.config, folder, self.agent.metadata.name)
         config = memory.moved(self.agent, held, ports.of(layout.MEMORY_PORT))
+        config |= PodKeys.new().data(config)
         return given.with_config_map(Identity.of(self.agent).config, config)
 
 
@@ -268,6 +270,7 @@ def _lay_out(root: Path, *, fresh: bool) -> None:
             shutil.rmtree(root / "shared", ignore_errors=True)
         for folder in ("workspace", "tmp"):
             (root / folder).mkdir(parents=True, exist_ok=True)
+        root.chmod(0o700)  # other users of the machine have no business with the run's tokens and keys
         write_atomically(root.parent / ".gitignore", b"*\n")
         for name in _REPORTS.values():
             (root / name).unlink(missing_ok=True)

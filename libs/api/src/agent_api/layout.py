@@ -41,6 +41,16 @@ INIT_KEY: Final = "init.json"
 TOOLS_KEY: Final = "tools.json"
 GATEWAY_KEY: Final = "gateway.json"
 
+# Secrets of the Pod itself, made by the operator: keys of the agent's ConfigMap, and the files they are mounted as.
+# A token is in the agent's environment too, a report's key in its sidecar alone, the Pod's own key nowhere.
+GATEWAY_TOKEN_KEY: Final = "llmgateway-token"  # noqa: S105 - a name
+TOOLS_TOKEN_KEY: Final = "toolproxy-token"  # noqa: S105 - likewise
+GATEWAY_REPORT_KEY: Final = "llmgateway-report-key"
+TOOLS_REPORT_KEY: Final = "toolproxy-report-key"
+POD_KEY: Final = "pod-key"  # the others are derived from it
+TOKEN_FILE: Final = "token"  # noqa: S105 - likewise
+REPORT_KEY_FILE: Final = "report-key"
+
 # Containers, in the order they start.
 INITENV: Final = "initenv"
 SETUP: Final = "initenv-setup"

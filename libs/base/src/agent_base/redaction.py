@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
 MASK: Final = "***"
@@ -114,6 +114,20 @@ class Redactor:
         longest_first = sorted(self._values, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
+    def holds_value(self, text: str) -> bool:
+        """Whether a registered value is in `text`: far cheaper than masking, for the path of every request."""
+        return any(value in text for value in self._values)
+
+    def redact_document(self, value: Any) -> Any:  # noqa: ANN401 - a JSON document
+        """`value`, decoded from JSON, with every string in it redacted, however its escapes were spelt; names too."""
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, dict):
+            return {self.redact(str(key)): self._redact_named(str(key), item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.redact_document(item) for item in value]
+        return value
+
     def mask_values(self, text: str) -> str:
         """`text` without the registered values; shapes are let through."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
@@ -126,6 +140,9 @@ class Redactor:
             if any(hint in lowered for hint in shape.hints):
                 masked = _compiled(shape.pattern, shape.flags).sub(shape.replacement, masked)
         return masked
+
+    def _redact_named(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a JSON document
+        return self.redact_field(name, value) if isinstance(value, str) else self.redact_document(value)
 
     def redact_field(self, name: str, text: str) -> str:
         """`text` as the value of a field called `name`: masked whole when the name says that it is a secret."""

@@ -3,6 +3,7 @@
     KitError
     ├── SettingsError    a flag or variable is missing or not allowed; exit code 2
     ├── ListenError      the ops server cannot have its address; exit code 1
+    ├── TokenError       a token file cannot be used; exit code 1
     └── WatchError       the newest content of a watched path is missing, too large or bad; held, never raised
 
 Every message is one a person can act on without a traceback.
@@ -29,3 +30,7 @@ class ListenError(KitError):
 
 class WatchError(KitError):
     """Why the newest content of a watched file or folder is not in use."""
+
+
+class TokenError(KitError):
+    """A token file that is there and cannot be used: nobody is served rather than everybody."""

@@ -16,8 +16,6 @@ from agent_render.monitoring import keeps_content
 from agent_render.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
-# The official clients refuse to start without a key; the gateway ignores it and uses the provider's own.
-PLACEHOLDER_KEY = "held-by-the-gateway"
 _ADDRESS = f"http://127.0.0.1:{layout.LLMGATEWAY_PORT}"
 
 
@@ -42,7 +40,13 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     return PodPart(
         init_containers=(container,),
         volumes=(
-            sidecar.config_volume(agent, "gateway", layout.GATEWAY_KEY),
+            sidecar.config_volume(
+                agent,
+                "gateway",
+                layout.GATEWAY_KEY,
+                token=layout.GATEWAY_TOKEN_KEY,
+                report_key=layout.GATEWAY_REPORT_KEY,
+            ),
             *key_volumes,
             *memory_volumes,
             tmp_volume,
@@ -50,9 +54,9 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         agent_env=(
             variable("LLM_GATEWAY_URL", _ADDRESS),
             variable("OPENAI_BASE_URL", f"{_ADDRESS}/v1"),
-            variable("OPENAI_API_KEY", PLACEHOLDER_KEY),
+            sidecar.token_variable(agent, "OPENAI_API_KEY", layout.GATEWAY_TOKEN_KEY),
             variable("ANTHROPIC_BASE_URL", _ADDRESS),
-            variable("ANTHROPIC_API_KEY", PLACEHOLDER_KEY),
+            sidecar.token_variable(agent, "ANTHROPIC_API_KEY", layout.GATEWAY_TOKEN_KEY),
         ),
         config={layout.GATEWAY_KEY: gateway_config(agent, llm, settings).model_dump_json(indent=2)},
     )

@@ -1,5 +1,6 @@
 """What the platform's sidecars have in common: native sidecars that start before the agent and end after it."""
 
+from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_render import outside
 from agent_render.hardening import restricted_context
@@ -43,9 +44,16 @@ def container(  # noqa: PLR0913 - each is one thing in which sidecars differ
     }
 
 
-def config_volume(agent: AgentType, volume: str, key: str) -> Manifest:
-    """One key of the agent's ConfigMap. Mounted as a folder, so that a change arrives in the running Pod."""
-    return {"name": volume, "configMap": {"name": Identity.of(agent).config, "items": [{"key": key, "path": key}]}}
+def config_volume(agent: AgentType, volume: str, key: str, *, token: str, report_key: str) -> Manifest:
+    """A sidecar's own keys of the agent's ConfigMap. A folder, so that a change arrives in the running Pod."""
+    files = ((key, key), (token, layout.TOKEN_FILE), (report_key, layout.REPORT_KEY_FILE))
+    items = [{"key": name, "path": path} for name, path in files]
+    return {"name": volume, "configMap": {"name": Identity.of(agent).config, "items": items}}
+
+
+def token_variable(agent: AgentType, name: str, key: str) -> Manifest:
+    """A variable of the agent with the token of a sidecar."""
+    return {"name": name, "valueFrom": {"configMapKeyRef": {"name": Identity.of(agent).config, "key": key}}}
 
 
 def secret_volume(volume: str, secret: str) -> Manifest:

@@ -33,7 +33,13 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     return PodPart(
         init_containers=(_container(agent, settings, (*mounts, *memory_mounts)),),
         volumes=(
-            sidecar.config_volume(agent, "tools-config", layout.TOOLS_KEY),
+            sidecar.config_volume(
+                agent,
+                "tools-config",
+                layout.TOOLS_KEY,
+                token=layout.TOOLS_TOKEN_KEY,
+                report_key=layout.TOOLS_REPORT_KEY,
+            ),
             *volumes,
             *memory_volumes,
             empty_dir("tools", settings.tools_size),
@@ -41,8 +47,9 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         ),
         agent_mounts=(mount("tools", layout.TOOLS),),
         agent_env=(
-            variable("MCP_SERVER_URL", f"{_ADDRESS}/mcp"),
-            variable("TOOL_PROXY_URL", _ADDRESS),
+            sidecar.token_variable(agent, "TOOL_PROXY_TOKEN", layout.TOOLS_TOKEN_KEY),
+            variable("MCP_SERVER_URL", f"{_ADDRESS}/t/$(TOOL_PROXY_TOKEN)/mcp"),
+            variable("TOOL_PROXY_URL", f"{_ADDRESS}/t/$(TOOL_PROXY_TOKEN)"),
         ),
         agent_path=(layout.TOOLS_BIN,),
         config={layout.TOOLS_KEY: tools_config(agent, tools, settings).model_dump_json(indent=2)},

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from agent_api.gatewayreport import BudgetState, GatewayReport
 from agent_base.proxies import ProxyRules
 from agent_base.redaction import Redactor
 from agent_kit.calls import RUN_VARIABLE, CallRing, run_parent
+from agent_kit.door import Door, read_token
 from agent_kit.errors import ListenError
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
@@ -44,6 +46,7 @@ from agent_llmgateway.sharedledger import follow_budget_store
 from agent_llmgateway.upstream.connections import Upstream, check_c_parser
 
 NAME = "agent-llmgateway"
+_log = logging.getLogger(__name__)
 Checks = dict[str, Callable[[], str | None]]
 
 
@@ -71,7 +74,7 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
         LiveMetrics(registry, state)
         reloader = Reloader(state, watched, partial(open_providers, settings, redactor))
         connect = partial(open_client, root=settings.root, redactor=redactor)
-        server = GatewayServer(state)
+        server = GatewayServer(state, open_door(settings))
         checks = build_checks(state, watched, server, stop)
         async with build_ops(settings, registry, state, watched, memory, checks):
             stop.tasks.create_task(watched.run(), name="watch config")
@@ -82,6 +85,14 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
             freeze_gc()
             await serve_agents(server, state, settings, stop, reloader)
             await ledger.close()
+
+
+def open_door(settings: GatewaySettings) -> Door:
+    """Who is served. Raises TokenError."""
+    token = read_token(settings.locate(settings.token))
+    if token is None:
+        _log.warning("no token is mounted: whoever reaches the port is served", extra={"file": str(settings.token)})
+    return Door(settings.host, allowed_hosts=settings.allowed_hosts, token=token)
 
 
 def build_state(

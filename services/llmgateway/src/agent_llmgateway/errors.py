@@ -8,6 +8,9 @@ GatewayError
 │   ├── UnknownModelError     404
 │   ├── UnknownPathError      404
 │   ├── UnknownMethodError    405
+│   ├── NotJsonError          415
+│   ├── TooSlowError          408
+│   ├── NotAdmittedError      401, 403 or 421: not the agent of this Pod or run
 │   ├── TooLargeError         413
 │   └── OverBudgetError       429 with the seconds to the next window
 ├── MalformedEventError       an event of a stream that is not what the dialect says; skipped and counted
@@ -17,7 +20,7 @@ GatewayError
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from agent_llmgateway.failures.attempt import AttemptRecord
@@ -87,6 +90,45 @@ class UnknownMethodError(RefusalError):
     def __init__(self, method: str, allowed: str) -> None:
         super().__init__(f"{method[:32]} is not allowed here: use {allowed}", code="unknown_method")
         self.allowed = allowed
+
+
+class NotJsonError(RefusalError):
+    """The body is not declared as JSON, as a form or a script of a web page would not be."""
+
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("The header Content-Type must be application/json", code="unsupported_media_type")
+
+
+class TooSlowError(RefusalError):
+    """The body did not arrive in time."""
+
+    status = 408
+    kind = "timeout_error"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The request did not arrive within {seconds:g} s", code="request_timeout")
+
+
+class NotAdmittedError(RefusalError):
+    """The request is not from the agent of this Pod or run."""
+
+    def __init__(self, why: Literal["host", "origin", "token"]) -> None:
+        self.status, self.kind, code, message = _NOT_ADMITTED[why]
+        super().__init__(message, code=code)
+
+
+_NOT_ADMITTED: Final = {
+    "host": (421, "invalid_request_error", "host_refused", "This Host is not served here"),
+    "origin": (403, "permission_error", "origin_refused", "Web pages are not served: the header Origin is refused"),
+    "token": (
+        401,
+        "authentication_error",
+        "invalid_api_key",
+        "The key of this request is not the agent's: send the value of OPENAI_API_KEY that the platform sets",
+    ),
+}
 
 
 class TooLargeError(RefusalError):

@@ -8,6 +8,7 @@ from agent_api import layout
 from agent_kit.settings import ServiceSettings, setting
 
 CONFIG_FILE: Final = Path(layout.CONFIG_GATEWAY, layout.GATEWAY_KEY)
+TOKEN_FILE: Final = Path(layout.CONFIG_GATEWAY, layout.TOKEN_FILE)
 STATE_FILE: Final = Path(layout.TMP, "llmgateway-budget.json")
 
 
@@ -20,6 +21,12 @@ class GatewaySettings(ServiceSettings):
     port: int = setting(layout.LLMGATEWAY_PORT, "Port that agents are served on.", at_least=0, at_most=65535)
     ops_host: str | None = setting("0.0.0.0", "Address of the ops server.")  # noqa: S104 - the kubelet's side
     ops_port: int = setting(layout.LLMGATEWAY_OPS_PORT, "Port of the ops server.", at_least=0, at_most=65535)
+    token: Path = setting(  # noqa: RUF009 - likewise
+        TOKEN_FILE, "File of the token that requests must show as their key; without the file everybody is served."
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        (), "Values of the Host header that are served beside localhost and the loopback addresses."
+    )
     root: str = setting("/", "Folder below which the Pod's mounted paths are, for a run without a Pod.")
     state: Path = setting(STATE_FILE, "File that remembers what was spent.")  # noqa: RUF009 - likewise
     grace_s: float = setting(

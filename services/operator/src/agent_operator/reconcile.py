@@ -28,6 +28,7 @@ from agent_kube import (
     Terminal,
 )
 from agent_operator.agentstates import AgentStates
+from agent_operator.children.keys import KeyRing
 from agent_operator.children.selection import choose, follow_suspend, live_job
 from agent_operator.children.specs import Parsed, SpecReader
 from agent_operator.sources import (
@@ -99,6 +100,7 @@ class Reconciler:
         self._memory = MemoryKeeper(client, stores, self._applier, field_manager=FIELD_MANAGER)
         self._pins = PinKeeper(client, field_manager=FIELD_MANAGER)
         self._specs = SpecReader(platform)
+        self._keys = KeyRing(stores)
 
     async def reconcile(self, request: Request) -> Outcome:
         """One pass. Raises the kube errors; each is first shown in the status where the object still is."""
@@ -121,6 +123,7 @@ class Reconciler:
         chosen = choose(parsed.rendered, self._stores, last)
         pinned = await self._pins.prepare(obj, parsed.agent, chosen.apply)
         children, refused = await self._memory.prepare(request, obj, parsed.agent, pinned)
+        children = self._keys.seal(obj, children)
         applied = await self._applier.apply(request, owner=obj, children=children)
         refuse(applied, refused)
         await self._applier.prune(request, owner=obj, keep=chosen.keep, sources=CHILDREN)  # never a claim

@@ -217,6 +217,18 @@ class PodObject(ObjectModel, frozen=True, gc=False):
     status: PodStatus = PodStatus()
 
 
+class ConfigData(msgspec.Struct, frozen=True, gc=False):
+    """The part of an agent's ConfigMap that cannot be rendered again."""
+
+    pod_key: str = msgspec.field(default="", name=layout.POD_KEY)
+
+
+class ConfigObject(ObjectModel, frozen=True, gc=False):
+    """A ConfigMap of an agent."""
+
+    data: ConfigData = ConfigData()
+
+
 AGENTS = Source(AGENT_TYPES, AgentObject)
 DEPLOYED = Source(DEPLOYMENTS, DeploymentObject, selector=_OURS)
 RUNS = Source(JOBS, JobObject, selector=_OURS, labels=(AGENT_LABEL,))
@@ -225,7 +237,7 @@ CLAIMS = Source(VOLUME_CLAIMS, ClaimObject, selector=_OURS)
 SCHEDULES: Source[PartialObject] = Source(CRON_JOBS, selector=_OURS)
 PODS_OF_AGENTS = Source(PODS, PodObject, selector=_OURS, labels=(AGENT_LABEL,))
 SERVED: Source[PartialObject] = Source(SERVICES, selector=_OURS)
-CONFIGURED: Source[PartialObject] = Source(CONFIG_MAPS, selector=_OURS)
+CONFIGURED = Source(CONFIG_MAPS, ConfigObject, selector=_OURS)
 ACCOUNTS: Source[PartialObject] = Source(SERVICE_ACCOUNTS, selector=_OURS)
 SCALED: Source[PartialObject] = Source(AUTOSCALERS, selector=_OURS)
 GUARDED: Source[PartialObject] = Source(DISRUPTION_BUDGETS, selector=_OURS)

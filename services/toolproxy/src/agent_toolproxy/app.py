@@ -11,6 +11,7 @@ import aiohttp
 from agent_api import layout
 from agent_base.proxies import ProxyRules
 from agent_base.redaction import Redactor
+from agent_kit.door import Door, read_token
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
 from agent_kit.metrics import new_registry
@@ -32,7 +33,7 @@ from agent_toolproxy.process.workspace import Workspace, search_path
 from agent_toolproxy.report import Reporter
 from agent_toolproxy.serving.mcp.endpoint import McpServer
 from agent_toolproxy.serving.rest import RestApi
-from agent_toolproxy.serving.server import HostOriginCheck, build_app, serve
+from agent_toolproxy.serving.server import build_app, serve
 from agent_toolproxy.settings import ToolProxySettings
 from agent_toolproxy.store.lockfile import LockFile
 from agent_toolproxy.store.store import Store
@@ -156,8 +157,7 @@ class Proxy:
         reporter = Reporter(self._current, self._registry, self._toolbox, config, self._watch, self._pins)
         mcp = McpServer(self._toolbox, stop.tasks, redactor.redact)
         rest = RestApi(self._registry, self._toolbox, self._memory, redactor.redact)
-        origin_check = HostOriginCheck(settings.host, settings.allowed_hosts, settings.allowed_origins)
-        app = build_app(origin_check, (mcp.add_routes, rest.add_routes))
+        app = build_app(_open_door(settings), (mcp.add_routes, rest.add_routes))
         ops = OpsServer(
             settings.ops_host,
             settings.ops_port,
@@ -179,3 +179,13 @@ class Proxy:
             mcp.close()
         self._audit.flush()
         await self._memory.close()
+
+
+def _open_door(settings: ToolProxySettings) -> Door:
+    """Who is served. Raises TokenError."""
+    token = read_token(settings.located(settings.token))
+    if token is None:
+        _log.warning("no token is mounted: whoever reaches the port is served", extra={"file": str(settings.token)})
+    return Door(
+        settings.host, allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins, token=token
+    )

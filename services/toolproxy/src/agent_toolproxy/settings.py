@@ -8,6 +8,7 @@ from agent_api import layout
 from agent_kit.settings import ServiceSettings, setting
 
 _CONFIG: Final = Path(layout.CONFIG_TOOLS, layout.TOOLS_KEY)
+_TOKEN: Final = Path(layout.CONFIG_TOOLS, layout.TOKEN_FILE)
 _TOOLS: Final = Path(layout.TOOLS)
 _WORKSPACE: Final = Path(layout.WORKSPACE)
 
@@ -23,6 +24,9 @@ class ToolProxySettings(ServiceSettings):
     )
     tools: Path = setting(_TOOLS, "Folder of installed tools; bin/ is on the agent's PATH.")  # noqa: RUF009 - a Path is immutable
     workspace: Path = setting(_WORKSPACE, "Folder that tools work in; tools.lock.json is kept there.")  # noqa: RUF009 - a Path is immutable
+    token: Path = setting(  # noqa: RUF009 - a Path is immutable
+        _TOKEN, "File of the token that requests must show; without the file everybody is served."
+    )
     root: str = setting("/", "Folder that the Pod's mounted paths are below, on a laptop.")
     allowed_hosts: tuple[str, ...] = setting(
         (), "Values of the Host header that are served beside localhost and the loopback addresses."

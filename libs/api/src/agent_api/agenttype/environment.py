@@ -28,6 +28,7 @@ PLATFORM_VARIABLES = (
     "LLM_GATEWAY_URL",
     "MCP_SERVER_URL",
     "TOOL_PROXY_URL",
+    "TOOL_PROXY_TOKEN",
 )
 JOINED_VARIABLES = ("PATH", "PYTHONPATH", "NODE_PATH", "NODE_OPTIONS", "NO_PROXY", "no_proxy")
 OWNED_FOLDERS = ("code", "sdk", "glue", "node_modules", ".agentberth")

@@ -4,6 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
+from agent_base.redaction import Redactor
 from agent_kit.telemetry import Span
 from agent_llmgateway.budget.budget import price_of
 from agent_llmgateway.config.providerset import ProviderSet
@@ -24,6 +25,7 @@ _USUAL_HEADERS: Final = frozenset(
     for spelling in (name, name.lower())
 )
 """Headers of nearly every answer, none of them shown: not looked at twice."""
+LONGEST_HEADER: Final = 256
 _SHOWN_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-")
 
 
@@ -72,10 +74,10 @@ class CompletionHandler:
         delivery = Delivery(self._state, self._call, request, self._account)
         failover = self._failover(plans)
         if self._call.delivery == "complete":
-            return await delivery.send_complete(failover, headers_of)
+            return await delivery.send_complete(failover, self._headers_of)
         routed = await failover.run()
         self._account.note_first_output(routed)
-        return await delivery.send_live(routed, headers_of(routed))
+        return await delivery.send_live(routed, self._headers_of(routed))
 
     def _respond(self, routed: RoutedAnswer) -> web.Response:
         """A whole answer."""
@@ -83,11 +85,14 @@ class CompletionHandler:
         body = routed.answer.body
         if body is None:
             raise GatewayError("a whole answer without a body")
-        headers = headers_of(routed)
+        headers = self._headers_of(routed)
         overhead_s = self._state.clock() - self._account.began - routed.upstream_s
         headers.update(number_headers(self._state, count_tries(routed.attempts), overhead_s))
         headers["content-type"] = "application/json"
         return web.Response(body=body, headers=headers)
+
+    def _headers_of(self, routed: RoutedAnswer) -> dict[str, str]:
+        return headers_of(routed, self._state.redactor)
 
     def _failover(self, plans: tuple[RoutePlan, ...]) -> Failover:
         return Failover(
@@ -104,7 +109,7 @@ class CompletionHandler:
         return prepare_wire(self._call, self._provider_set.providers[route.provider], route.model)
 
 
-def headers_of(routed: RoutedAnswer) -> dict[str, str]:
+def headers_of(routed: RoutedAnswer, redactor: Redactor) -> dict[str, str]:
     """Headers of an answer: who gave it, and what its provider said of itself."""
     headers = {PROVIDER: routed.plan.route.provider}
     for name, value in routed.answer.headers.items():
@@ -112,7 +117,8 @@ def headers_of(routed: RoutedAnswer) -> dict[str, str]:
             continue
         lower = name.lower()
         if lower in _SHOWN_HEADERS or lower.startswith(_SHOWN_PREFIXES):
-            headers[lower] = value
+            shown = value[:LONGEST_HEADER]
+            headers[lower] = redactor.redact(shown) if redactor.holds_value(shown) else shown
     if routed.wire.dropped:
         headers[DROPPED] = ", ".join(routed.wire.dropped)
     return headers

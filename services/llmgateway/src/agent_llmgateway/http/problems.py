@@ -3,9 +3,12 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+import msgspec
+
+from agent_base.redaction import Redactor
 from agent_llmgateway.errors import AllRoutesError, RefusalError, ReturnedError, UnknownMethodError
 from agent_llmgateway.failures.attempt import AttemptRecord
 from agent_llmgateway.failures.causes import Cause
@@ -56,11 +59,11 @@ def describe_error(error: Exception, redact: Redact) -> DescribedError:
     return DescribedError(problem, _NO_RETRY)
 
 
-def answer_error(dialect: Dialect, error: Exception, redact: Redact) -> Answered:
+def answer_error(dialect: Dialect, error: Exception, redactor: Redactor) -> Answered:
     """`error` as a whole answer: a provider's refusal in its own bytes where the dialect is the same."""
-    described = describe_error(error, redact)
+    described = describe_error(error, redactor.redact)
     if described.body and described.body_dialect == dialect.name:
-        body = redact(described.body.decode("utf-8", "replace")).encode()
+        body = _redact_body(described.body, redactor)
     else:
         body = dialect.error_body(described.problem)
     return described.problem.status, body, dict(described.headers)
@@ -80,9 +83,9 @@ def problem_of(failure: Failure, redact: Redact) -> Problem:
     return Problem(
         failure.status,
         redact(failure.message),
-        failure.kind or "api_error",
-        failure.code or failure.cause,
-        failure.param,
+        redact(failure.kind) or "api_error",
+        redact(failure.code) if failure.code else failure.cause,
+        redact(failure.param) if failure.param else failure.param,
     )
 
 
@@ -105,20 +108,22 @@ def _describe_returned(returned: ReturnedError, redact: Redact) -> DescribedErro
 
 def _describe_all_failed(failed: AllRoutesError, redact: Redact) -> DescribedError:
     """The first route's error, what all of them said, and when to come back."""
-    first = failed.first
     attempts = [{**record.document(), "message": redact(record.message)} for record in failed.attempts]
-    problem = Problem(
-        status_of_all(failed),
-        redact(first.message),
-        first.kind or "api_error",
-        first.code or first.cause,
-        first.param,
-        attempts,
-    )
+    problem = replace(problem_of(failed.first, redact), status=status_of_all(failed), attempts=attempts)
     headers = {**_NO_RETRY, ATTEMPTS: str(count_tries(failed.attempts))}
     if failed.wait_s is not None:
         headers.update(_wait_headers(failed.wait_s))
     return DescribedError(problem, headers)
+
+
+def _redact_body(body: bytes, redactor: Redactor) -> bytes:
+    """A provider's error document: its own bytes, unless a string in it, however spelt, holds a secret."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return redactor.redact(body.decode("utf-8", "replace")).encode()
+    redacted = redactor.redact_document(document)
+    return body if redacted == document else msgspec.json.encode(redacted)
 
 
 def _wait_headers(wait_s: float) -> dict[str, str]:

@@ -13,12 +13,16 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from agent_kit.door import Door
 from agent_kit.telemetry import SILENT_SPAN
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.errors import (
     BadRequestError,
+    NotAdmittedError,
+    NotJsonError,
     RefusalError,
     TooLargeError,
+    TooSlowError,
     UnknownMethodError,
     UnknownModelError,
     UnknownPathError,
@@ -36,14 +40,20 @@ from agent_llmgateway.wire.envelope import read_envelope
 _log = logging.getLogger(__name__)
 _PATHS: Final[dict[str, Dialect]] = {dialect.path: dialect for dialect in DIALECTS.values()}
 _MODELS: Final = "/v1/models"
+_JSON: Final = "application/json"
+IDLE_S: Final = 75.0
+"""Until a connection without a whole head of a request is closed."""
+BODY_S: Final = 60.0
+"""In which a body must be there; it comes over loopback."""
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class GatewayServer:
     """The agent's side. Listens between `start` and `drain`."""
 
-    def __init__(self, state: GatewayState) -> None:
+    def __init__(self, state: GatewayState, door: Door) -> None:
         self._state = state
+        self._door = door
         self._runner: web.ServerRunner | None = None
         self._site: web.TCPSite | None = None
         self._listening = False
@@ -55,7 +65,7 @@ class GatewayServer:
             request_factory=self._make_request,
             handler_cancellation=True,
             access_log=None,
-            keepalive_timeout=75.0,
+            keepalive_timeout=IDLE_S,
             tcp_keepalive=True,
         )
         self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=0.5)
@@ -103,11 +113,12 @@ class GatewayServer:
             if dialect is None:
                 return self._answer_other(request)
             try:
+                self._admit(request)
                 response = await self._complete(request, dialect)
             except ConnectionError:
                 raise
             except Exception as error:  # noqa: BLE001 - a fault of ours is told in the dialect too
-                response = _respond(answer_error(dialect, error, self._state.redactor.redact))
+                response = _respond(answer_error(dialect, error, self._state.redactor))
             self._state.metrics.note_request(dialect.name, response.status)
         except ConnectionError:
             self._state.metrics.note_gone()
@@ -119,9 +130,19 @@ class GatewayServer:
             self._state.leave()
         return response
 
+    def _admit(self, request: web.BaseRequest) -> None:
+        """Raises NotAdmittedError unless the request is the agent's."""
+        headers = request.headers
+        refusal = self._door.check_source(headers) or self._door.check_token(
+            headers.get("Authorization"), headers.get("x-api-key"), headers.get("api-key")
+        )
+        if refusal is not None:
+            raise NotAdmittedError(refusal)
+
     async def _complete(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
         if request.method != "POST":
             raise UnknownMethodError(request.method, "POST")
+        _require_json(request)
         state = self._state
         body = await _read_body(request, state.limit_bytes())
         envelope = read_envelope(body)
@@ -166,6 +187,7 @@ class GatewayServer:
         dialect = DIALECTS["messages" if as_anthropic else "chat"]
         path = request.path
         try:
+            self._admit(request)
             if path != _MODELS and not path.startswith(f"{_MODELS}/"):
                 served = ", ".join([*_PATHS, _MODELS])
                 raise UnknownPathError(f"{path[:256]} is not served; served are {served}")
@@ -179,7 +201,7 @@ class GatewayServer:
                 raise UnknownModelError(wanted, names)
             return _json(_model_document(wanted, as_anthropic=as_anthropic))
         except RefusalError as refusal:
-            return _respond(answer_error(dialect, refusal, self._state.redactor.redact))
+            return _respond(answer_error(dialect, refusal, self._state.redactor))
 
 
 def _model_document(name: str, *, as_anthropic: bool) -> dict[str, Any]:
@@ -211,9 +233,19 @@ async def _read_body(request: web.BaseRequest, limit_bytes: int) -> bytes:
     if content.is_eof() and content.exception() is None and content.total_bytes <= limit_bytes:
         return content.read_nowait()  # all of it came with the headers, as it does for most
     try:
-        return await request.read()
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise TooSlowError(BODY_S) from None
     except web.HTTPRequestEntityTooLarge:
         raise TooLargeError(limit_bytes) from None
+
+
+def _require_json(request: web.BaseRequest) -> None:
+    """Raises NotJsonError: what a web page can send without being asked about is a form or plain text."""
+    declared = request.headers.get("Content-Type", "")
+    if declared != _JSON and declared.partition(";")[0].strip().lower() != _JSON:
+        raise NotJsonError
 
 
 def _json(document: dict[str, Any]) -> web.Response:

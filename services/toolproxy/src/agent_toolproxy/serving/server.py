@@ -1,75 +1,90 @@
 """The API's HTTP server: REST and /mcp on one loopback port.
 
-Host and Origin are checked before anything else: a web page in a browser on the same machine must not reach the
-tools, neither by a form nor by a name that it makes point to 127.0.0.1.
+Host, Origin and the agent's token are checked before anything else. MCP clients take one address and often no header,
+so the token may also stand in the path: every path is served below /t/TOKEN too, and MCP_SERVER_URL is one of those.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 from aiohttp import web
 
+from agent_kit.door import Door
 from agent_kit.errors import ListenError
 from agent_toolproxy.serving.rest import error_response
 
 _log = logging.getLogger(__name__)
 BODY_BYTES: Final = 4 << 20
+IDLE_S: Final = 75.0
+"""Until a connection without a whole head of a request is closed."""
+BODY_S: Final = 60.0
+"""In which a body must be there; it comes over loopback."""
 _SHUTDOWN_S: Final = 20.0
+_TOKEN: Final = "door_token"  # noqa: S105 - a name
+_REFUSALS: Final = {
+    "origin": (403, "origin_refused", "this Origin is not allowed"),
+    "host": (421, "host_refused", "this Host is not served here"),
+    "token": (401, "token_refused", "use the addresses in MCP_SERVER_URL and TOOL_PROXY_URL, which hold the token"),
+}
 Routes = Callable[[web.UrlDispatcher], None]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class HostOriginCheck:
-    """Lets in requests whose Host is ours and whose Origin, if there is one, is known."""
+class _Paths(web.UrlDispatcher):
+    """Serves each path as it is and below the token."""
 
-    def __init__(self, host: str, allowed_hosts: Collection[str], allowed_origins: Collection[str]) -> None:
-        self._hosts = {"localhost", "127.0.0.1", "::1", host.lower(), *(each.lower() for each in allowed_hosts)}
-        self._origins = frozenset(allowed_origins)
-
-    def refuse(self, request: web.Request) -> web.Response | None:
-        """The answer to a request that is not let in."""
-        origins = request.headers.getall("Origin", [])
-        if any(origin not in self._origins for origin in origins):
-            return error_response(403, "origin_refused", "this Origin is not allowed")
-        hosts = request.headers.getall("Host", [])
-        if len(hosts) != 1 or _name_of(hosts[0]) not in self._hosts:
-            return error_response(421, "host_refused", "this Host is not served here")
-        return None
+    def add_route(self, method: str, path: str, handler: Any, **more: Any) -> web.AbstractRoute:  # noqa: ANN401 - aiohttp's
+        super().add_route(method, f"/t/{{{_TOKEN}}}{path}", handler, **more)
+        return super().add_route(method, path, handler, **more)
 
 
-def _name_of(host: str) -> str:
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
-
-
-def build_app(origin_check: HostOriginCheck, routes: Collection[Routes]) -> web.Application:
+def build_app(door: Door, routes: Collection[Routes]) -> web.Application:
     """The application. Errors that nobody foresaw are 500 without a detail; the detail is in the log."""
 
     @web.middleware
-    async def guard(request: web.Request, handler: Callable[..., object]) -> web.StreamResponse:
-        refusal = origin_check.refuse(request)
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refusal = _refuse(door, request)
         if refusal is not None:
             return refusal
         try:
-            return await handler(request)  # type: ignore[misc, no-any-return]
+            if request.body_exists:
+                await _read_body(request)
+            return await handler(request)
         except web.HTTPException as error:
-            if request.path == "/mcp":
+            if request.path.endswith("/mcp"):
                 raise
             return _as_error(error)
         except (ConnectionError, web.RequestPayloadError):
             raise
         except Exception:  # noqa: BLE001 - the boundary: whatever it is, the client gets an answer
-            _log.exception("a request failed", extra={"path": request.path[:200]})
+            _log.exception("a request failed", extra={"method": request.method})
             return error_response(500, "internal", "the tool proxy failed: see its log")
 
-    app = web.Application(middlewares=[guard], client_max_size=BODY_BYTES)
+    app = web.Application(router=_Paths(), middlewares=[guard], client_max_size=BODY_BYTES)
     for add in routes:
         add(app.router)
     return app
+
+
+def _refuse(door: Door, request: web.Request) -> web.Response | None:
+    """The answer to a request that is not let in."""
+    in_path = request.match_info.get(_TOKEN)
+    refusal = door.check_source(request.headers) or door.check_token(request.headers.get("Authorization"), in_path)
+    if refusal is None and request.body_exists and request.content_type != "application/json":
+        return error_response(415, "unsupported_media_type", "Content-Type must be application/json")
+    return None if refusal is None else error_response(*_REFUSALS[refusal])
+
+
+async def _read_body(request: web.Request) -> None:
+    """Have the body at hand, which aiohttp keeps. Raises HTTPRequestTimeout when it does not arrive in time."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
 
 
 def _as_error(error: web.HTTPException) -> web.Response:
@@ -86,7 +101,12 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
     A handler is cancelled when its client goes away. Raises ListenError.
     """
     runner = web.AppRunner(
-        app, handle_signals=False, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S
+        app,
+        handle_signals=False,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=_SHUTDOWN_S,
+        keepalive_timeout=IDLE_S,
     )
     await runner.setup()
     try:
