@@ -49,6 +49,14 @@ def test_without_it_nothing_is_answered(guarded: Gateway, dialect: Dialect, show
     assert "OPENAI_API_KEY" in answer.json()["error"]["message"]
 
 
+def test_the_token_may_stand_in_the_address(guarded: Gateway) -> None:
+    base = f"{guarded.url}/t/{TOKEN}"
+    assert httpx.post(base + PATHS["chat"], json=request_body("chat", "mock")).status_code == 200
+    assert httpx.get(f"{base}/v1/models").status_code == 200
+    assert httpx.get(f"{guarded.url}/t/{TOKEN[:-1]}/v1/models").status_code == 401
+    assert httpx.get(f"{base}/t/{TOKEN}/v1/models").status_code == 404
+
+
 def test_the_list_of_models_is_the_agents_too(guarded: Gateway) -> None:
     assert httpx.get(f"{guarded.url}/v1/models").status_code == 401
     assert httpx.get(f"{guarded.url}/v1/models", headers={"x-api-key": TOKEN}).status_code == 200

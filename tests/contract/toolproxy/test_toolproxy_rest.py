@@ -430,6 +430,9 @@ def test_foreign_origins_and_hosts_are_refused(
     assert httpx.post(probing.url + path, headers=headers, content=b"{}").status_code == status
 
 
+JSON = {"content-type": "application/json"}
+
+
 def test_errors_have_one_form(probing: ToolProxy) -> None:
     for answer, status in (
         (httpx.get(f"{probing.url}/nowhere"), 404),
@@ -437,8 +440,8 @@ def test_errors_have_one_form(probing: ToolProxy) -> None:
         (httpx.get(f"{probing.url}/v1/tools/none"), 404),
         (probing.run("none"), 404),
         (httpx.post(f"{probing.url}/v1/tools/sh", json={}), 404),
-        (httpx.post(f"{probing.url}/v1/tools/sh:run", content=b"{"), 400),
-        (httpx.post(f"{probing.url}/v1/tools/sh:run", content=b" " * (5 << 20)), 413),
+        (httpx.post(f"{probing.url}/v1/tools/sh:run", content=b"{", headers=JSON), 400),
+        (httpx.post(f"{probing.url}/v1/tools/sh:run", content=b" " * (5 << 20), headers=JSON), 413),
         (httpx.get(f"{probing.url}/v1/memory/k"), 503),
     ):
         assert answer.status_code == status

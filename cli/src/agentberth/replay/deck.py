@@ -1,7 +1,7 @@
 """What stands between the agent and the sidecars during a recorded or replayed run: one loopback address for each."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from agent_api import layout
 from agent_api.cassette import MOST_BODY_BYTES, Side
@@ -101,10 +102,21 @@ class Deck:
     def _handler(self, side: Side, masking: Masking) -> Callable[[web.Request], object]:
         if self.player is not None:
             replayer = Replayer(self.player, masking, lambda _: self._stop.set(), timing=self.tape.timing)
-            return lambda request: replayer.answer(request, side)
+            return lambda request: replayer.answer(_without_token(request)[0], side)
         recorder, base = self.recorder, f"http://127.0.0.1:{self.sidecars.of(SIDES[side])}"
         assert recorder is not None  # noqa: S101 - a tape records or replays
-        return lambda request: recorder.relay(request, side, base)
+
+        def relay(request: web.Request) -> Awaitable[web.StreamResponse]:
+            plain, door = _without_token(request)
+            return recorder.relay(plain, side, base + door)
+
+        return relay
+
+
+def _without_token(request: web.Request) -> tuple[web.Request, str]:
+    """`request` with a path that is the same in every run, and what was taken out of it: the token of this one."""
+    door, path = layout.split_door(request.raw_path)
+    return (request.clone(rel_url=URL(path or "/", encoded=True)), door) if door else (request, "")
 
 
 def _player(tape: Tape, agent: str, folder: Path) -> Player:

@@ -50,6 +50,7 @@ TOOLS_REPORT_KEY: Final = "toolproxy-report-key"
 POD_KEY: Final = "pod-key"  # the others are derived from it
 TOKEN_FILE: Final = "token"  # noqa: S105 - likewise
 REPORT_KEY_FILE: Final = "report-key"
+DOOR: Final = "/t"  # /t/TOKEN before any path of a sidecar's API: for clients that take one address and no header
 
 # Containers, in the order they start.
 INITENV: Final = "initenv"
@@ -92,3 +93,11 @@ def relocate(path: str, root: str) -> str:
     if root == "/" or not any(pure.is_relative_to(moved) for moved in _MOVED):
         return path
     return str(PurePosixPath(root) / pure.relative_to("/"))
+
+
+def split_door(path: str) -> tuple[str, str]:
+    """The part of a path that holds the token, as in `/t/TOKEN/v1/models`, and the rest; ("", path) without one."""
+    if not path.startswith(f"{DOOR}/"):
+        return "", path
+    token, slash, rest = path.removeprefix(f"{DOOR}/").partition("/")
+    return f"{DOOR}/{token}", f"{slash}{rest}"

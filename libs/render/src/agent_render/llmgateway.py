@@ -52,11 +52,12 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
             tmp_volume,
         ),
         agent_env=(
-            variable("LLM_GATEWAY_URL", _ADDRESS),
             variable("OPENAI_BASE_URL", f"{_ADDRESS}/v1"),
             sidecar.token_variable(agent, "OPENAI_API_KEY", layout.GATEWAY_TOKEN_KEY),
             variable("ANTHROPIC_BASE_URL", _ADDRESS),
             sidecar.token_variable(agent, "ANTHROPIC_API_KEY", layout.GATEWAY_TOKEN_KEY),
+            sidecar.token_variable(agent, "LLM_GATEWAY_TOKEN", layout.GATEWAY_TOKEN_KEY),
+            variable("LLM_GATEWAY_URL", f"{_ADDRESS}{layout.DOOR}/$(LLM_GATEWAY_TOKEN)"),
         ),
         config={layout.GATEWAY_KEY: gateway_config(agent, llm, settings).model_dump_json(indent=2)},
     )

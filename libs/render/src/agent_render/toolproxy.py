@@ -48,8 +48,8 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         agent_mounts=(mount("tools", layout.TOOLS),),
         agent_env=(
             sidecar.token_variable(agent, "TOOL_PROXY_TOKEN", layout.TOOLS_TOKEN_KEY),
-            variable("MCP_SERVER_URL", f"{_ADDRESS}/t/$(TOOL_PROXY_TOKEN)/mcp"),
-            variable("TOOL_PROXY_URL", f"{_ADDRESS}/t/$(TOOL_PROXY_TOKEN)"),
+            variable("MCP_SERVER_URL", f"{_ADDRESS}{layout.DOOR}/$(TOOL_PROXY_TOKEN)/mcp"),
+            variable("TOOL_PROXY_URL", f"{_ADDRESS}{layout.DOOR}/$(TOOL_PROXY_TOKEN)"),
         ),
         agent_path=(layout.TOOLS_BIN,),
         config={layout.TOOLS_KEY: tools_config(agent, tools, settings).model_dump_json(indent=2)},

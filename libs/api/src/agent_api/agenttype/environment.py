@@ -29,6 +29,7 @@ PLATFORM_VARIABLES = (
     "MCP_SERVER_URL",
     "TOOL_PROXY_URL",
     "TOOL_PROXY_TOKEN",
+    "LLM_GATEWAY_TOKEN",
 )
 JOINED_VARIABLES = ("PATH", "PYTHONPATH", "NODE_PATH", "NODE_OPTIONS", "NO_PROXY", "no_proxy")
 OWNED_FOLDERS = ("code", "sdk", "glue", "node_modules", ".agentberth")

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from agent_api import layout
 from agent_kit.door import Door
 from agent_kit.telemetry import SILENT_SPAN
 from agent_llmgateway.config.providerset import ProviderSet
@@ -107,13 +108,14 @@ class GatewayServer:
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        dialect = _PATHS.get(request.path)
+        door, path = layout.split_door(request.path)
+        dialect = _PATHS.get(path)
         self._state.enter()
         try:
             if dialect is None:
-                return self._answer_other(request)
+                return self._answer_other(request, door, path)
             try:
-                self._admit(request)
+                self._admit(request, door)
                 response = await self._complete(request, dialect)
             except ConnectionError:
                 raise
@@ -130,11 +132,11 @@ class GatewayServer:
             self._state.leave()
         return response
 
-    def _admit(self, request: web.BaseRequest) -> None:
+    def _admit(self, request: web.BaseRequest, door: str) -> None:
         """Raises NotAdmittedError unless the request is the agent's."""
         headers = request.headers
         refusal = self._door.check_source(headers) or self._door.check_token(
-            headers.get("Authorization"), headers.get("x-api-key"), headers.get("api-key")
+            headers.get("Authorization"), headers.get("x-api-key"), headers.get("api-key"), door[len(layout.DOOR) + 1 :]
         )
         if refusal is not None:
             raise NotAdmittedError(refusal)
@@ -182,12 +184,11 @@ class GatewayServer:
                 state, provider_set, msgspec.structs.replace(call, headers=headers), span
             ).run(request)
 
-    def _answer_other(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _answer_other(self, request: web.BaseRequest, door: str, path: str) -> web.StreamResponse:
         as_anthropic = "anthropic-version" in request.headers
         dialect = DIALECTS["messages" if as_anthropic else "chat"]
-        path = request.path
         try:
-            self._admit(request)
+            self._admit(request, door)
             if path != _MODELS and not path.startswith(f"{_MODELS}/"):
                 served = ", ".join([*_PATHS, _MODELS])
                 raise UnknownPathError(f"{path[:256]} is not served; served are {served}")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from agent_api import layout
 from agent_kit.door import Door
 from agent_kit.errors import ListenError
 from agent_toolproxy.serving.rest import error_response
@@ -37,7 +38,7 @@ class _Paths(web.UrlDispatcher):
     """Serves each path as it is and below the token."""
 
     def add_route(self, method: str, path: str, handler: Any, **more: Any) -> web.AbstractRoute:  # noqa: ANN401 - aiohttp's
-        super().add_route(method, f"/t/{{{_TOKEN}}}{path}", handler, **more)
+        super().add_route(method, f"{layout.DOOR}/{{{_TOKEN}}}{path}", handler, **more)
         return super().add_route(method, path, handler, **more)
 
 
@@ -73,7 +74,8 @@ def _refuse(door: Door, request: web.Request) -> web.Response | None:
     """The answer to a request that is not let in."""
     in_path = request.match_info.get(_TOKEN)
     refusal = door.check_source(request.headers) or door.check_token(request.headers.get("Authorization"), in_path)
-    if refusal is None and request.body_exists and request.content_type != "application/json":
+    served = request.match_info.http_exception is None
+    if refusal is None and served and request.body_exists and request.content_type != "application/json":
         return error_response(415, "unsupported_media_type", "Content-Type must be application/json")
     return None if refusal is None else error_response(*_REFUSALS[refusal])
 
