@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from agent_api.gatewayconfig import GatewayConfig
+from agent_base.backoff import Backoff
 from agent_llmgateway.errors import AttemptError, NotCarriedError, ReturnedError
 from agent_llmgateway.failover.attempts import Answer
 from agent_llmgateway.failover.breaker import BreakerKey
@@ -22,7 +23,6 @@ from agent_llmgateway.failover.dependencies import (
     RoutePlan,
 )
 from agent_llmgateway.failover.memory import RequestMemory
-from agent_llmgateway.failover.retries import Backoff
 from agent_llmgateway.failures.causes import HEALTHY, NEUTRAL, Cause
 from agent_llmgateway.failures.failure import Failure, network_failure
 from agent_llmgateway.upstream.keys import Key
@@ -206,7 +206,7 @@ class Failover:
 
     def _backoff_s(self, retry: int) -> float:
         limits = self._config.limits
-        return Backoff(limits.backoff_seconds, limits.backoff_max_seconds).wait_s(retry)
+        return Backoff(limits.backoff_seconds, limits.backoff_max_seconds, low=0.8, high=1.2).pause_s(retry)
 
     def _deadlines(self, plan: RoutePlan, now: float, *, last: bool) -> AttemptDeadlines:
         timeouts = plan.timeouts

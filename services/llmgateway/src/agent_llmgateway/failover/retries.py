@@ -4,8 +4,6 @@ Every request pays a fraction of a retry in, every retry takes one out. A succes
 quiet agent has its retries back after an outage; during one there are none.
 """
 
-import random
-from collections.abc import Callable
 from typing import Final
 
 RESERVE: Final = 10.0
@@ -35,16 +33,3 @@ class RetryBudget:
             return False
         self._balance -= 1.0
         return True
-
-
-class Backoff:
-    """Waits that double, with jitter, so that clients that failed together do not return together."""
-
-    def __init__(self, first_s: float, longest_s: float, jitter: Callable[[], float] = random.random) -> None:
-        self._first_s = first_s
-        self._longest_s = longest_s
-        self._jitter = jitter
-
-    def wait_s(self, retry: int) -> float:
-        """Seconds before retry number `retry`, from 0: x0.8 to x1.2."""
-        return float(min(self._longest_s, self._first_s * 2**retry) * (0.8 + 0.4 * self._jitter()))
