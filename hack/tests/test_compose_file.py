@@ -8,6 +8,8 @@ import pytest
 import yaml
 from hack.generate import compose
 
+from agent_render.entry import without_init
+
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_VOLUMES = {"/shared", "/tools", "/workspace"}
 DOTENV_NAMES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
@@ -63,7 +65,7 @@ def test_volumes_are_the_pods_and_as_read_only(services: Mapping[str, Any], cont
 def test_the_agent_runs_the_pods_command_in_the_pods_folder_with_the_rendered_environment(
     services: Mapping[str, Any], containers: Mapping[str, Any]
 ) -> None:
-    assert services["agent"]["command"] == containers["agent"]["command"]
+    assert services["agent"]["command"] == list(without_init(tuple(containers["agent"]["command"])))
     assert services["agent"]["working_dir"] == containers["agent"]["workingDir"]
     assert services["agent"]["env_file"] == ["deploy/compose/agent.env"]
     assert set(services["agent"]["environment"]) == {"AGENT_MEMORY_URL", "REDIS_URL"}

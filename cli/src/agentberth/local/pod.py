@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from agent_api import layout
 from agent_api.layout import relocate
 from agent_base.proxies import network_variables
+from agent_render.entry import without_init
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter
@@ -169,7 +170,8 @@ def _command(container: Manifest, host: Host) -> tuple[str, ...]:
         return tuple(
             str(Path(word).absolute()) if Path(word).is_file() else _move(word, host.root) for word in host.command
         )
-    return tuple(_move(word, host.root) for word in (*container.get("command", ()), *container.get("args", ())))
+    words = without_init((*container.get("command", ()), *container.get("args", ())))
+    return tuple(_move(word, host.root) for word in words)
 
 
 def _machine(host: Host) -> dict[str, str]:

@@ -5,6 +5,7 @@ from agent_api.agenttype import Agent, AgentType, Environment, Variable
 from agent_api.agenttype.environment import JOINED_VARIABLES
 from agent_api.initplan import Runtime
 from agent_render import outside, workspace
+from agent_render.entry import below_init
 from agent_render.hardening import agent_context
 from agent_render.identity import Identity, Manifest
 from agent_render.monitoring import trace_variables
@@ -34,7 +35,7 @@ def container(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> M
     pull_policy = spec.container.pull_policy if spec.container else None
     optional = {
         "imagePullPolicy": pull_policy,
-        "command": list(command(agent, settings)),
+        "command": list(_started(agent, command(agent, settings))),
         "args": list(spec.args),
         "workingDir": spec.working_dir or _folder(spec),
         "ports": [port.model_dump(mode="json") for port in spec.ports],
@@ -51,6 +52,12 @@ def container(agent: AgentType, settings: PlatformSettings, parts: PodPart) -> M
         "terminationMessagePolicy": "FallbackToLogsOnError",  # the operator looks there for what the hardening refused
         "volumeMounts": list(_mounts(agent, settings, parts)),
     }
+
+
+def _started(agent: AgentType, words: tuple[str, ...]) -> tuple[str, ...]:
+    """An image of the runtime table has a shell; an image of the author's own is started as it asks for."""
+    spec = agent.spec.agent
+    return below_init(words) if words and spec.runtime and spec.own_image is None else words
 
 
 def image(agent: AgentType, settings: PlatformSettings) -> str:
