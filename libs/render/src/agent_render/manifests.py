@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent_api.agenttype import AgentType
-from agent_render import memory, workspace
+from agent_render import allowed, memory, workspace
 from agent_render.identity import Manifest
 from agent_render.monitoring import pod_monitor
 from agent_render.network import policies
@@ -34,5 +34,6 @@ def render(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]
 
     Raises RenderError when the platform cannot carry the spec out.
     """
+    allowed.check(agent, settings)
     settings = at_registry(settings)
     return tuple(manifest for child in CHILDREN for manifest in child(agent, settings))

@@ -8,6 +8,7 @@ from agent_api.agenttype import Pod
 from agent_api.gatewayconfig import Price
 from agent_api.model import Config
 from agent_api.toolsconfig import ToolDefinition
+from agent_render.allowedsettings import Allowed
 from agent_render.netsettings import Network
 from agent_render.outsidesettings import Proxy, Trust
 
@@ -99,6 +100,7 @@ class PlatformSettings(Config):
         default=Pod(),
         description="Of all agents' Pods, in the fields of `spec.pod`: what an AgentType says there is laid over it.",
     )
+    allowed: Allowed = Allowed()
     proxy: Proxy = Proxy()
     trust: Trust | None = Field(default=None, description="None: what the images bring.")
     python_index_url: str = Field(default="", description="Package index for all agents; empty: the public one.")
