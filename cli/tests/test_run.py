@@ -57,6 +57,21 @@ def test_the_agent_sees_the_pods_environment_with_its_paths_moved(
     assert seen["argv"][1:] == ["--topic", "robots"]
 
 
+def test_what_is_another_here_than_in_a_pod_is_said_at_the_start(agentberth: Run, agent: Write, tmp_path: Path) -> None:
+    manifest = agent("print('ran')")
+    volumes = "    volumes: [{name: data, emptyDir: {}}]\n    volumeMounts: [{name: data, mountPath: /data}]\n"
+    manifest.write_text(
+        manifest.read_text().replace("runtime: python", 'runtime: python\n      version: "3.2"') + volumes
+    )
+
+    done = agentberth("run", str(manifest))
+
+    assert done.returncode == 0, done.stderr
+    assert "note: python 3.2 is not installed here, so " in done.stderr
+    assert "`uv python install 3.2` brings it" in done.stderr
+    assert "note: agent.volumes are not mounted here: /data is" in done.stderr
+
+
 def test_whole_secrets_and_config_maps_are_variables_that_others_win_over(agentberth: Run, agent: Write) -> None:
     extra = """\
     workingDir: /workspace

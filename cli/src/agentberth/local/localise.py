@@ -1,5 +1,6 @@
 """The AgentType as this machine can run it: folders beside the manifest, and the runtime that is here."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ class Localised:
     folder: Path | None = None
     """The code beside the manifest; the Pod sees it at `layout.CONFIG_CODE`."""
 
+    notices: tuple[str, ...] = ()
+    """What is another here than in a Pod, of what the manifest asks for."""
+
 
 def localise(agent: AgentType, base: Path, *, has_command: bool) -> Localised:
     """`agent` with packages for the interpreter found; `base` is the manifest's folder.
@@ -29,7 +33,7 @@ def localise(agent: AgentType, base: Path, *, has_command: bool) -> Localised:
     spec = agent.spec.agent
     runtime = _runtime(agent)
     if runtime is None or (spec.runtime is None and not has_command):
-        return Localised(agent)
+        return Localised(agent, notices=tuple(_volumes(agent)))
     interpreter = find(runtime, _version(agent))
     update: dict[str, object] = {}
     folder = None
@@ -45,7 +49,21 @@ def localise(agent: AgentType, base: Path, *, has_command: bool) -> Localised:
         sdk = spec.environment.sdk.model_copy(update={"version": interpreter.version})
         update["environment"] = spec.environment.model_copy(update={"sdk": sdk})
     prepared = agent.spec.model_copy(update={"agent": spec.model_copy(update=update)})
-    return Localised(agent.model_copy(update={"spec": prepared}), interpreter, folder)
+    notices = (*_other_version(interpreter, _version(agent)), *_volumes(agent))
+    return Localised(agent.model_copy(update={"spec": prepared}), interpreter, folder, notices)
+
+
+def _other_version(interpreter: Interpreter, wanted: str | None) -> Iterator[str]:
+    if not interpreter.serves(wanted):
+        name = interpreter.runtime
+        cure = f"`uv python install {wanted}` brings it" if name == "python" else "install it to run what the Pod runs"
+        yield f"{name} {wanted} is not installed here, so {interpreter.version} is used: {cure}"
+
+
+def _volumes(agent: AgentType) -> Iterator[str]:
+    paths = ", ".join(mount.mount_path for mount in agent.spec.agent.volume_mounts)
+    if paths:
+        yield f"agent.volumes are not mounted here: {paths} is whatever this machine has there"
 
 
 def _runtime(agent: AgentType) -> Runtime | None:

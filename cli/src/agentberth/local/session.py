@@ -149,7 +149,7 @@ class Session:
             root, objects, ports, local.interpreter, words, memory.keeps_data(local.agent), deck.ports if deck else None
         )
         plans = tuple(p for p in _plans(pod, host, arguments) if not tape or p.name not in tape.left_out_containers)
-        notices = (*given.notices, *filter(None, (memory.shortcoming(local.agent),)))
+        notices = (*given.notices, *local.notices, *filter(None, (memory.shortcoming(local.agent),)))
         grace_s = pod.spec["terminationGracePeriodSeconds"]
         return cls(pod.agent, root, plans, grace_s, quiet, ports, local.interpreter, notices, deck, platform.prices)
 
@@ -223,10 +223,6 @@ class Session:
     def _announce(self, notes: Terminal) -> None:
         runtime = f", {self.interpreter.runtime} {self.interpreter.version}" if self.interpreter else ""
         notes.line(f"{notes.paint(self.agent.metadata.name, 'green')} in {self.root}{runtime}")
-        wanted = self.agent.spec.agent.runtime_version
-        if self.interpreter and not self.interpreter.serves(wanted):
-            text = f"{self.interpreter.runtime} {wanted} is not installed here: using {self.interpreter.version}"
-            notes.line(f"{notes.paint('note:', 'yellow')} {text}")
         for notice in self.notices:
             notes.line(f"{notes.paint('note:', 'yellow')} {notice}")
 
