@@ -27,7 +27,7 @@ def ask(model):
     request = urllib.request.Request(
         os.environ["OPENAI_BASE_URL"] + "/chat/completions",
         json.dumps({"model": model, "messages": [{"role": "user", "content": "?"}]}).encode(),
-        {"content-type": "application/json"},
+        {"content-type": "application/json", "authorization": "Bearer " + os.environ["OPENAI_API_KEY"]},
     )
     with urllib.request.urlopen(request) as response:
         return [response.headers["x-agentberth-provider"], json.load(response)["choices"][0]["message"]["content"]]
@@ -75,7 +75,7 @@ def ask():
     request = urllib.request.Request(
         os.environ["OPENAI_BASE_URL"] + "/chat/completions",
         json.dumps({"model": "auto", "messages": [{"role": "user", "content": "?"}]}).encode(),
-        {"content-type": "application/json"},
+        {"content-type": "application/json", "authorization": "Bearer " + os.environ["OPENAI_API_KEY"]},
     )
     with urllib.request.urlopen(request) as response:
         return [call["id"] for call in json.load(response)["choices"][0]["message"]["tool_calls"]]

@@ -43,7 +43,7 @@ def main() -> None:
     seen = Seen()
     signal.signal(signal.SIGTERM, lambda *_: setattr(seen, "told_at", len(seen.pieces)))
     question = {"model": "auto", "stream": True, "messages": [{"role": "user", "content": "a long story"}]}
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", "authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"}
     address = f"{os.environ['OPENAI_BASE_URL']}/chat/completions"
     request = urllib.request.Request(address, json.dumps(question).encode(), headers)  # noqa: S310 - the gateway's address
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - likewise
