@@ -58,6 +58,7 @@ contract() {
     run contract "${several[@]}" tests/contract "$@"
 }
 integration() {
+    hack/bootstrap programs
     cluster control-plane
     if [ -n "${KUBECONFIG:-}" ]; then several=(); fi # one cluster for all: some tests replace what it has once
     run integration "${several[@]}" "$cluster_tests" tests/integration "$@"

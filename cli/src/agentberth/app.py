@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agentberth.commands import crd, diagnose, init, render, run, test, tools, validate
+from agentberth.commands import console, crd, diagnose, init, render, run, test, tools, validate
 from agentberth.errors import CommandError
 from agentberth.options import Parser
 from agentberth.terminal import stderr, stdout
@@ -21,6 +21,7 @@ examples:
   agentberth test examples/               test agents from recorded answers
   agentberth validate deploy/ agent.yaml  check manifests, with file and line of each fault
   agentberth render agent.yaml            print what the operator would create
+  agentberth console                      show the agents of a cluster in a local web page
   agentberth diagnose librarian           say why an agent in a cluster is not ready
   agentberth tools diff librarian         show what changed in a tool that is blocked
   agentberth crd | kubectl apply --server-side -f -  install the AgentType API
@@ -38,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("agentberth")
     top.add_argument("--version", action="version", version=f"agentberth {version}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (init, run, test, validate, render, diagnose, tools, crd):
+    for module in (init, run, test, validate, render, console, diagnose, tools, crd):
         module.register(commands)
     return top
 

@@ -42,8 +42,8 @@ export function agentsPage(rows) {
     said.textContent = `${count(found.length)} of ${count(rows.length)} agents, ${count(rows.filter((row) => !row.ready).length)} not ready`;
     list.replaceChildren(
       found.length
-        ? h("div.scroll", {tabindex: "0", role: "region", "aria-label": "Agents"}, h("table.agents", {}, h("caption.hidden", {}, "Agents"),
-          h("thead", {}, h("tr", {}, heads.map((head) => h("th", {scope: "col"}, head)))),
+        ? h("div.scroll", {tabindex: "0", role: "region", "aria-label": "Agents, table"}, h("table.agents", {}, h("caption.hidden", {}, "Agents"),
+          h("thead", {}, h("tr", {}, heads.map((head) => h(["Tokens", "Spent"].includes(head) ? "th.number" : "th", {scope: "col"}, head)))),
           h("tbody", {}, found.slice(0, more).map(agentLine))))
         : h("p.empty", {}, rows.length ? "No agent matches the filter." : "There are no agents here yet."),
       found.length > more ? h("button", {type: "button", onclick: () => { more += 500; draw(); }}, `Show ${Math.min(500, found.length - more)} more`) : "");

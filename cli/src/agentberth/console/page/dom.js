@@ -66,7 +66,7 @@ export function section(title, ...content) {
 
 export function table(caption, heads, rows, empty) {
   if (!rows.length) return h("p.empty", {}, empty);
-  return h("div.scroll", {tabindex: "0", role: "region", "aria-label": caption},
+  return h("div.scroll", {tabindex: "0", role: "region", "aria-label": `${caption}, table`},
     h("table", {}, h("caption.hidden", {}, caption),
       h("thead", {}, h("tr", {}, heads.map((head) => h("th", {scope: "col"}, head)))),
       h("tbody", {}, rows)));

@@ -115,7 +115,7 @@ function tiles(calls) {
 }
 
 function ticks(axis) {
-  return h("div.ticks", {"aria-hidden": "true"}, [0, 0.25, 0.5, 0.75, 1].map((share) => h("span", {}, ms(axis.length * share) || "0")));
+  return h("div.ticks", {"aria-hidden": "true"}, [0, 0.25, 0.5, 0.75, 1].map((share) => h("span", {}, share ? ms(axis.length * share) : "0")));
 }
 
 function groups(calls) {

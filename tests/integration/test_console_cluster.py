@@ -1,0 +1,173 @@
+"""The console of a cluster in a real Chromium, against a real API server with 2,000 agents."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from contract.console.browser import Page, open_page
+from integration.api import define_agents, open_api
+from integration.cluster import Cluster, start_cluster, stop_cluster
+
+AGENTBERTH = Path(sys.executable).parent / "agentberth"
+COUNT = 2000
+
+UNREADY = "Unschedulable"
+HOSTILE = "<script>document.title = 'owned'</script>"
+
+
+def agent(number: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "agents.example.com/v1",
+        "kind": "AgentType",
+        "metadata": {"name": f"agent-{number:04}"},
+        "spec": {"agent": {"type": "container", "image": "nginx:1.27"}},
+    }
+
+
+CONDITION = {
+    "type": "Ready",
+    "status": "False",
+    "reason": UNREADY,
+    "message": f"0/3 nodes are available {HOSTILE}",
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+}
+STATUS = {"phase": "Pending", "replicas": 1, "readyReplicas": 0, "conditions": [CONDITION]}
+
+
+async def fill(cluster: Cluster, namespace: str) -> None:
+    """2,000 agents, sixteen at a time; one in a hundred has a status."""
+    gate = asyncio.Semaphore(16)
+    async with open_api(cluster.access, namespace) as api:
+        await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+        path = f"/apis/agents.example.com/v1/namespaces/{namespace}/agenttypes"
+
+        async def make(number: int) -> None:
+            async with gate:
+                await api.call("POST", path, agent(number))
+                if number % 100 == 7:
+                    name, patch = agent(number)["metadata"]["name"], {"status": STATUS}
+                    await api.call("PATCH", f"{path}/{name}/status", patch, media="application/merge-patch+json")
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(COUNT):
+                tasks.create_task(make(number))
+
+
+pytestmark = [pytest.mark.timeout(400), pytest.mark.long]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One of its own: 2,000 agents would be work for the operators of other tests."""
+    found = start_cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        asyncio.run(define_agents(found))
+        yield found
+    finally:
+        stop_cluster(found)
+
+
+@pytest.fixture(scope="module")
+def address(cluster: Cluster) -> Iterator[str]:
+    """A console of the cluster's administrator."""
+    namespace = "it-console"
+    asyncio.run(fill(cluster, namespace))
+    command = [str(AGENTBERTH), "console", "--namespace", namespace]
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "NO_COLOR": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as console:
+        assert console.stderr is not None
+        line = console.stderr.readline()
+        found = re.search(r"http://\S+", line)
+        try:
+            assert found, line + console.stderr.read()
+            yield found[0]
+        finally:
+            console.send_signal(signal.SIGTERM)
+            assert console.wait(30) == 128 + signal.SIGTERM
+
+
+@pytest.fixture
+async def page(address: str, tmp_path: Path) -> AsyncIterator[Page]:
+    async with open_page(tmp_path / "profile") as opened:
+        await opened.resize(1280, 900)
+        await opened.open(address)
+        await opened.see("2,000 of 2,000 agents")
+        yield opened
+        assert opened.errors == []
+        assert "owned" not in await opened.js("document.title")
+
+
+async def test_two_thousand_agents_are_filtered_at_once(page: Page) -> None:
+    took_ms = await page.js(
+        "(() => { const box = document.getElementById('filter'); box.value = 'agent-1907';"
+        "const began = performance.now(); box.dispatchEvent(new Event('input'));"
+        "document.body.offsetHeight; return performance.now() - began; })()"
+    )
+
+    said = await page.see("1 of 2,000 agents")
+
+    assert UNREADY in said
+    assert HOSTILE in said
+    assert "Try: Lower the requests" in said
+    assert took_ms < 2000, "100 ms on an idle machine"
+
+
+async def test_an_agent_that_is_not_ready_says_why_and_what_to_do(page: Page) -> None:
+    await page.js("location.hash = '#/agents/it-console/agent-0007'")
+
+    said = await page.see("Conditions", UNREADY, "Cause:", "Try:")
+
+    assert HOSTILE in said
+
+
+async def test_a_change_is_seen_without_being_asked_for(page: Page, cluster: Cluster) -> None:
+    await page.js("location.hash = '#/'")
+    async with open_api(cluster.access, "it-console") as api:
+        path = "/apis/agents.example.com/v1/namespaces/it-console/agenttypes"
+        await api.call("POST", path, {**agent(0), "metadata": {"name": "newcomer"}})
+        await page.see("2,001 of 2,001 agents")
+        await api.call("DELETE", f"{path}/newcomer")
+        await page.see("2,000 of 2,000 agents")
+
+
+async def test_what_may_not_be_read_is_said(cluster: Cluster, tmp_path: Path) -> None:
+    """An account that may list agents, and nothing else."""
+    namespace = "it-console"
+    async with open_api(cluster.access, namespace) as api:
+        rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+        rule = {"apiGroups": ["agents.example.com"], "resources": ["agenttypes"], "verbs": ["list", "watch"]}
+        await api.call("POST", f"{rbac}/roles", {"metadata": {"name": "looker"}, "rules": [rule]})
+        subject = {"kind": "User", "name": "looker", "apiGroup": "rbac.authorization.k8s.io"}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "looker"}
+        await api.call(
+            "POST", f"{rbac}/rolebindings", {"metadata": {"name": "looker"}, "roleRef": role, "subjects": [subject]}
+        )
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    for user in config["users"]:
+        user["user"]["as"] = "looker"
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    command = [str(AGENTBERTH), "console", "--namespace", namespace]
+    environment = {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "NO_COLOR": "1"}
+    with subprocess.Popen(  # noqa: ASYNC220 - a test may wait for what it starts
+        command, stderr=subprocess.PIPE, text=True, env=environment
+    ) as console:
+        assert console.stderr is not None
+        address = re.findall(r"http://\S+", console.stderr.readline())[0]
+        try:
+            async with open_page(tmp_path / "profile") as page:
+                await page.open(address)
+                await page.see("2,000 of 2,000 agents")
+                await page.js("location.hash = '#/agents/it-console/agent-0007'")
+                await page.see("The Pods may not be read with your rights", "The events may not be read", UNREADY)
+        finally:
+            console.send_signal(signal.SIGTERM)
+            console.wait(30)
