@@ -1,8 +1,8 @@
 import pytest
 
 from agent_api.initreport import InitFault
+from agent_initenv.code.gitaccess import protocol_of
 from agent_initenv.errors import StepError
-from agent_initenv.gitaccess import protocol_of
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from agent_api.initreport import InitFault
+from agent_initenv.code.localcode import copy, find
 from agent_initenv.errors import StepError
-from agent_initenv.localcode import copy, find
 
 
 @pytest.fixture

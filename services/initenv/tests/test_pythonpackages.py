@@ -1,7 +1,7 @@
 import subprocess
 from pathlib import Path
 
-from agent_initenv.pythonpackages import rewrite_shebangs
+from agent_initenv.installers.pythonpackages import rewrite_shebangs
 
 
 def test_shebangs_of_scripts(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_initenv.errors import StepError
-from agent_initenv.requirements import check_npm, check_python, check_version, name_of_npm
+from agent_initenv.installers.requirements import check_npm, check_python, check_version, name_of_npm
 
 
 class TestRequirements:

@@ -1,6 +1,6 @@
 import pytest
 
-from agent_initenv.semver import newest_of, satisfies
+from agent_initenv.installers.semver import newest_of, satisfies
 
 
 @pytest.mark.parametrize(

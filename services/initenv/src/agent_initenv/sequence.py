@@ -11,13 +11,13 @@ from typing import Final
 from agent_api.initplan import GitCode, InitPlan
 from agent_api.initreport import StepName
 from agent_api.layout import SHARED_CODE, SHARED_GLUE
+from agent_initenv.code.gitcode import GitCodeStep
+from agent_initenv.code.localcode import LocalCodeStep
 from agent_initenv.context import StepContext
 from agent_initenv.files import FilesStep
-from agent_initenv.gitcode import GitCodeStep
 from agent_initenv.glue import GlueStep
 from agent_initenv.index import PackageSource, read_source
-from agent_initenv.localcode import LocalCodeStep
-from agent_initenv.packages import SDK, PackagesStep
+from agent_initenv.installers.packages import SDK, PackagesStep
 from agent_initenv.run import Phase, Step
 from agent_initenv.setup import UNFINISHED, SetupSteps
 
@@ -49,10 +49,10 @@ def _plan_packages(plan: InitPlan, context: StepContext, source: Source) -> Step
     if plan.packages is None:
         return None
     if plan.packages.runtime == "python":
-        from agent_initenv.pythonpackages import PythonInstaller  # noqa: PLC0415 - a run needs one of the two
+        from agent_initenv.installers.pythonpackages import PythonInstaller  # noqa: PLC0415 - a run needs one of the two
 
         return PackagesStep(plan.packages, context, source, PythonInstaller)
-    from agent_initenv.nodepackages import NodeInstaller  # noqa: PLC0415 - likewise
+    from agent_initenv.installers.nodepackages import NodeInstaller  # noqa: PLC0415 - likewise
 
     return PackagesStep(plan.packages, context, source, NodeInstaller)
 

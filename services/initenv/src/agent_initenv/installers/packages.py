@@ -10,10 +10,10 @@ from typing import Final, Protocol
 from agent_api.initplan import PlannedPackages
 from agent_api.initreport import InitFault, StepName
 from agent_api.layout import SHARED, SHARED_CODE
-from agent_initenv.coderequirements import CodeRequirements, read_requirements
 from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
 from agent_initenv.index import PackageSource
+from agent_initenv.installers.coderequirements import CodeRequirements, read_requirements
 from agent_initenv.retry import RetryPolicy
 from agent_initenv.tree import normalise_modes, remove
 from agent_initenv.volume import Stamp, digest

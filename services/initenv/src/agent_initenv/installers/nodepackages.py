@@ -15,9 +15,9 @@ from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
 from agent_initenv.faults import explain
 from agent_initenv.index import PackageSource
-from agent_initenv.nodereview import review_packages
-from agent_initenv.packages import Installed, WantedPackages, order_versions
-from agent_initenv.requirements import check_npm, check_version, name_of_npm
+from agent_initenv.installers.nodereview import review_packages
+from agent_initenv.installers.packages import Installed, WantedPackages, order_versions
+from agent_initenv.installers.requirements import check_npm, check_version, name_of_npm
 from agent_initenv.retry import RetryPolicy
 
 _FETCH_TIMEOUT_MS: Final = 60_000

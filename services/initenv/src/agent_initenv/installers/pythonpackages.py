@@ -17,10 +17,10 @@ from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
 from agent_initenv.faults import explain
 from agent_initenv.index import PackageSource
-from agent_initenv.packages import Installed, WantedPackages, order_versions
+from agent_initenv.installers.packages import Installed, WantedPackages, order_versions
+from agent_initenv.installers.requirements import check_python, check_version
+from agent_initenv.installers.resolution import name_of, read_outdated, review
 from agent_initenv.process import Finished
-from agent_initenv.requirements import check_python, check_version
-from agent_initenv.resolution import name_of, read_outdated, review
 from agent_initenv.retry import RetryPolicy
 from agent_initenv.tree import remove
 

@@ -13,9 +13,9 @@ from typing import Final
 from agent_api.initplan import GitCode
 from agent_api.initreport import InitFault, StepName
 from agent_api.layout import SHARED_CODE
+from agent_initenv.code.gitaccess import Git
 from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
-from agent_initenv.gitaccess import Git
 from agent_initenv.index import PackageSource
 from agent_initenv.retry import RetryPolicy
 from agent_initenv.tree import is_inside, normalise_modes, remove, walk

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from agent_api.initreport import InitFault
 from agent_initenv.errors import StepError
-from agent_initenv.semver import newest_of, satisfies
+from agent_initenv.installers.semver import newest_of, satisfies
 
 _SCRIPTS: Final = ("preinstall", "install", "postinstall")
 _SYSTEMS: Final = ("linux", "darwin", "win32")
