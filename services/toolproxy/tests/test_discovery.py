@@ -36,6 +36,7 @@ def test_places_have_an_order() -> None:
     assert find_tool(both, ToolsPolicy(), lambda _: other, here).place == "path"
     with pytest.raises(NotFound, match=r"tools\.custom"):
         find_tool(planned("tool"), ToolsPolicy(), nothing, nothing)
+    assert find_tool(planned("tool", custom=own), ToolsPolicy(), nothing, here).place == "custom"
     server = ToolDefinition(name="tool", source="mcp+https://e.com/mcp")
     assert find_tool(planned("tool", custom=server), ToolsPolicy(), nothing, here).place == "custom"
 

@@ -43,8 +43,10 @@ def test_installs_are_held_to_the_first(lock: LockFile, pinning: Any, refused: b
 
 def test_promised_digests_decide_before_pins(lock: LockFile) -> None:
     pins = Pins(lock, config(ToolsPolicy(require_checksum=True)))
+    download = locked("a").model_copy(update={"source": "https://e.com/t"})
     with pytest.raises(NotAllowed, match="requireChecksum"):
-        pins.check_install("t", locked("a"), sha256="")
+        pins.check_install("t", download, sha256="")
+    pins.check_install("t", locked("a").model_copy(update={"source": "pypi:t==1"}), sha256="")
     with pytest.raises(ChecksumMismatch):
         pins.check_install("t", locked("a"), sha256="b")
     pins.record_install("t", locked("z"))

@@ -338,7 +338,7 @@ def test_a_child_that_has_no_room_fails_alone_and_until_there_is_some(proxy: Too
     first = stdio(proxy, "first", "modern")
     proxy.write_config(tools=[first])
     proxy.start()
-    temporary = proxy.root / "tmp"
+    temporary = proxy.tools / "calls"
     temporary.rename(proxy.root / "away")  # as a full disk: no folder can be made
     proxy.write_config(tools=[first, stdio(proxy, "second", "modern", required=False)])
     assert "private folder cannot be made" in proxy.wait_for_state("second", "failed")["error"]

@@ -31,6 +31,8 @@ class ToolProxy:
         for folder in (self.tools, self.workspace, self.programs, root / "tmp", self.config_file.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.environ: dict[str, str] = {}
+        self.wrapper: tuple[str, ...] = ()
+        """Words before the program's own, such as what takes root's capabilities away."""
         self.write_config(**config)
         self._process: subprocess.Popen[bytes] | None = None
         self._ports: tuple[int, int] = (0, 0)
@@ -67,6 +69,7 @@ class ToolProxy:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
+                    *self.wrapper,
                     *(PROGRAM, "--root", self.root, "--port", "0", "--ops-host", "127.0.0.1", "--ops-port", "0"),
                     *("--watch-interval-s", "0.1", *flags),
                 ],

@@ -119,6 +119,9 @@ class ToolsPolicy(Config):
         description="CIDRs beside the public addresses that downloads and MCP servers may be at. "
         "Plain http is possible only there.",
     )
+    blocked_networks: tuple[str, ...] = Field(
+        default=(), description="CIDRs that are never connected to, whatever is allowed: the platform's blocked ones."
+    )
     approved: dict[str, str] = Field(
         default_factory=dict, description="Definition hash, or digest of an install, by tool: approved after a drift."
     )

@@ -35,5 +35,6 @@ class ToolsReport(Report):
     config_hash: str = ""
     config_error: str = ""
     tools: tuple[ToolReport, ...] = ()
+    walls: str = Field(default="", description="What this node's kernel gives to keep tools apart.")
     memory: MemoryReport | None = None
     lock: ToolsLock = Field(default=ToolsLock(), description="What this proxy has seen and accepted.")

@@ -88,6 +88,7 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
             deny=policy.deny,
             approved=dict(policy.approved),
             allowed_networks=tool_networks(agent, settings),
+            blocked_networks=settings.network.blocked_cidrs,
         ),
         memory=ToolsMemory(url=access.url, credentials=access.folder, prefix=access.prefix) if access else None,
         python_url=settings.python_index_url,

@@ -28,6 +28,7 @@ from agent_toolproxy.memory.link import MemoryLink
 from agent_toolproxy.metrics import ToolMetrics
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.network.httpsession import open_session
+from agent_toolproxy.process.landlock import describe as describe_walls
 from agent_toolproxy.process.landlock import is_available
 from agent_toolproxy.process.workspace import Workspace, search_path
 from agent_toolproxy.report import Reporter
@@ -103,7 +104,7 @@ class Proxy:
         )
         image_path = os.environ.get("PATH", os.defpath)
         path = search_path(store.bin, image_path)
-        workspace = Workspace(workspace_root, settings.located(layout.CONFIG))
+        workspace = Workspace(workspace_root, settings.located(layout.CONFIG), store.calls)
         provisioner = Provisioner(
             store=store,
             pins=pins,
@@ -140,6 +141,7 @@ class Proxy:
             audit_log=self._audit,
             recorder=self._recorder,
             telemetry=telemetry,
+            mask=redactor.mask_values,
         )
 
     def _locate_credentials(self, name: str) -> Path:
@@ -174,6 +176,7 @@ class Proxy:
             stop.tasks.create_task(self._configuration.follow(config, self._registry))
             if not is_available():
                 _log.warning("the kernel has no Landlock: tools can read the credentials of other tools")
+            _log.info("walls between tools", extra={"walls": describe_walls()})
             _log.info("serving", extra={"port": port, "ops_port": ops.port})
             await stop.wait()
             mcp.close()

@@ -51,7 +51,7 @@ class Configuration:
         """
         async for config in source.changes():
             self._current.value = config
-            self._addresses.allow(config.policy.allowed_networks)
+            self._addresses.allow(config.policy.allowed_networks, config.policy.blocked_networks)
             await asyncio.to_thread(self._pins.hold_to, config.lock)
             self._gate.resize(config.limits.concurrency)
             await self._memory.apply(config.memory)
@@ -64,5 +64,5 @@ class Configuration:
 def parse_config(content: bytes) -> ToolsConfig:
     """tools.json. Raises ValueError, also for networks that are none."""
     config = ToolsConfig.model_validate_json(content)
-    AddressPolicy(config.policy.allowed_networks)
+    AddressPolicy(config.policy.allowed_networks, config.policy.blocked_networks)
     return config

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_kit.memorywatch import MemoryWatch
 from agent_toolproxy.currentconfig import CurrentConfig
+from agent_toolproxy.process.landlock import describe as describe_walls
 from agent_toolproxy.tools.pinning import Pins, hash_definition
 from agent_toolproxy.tools.registry import Registry
 from agent_toolproxy.tools.toolbox import Toolbox
@@ -51,6 +52,7 @@ class Reporter:
             config_error=str(self._config.error or ""),
             tools=(*self._tools(), *self._drifts(), *self._set_aside()),
             memory=self._memory.report,
+            walls=describe_walls(),
             lock=self._pins.lock.bounded(),
         )
 

@@ -47,7 +47,7 @@ class Unpacking:
                     memory_bytes=MEMORY_BYTES,
                     processes=1,
                 ),
-                confinement=Confinement(self.hidden, (self.folder,)),
+                confinement=Confinement((self.hidden,), (self.folder,)),
             )
         )
         if result.ended == "timeout":

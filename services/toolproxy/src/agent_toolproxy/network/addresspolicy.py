@@ -6,7 +6,7 @@ answer to change. An address must be public, or in a network that the platform a
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,16 +20,25 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
+_OWN: Final = tuple(
+    ipaddress.ip_network(each)
+    for each in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "::/127", "fe80::/10", "ff00::/8")
+)
+"""This machine and its link. A wide network such as 0.0.0.0/0 does not open them: one that lies within does."""
+
+
 class AddressPolicy:
-    """Which addresses may be connected to. `allow` replaces the allowed networks."""
+    """Which addresses may be connected to. `allow` replaces the allowed networks and those that are never allowed."""
 
-    def __init__(self, networks: Sequence[str] = ()) -> None:
+    def __init__(self, networks: Sequence[str] = (), blocked: Sequence[str] = ()) -> None:
         self._networks: tuple[Network, ...] = ()
-        self.allow(networks)
+        self._blocked: tuple[Network, ...] = ()
+        self.allow(networks, blocked)
 
-    def allow(self, networks: Sequence[str]) -> None:
-        """Raises ValueError for text that is not a CIDR."""
+    def allow(self, networks: Sequence[str], blocked: Sequence[str] = ()) -> None:
+        """`blocked` wins over `networks`. Raises ValueError for text that is not a CIDR."""
         self._networks = tuple(ipaddress.ip_network(each, strict=False) for each in networks)
+        self._blocked = tuple(ipaddress.ip_network(each, strict=False) for each in blocked)
 
     def permits(self, text: str) -> bool:
         """Whether an address, as text, may be connected to."""
@@ -37,11 +46,14 @@ class AddressPolicy:
             address = _embedded(ipaddress.ip_address(text.partition("%")[0]))
         except ValueError:
             return False
-        return self.is_trusted(address) or _is_public(address)
+        return self.is_trusted(address) or (_is_public(address) and not _holds(self._blocked, address))
 
     def is_trusted(self, address: Address) -> bool:
         """Whether it is in an allowed network."""
-        return any(address.version == network.version and address in network for network in self._networks)
+        if _holds(self._blocked, address):
+            return False
+        own = next((each for each in _OWN if _holds((each,), address)), None)
+        return any(_holds((each,), address) and _is_within(each, own) for each in self._networks)
 
     async def check_url(self, url: str) -> None:
         """Raise AddressRefused for an address that may not be used, SourceInvalid for a scheme that may not.
@@ -107,6 +119,16 @@ def _embedded(address: Address) -> Address:
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address
+
+
+def _holds(networks: Iterable[Network], address: Address) -> bool:
+    return any(address.version == each.version and address in each for each in networks)
+
+
+def _is_within(network: Network, own: Network | None) -> bool:
+    if isinstance(network, ipaddress.IPv4Network):
+        return own is None or (isinstance(own, ipaddress.IPv4Network) and network.subnet_of(own))
+    return own is None or (isinstance(own, ipaddress.IPv6Network) and network.subnet_of(own))
 
 
 def _is_public(address: Address) -> bool:

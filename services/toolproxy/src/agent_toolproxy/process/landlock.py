@@ -20,10 +20,16 @@ READ = 0b1101  # execute, read files, read folders
 FILE = 0b100000000000111  # what can be granted on a file: execute, write, read, truncate
 ALL_OF_2 = (1 << 14) - 1
 TRUNCATE = 1 << 14  # from version 3 on
+SCOPES = 0b11  # abstract sockets and signals, from version 6 on: neither leaves the tool
+SCOPED_FROM = 6
 
 
 class _Ruleset(ctypes.Structure):
-    _fields_ = (("handled_access_fs", ctypes.c_uint64),)
+    _fields_ = (
+        ("handled_access_fs", ctypes.c_uint64),
+        ("handled_access_net", ctypes.c_uint64),
+        ("scoped", ctypes.c_uint64),
+    )
 
 
 class _PathBeneath(ctypes.Structure):
@@ -44,9 +50,18 @@ def is_available() -> bool:
     return kernel_version() >= LEAST_VERSION
 
 
-def confine(hidden: str, writable: list[str]) -> None:
+def describe() -> str:
+    """What the kernel gives, for the report."""
+    version = kernel_version()
+    if version < LEAST_VERSION:
+        return "no Landlock: tools see each other's files and processes"
+    return f"Landlock {version}: files" + (", signals and sockets" if version >= SCOPED_FROM else "")
+
+
+def confine(hidden: list[str], writable: list[str]) -> None:
     """Keep this process, and all it starts, from `hidden` and from writing elsewhere than `writable`.
 
+    What is writable is seen too, also below what is hidden. Signals stay within, where the kernel can do that.
     Without Landlock in the kernel nothing happens. Needs PR_SET_NO_NEW_PRIVS. Raises OSError.
     """
     version = kernel_version()
@@ -54,8 +69,9 @@ def confine(hidden: str, writable: list[str]) -> None:
         return
     call = ctypes.CDLL(None, use_errno=True).syscall
     every = ALL_OF_2 | (TRUNCATE if version > LEAST_VERSION else 0)
-    rules = _Ruleset(every)
-    ruleset = call(CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(ctypes.sizeof(rules)), 0)
+    rules = _Ruleset(every, 0, SCOPES if version >= SCOPED_FROM else 0)
+    size = ctypes.sizeof(rules) if version >= SCOPED_FROM else ctypes.sizeof(ctypes.c_uint64)
+    ruleset = call(CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(size), 0)
     for path in list_beside(hidden):
         _allow(call, ruleset, path, READ)
     for path in writable:
@@ -65,13 +81,17 @@ def confine(hidden: str, writable: list[str]) -> None:
     os.close(ruleset)
 
 
-def list_beside(hidden: str) -> list[str]:
-    """Everything in the file system but `hidden`: the neighbours of each folder on the way to it."""
+def list_beside(hidden: list[str]) -> list[str]:
+    """Everything in the file system but `hidden`: what lies beside each folder on the way to one of them."""
+    closed = {os.path.realpath(each) for each in hidden}
+    above = {"/"}
+    for path in closed:
+        parts = path.split("/")
+        above |= {"/".join(parts[:at]) for at in range(2, len(parts))}
     beside = []
-    folder = "/"
-    for name in os.path.realpath(hidden).split("/")[1:]:
-        beside += [os.path.join(folder, each) for each in _names_in(folder) if each != name]  # noqa: PTH118 - imports next to nothing
-        folder = os.path.join(folder, name)  # noqa: PTH118 - likewise
+    for folder in sorted(above):
+        paths = [os.path.join(folder, each) for each in _names_in(folder)]  # noqa: PTH118 - imports next to nothing
+        beside += [each for each in paths if each not in closed and each not in above]
     return beside
 
 

@@ -47,9 +47,9 @@ class ProcessLimits:
 
 @dataclass(frozen=True)
 class Confinement:
-    """What a program cannot see, and the only folders that it can write to."""
+    """What a program cannot see, and the only folders that it can write to (and sees, wherever they are)."""
 
-    hidden: Path
+    hidden: tuple[Path, ...]
     writable: tuple[Path, ...]
 
 
@@ -263,7 +263,7 @@ async def _spawn(command: Command, status: int, interval_s: float) -> asyncio.su
 def _spell(confinement: Confinement | None) -> tuple[str, str]:
     if confinement is None:
         return "", ""
-    return str(confinement.hidden), ":".join(map(str, confinement.writable))
+    return ":".join(map(str, confinement.hidden)), ":".join(map(str, confinement.writable))
 
 
 async def _end(child: Child) -> None:

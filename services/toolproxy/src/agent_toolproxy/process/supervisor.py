@@ -26,12 +26,14 @@ OPEN_FILES = 1024
 CALM_S = 0.002  # between two rounds of killing
 
 
-def confine(hidden: str, writable: list[str]) -> None:
+def confine(hidden: list[str], writable: list[str]) -> None:
     """See the module beside this script. Imported late: packages are installed without it."""
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib costs start time
     import landlock  # type: ignore[import-not-found]  # noqa: PLC0415 - a script has no package
+    import syscallfilter  # type: ignore[import-not-found]  # noqa: PLC0415 - likewise
 
     landlock.confine(hidden, writable)
+    syscallfilter.restrict()
 
 
 class Limits:
@@ -48,7 +50,7 @@ class Limits:
         self.processes = int(words[5])
         self.memory_bytes = int(words[6])
         self.file_bytes = int(words[7])
-        self.hidden = words[8]
+        self.hidden = words[8].split(":") if words[8] else []
         self.writable = words[9].split(":") if words[9] else []
 
 
@@ -94,9 +96,10 @@ class SupervisedProcess:
     def start(self) -> bool:
         """Fork and exec. False when the program could not be executed; the outcome has the reason."""
         reading, writing = os.pipe()
+        supervisor = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            self._become(writing)
+            self._become(writing, supervisor)
         os.close(writing)
         problem = os.read(reading, 4096)
         os.close(reading)
@@ -105,13 +108,16 @@ class SupervisedProcess:
             self.outcome = "error " + problem.decode("utf-8", "replace")
         return not problem
 
-    def _become(self, report: int) -> None:
+    def _become(self, report: int, supervisor: int) -> None:
         try:
             os.setsid()
             self._apply_limits()
             for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             set_process_attribute(PR_SET_NO_NEW_PRIVS, 1)
+            set_process_attribute(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != supervisor:
+                os._exit(127)
             os.chdir(self._limits.folder)
             if self._limits.hidden:
                 confine(self._limits.hidden, self._limits.writable)

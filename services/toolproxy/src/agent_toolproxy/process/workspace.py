@@ -14,21 +14,25 @@ from agent_toolproxy.store.store import remove_tree
 
 
 class Workspace:
-    """The folder that tools work in, and the private folders of their calls. `hidden` is not for tools to see."""
+    """The folder that tools work in, and the private folders of their calls, which are below `calls`.
 
-    def __init__(self, root: Path, hidden: Path, temporary: Path | None = None) -> None:
+    `hidden` is not for tools to see, nor is what other calls have in `calls`.
+    """
+
+    def __init__(self, root: Path, hidden: Path, calls: Path) -> None:
         self.root = root
         self.hidden = hidden
-        self._temporary = temporary
+        self._calls = calls
 
     def confinement(self, home: Path) -> Confinement:
         """Of a tool's program: no configuration or credentials to see, nothing to write to but work and devices.
 
         Some programs insist on /tmp; they have it, unless what is hidden is there too.
         """
-        temporary = self._temporary or Path(tempfile.gettempdir())
-        shared = () if self.hidden.resolve().is_relative_to(temporary.resolve()) else (temporary,)
-        return Confinement(self.hidden, (self.root, home, *shared, Path("/dev"), Path("/proc")))
+        temporary, closed = Path(tempfile.gettempdir()), (self.hidden, self._calls)
+        within = any(each.resolve().is_relative_to(temporary.resolve()) for each in closed)
+        shared = () if within else (temporary,)
+        return Confinement(closed, (self.root, home, *shared, Path("/dev"), Path("/proc/self")))
 
     def folder(self, relative: str) -> Path:
         """The folder that `relative` leads to, links followed. Raises InvalidArguments unless it is inside."""
@@ -46,7 +50,7 @@ class Workspace:
     def private_folder(self) -> Iterator[Path]:
         """A folder for one call alone: its HOME and TMPDIR. Raises ToolNotReady, as when the disk is full."""
         try:
-            path = Path(tempfile.mkdtemp(prefix="agentberth-call-", dir=self._temporary))
+            path = Path(tempfile.mkdtemp(prefix="call-", dir=self._calls))
         except OSError as error:
             raise ToolNotReady(f"a program's private folder cannot be made: {error.strerror}") from error
         try:

@@ -6,6 +6,7 @@
     downloads/           files on their way; a later attempt goes on where they stop
     cache/               of uv and npm
     staging/             folders being made; emptied at each start
+    calls/               a private folder for each running call; emptied at each start
     .lock                held by the one proxy that works here
 
 Everything appears by a rename on one file system, so a proxy that is killed leaves only staging and downloads,
@@ -54,6 +55,7 @@ class Store:
         self._records = root / "records"
         self._downloads = root / "downloads"
         self._staging = root / "staging"
+        self.calls = root / "calls"
         self._lock: int | None = None
 
     def open(self) -> Self:
@@ -67,8 +69,10 @@ class Store:
             raise StoreBusy(f"another tool proxy works on {self.root}: stop it or give another --tools") from error
         self._lock = descriptor
         remove_tree(self._staging)
+        remove_tree(self.calls)
         for folder in (self.bin, self._entries, self._records, self._downloads, self._staging):
             folder.mkdir(exist_ok=True)
+        self.calls.mkdir(mode=0o700)
         return self
 
     def close(self) -> None:

@@ -79,6 +79,16 @@ def is_allowed(policy: ToolsPolicy, *names: str) -> bool:
     return not matching & set(policy.deny) and (not policy.allow or bool(matching & set(policy.allow)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A tool that is looked for; `defined` is where its definition says it comes from."""
+
+    planned: PlannedTool
+    defined: FoundTool | None
+    record_of: Callable[[str], Record | None]
+    which: Callable[[str], str | None]
+
+
 def find_tool(
     planned: PlannedTool,
     policy: ToolsPolicy,
@@ -89,21 +99,40 @@ def find_tool(
     if not is_allowed(policy, planned.name):
         raise NotAllowed(f"policy.allow and policy.deny do not let {planned.name!r} be used")
     definition = planned.catalogue or planned.custom
-    described = definition or ToolDefinition(name=planned.name)
-    found = _as_defined(planned, definition) if definition else None
-    if found is None or isinstance(found.source, HttpsSource | PypiSource | NpmSource | PathSource):
-        if found and (record := record_of(planned.name)) and record.key == found.key:
-            return replace(found, place="installed", record=record)
-        if program := which(described.program or planned.name):
-            return FoundTool(place="path", definition=described, source=PathSource(program))
-    if found is None:
-        raise NotFound(
-            f"{planned.name!r} is not installed, not on the PATH, and not in the platform's catalogue: "
-            "add it to tools.custom with a source"
-        )
-    if (record := record_of(planned.name)) and record.key == found.key:
-        return replace(found, place="installed", record=record)
-    return found
+    defined = _as_defined(planned, definition) if definition else None
+    asked = _Asked(planned=planned, defined=defined, record_of=record_of, which=which)
+    if (found := next(filter(None, (find(asked) for find in _FINDERS)), None)) is not None:
+        return found
+    raise NotFound(
+        f"{planned.name!r} is not installed, not on the PATH, and not in the platform's catalogue: "
+        "add it to tools.custom with a source"
+    )
+
+
+def _find_installed(asked: _Asked) -> FoundTool | None:
+    """What was installed for this very definition."""
+    record = asked.record_of(asked.planned.name)
+    if asked.defined is None or record is None or record.key != asked.defined.key:
+        return None
+    return replace(asked.defined, place="installed", record=record)
+
+
+def _find_on_path(asked: _Asked) -> FoundTool | None:
+    """A program of the image, unless the agent's author says where the tool comes from: that one is meant then."""
+    defined = asked.defined
+    if defined and (defined.place == "custom" or not isinstance(defined.source, _PROGRAMS)):
+        return None
+    definition = asked.planned.catalogue or asked.planned.custom or ToolDefinition(name=asked.planned.name)
+    program = asked.which(definition.program or asked.planned.name)
+    return FoundTool(place="path", definition=definition, source=PathSource(program)) if program else None
+
+
+def _find_defined(asked: _Asked) -> FoundTool | None:
+    return asked.defined
+
+
+_PROGRAMS: Final = (HttpsSource, PypiSource, NpmSource, PathSource)
+_FINDERS: Final = (_find_installed, _find_on_path, _find_defined)
 
 
 def _as_defined(planned: PlannedTool, definition: ToolDefinition) -> FoundTool | None:

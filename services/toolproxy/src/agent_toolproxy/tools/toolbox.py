@@ -50,6 +50,7 @@ class Toolbox:
         audit_log: audit.Audit,
         recorder: CallRecorder,
         telemetry: Telemetry,
+        mask: Callable[[str], str],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._registry = registry
@@ -60,6 +61,7 @@ class Toolbox:
         self._audit = audit_log
         self._recorder = recorder
         self._telemetry = telemetry
+        self._mask = mask
         self._clock = clock
         self._search = SearchTools(lambda: tuple(self._served.values()), self.call)
         self._search_tools = {served.name: served for served in self._search.served_tools()}
@@ -197,13 +199,26 @@ class Toolbox:
         if owner is None or served.owner == OWNER:
             return await served.handler(call)
         with owner.in_use():
-            return await served.handler(call)
+            return mask_result(await served.handler(call), self._mask)
 
     def _with_trace(self, call: Call, parent: Mapping[str, str]) -> Call:
         headers: dict[str, str] = {}
         self._telemetry.inject(headers, parent)
         meta: dict[str, Any] = {**call.meta, **headers}
         return replace(call, meta=meta)
+
+
+def mask_result(result: Json, mask: Callable[[str], str]) -> Json:
+    """`result` without the values of credentials, wherever a tool or a server has put them."""
+    return {key: _masked(value, mask) for key, value in result.items()}
+
+
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {mask(str(key)): _masked(each, mask) for key, each in value.items()}
+    return [_masked(each, mask) for each in value] if isinstance(value, list) else value
 
 
 def _outcome_of(result: Json, span: Span) -> str:
