@@ -1,10 +1,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from agent_llmgateway.failover.breaker import MOST_BREAKERS, BreakerBoard, BreakerKey
 from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.failures.failure import Failure, network_failure
+from agent_llmgateway.metrics.prometheus import Metrics
 
 KEY = BreakerKey("provider", "model", "key")
 DOWN = network_failure("down")
@@ -123,3 +125,19 @@ def test_their_number_is_bounded(board: BreakerBoard) -> None:
         board.succeed(BreakerKey("provider", f"model-{number}"))
     assert len(board.known()) <= MOST_BREAKERS
     assert board.state(KEY) == "open"
+
+
+def test_a_rotated_key_leaves_one_series_and_no_model_more_than_its_share() -> None:
+    board = BreakerBoard(lambda: 0.0)
+    registry = CollectorRegistry()
+    Metrics(registry, board)
+    failure = network_failure("refused")
+    board.fail(BreakerKey("main", "m", "api-key", "old"), failure, threshold=1, open_s=60)
+    board.succeed(BreakerKey("main", "m", "api-key", "new"))
+    for number in range(4_000):
+        board.succeed(BreakerKey("main", f"any-{number}" * 30, "api-key", "new"))
+    (family,) = (each for each in registry.collect() if each.name.endswith("breaker_open"))
+    labels = [tuple(sample.labels.values()) for sample in family.samples]
+    assert len(labels) == len(set(labels)) <= 202
+    assert family.samples[0].value == 0.0
+    assert max(len("".join(each)) for each in labels) < 700

@@ -65,3 +65,24 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
 def test_what_is_read() -> None:
     envelope = read_envelope(b'{"model":"a","stream":true,"max_completion_tokens":7,"anything":{"else":[1]}}')
     assert (envelope.model, envelope.stream, envelope.output_limit_tokens) == ("a", True, 7)
+
+
+@pytest.mark.parametrize("second", ["model", "MODEL", "Model", "mode\\u006c", "\\u006dodel", "M\\u004fDEL"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_model_that_stands_twice_is_refused_in_any_spelling(second: str, order: int) -> None:
+    fields = ['"model": "a"', f'"{second}": "b"', '"messages": [{"model": "c"}]'][::order]
+    with pytest.raises(BadRequestError, match="twice"):
+        read_envelope(("{" + ",".join(fields) + "}").encode())
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"model":"a","x":{"model":"b"}}', b'{"x":"\\"model\\": 1, \\u0041","model":"a"}', b' { "model" : "a" } ']
+)
+def test_a_model_inside_of_a_message_is_no_second_one(body: bytes) -> None:
+    assert read_envelope(body).model == "a"
+
+
+def test_the_name_of_a_model_is_bounded() -> None:
+    assert read_envelope(b'{"model":"' + b"m" * 256 + b'"}').model == "m" * 256
+    with pytest.raises(BadRequestError, match="longer than 256"):
+        read_envelope(b'{"model":"' + b"m" * 257 + b'"}')

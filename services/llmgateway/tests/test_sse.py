@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,38 @@ def test_data_of_several_lines_names_and_comments() -> None:
     assert read_data(b"data:x\r\n\r\n") == b"x"
     assert read_data(b": a comment\n\n") is None
     assert read_data(b"event: ping\n\n") is None
+
+
+@pytest.mark.parametrize("filler", [b"x", b"x\n", b"\rx", b"x\r\n", b"data: x\n"])
+def test_an_event_that_comes_byte_by_byte_costs_no_more_than_its_length(filler: bytes) -> None:
+    """Eight times the bytes took sixty-four times as long: the factor here leaves room for a busy machine."""
+    took = []
+    for size in (1 << 17, 1 << 20):
+        scanner = EventScanner()
+        event = b"data: " + filler * (size // len(filler)) + b"x\n\n"
+        began = time.process_time()
+        batches = [scanner.feed(event[at : at + 1]) for at in range(len(event))]
+        took.append(time.process_time() - began)
+        assert b"".join(batch.raw for batch in batches) == event
+        assert scanner.is_aligned
+    assert took[1] < 30 * took[0]
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n"])
+def test_the_end_of_an_event_may_be_cut_anywhere(end: bytes) -> None:
+    event = b"data: one\ndata: two" + end
+    for at in range(1, len(event)):
+        for then in range(at, len(event)):
+            scanner = EventScanner()
+            parts = (event[:at], event[at:then], event[then:])
+            batches = [scanner.feed(part) for part in parts if part]
+            assert b"".join(batch.raw for batch in batches) + scanner.finish().raw.rstrip() in (event, event.rstrip())
+
+
+def test_an_event_in_pieces_is_bounded_too() -> None:
+    scanner = EventScanner()
+    scanner.feed(b"data: ")
+    for _ in range(15):
+        scanner.feed(b"x" * (1 << 20))
+    with pytest.raises(MalformedEventError, match="an event of more than"):
+        scanner.feed(b"x" * (1 << 20))

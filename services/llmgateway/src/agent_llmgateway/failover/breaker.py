@@ -73,6 +73,10 @@ class BreakerBoard:
         """Every route that was ever asked and is remembered."""
         return list(self._breakers)
 
+    def newest(self) -> list[BreakerKey]:
+        """Of each provider, model and key file the breaker of the value that was asked with last."""
+        return list({(key.provider, key.model, key.key): key for key in self._breakers}.values())
+
     def allow(self, key: BreakerKey) -> bool:
         """Whether the route may be asked now. Half-open, only one caller is let through until it has reported."""
         breaker = self._breakers.get(key)

@@ -1,6 +1,6 @@
 """Prometheus metrics. Names of OpenTelemetry's GenAI conventions where it has them, in Prometheus' spelling."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -24,8 +24,9 @@ MOST_MODELS: Final = 200
 class _BreakerCollector(Collector):
     """Breakers as they are when somebody looks: an open one closes by the clock, without an event."""
 
-    def __init__(self, board: BreakerBoard) -> None:
+    def __init__(self, board: BreakerBoard, label: Callable[[str], str]) -> None:
         self._board = board
+        self._label = label
 
     def collect(self) -> Iterator[Metric]:
         """One gauge: 0 closed, 0.5 half-open, 1 open."""
@@ -34,8 +35,12 @@ class _BreakerCollector(Collector):
             "1 while a route is left alone, 0.5 while it is probed.",
             labels=("provider", "model", "key"),
         )
-        for key in self._board.known():
-            family.add_metric((key.provider, key.model, key.key), _BREAKER_VALUE[self._board.state(key)])
+        worst: dict[tuple[str, str, str], float] = {}
+        for key in self._board.newest():
+            labels = (key.provider, self._label(key.model), key.key)
+            worst[labels] = max(worst.get(labels, 0.0), _BREAKER_VALUE[self._board.state(key)])
+        for labels, value in worst.items():
+            family.add_metric(labels, value)
         yield family
 
 
@@ -65,7 +70,7 @@ class Metrics:
         )
         self._models: set[str] = set()
         registry.register(CounterCollector(self._all))
-        registry.register(_BreakerCollector(board))
+        registry.register(_BreakerCollector(board, self._label))
 
     def note_request(self, dialect: str, status: int) -> None:
         """A status was sent to a client."""

@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from agent_api.gatewayreport import BudgetState, GatewayReport, ProviderState, RouteState
 from agent_api.memoryreport import MemoryReport
 from agent_llmgateway.config.providerset import ProviderSet
-from agent_llmgateway.failover.breaker import BreakerBoard
+from agent_llmgateway.failover.breaker import BreakerBoard, BreakerKey
 from agent_llmgateway.failures.attempt import AttemptRecord
 from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.wire.usage import Usage
 
 LONGEST_ERROR = 500
+MOST_ROUTES: Final = 100
+"""Routes of one provider in the report: an agent can ask for any model, and the operator reads a bounded report."""
 _NOT_TRIED = frozenset({Cause.SKIPPED, Cause.NOT_CARRIED})
 
 
@@ -107,6 +110,12 @@ class Tally:
             last_error_at=tally.last_error_at,
         )
 
+    def _routes_of(self, provider: str) -> list[BreakerKey]:
+        """Those that are not closed first, and no more than a report may have."""
+        found = [key for key in self._board.newest() if key.provider == provider]
+        found.sort(key=lambda key: self._board.state(key) == "closed")
+        return found[:MOST_ROUTES]
+
     def _route_states(self, provider: str) -> tuple[RouteState, ...]:
         return tuple(
             RouteState(
@@ -116,6 +125,5 @@ class Tally:
                 cooldown_seconds=round(self._board.remaining_s(key), 3),
                 consecutive_failures=self._board.failures(key),
             )
-            for key in self._board.known()
-            if key.provider == provider
+            for key in self._routes_of(provider)
         )

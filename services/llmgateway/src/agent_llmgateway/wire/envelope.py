@@ -4,6 +4,8 @@ A prompt can have hundreds of kilobytes and its bytes are what a provider's prom
 neither parsed into objects nor written again. Only the model's name is exchanged, in place.
 """
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -36,6 +38,8 @@ class Envelope(msgspec.Struct):
 
 _decode_envelope: Final = msgspec.json.Decoder(Envelope).decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+LONGEST_MODEL: Final = 256
+_MODEL_NAME: Final = re.compile(rb'"model"\s*:', re.IGNORECASE)
 _SPACE: Final = b" \t\r\n"
 
 
@@ -49,7 +53,22 @@ def read_envelope(body: bytes) -> Envelope:
         raise BadRequestError(
             "`model` is missing: name an alias, a model, or `auto`", code="missing_model", param="model"
         )
+    if len(envelope.model) > LONGEST_MODEL:
+        raise BadRequestError(f"`model` is longer than {LONGEST_MODEL} characters", code="invalid_model", param="model")
+    _require_one_model(body)
     return envelope
+
+
+def _require_one_model(body: bytes) -> None:
+    """Raises BadRequestError for a second `model` in any case: another parser would read the other one.
+
+    Nearly every body names a model once, so the fields are walked over only when more than one spelling is in it.
+    """
+    if len(_MODEL_NAME.findall(body, 0)) < 2 and b"\\u" not in body:
+        return
+    names = [name.lower() for name, _, _ in _fields_of(body)]
+    if names.count("model") > 1:
+        raise BadRequestError("The request has the field `model` twice", code="invalid_json", param="model")
 
 
 def replace_model(body: bytes, model: str) -> bytes:
@@ -58,18 +77,30 @@ def replace_model(body: bytes, model: str) -> bytes:
     Walks over the top-level fields by the lengths that the decoder found, so that a `model` inside a message or
     a tool's schema is never taken for it.
     """
+    for name, begins, ends in _fields_of(body):
+        if name == "model":
+            return body[:begins] + msgspec.json.encode(model) + body[ends:]
+    raise BadRequestError("`model` is missing", code="missing_model", param="model")
+
+
+def _fields_of(body: bytes) -> Iterator[tuple[str, int, int]]:
+    """Name, begin and end of the value of each top-level field. Raises BadRequestError for one that is there twice."""
     fields = _decode_fields(body)
     at = _skip(body, body.index(b"{") + 1)
-    while True:
+    while body[at : at + 1] == b'"':
         name_end = _end_of_string(body, at)
         name = msgspec.json.decode(body[at:name_end])
         at = _skip(body, _skip(body, name_end) + 1)
         raw = bytes(fields[name])
         if not body.startswith(raw, at):
-            raise BadRequestError(f"The request has the field `{name}` twice", code="invalid_json", param=name)
-        if name == "model":
-            return body[:at] + msgspec.json.encode(model) + body[at + len(raw) :]
-        at = _skip(body, _skip(body, at + len(raw)) + 1)
+            raise BadRequestError(
+                f"The request has the field `{name[:64]}` twice", code="invalid_json", param=name[:64]
+            )
+        yield name, at, at + len(raw)
+        at = _skip(body, at + len(raw))
+        if body[at : at + 1] != b",":
+            return
+        at = _skip(body, at + 1)
 
 
 def _skip(body: bytes, at: int) -> int:
