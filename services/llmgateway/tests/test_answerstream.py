@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
 from agent_llmgateway.wire.answerstream import AnswerStream
 from agent_llmgateway.wire.dialects import DIALECTS
+from agent_llmgateway.wire.sse import EventScanner
 from agent_llmgateway.wire.usage import Usage
 
 REPLY = Reply(text="one two three four", chunks=4)
@@ -101,10 +103,10 @@ def test_an_unfinished_last_event_is_not_given_to_the_client() -> None:
 
 
 @pytest.mark.parametrize("bad", [b"data: {nope\n\n", b"data: 7\n\n", b'data: {"choices": 3}\n\n', b"data: \xff\n\n"])
-def test_one_malformed_event_is_left_out_and_counted(bad: bytes) -> None:
+def test_one_malformed_event_goes_on_as_it_came_and_is_counted(bad: bytes) -> None:
     frames = [frame.data for frame in FRAMES["chat"]]
     seen, stream = read("chat", [b"".join([*frames[:2], bad, *frames[2:]])])
-    assert seen == b"".join(frames)
+    assert seen == b"".join([*frames[:2], bad, *frames[2:]])
     assert stream.malformed == 1
 
 
@@ -160,11 +162,11 @@ def test_a_long_stream_in_large_chunks_goes_through_byte_by_byte(dialect: str, s
 
 @pytest.mark.parametrize("dialect", ALL)
 @pytest.mark.parametrize("size", [3000, 1 << 20])
-def test_a_malformed_event_in_the_middle_of_a_large_chunk_is_the_only_one_left_out(dialect: str, size: int) -> None:
+def test_a_malformed_event_in_the_middle_of_a_large_chunk_goes_on_as_it_came(dialect: str, size: int) -> None:
     frames = list(LONG[dialect])
     spoilt = [*frames[:150], frames[150][: len(frames[150]) // 2] + b"\n\n", *frames[151:]]
     seen, stream = read(dialect, in_chunks(b"".join(spoilt), size))
-    assert seen == b"".join([*frames[:150], *frames[151:]])
+    assert seen == b"".join(spoilt)
     assert stream.malformed == 1
 
 
@@ -195,3 +197,34 @@ def test_what_is_more_or_less_than_output_is_not_plain(events: bytes) -> None:
     assert chat.count_plain(plain * 3) == 3
     assert chat.count_plain(events) == 0
     assert chat.count_plain(plain + events) == (1 if not events else 0)
+
+
+def choice(index: int, text: str = "", finish: str | None = None) -> bytes:
+    document = {"choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]}
+    return b"data: " + json.dumps(document).encode() + b"\n\n"
+
+
+def test_an_answer_of_two_choices_is_complete_when_both_are() -> None:
+    begun = [choice(0, "a"), choice(1, "b"), choice(0, finish="stop")]
+    with pytest.raises(AttemptError):
+        read("chat", list(begun))
+    seen, _ = read("chat", [*begun, choice(1, "c"), choice(1, finish="stop")])
+    assert seen.endswith(choice(1, finish="stop") + b"data: [DONE]\n\n")
+
+
+def test_a_second_choice_that_is_late_is_awaited() -> None:
+    source = Source([choice(0, "a"), choice(0, finish="stop")], silent=True)
+    stream = AnswerStream(source, DIALECTS["chat"], choices=2)
+    assert asyncio.run(stream.next(1.0))
+    assert asyncio.run(stream.next(1.0))
+    with pytest.raises(AttemptError):
+        asyncio.run(stream.next(1.0))
+
+
+def test_an_event_of_megabytes_that_comes_in_single_bytes_is_read_in_linear_time() -> None:
+    event = choice(0, "x" * 400_000)
+    scanner = EventScanner()
+    began = time.process_time()
+    blocks = [block for at in range(len(event)) for block in scanner.feed(event[at : at + 1]).blocks]
+    assert blocks == [event]
+    assert time.process_time() - began < 5

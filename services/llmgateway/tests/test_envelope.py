@@ -63,7 +63,7 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
 
 
 def test_what_is_read() -> None:
-    envelope = read_envelope(b'{"model":"a","stream":true,"max_completion_tokens":7,"anything":{"else":[1]}}')
+    envelope, _ = read_envelope(b'{"model":"a","stream":true,"max_completion_tokens":7,"anything":{"else":[1]}}')
     assert (envelope.model, envelope.stream, envelope.output_limit_tokens) == ("a", True, 7)
 
 
@@ -79,10 +79,20 @@ def test_a_model_that_stands_twice_is_refused_in_any_spelling(second: str, order
     "body", [b'{"model":"a","x":{"model":"b"}}', b'{"x":"\\"model\\": 1, \\u0041","model":"a"}', b' { "model" : "a" } ']
 )
 def test_a_model_inside_of_a_message_is_no_second_one(body: bytes) -> None:
-    assert read_envelope(body).model == "a"
+    assert read_envelope(body)[0].model == "a"
 
 
 def test_the_name_of_a_model_is_bounded() -> None:
-    assert read_envelope(b'{"model":"' + b"m" * 256 + b'"}').model == "m" * 256
+    assert read_envelope(b'{"model":"' + b"m" * 256 + b'"}')[0].model == "m" * 256
     with pytest.raises(BadRequestError, match="longer than 256"):
         read_envelope(b'{"model":"' + b"m" * 257 + b'"}')
+
+
+def test_halves_of_characters_are_joined_or_replaced() -> None:
+    body = b'{"model":"m","messages":[{"content":"\\ud83d\\ude00 \\ud83d"}]}'
+    envelope, mended = read_envelope(body)
+    assert envelope.model == "m"
+    assert json.loads(mended.decode())["messages"][0]["content"] == "\U0001f600 \ufffd"
+    for bad in (b'{"model":"m","x":"\\ud83d"', b'{"model":"m","x":"\\ud83z"}'):
+        with pytest.raises(BadRequestError):
+            read_envelope(bad)

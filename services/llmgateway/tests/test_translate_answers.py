@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_llmgateway.errors import AttemptError, MalformedEventError
+from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
 from agent_llmgateway.wire.sse import EventScanner, read_data
-from agent_llmgateway.wire.translate import TRANSLATIONS
+from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 
 Document = dict[str, Any]
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=40)
@@ -19,7 +19,7 @@ NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_-]{0,20}", fullmatch=True)
 CALLS = st.lists(
     st.builds(
         lambda number, name, arguments: {"id": f"id_{number}", "name": name, "arguments": arguments},
-        st.integers(),
+        st.integers(0, 10**9),
         NAMES,
         st.dictionaries(WORDS, st.integers() | WORDS | st.none(), max_size=3),
     ),
@@ -108,7 +108,7 @@ PAIRS = sorted(TRANSLATIONS)
 @given(reply=REPLIES)
 @settings(max_examples=150, deadline=None)
 def test_a_whole_answer_says_the_same(client: str, provider: str, reply: Reply) -> None:
-    translated = json.loads(TRANSLATIONS[client, provider].answer(whole(provider, reply)))  # type: ignore[index]
+    translated = json.loads(TRANSLATIONS[client, provider].answer(whole(provider, reply), Target("m")))  # type: ignore[index]
     assert said(translated, client) == expected(reply)
     if reply.usage:
         assert tokens(translated) == (100, 20)
@@ -120,7 +120,7 @@ def test_a_whole_answer_says_the_same(client: str, provider: str, reply: Reply) 
 @given(reply=REPLIES)
 @settings(max_examples=150, deadline=None)
 def test_a_stream_adds_up_to_the_same(client: str, provider: str, reply: Reply) -> None:
-    translator = TRANSLATIONS[client, provider].stream("m", with_usage=True)  # type: ignore[index]
+    translator = TRANSLATIONS[client, provider].stream(Target("m"), with_usage=True)  # type: ignore[index]
     out = b"".join(translator.feed(data) for data in stream(provider, reply) if data != b"[DONE]") + translator.finish()
     events = [read_data(block) for block in EventScanner().feed(out).blocks]
     built = BUILDERS[client]([json.loads(data) for data in events if data and data != b"[DONE]"])
@@ -191,26 +191,112 @@ def build_response(events: list[Document]) -> Document:
 BUILDERS = {"chat": build_chat, "messages": build_message, "responses": build_response}
 
 
-def test_interleaved_calls_are_a_failure_and_not_a_loss() -> None:
-    def chunk(index: int, **more: Any) -> bytes:
-        call = {"index": index, **more}
-        return json.dumps({"id": "i", "model": "m", "choices": [{"delta": {"tool_calls": [call]}}]}).encode()
+def chunk(*calls: Document, finish: str | None = None, **delta: Any) -> bytes:
+    document = {"delta": {"tool_calls": list(calls), **delta}, "finish_reason": finish}
+    return json.dumps({"id": "i", "model": "m", "choices": [document]}).encode()
 
-    for client in ("messages", "responses"):
-        translator = TRANSLATIONS[client, "chat"].stream("m", with_usage=True)
-        translator.feed(chunk(0, id="a", function={"name": "f", "arguments": "{"}))
-        translator.feed(chunk(1, id="b", function={"name": "g", "arguments": "{"}))
-        with pytest.raises(AttemptError):
-            translator.feed(chunk(0, function={"arguments": "}"}))
+
+def part(arguments: str | Document, name: str | None = None, **more: Any) -> Document:
+    return {"function": {"name": name, "arguments": arguments}, **more}
+
+
+BERN, ROME = ("call_1", "weather", {"city": "Bern"}), ("call_2", "weather", {"city": "Rome"})
+CITIES = ('{"city":"Bern"}', '{"city":"Rome"}')
+
+
+@pytest.mark.parametrize("client", ["messages", "responses"])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk(part("", "weather", id="call_1", index=0)), chunk(part(CITIES[0], index=0)),
+         chunk(part("", "weather", id="call_2", index=0)), chunk(part(CITIES[1], index=0))],
+        [chunk(part(CITIES[0], "weather", id="call_1")), chunk(part(CITIES[1], "weather", id="call_2"))],
+        [chunk(part('{"city":', "weather", id="call_1", index=0), part('{"city"', "weather", id="call_2", index=1)),
+         chunk(part(':"Rome"}', index=1), part('"Bern"}', index=0))],
+        [chunk(part("", id="call_1", index=0)), chunk(part('{"city":"B', index=0)),
+         chunk(part('ern"}', "weather", index=0)),
+         chunk(part(CITIES[1], "weather", id="call_2", index=1))],
+        [chunk(part({"city": "Bern"}, "weather", id="call_1", index=0)),
+         chunk(part({"city": "Rome"}, "weather", id="call_2", index=0))],
+        [chunk(part(CITIES[0], "weather", id="call_1", index=0), part(CITIES[1], "weather", id="call_2", index=0))],
+        [chunk(part('{"city":', "weather", id="call_1", index=0)),
+         chunk(part('"Bern"}', "weather", id="call_1", index=0)),
+         chunk(part(CITIES[1], "weather", id="call_2", index=1))],
+    ],
+    ids=["index 0 for all", "no index", "interleaved", "late name", "objects", "one chunk", "id repeated"],
+)  # fmt: skip
+def test_calls_are_told_apart_whatever_their_index(client: str, chunks: list[bytes]) -> None:
+    translator = TRANSLATIONS[client, "chat"].stream(Target("m"), with_usage=True)  # type: ignore[index]
+    out = b"".join(map(translator.feed, [*chunks, chunk(finish="tool_calls")])) + translator.finish()
+    events = [read_data(block) for block in EventScanner().feed(out).blocks]
+    built = BUILDERS[client]([json.loads(data) for data in events if data])
+    assert said(built, client)[2] == [BERN, ROME]
+
+
+@pytest.mark.parametrize("client", ["messages", "responses"])
+@pytest.mark.parametrize(
+    "chunks,field",
+    [
+        ([chunk(part(CITIES[0], "weather", id="a", index=0)), chunk(part(CITIES[1], index=0))], "function.arguments"),
+        ([chunk(part('{"city":', "weather", id="a", index=0))], "function.arguments"),
+        ([chunk(part(CITIES[0], id="a", index=0))], "function.name"),
+        ([chunk(content=7)], "choices[0].delta.content"),
+        ([chunk(content=[{"type": "text", "text": {"a": 1}}])], "content[0].text"),
+        ([chunk(audio={"data": "x"})], "choices[0].delta.audio"),
+        ([chunk(content="x", finish="error")], "finish_reason"),
+        ([b'{"choices": [{"delta": "text"}]}'], "choices[0].delta"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error_that_names_the_field(client: str, chunks: list[bytes], field: str) -> None:
+    translator = TRANSLATIONS[client, "chat"].stream(Target("m"), with_usage=True)  # type: ignore[index]
+
+    def read() -> None:
+        for data in chunks:
+            translator.feed(data)
+        translator.finish()
+
+    with pytest.raises(MalformedEventError, match=field.replace("[", r"\[").replace("]", r"\]")):
+        read()
+
+
+ODD_ANSWERS = [
+    {"choices": [{"message": {"content": [{"type": "text", "text": "one "}, {"type": "text", "text": "two"}]}}]},
+    {"choices": [{"message": {"content": "one two"}}], "error": {}, "id": None, "model": None},
+    {"choices": [{"message": {"content": "one two", "tool_calls": []}, "index": 0}], "usage": {"prompt_tokens": "7"}},
+    {"choices": [{"message": {"content": "one two"}}], "usage": {"prompt_tokens": 7.0, "completion_tokens": "2"}},
+    {"choices": [{"message": {"content": "one two"}, "finish_reason": "eos"}], "usage": "none"},
+]
+
+
+@pytest.mark.parametrize("client", ["messages", "responses"])
+@pytest.mark.parametrize("answer", ODD_ANSWERS)
+def test_an_odd_answer_is_read(client: str, answer: Document) -> None:
+    for bom in (b"", b"\xef\xbb\xbf"):
+        body = bom + json.dumps(answer).encode()
+        built = json.loads(TRANSLATIONS[client, "chat"].answer(body, Target("m")))  # type: ignore[index]
+        assert said(built, client)[0] == "one two"
+        assert built["model"] == "m"
+
+
+@pytest.mark.parametrize("client", ["messages", "responses"])
+def test_a_character_cut_in_two_is_one(client: str) -> None:
+    translator = TRANSLATIONS[client, "chat"].stream(Target("m"), with_usage=True)  # type: ignore[index]
+    halves = [b'{"choices":[{"delta":{"content":"a\\ud83d"}}]}', b'{"choices":[{"delta":{"content":"\\ude00b"}}]}']
+    out = b"".join(map(translator.feed, [*halves, chunk(finish="stop")])) + translator.finish()
+    events = [json.loads(data) for data in map(read_data, EventScanner().feed(out).blocks) if data]
+    assert said(BUILDERS[client](events), client)[0] == "a\U0001f600b"
 
 
 def test_arguments_that_are_no_json_are_a_failure() -> None:
     reply = Reply.model_validate({"tool_calls": [{"name": "f", "arguments": "{broken"}]})
     with pytest.raises(MalformedEventError):
-        TRANSLATIONS["messages", "chat"].answer(whole("chat", reply))
+        TRANSLATIONS["messages", "chat"].answer(whole("chat", reply), Target("m"))
 
 
 def test_stop_with_tool_calls_is_tool_use() -> None:
     reply = Reply.model_validate({"tool_calls": [{"name": "f", "arguments": {}}], "finish": "stop"})
-    assert json.loads(TRANSLATIONS["messages", "chat"].answer(whole("chat", reply)))["stop_reason"] == "tool_use"
+    assert (
+        json.loads(TRANSLATIONS["messages", "chat"].answer(whole("chat", reply), Target("m")))["stop_reason"]
+        == "tool_use"
+    )
     assert responses.response_answer(reply, "", "m")["output"][0]["type"] == "function_call"

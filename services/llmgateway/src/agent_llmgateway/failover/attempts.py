@@ -14,10 +14,15 @@ from agent_llmgateway.failures.failure import broken_failure, read_failure
 from agent_llmgateway.upstream.connections import UpstreamResponse
 from agent_llmgateway.wire.answerstream import AnswerStream
 from agent_llmgateway.wire.call import Call, WireRequest
+from agent_llmgateway.wire.lenient import BOM
 from agent_llmgateway.wire.usage import Usage
 
 ERROR_BYTES: Final = 1 << 20
 """Most that is read of an error answer."""
+
+
+STREAM_BEGINNINGS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""A stream is known by these when its content type does not say so."""
 
 
 class Answer(msgspec.Struct):
@@ -73,7 +78,8 @@ class Attempts:
             if not call.stream:
                 return await self._read_whole(wire, response, deadlines, limits)
             await self._check_stream(wire, response, deadlines, limits)
-            stream = AnswerStream(response, wire.dialect, wire.open_stream() if wire.open_stream else None)
+            translator = wire.open_stream() if wire.open_stream else None
+            stream = AnswerStream(response, wire.dialect, translator, choices=call.envelope.n or 1)
             whole = call.delivery == "complete"
             held = HoldBack(stream, deadlines, limits, self._clock, began=began, whole=whole)
             while await held.next() is Held.NOTHING:
@@ -116,6 +122,10 @@ class Attempts:
         self, wire: WireRequest, response: UpstreamResponse, deadlines: AttemptDeadlines, limits: GatewayLimits
     ) -> None:
         """Raises AttemptError for an answer that is no stream: the error in it, when it has one."""
-        if "event-stream" not in response.headers.get("content-type", "").lower():
+        if "event-stream" in response.headers.get("content-type", "").lower():
+            return
+        left_s = max(0.001, deadlines.ends_at - self._clock())
+        begins = (await response.peek(min(left_s, deadlines.first_token_s))).removeprefix(BOM).lstrip()
+        if not begins.startswith(STREAM_BEGINNINGS):
             await self._read_whole(wire, response, deadlines, limits)
             raise AttemptError(broken_failure("the provider answered a request for a stream without one"))

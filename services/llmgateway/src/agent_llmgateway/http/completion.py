@@ -106,7 +106,7 @@ class CompletionHandler:
                 f"budget.usdPerDay is set and {route.provider}/{route.model} has no price: add it to prices",
                 param="model",
             )
-        return prepare_wire(self._call, self._provider_set.providers[route.provider], route.model)
+        return prepare_wire(self._call, self._provider_set.providers[route.provider], route.model, self._state.items)
 
 
 def headers_of(routed: RoutedAnswer, redactor: Redactor) -> dict[str, str]:

@@ -9,7 +9,8 @@ from agent_llmgateway.upstream.providers import ANTHROPIC_VERSION
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.dialects import DIALECTS, DialectName
 from agent_llmgateway.wire.envelope import replace_model
-from agent_llmgateway.wire.translate import TRANSLATIONS
+from agent_llmgateway.wire.itemstore import ItemStore
+from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 
 PASSED_HEADERS: Final = frozenset(
     {
@@ -47,7 +48,7 @@ def select_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
-def prepare_wire(call: Call, provider: Provider, model: str) -> WireRequest:
+def prepare_wire(call: Call, provider: Provider, model: str, items: ItemStore) -> WireRequest:
     """Raises NotCarriedError when the provider has no way to answer this request."""
     spoken = call.dialect.name
     if spoken in provider.paths:
@@ -57,7 +58,7 @@ def prepare_wire(call: Call, provider: Provider, model: str) -> WireRequest:
         )
     for target in _TARGETS.get(spoken, ()):
         if target in provider.paths:
-            return _translate(call, provider, model, target)
+            return _translate(call, provider, model, target, items)
     raise NotCarriedError(f"{spoken} is not served by the provider {provider.name} of type {provider.config.type}")
 
 
@@ -70,18 +71,19 @@ _TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {
 }
 
 
-def _translate(call: Call, provider: Provider, model: str, target: DialectName) -> WireRequest:
-    translation = TRANSLATIONS[call.dialect.name, target]
-    translated = translation.request(call.body, model, {**provider.config.options, "type": provider.config.type})
+def _translate(call: Call, provider: Provider, model: str, dialect: DialectName, items: ItemStore) -> WireRequest:
+    translation = TRANSLATIONS[call.dialect.name, dialect]
+    target = Target(model, provider.config.type, provider.config.options, items)
+    translated = translation.request(call.body, target)
     options = call.envelope.stream_options
     with_usage = call.dialect.name != "chat" or bool(options and options.include_usage)
     return WireRequest(
-        provider.url(target, ""),
+        provider.url(dialect, ""),
         translated.body,
-        _headers(call, target, same_dialect=False),
-        DIALECTS[target],
-        translation.answer,
-        lambda: translation.stream(model, with_usage=with_usage),
+        _headers(call, dialect, same_dialect=False),
+        DIALECTS[dialect],
+        lambda body: translation.answer(body, target),
+        lambda: translation.stream(target, with_usage=with_usage),
         translated.dropped,
     )
 

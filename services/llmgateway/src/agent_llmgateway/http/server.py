@@ -147,7 +147,7 @@ class GatewayServer:
         _require_json(request)
         state = self._state
         body = await _read_body(request, state.limit_bytes())
-        envelope = read_envelope(body)
+        envelope, body = read_envelope(body)
         provider_set = state.present  # from here to `enter` nothing is awaited: a reload would retire it
         call = Call(
             dialect=dialect,

@@ -15,6 +15,7 @@ from agent_llmgateway.failover.dependencies import FailoverDependencies
 from agent_llmgateway.http.callrecord import CallRecord
 from agent_llmgateway.metrics.prometheus import Metrics
 from agent_llmgateway.metrics.tally import Tally
+from agent_llmgateway.wire.itemstore import ItemStore
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class GatewayState:
     calls: CallRing[CallRecord]
     run_parent: Mapping[str, str] = field(default_factory=dict)
     """W3C headers of the agent's run, for requests without any."""
+    items: ItemStore = field(default_factory=ItemStore)
     provider_set: ProviderSet | None = None
     in_flight: int = 0
     _idle: asyncio.Event | None = None

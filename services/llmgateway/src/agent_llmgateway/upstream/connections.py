@@ -22,6 +22,7 @@ from agent_kit.outbound import ProxiedConnector
 from agent_llmgateway.errors import AttemptError, GatewayError
 from agent_llmgateway.failures.failure import broken_failure, network_failure, silent_failure
 from agent_llmgateway.upstream.deadline import Deadline, Watch
+from agent_llmgateway.upstream.inflate import Inflater
 from agent_llmgateway.upstream.pooledpost import SMALL_BYTES, PooledPost
 
 _fresh_only: ContextVar[bool] = ContextVar("agent_llmgateway_fresh_only", default=False)
@@ -61,13 +62,19 @@ class _NoCookies(aiohttp.DummyCookieJar):
 
 
 class UpstreamResponse:
-    """An answer whose body is still to come. Must be closed."""
+    """An answer whose body is still to come. Must be closed.
 
-    __slots__ = ("_response", "_watch", "headers", "status")
+    A body that is compressed although that was not asked for is given out as it was before.
+    """
+
+    __slots__ = ("_inflater", "_peeked", "_response", "_watch", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._watch: Watch | None = None
+        self._peeked = b""
+        encoding = response.headers.get("content-encoding")
+        self._inflater = Inflater(encoding) if encoding else None
         self.status = response.status
         self.headers: CIMultiDictProxy[str] = response.headers
 
@@ -76,6 +83,24 @@ class UpstreamResponse:
 
         Raises AttemptError: silent when nothing came, broken when the connection ended before the body did.
         """
+        if self._peeked:
+            chunk, self._peeked = self._peeked, b""
+            return chunk
+        if self._inflater is None:
+            return await self._read_raw(timeout_s)
+        while not (chunk := self._inflater.read()):
+            raw = await self._read_raw(timeout_s)
+            if not raw:
+                return b""
+            self._inflater.feed(raw)
+        return chunk
+
+    async def peek(self, timeout_s: float) -> bytes:
+        """The next chunk, which `read_chunk` will give once more."""
+        self._peeked = self._peeked or await self.read_chunk(timeout_s)
+        return self._peeked
+
+    async def _read_raw(self, timeout_s: float) -> bytes:
         watch = self._watch
         if watch is None:
             watch = self._watch = Watch()
@@ -95,12 +120,14 @@ class UpstreamResponse:
     def read_ready(self) -> bytes | None:
         """The whole body when all of it is there already, as it is for most whole answers; else None, and untouched."""
         content = self._response.content
-        return content.read_nowait() if content.is_eof() and content.exception() is None else None
+        if self._peeked or self._inflater is not None or not content.is_eof() or content.exception() is not None:
+            return None
+        return content.read_nowait()
 
     async def read_all(self, limit_bytes: int, idle_s: float, total_s: float) -> bytes:
         """The whole body. Raises AttemptError, also when it is over the limit or not there after `total_s`."""
         first = await self.read_chunk(min(idle_s, total_s))
-        if self._response.content.at_eof():
+        if self._response.content.at_eof() and self._inflater is None:
             return first
         ends_at = asyncio.get_running_loop().time() + total_s
         chunks, size = [first], len(first)

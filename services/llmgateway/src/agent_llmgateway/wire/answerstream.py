@@ -9,20 +9,15 @@ from typing import Final, Protocol
 
 from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.failures.failure import Failure, broken_failure
-from agent_llmgateway.wire.dialects import Dialect, EventInfo, merge_usage
+from agent_llmgateway.wire.dialects import Dialect, EventInfo
+from agent_llmgateway.wire.fastpath import PlainEvents
 from agent_llmgateway.wire.sse import Batch, EventScanner, read_data
-from agent_llmgateway.wire.usage import Usage
+from agent_llmgateway.wire.usage import Usage, merge_usage
 
 AFTER_FINISH_S: Final = 2.0
 """How long after its finish a stream may take for usage and sentinel before it is ended for it."""
 SETTLE_S: Final = 0.05
 """How long the end of the body may take behind the end of the stream."""
-
-
-MANY_BYTES: Final = 2048
-"""A chunk from which on it pays to look at its middle in one go."""
-LAST_EVENTS: Final = 4
-"""Events at the end of a stream that are no output: finish, usage, sentinel."""
 
 
 class ChunkSource(Protocol):
@@ -50,17 +45,23 @@ class EventTranslator(Protocol):
 
 
 class AnswerStream:
-    """A stream as the client is to see it.
+    """A stream as the client is to see it. `choices` is how many answers were asked for.
 
     `usage` is None until the provider has said it; `failure` is one that is known already and raised next;
-    `malformed` counts events that were left out.
+    `malformed` counts events that could not be read and went on as they came.
     """
 
-    def __init__(self, source: ChunkSource, dialect: Dialect, translator: EventTranslator | None = None) -> None:
+    def __init__(
+        self, source: ChunkSource, dialect: Dialect, translator: EventTranslator | None = None, *, choices: int = 1
+    ) -> None:
         self._source = source
         self._dialect = dialect
         self._translator = translator
         self._scanner = EventScanner()
+        self._plain = None if translator else PlainEvents(dialect.count_plain)
+        self._choices = choices
+        self._unfinished: set[int] = set()
+        self._finished: set[int] = set()
         self.failure: Failure | None = None
         self.usage: Usage | None = None
         self.outputs = 0
@@ -75,10 +76,11 @@ class AnswerStream:
         """
         if self.failure is not None:
             raise AttemptError(self.failure)
+        only_tail = self.finished and len(self._finished) >= self._choices
         try:
-            chunk = await self._source.read_chunk(min(timeout_s, AFTER_FINISH_S) if self.finished else timeout_s)
+            chunk = await self._source.read_chunk(min(timeout_s, AFTER_FINISH_S) if only_tail else timeout_s)
         except AttemptError:
-            if not self.finished:
+            if not only_tail:
                 raise
             return self._end(b"")
         if chunk:
@@ -97,25 +99,18 @@ class AnswerStream:
 
     def _take(self, chunk: bytes) -> bytes:
         """What of a chunk goes on: as it came where it is nothing but output, as nearly all of a stream is."""
-        if len(chunk) < MANY_BYTES or self._translator is not None:
-            return self._take_part(chunk)
+        if self._plain is None:
+            return self._read(self._feed(chunk))
         out: list[bytes] = []
-        for part in _cut_ends(chunk):
+        for part in self._plain.split(chunk):
             if self.ended or self.failure is not None:
                 break
-            out.append(self._take_part(part))
+            count = self._plain.count(part) if self.outputs and self._scanner.is_aligned else 0
+            if count:
+                self.outputs += count
+                self._note_choices((0,), ())
+            out.append(part if count else self._read(self._feed(part)))
         return b"".join(out)
-
-    def _take_part(self, part: bytes) -> bytes:
-        return part if self._is_plain(part) else self._read(self._feed(part))
-
-    def _is_plain(self, part: bytes) -> bool:
-        """Whether `part` is whole events of output, behind the first one."""
-        if not self.outputs or self._translator is not None or not self._scanner.is_aligned or b"\r" in part:
-            return False
-        count = self._dialect.count_plain(part)
-        self.outputs += count
-        return count > 0
 
     def _feed(self, part: bytes) -> Batch:
         try:
@@ -132,12 +127,22 @@ class AnswerStream:
 
     def _end(self, piece: bytes) -> bytes:
         """The answer is complete: add what its dialect has at the end and the provider left out."""
-        self.ended = True
-        return piece + (self._translator.finish() if self._translator else self._dialect.sentinel)
+        last = self._finish()
+        if self.failure is None:
+            self.ended = True
+        return piece + last
+
+    def _finish(self) -> bytes:
+        if self._translator is None:
+            return self._dialect.sentinel
+        try:
+            return self._translator.finish()
+        except MalformedEventError as error:
+            self.failure = _unreadable(error)
+            return b""
 
     def _read(self, batch: Batch) -> bytes:
         out: list[bytes] = []
-        whole = self._translator is None
         for block in batch.blocks:
             data = read_data(block)
             if data is None:
@@ -146,9 +151,12 @@ class AnswerStream:
             try:
                 info = self._dialect.read_event(data)
                 shown = block if self._translator is None or info.failure else self._translator.feed(data)
-            except MalformedEventError:
+            except MalformedEventError as error:
                 self.malformed += 1
-                whole = False
+                if self._translator is not None:
+                    self.failure = _unreadable(error)
+                    return b"".join(out)
+                out.append(block)  # the client speaks the same dialect: it may know better
                 continue
             if info.failure is not None:
                 self.failure = info.failure
@@ -157,29 +165,34 @@ class AnswerStream:
             if info.done:
                 return self._read_done(out, shown)
             out.append(shown)
-        return batch.raw if whole else b"".join(out)
+        return batch.raw if self._translator is None else b"".join(out)
 
     def _read_done(self, out: list[bytes], last: bytes) -> bytes:
         if not self.finished:  # a sentinel without a finish: cut, however politely
             self.failure = broken_failure("the stream ended before the answer was complete")
             return b"".join(out)
-        self.ended = True
-        out.append(last if self._translator is None else last + self._translator.finish())
+        out.append(last if self._translator is None else last + self._finish())
+        self.ended = self.failure is None
         return b"".join(out)
 
     def _note(self, info: EventInfo) -> None:
         if info.output:
             self.outputs += 1
-        if info.finish:
+        if info.unfinished or info.finished:
+            self._note_choices(info.unfinished, info.finished)
+        elif info.finish:
             self.finished = True
+            self._finished.update(range(self._choices))
         if info.usage is not None:
             self.usage = merge_usage(self.usage, info.usage)
 
+    def _note_choices(self, unfinished: tuple[int, ...], finished: tuple[int, ...]) -> None:
+        """Complete is an answer when each of its choices that was seen has its end."""
+        self._finished.update(finished)
+        self._unfinished.update(unfinished)
+        self._unfinished -= self._finished
+        self.finished = bool(self._finished) and not self._unfinished
 
-def _cut_ends(chunk: bytes) -> tuple[bytes, ...]:
-    """The first two events, with which a stream may begin; those in between; the last, with which it may end."""
-    begins = chunk.find(b"\n\n", chunk.find(b"\n\n") + 2) + 2
-    ends = len(chunk)
-    for _ in range(LAST_EVENTS):
-        ends = chunk.rfind(b"\n\n", begins, ends)
-    return (chunk[:begins], chunk[begins : ends + 2], chunk[ends + 2 :]) if ends > begins > 2 else (chunk,)
+
+def _unreadable(error: MalformedEventError) -> Failure:
+    return broken_failure(f"the answer cannot be read: {error}")

@@ -4,13 +4,15 @@ A prompt can have hundreds of kilobytes and its bytes are what a provider's prom
 neither parsed into objects nor written again. Only the model's name is exchanged, in place.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
-from agent_llmgateway.errors import BadRequestError
+from agent_llmgateway.errors import BadRequestError, MalformedEventError
+from agent_llmgateway.wire.lenient import join_halves, read_json
 
 
 class StreamOptions(msgspec.Struct):
@@ -27,6 +29,7 @@ class Envelope(msgspec.Struct):
     max_tokens: int | float | None = None
     max_completion_tokens: int | float | None = None
     max_output_tokens: int | float | None = None
+    n: int | None = None
     stream_options: StreamOptions | None = None
 
     @property
@@ -40,15 +43,22 @@ _decode_envelope: Final = msgspec.json.Decoder(Envelope).decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 LONGEST_MODEL: Final = 256
 _MODEL_NAME: Final = re.compile(rb'"model"\s*:', re.IGNORECASE)
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SPACE: Final = b" \t\r\n"
 
 
-def read_envelope(body: bytes) -> Envelope:
-    """Raises BadRequestError when `body` is not a JSON object, or a field that is read has another type."""
+def read_envelope(body: bytes) -> tuple[Envelope, bytes]:
+    """The envelope, and the body to go on with.
+
+    That is `body` itself, unless it holds halves of characters: legal in JSON, impossible in text. They are joined
+    or replaced. Raises BadRequestError when `body` is not a JSON object, or a field that is read has another type.
+    """
     try:
         envelope = _decode_envelope(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except msgspec.ValidationError as error:
         raise BadRequestError(f"The request is not valid: {error}", code="invalid_json") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return read_envelope(_mend(body, error))
     if not envelope.model:
         raise BadRequestError(
             "`model` is missing: name an alias, a model, or `auto`", code="missing_model", param="model"
@@ -56,7 +66,21 @@ def read_envelope(body: bytes) -> Envelope:
     if len(envelope.model) > LONGEST_MODEL:
         raise BadRequestError(f"`model` is longer than {LONGEST_MODEL} characters", code="invalid_model", param="model")
     _require_one_model(body)
-    return envelope
+    return envelope, body
+
+
+def _mend(body: bytes, error: Exception) -> bytes:
+    """`body` without halves of characters. Raises BadRequestError when it is not JSON for another reason."""
+    refusal = BadRequestError(f"The request is not valid: {error}", code="invalid_json")
+    if not _HALF.search(body):
+        raise refusal from error
+    try:
+        mended = join_halves(json.dumps(read_json(body), ensure_ascii=False)).encode()
+    except (MalformedEventError, RecursionError):
+        raise refusal from error
+    if _HALF.search(mended):
+        raise refusal from error
+    return mended
 
 
 def _require_one_model(body: bytes) -> None:

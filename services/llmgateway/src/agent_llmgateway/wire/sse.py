@@ -9,6 +9,7 @@ import re
 from typing import Final, NamedTuple
 
 from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.wire.lenient import BOM
 
 MOST_PIECES: Final = 65_536
 """Pieces of one event that are kept apart: each costs more memory than a byte."""
@@ -103,7 +104,8 @@ class EventScanner:
 
 def read_data(block: bytes) -> bytes | None:
     """The data of an event; None for comments and events without data."""
-    if block.startswith(b"data: ") and b"\n" not in (line := block[6:].rstrip(b"\r\n")):
+    if block.startswith(b"data: ") and b"\n" not in (line := block[6:].rstrip(b"\r\n")) and b"\r" not in line:
         return line
+    block = block.removeprefix(BOM)
     lines = [line[5:].removeprefix(b" ") for line in block.splitlines() if line.startswith(b"data:")]
     return b"\n".join(lines) if lines else None

@@ -6,7 +6,7 @@ from typing import Final
 from agent_llmgateway.wire.dialects.base import AnswerFacts, Dialect, DialectName, EventInfo, Problem
 from agent_llmgateway.wire.dialects.chat import Chat
 from agent_llmgateway.wire.dialects.embeddings import Embeddings
-from agent_llmgateway.wire.dialects.messages import CountTokens, Messages, merge_usage
+from agent_llmgateway.wire.dialects.messages import CountTokens, Messages
 from agent_llmgateway.wire.dialects.responses import Responses
 
 DIALECTS: Final[Mapping[DialectName, Dialect]] = {
@@ -17,4 +17,4 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = {
     "count_tokens": CountTokens(),
 }
 
-__all__ = ["DIALECTS", "AnswerFacts", "Dialect", "DialectName", "EventInfo", "Problem", "merge_usage"]
+__all__ = ["DIALECTS", "AnswerFacts", "Dialect", "DialectName", "EventInfo", "Problem"]

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 import msgspec
 
 from agent_api import providers
-from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.wire.usage import Usage
 
@@ -29,6 +28,9 @@ class EventInfo(NamedTuple):
     """Nothing comes after it."""
     usage: Usage | None = None
     failure: Failure | None = None
+    unfinished: tuple[int, ...] = ()
+    """Choices that it adds to, and those that it ends; where an answer has only one there are none."""
+    finished: tuple[int, ...] = ()
 
 
 QUIET: Final = EventInfo()
@@ -93,14 +95,6 @@ class Dialect(Protocol):
         ...
 
 
-def decode(decoder: "msgspec.json.Decoder[Any]", data: bytes) -> Any:  # noqa: ANN401 - what the decoder is of
-    """Decode or raise MalformedEventError."""
-    try:
-        return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedEventError(str(error)) from error
-
-
 def count_alike(decoder: "msgspec.json.Decoder[Any]", prefix: bytes, events: bytes) -> int:
     """How many `events` are, when each is `prefix` and one line of JSON that `decoder` takes; else 0.
 
@@ -116,12 +110,12 @@ def count_alike(decoder: "msgspec.json.Decoder[Any]", prefix: bytes, events: byt
     return count if count == lines.count(b"\n") + 1 else 0
 
 
-_EMPTY: Final = frozenset({b"", b"null", b'""', b"[]", b"{}"})
-
-
 def has_content(raw: msgspec.Raw) -> bool:
     """Whether a field is there with something in it."""
     return len(raw) > 4 or bytes(raw) not in _EMPTY
+
+
+_EMPTY: Final = frozenset({b"", b"null", b'""', b"[]", b"{}"})
 
 
 def openai_error(problem: Problem) -> dict[str, Any]:

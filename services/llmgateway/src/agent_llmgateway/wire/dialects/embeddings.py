@@ -1,6 +1,6 @@
 """OpenAI embeddings: one question, one answer, never a stream."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -12,20 +12,10 @@ from agent_llmgateway.wire.dialects.base import (
     DialectName,
     EventInfo,
     Problem,
-    decode,
     openai_error,
 )
-from agent_llmgateway.wire.dialects.chat import ChatUsage
-
-
-class _Answer(msgspec.Struct):
-    data: list[msgspec.Raw] | None = None
-    model: str | None = None
-    usage: ChatUsage | None = None
-    error: Any = None
-
-
-_ANSWERS: Final = msgspec.json.Decoder(_Answer)
+from agent_llmgateway.wire.lenient import is_empty, read_document, word_at
+from agent_llmgateway.wire.usage import read_chat_usage
 
 
 class Embeddings:
@@ -46,12 +36,12 @@ class Embeddings:
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
-        answer = decode(_ANSWERS, body)
-        if answer.error is not None:
-            return AnswerFacts(failure=read_event_failure(answer.error, dialect=self.name, body=body))
-        if answer.data is None:
-            raise MalformedEventError("an answer without data")
-        return AnswerFacts(answer.model or "", answer.usage.read() if answer.usage else None)
+        answer = read_document(body)
+        if not is_empty(answer.get("error")):
+            return AnswerFacts(failure=read_event_failure(answer["error"], dialect=self.name, body=body))
+        if not isinstance(answer.get("data"), list):
+            raise MalformedEventError("`data` is not a list")
+        return AnswerFacts(word_at(answer.get("model")), read_chat_usage(answer.get("usage")))
 
     def error_body(self, problem: Problem) -> bytes:
         """See `Dialect`."""

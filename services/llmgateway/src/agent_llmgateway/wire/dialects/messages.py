@@ -14,9 +14,9 @@ from agent_llmgateway.wire.dialects.base import (
     EventInfo,
     Problem,
     count_alike,
-    decode,
 )
-from agent_llmgateway.wire.usage import Usage
+from agent_llmgateway.wire.lenient import is_empty, object_at, read_document, word_at
+from agent_llmgateway.wire.usage import read_message_output, read_message_usage
 
 _STATUS_KIND: Final = {
     400: "invalid_request_error",
@@ -30,43 +30,6 @@ _STATUS_KIND: Final = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_SILENT_BLOCKS: Final = frozenset({"text", "thinking"})  # they start empty
-
-
-class MessageUsage(msgspec.Struct):
-    """`usage` of a message, of `message_start` and of `message_delta`."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-
-    def read(self) -> Usage | None:
-        """None without `input_tokens`. Anthropic counts cached input apart; `Usage` counts it in."""
-        if self.input_tokens is None:
-            return None
-        cached, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
-        return Usage(self.input_tokens + cached + written, self.output_tokens or 0, cached, written)
-
-
-class _Block(msgspec.Struct):
-    type: str = ""
-
-
-class _Message(msgspec.Struct):
-    type: str = ""
-    model: str | None = None
-    stop_reason: str | None = None
-    usage: MessageUsage | None = None
-    error: Any = None
-
-
-class _Event(msgspec.Struct):
-    type: str = ""
-    message: _Message | None = None
-    content_block: _Block | None = None
-    usage: MessageUsage | None = None
-    error: Any = None
 
 
 class _Plain(msgspec.Struct):
@@ -75,8 +38,6 @@ class _Plain(msgspec.Struct):
 
 _DELTA: Final = b"event: content_block_delta\ndata: "
 _PLAIN: Final = msgspec.json.Decoder(_Plain)
-_EVENTS: Final = msgspec.json.Decoder(_Event)
-_ANSWERS: Final = msgspec.json.Decoder(_Message)
 _STOP: Final = EventInfo(finish=True, done=True)
 
 
@@ -90,19 +51,22 @@ class Messages:
 
     def read_event(self, data: bytes) -> EventInfo:
         """See `Dialect`. Usage comes in two events; `merge_usage` puts them together."""
-        event = decode(_EVENTS, data)
-        kind = event.type
+        event = read_document(data)
+        kind = event.get("type")
         if kind == "content_block_delta":
             return OUTPUT
         if kind == "message_stop":
             return _STOP
-        if kind == "error" or event.error is not None:
-            return EventInfo(failure=read_event_failure(event.error, dialect=self.name))
-        if kind == "message_start" or event.usage is not None:
-            return EventInfo(usage=_usage_of(event))
-        if kind == "content_block_start" and event.content_block and event.content_block.type not in _SILENT_BLOCKS:
-            return OUTPUT
-        return QUIET
+        if kind == "error" or not is_empty(event.get("error")):
+            return EventInfo(failure=read_event_failure(event.get("error"), dialect=self.name))
+        if kind == "message_start":
+            message = object_at(event.get("message"), "message")
+            return EventInfo(usage=read_message_usage(message.get("usage")))
+        if kind == "content_block_start":
+            block = object_at(event.get("content_block"), "content_block")
+            return OUTPUT if _has_output(block) else QUIET
+        usage = read_message_output(event.get("usage"))
+        return QUIET if usage is None else EventInfo(usage=usage)
 
     def count_plain(self, events: bytes) -> int:
         """See `Dialect`."""
@@ -110,13 +74,13 @@ class Messages:
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
-        answer = decode(_ANSWERS, body)
-        if answer.error is not None:
-            return AnswerFacts(failure=read_event_failure(answer.error, dialect=self.name, body=body))
-        if answer.type != "message":
-            raise MalformedEventError("an answer that is no message")
-        usage = answer.usage.read() if answer.usage else None
-        return AnswerFacts(answer.model or "", usage, None, answer.stop_reason or "")
+        answer = read_document(body)
+        if not is_empty(answer.get("error")):
+            return AnswerFacts(failure=read_event_failure(answer["error"], dialect=self.name, body=body))
+        if not isinstance(answer.get("content"), list):
+            raise MalformedEventError("`content` is not a list")
+        model, reason = word_at(answer.get("model")), word_at(answer.get("stop_reason"))
+        return AnswerFacts(model, read_message_usage(answer.get("usage")), None, reason)
 
     def error_body(self, problem: Problem) -> bytes:
         """See `Dialect`."""
@@ -127,14 +91,6 @@ class Messages:
         return b"event: error\ndata: " + self.error_body(problem) + b"\n\n"
 
 
-class _Count(msgspec.Struct):
-    input_tokens: int
-    error: Any = None
-
-
-_COUNTS: Final = msgspec.json.Decoder(_Count)
-
-
 class CountTokens(Messages):
     """`POST /v1/messages/count_tokens`: free of charge, so without usage."""
 
@@ -143,26 +99,18 @@ class CountTokens(Messages):
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
-        decode(_COUNTS, body)
+        answer = read_document(body)
+        if not is_empty(answer.get("error")):
+            return AnswerFacts(failure=read_event_failure(answer["error"], dialect=self.name, body=body))
+        if not isinstance(answer.get("input_tokens"), int):
+            raise MalformedEventError("`input_tokens` is not a number")
         return AnswerFacts()
 
 
-def merge_usage(before: Usage | None, new: Usage | None) -> Usage | None:
-    """Usage of a stream so far: counts only grow, and a later event may leave some out."""
-    if before is None or new is None:
-        return new or before
-    return Usage(
-        max(before.input_tokens, new.input_tokens),
-        max(before.output_tokens, new.output_tokens),
-        max(before.cached_tokens, new.cached_tokens),
-        max(before.cache_write_tokens, new.cache_write_tokens),
-    )
-
-
-def _usage_of(event: _Event) -> Usage | None:
-    if event.message is not None:
-        return event.message.usage.read() if event.message.usage else None
-    return None if event.usage is None else event.usage.read() or Usage(0, event.usage.output_tokens or 0)
+def _has_output(block: dict[str, Any]) -> bool:
+    """Text and thoughts start empty; everything else is there from its start."""
+    kind = block.get("type")
+    return not is_empty(block.get(str(kind))) if kind in ("text", "thinking") else True
 
 
 def _error_document(problem: Problem) -> dict[str, Any]:

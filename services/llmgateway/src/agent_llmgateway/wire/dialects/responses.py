@@ -13,45 +13,10 @@ from agent_llmgateway.wire.dialects.base import (
     DialectName,
     EventInfo,
     Problem,
-    decode,
     openai_error,
 )
-from agent_llmgateway.wire.usage import Usage
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _Details | None = None
-
-    def read(self) -> Usage | None:
-        if self.input_tokens is None:
-            return None
-        details = self.input_tokens_details or _Details()
-        return Usage(
-            self.input_tokens, self.output_tokens or 0, details.cached_tokens or 0, details.cache_write_tokens or 0
-        )
-
-
-class _Response(msgspec.Struct):
-    object: str | None = None
-    model: str | None = None
-    status: str | None = None
-    usage: _Usage | None = None
-    error: Any = None
-
-
-class _Event(msgspec.Struct):
-    type: str = ""
-    response: _Response | None = None
-    error: Any = None
-    message: str | None = None
-    code: str | None = None
+from agent_llmgateway.wire.lenient import is_empty, object_at, read_document, word_at
+from agent_llmgateway.wire.usage import read_response_usage
 
 
 class _Plain(msgspec.Struct):
@@ -59,8 +24,6 @@ class _Plain(msgspec.Struct):
 
 
 _decode_plain: Final = msgspec.json.Decoder(_Plain).decode
-_EVENTS: Final = msgspec.json.Decoder(_Event)
-_ANSWERS: Final = msgspec.json.Decoder(_Response)
 _FINAL: Final = frozenset({"response.completed", "response.incomplete"})
 
 
@@ -74,15 +37,16 @@ class Responses:
 
     def read_event(self, data: bytes) -> EventInfo:
         """See `Dialect`."""
-        if data == b"[DONE]":
+        if data.strip() == b"[DONE]":
             return EventInfo(done=True)
-        event = decode(_EVENTS, data)
-        if event.type.endswith(".delta"):
+        event = read_document(data)
+        kind = word_at(event.get("type"))
+        if kind.endswith(".delta"):
             return OUTPUT
-        if event.type in _FINAL:
-            usage = event.response.usage.read() if event.response and event.response.usage else None
-            return EventInfo(finish=True, done=True, usage=usage)
-        if event.type in {"response.failed", "error"} or event.error is not None:
+        if kind in _FINAL:
+            response = object_at(event.get("response"), "response")
+            return EventInfo(finish=True, done=True, usage=read_response_usage(response.get("usage")))
+        if kind in {"response.failed", "error"} or not is_empty(event.get("error")):
             return EventInfo(failure=read_event_failure(_error_of(event), dialect=self.name))
         return QUIET
 
@@ -93,13 +57,13 @@ class Responses:
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
-        answer = decode(_ANSWERS, body)
-        if answer.error is not None:
-            return AnswerFacts(failure=read_event_failure(answer.error, dialect=self.name, body=body))
-        if answer.object != "response":
-            raise MalformedEventError("an answer that is no response")
-        usage = answer.usage.read() if answer.usage else None
-        return AnswerFacts(answer.model or "", usage, None, answer.status or "")
+        answer = read_document(body)
+        if not is_empty(answer.get("error")):
+            return AnswerFacts(failure=read_event_failure(answer["error"], dialect=self.name, body=body))
+        if not isinstance(answer.get("output"), list):
+            raise MalformedEventError("`output` is not a list")
+        model, status = word_at(answer.get("model")), word_at(answer.get("status"))
+        return AnswerFacts(model, read_response_usage(answer.get("usage")), None, status)
 
     def error_body(self, problem: Problem) -> bytes:
         """See `Dialect`."""
@@ -118,12 +82,13 @@ class Responses:
         return b"event: error\ndata: " + msgspec.json.encode(event) + b"\n\n"
 
 
-def _error_of(event: _Event) -> object:
-    if event.error is not None:
-        return event.error
-    if event.response is not None and event.response.error is not None:
-        return event.response.error
-    return {"message": event.message or "the response failed", "code": event.code}
+def _error_of(event: dict[str, Any]) -> object:
+    response = event.get("response")
+    inner = response.get("error") if isinstance(response, dict) else None
+    for error in (event.get("error"), inner):
+        if not is_empty(error):
+            return error
+    return {"message": event.get("message") or "the response failed", "code": event.get("code")}
 
 
 def _is_plain(block: bytes) -> bool:

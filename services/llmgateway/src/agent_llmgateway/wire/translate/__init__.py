@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from time import time
-from typing import Any, Final
+from typing import Final
 
 from agent_llmgateway.wire.answerstream import EventTranslator
 from agent_llmgateway.wire.dialects import DialectName
 from agent_llmgateway.wire.translate.answers import chat_to_message, chat_to_response, message_to_chat
-from agent_llmgateway.wire.translate.base import TranslatedRequest, Translation
+from agent_llmgateway.wire.translate.base import Target, TranslatedRequest, Translation
 from agent_llmgateway.wire.translate.chat_to_messages import chat_to_messages
 from agent_llmgateway.wire.translate.messages_to_chat import messages_to_chat
 from agent_llmgateway.wire.translate.responses_to_chat import responses_to_chat
@@ -17,52 +17,50 @@ from agent_llmgateway.wire.translate.stream_to_responses import ChainedStream, C
 
 
 class _ChatOverMessages:
-    def request(self, body: bytes, model: str, options: Mapping[str, Any]) -> TranslatedRequest:
-        return chat_to_messages(body, model, options)
+    def request(self, body: bytes, target: Target) -> TranslatedRequest:
+        return TranslatedRequest(chat_to_messages(body, target), target.dropped)
 
-    def answer(self, body: bytes) -> bytes:
-        return message_to_chat(body, time)
+    def answer(self, body: bytes, target: Target) -> bytes:
+        return message_to_chat(body, time, target.model)
 
-    def stream(self, model: str, *, with_usage: bool) -> EventTranslator:
-        return MessageToChatStream(model, time, with_usage=with_usage)
+    def stream(self, target: Target, *, with_usage: bool) -> EventTranslator:
+        return MessageToChatStream(target.model, time, with_usage=with_usage)
 
 
 class _MessagesOverChat:
-    def request(self, body: bytes, model: str, options: Mapping[str, Any]) -> TranslatedRequest:
-        return messages_to_chat(body, model, options)
+    def request(self, body: bytes, target: Target) -> TranslatedRequest:
+        return TranslatedRequest(messages_to_chat(body, target), target.dropped)
 
-    def answer(self, body: bytes) -> bytes:
-        return chat_to_message(body)
+    def answer(self, body: bytes, target: Target) -> bytes:
+        return chat_to_message(body, target.model)
 
-    def stream(self, model: str, *, with_usage: bool) -> EventTranslator:  # noqa: ARG002 - messages always have it
-        return ChatToMessageStream(model)
+    def stream(self, target: Target, *, with_usage: bool) -> EventTranslator:  # noqa: ARG002 - messages always have it
+        return ChatToMessageStream(target.model)
 
 
 class _ResponsesOverChat:
-    def request(self, body: bytes, model: str, options: Mapping[str, Any]) -> TranslatedRequest:
-        return responses_to_chat(body, model, options)
+    def request(self, body: bytes, target: Target) -> TranslatedRequest:
+        return TranslatedRequest(responses_to_chat(body, target), target.dropped)
 
-    def answer(self, body: bytes) -> bytes:
-        return chat_to_response(body, time)
+    def answer(self, body: bytes, target: Target) -> bytes:
+        return chat_to_response(body, time, target)
 
-    def stream(self, model: str, *, with_usage: bool) -> EventTranslator:  # noqa: ARG002 - responses always have it
-        return ChatToResponseStream(model, time)
+    def stream(self, target: Target, *, with_usage: bool) -> EventTranslator:  # noqa: ARG002 - responses always have it
+        return ChatToResponseStream(target, time)
 
 
 class _ResponsesOverMessages:
     """By way of chat completions."""
 
-    def request(self, body: bytes, model: str, options: Mapping[str, Any]) -> TranslatedRequest:
-        first = responses_to_chat(body, model, {**options, "type": "openai"})
-        second = chat_to_messages(first.body, model, options)
-        return TranslatedRequest(second.body, tuple(dict.fromkeys((*first.dropped, *second.dropped))))
+    def request(self, body: bytes, target: Target) -> TranslatedRequest:
+        return TranslatedRequest(chat_to_messages(responses_to_chat(body, target), target), target.dropped)
 
-    def answer(self, body: bytes) -> bytes:
-        return chat_to_response(message_to_chat(body, time), time)
+    def answer(self, body: bytes, target: Target) -> bytes:
+        return chat_to_response(message_to_chat(body, time, target.model), time, target)
 
-    def stream(self, model: str, *, with_usage: bool) -> EventTranslator:  # noqa: ARG002 - responses always have it
-        first = MessageToChatStream(model, time, with_usage=True)
-        return ChainedStream(first, ChatToResponseStream(model, time))
+    def stream(self, target: Target, *, with_usage: bool) -> EventTranslator:  # noqa: ARG002 - responses always have it
+        first = MessageToChatStream(target.model, time, with_usage=True)
+        return ChainedStream(first, ChatToResponseStream(target, time))
 
 
 TRANSLATIONS: Final[Mapping[tuple[DialectName, DialectName], Translation]] = {
@@ -72,4 +70,4 @@ TRANSLATIONS: Final[Mapping[tuple[DialectName, DialectName], Translation]] = {
     ("responses", "messages"): _ResponsesOverMessages(),
 }
 
-__all__ = ["TRANSLATIONS", "TranslatedRequest", "Translation"]
+__all__ = ["TRANSLATIONS", "Target", "TranslatedRequest", "Translation"]

@@ -1,174 +1,137 @@
 """A chat completion request for a provider that speaks messages."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from agent_llmgateway.wire.dialects.base import has_content
-from agent_llmgateway.wire.translate.base import TranslatedRequest, decode_strict, refuse
+from agent_llmgateway.wire.translate.base import Target, decode_request, refuse
 from agent_llmgateway.wire.translate.chatschema import (
     CHAT_REQUESTS,
     HINTS,
     NEUTRAL,
-    AssistantTurn,
+    AllowedChoice,
     ChatRequest,
     DeveloperTurn,
-    ImagePart,
+    JsonFormat,
     NamedTool,
     SchemaFormat,
     SystemTurn,
-    TextPart,
     Tool,
-    ToolTurn,
     Turn,
-    UserTurn,
 )
-from agent_llmgateway.wire.translate.words import TOOL_ERROR, image_source, parse_arguments
+from agent_llmgateway.wire.translate.chatturns import make_messages, text_blocks
 
 Document = dict[str, Any]
-TARGET: Final = "the messages API"
+TO: Final = "the messages API"
 USUAL_MAX_TOKENS: Final = 8192
-"""The messages API needs a limit; `options.maxTokens` of the provider sets another."""
+"""The messages API needs a limit; `maxTokens` in the provider's config sets another."""
+LONGEST_USER_ID: Final = 256
+JSON_ONLY: Final = "Answer with one JSON object and nothing else: no introduction, no code fence."
+"""For `json_object`, which the messages API has no field for."""
 _CHOICES: Final = {"none": "none", "auto": "auto", "required": "any"}
 
 
-def chat_to_messages(body: bytes, model: str, options: Mapping[str, Any]) -> TranslatedRequest:
+def chat_to_messages(body: bytes, target: Target) -> bytes:
     """Raises NotCarriedError that names the field."""
-    request = decode_strict(CHAT_REQUESTS, body, TARGET)
+    request = decode_request(CHAT_REQUESTS, body, target, TO)
+    _check_fields(request, target)
+    system, turns = _split_system(request.messages)
+    document: Document = {"model": target.model, "max_tokens": _limit(request, target)}
+    if isinstance(request.response_format, JsonFormat):
+        target.drop("response_format")
+        system.append({"type": "text", "text": JSON_ONLY})
+    if system:
+        document["system"] = system[0]["text"] if len(system) == 1 else system
+    document["messages"] = make_messages(turns, len(request.messages) - len(turns), target)
+    document.update(_sampling(request, target))
+    document.update(_output(request, target))
+    document.update(_tools(request))
+    return msgspec.json.encode(document)
+
+
+def _check_fields(request: ChatRequest, target: Target) -> None:
     for name, neutral in NEUTRAL.items():
         if (value := getattr(request, name)) is not None and value not in neutral:
-            refuse(f"`{name}` cannot be carried to {TARGET}", name)
-    dropped = [name for name in HINTS if getattr(request, name) is not None]
-    system, turns = _split_system(request.messages)
-    document: Document = {
-        "model": model,
-        "max_tokens": request.max_completion_tokens or request.max_tokens or options.get("maxTokens", USUAL_MAX_TOKENS),
-    }
-    if system:
-        document["system"] = system
-    document["messages"] = list(_messages(turns, len(request.messages) - len(turns), dropped))
-    document.update(_sampling(request))
-    document.update(_output(request))
-    document.update(_tools(request))
-    return TranslatedRequest(msgspec.json.encode(document), tuple(dict.fromkeys(dropped)))
+            refuse(f"`{name}` cannot be carried to {TO}", name)
+    for name in HINTS:
+        if getattr(request, name) not in (None, False):
+            target.drop(name)
 
 
-def _split_system(turns: Sequence[Turn]) -> tuple[str | list[Document], Sequence[Turn]]:
-    """Instructions at the beginning have a field of their own; later ones stay where they are."""
+def _limit(request: ChatRequest, target: Target) -> int:
+    usual = min(target.options.get("maxTokens", USUAL_MAX_TOKENS), target.facts.max_output or USUAL_MAX_TOKENS)
+    limit = request.max_completion_tokens or request.max_tokens or usual
+    most = target.facts.max_output
+    if most is not None and limit > most:
+        target.drop("max_tokens")
+        return most
+    return limit
+
+
+def _split_system(turns: Sequence[Turn]) -> tuple[list[Document], Sequence[Turn]]:
+    """Instructions at the beginning have a field of their own."""
     count = next((i for i, turn in enumerate(turns) if not isinstance(turn, SystemTurn | DeveloperTurn)), len(turns))
     heads = [turn.content for turn in turns[:count] if isinstance(turn, SystemTurn | DeveloperTurn)]
-    if len(heads) == 1 and isinstance(heads[0], str):
-        return heads[0], turns[count:]
-    return [block for head in heads for block in _text_blocks(head)], turns[count:]
+    return [block for head in heads for block in text_blocks(head)], turns[count:]
 
 
-def _messages(turns: Sequence[Turn], offset: int, dropped: list[str]) -> Iterator[Document]:
-    results: list[Document] = []
-    for index, turn in enumerate(turns, start=offset):
-        if isinstance(turn, ToolTurn):
-            results.append(_tool_result(turn))
-            continue
-        if results:
-            yield {"role": "user", "content": results}
-            results = []
-        if isinstance(turn, UserTurn):
-            yield {"role": "user", "content": _user_content(turn, f"messages[{index}].content", dropped)}
-        elif isinstance(turn, AssistantTurn):
-            yield {"role": "assistant", "content": _assistant_content(turn, f"messages[{index}]", dropped)}
-        else:
-            yield {"role": "system", "content": _text_content(turn.content)}
-    if results:
-        yield {"role": "user", "content": results}
-
-
-def _tool_result(turn: ToolTurn) -> Document:
-    result: Document = {"type": "tool_result", "tool_use_id": turn.tool_call_id}
-    content = turn.content
-    if isinstance(content, str) and content.startswith(TOOL_ERROR):
-        result["is_error"] = True
-        content = content.removeprefix(TOOL_ERROR)
-    result["content"] = _text_content(content)
-    return result
-
-
-def _user_content(turn: UserTurn, where: str, dropped: list[str]) -> str | list[Document]:
-    if isinstance(turn.content, str):
-        return turn.content
-    blocks: list[Document] = []
-    for index, part in enumerate(turn.content):
-        if isinstance(part, ImagePart):
-            if part.image_url.detail not in (None, "auto"):
-                dropped.append("image_url.detail")
-            source = image_source(part.image_url.url, f"{where}[{index}].image_url.url")
-            blocks.append({"type": "image", "source": source})
-        else:
-            blocks.append({"type": "text", "text": part.text})
-    return blocks
-
-
-def _assistant_content(turn: AssistantTurn, where: str, dropped: list[str]) -> str | list[Document]:
-    if turn.reasoning_content:
-        dropped.append("reasoning_content")
-    text = turn.content or turn.refusal
-    if not turn.tool_calls:
-        return _text_content(text or "")
-    blocks = _text_blocks(text) if text else []
-    for index, call in enumerate(turn.tool_calls):
-        arguments = parse_arguments(call.function.arguments, f"{where}.tool_calls[{index}].function.arguments")
-        blocks.append({"type": "tool_use", "id": call.id, "name": call.function.name, "input": arguments})
-    return blocks
-
-
-def _text_content(content: str | list[TextPart]) -> str | list[Document]:
-    return content if isinstance(content, str) else _text_blocks(content)
-
-
-def _text_blocks(content: str | list[TextPart]) -> list[Document]:
-    texts = [content] if isinstance(content, str) else [part.text for part in content]
-    return [{"type": "text", "text": text} for text in texts]
-
-
-def _sampling(request: ChatRequest) -> Document:
+def _sampling(request: ChatRequest, target: Target) -> Document:
     document: Document = {}
     if request.temperature is not None:
         if request.temperature > 1:
-            refuse(f"`temperature` over 1 cannot be carried to {TARGET}", "temperature")
-        document["temperature"] = request.temperature
+            target.drop("temperature")
+        document["temperature"] = min(request.temperature, 1)
     if request.top_p is not None:
-        document["top_p"] = request.top_p
-    if request.stop:
-        document["stop_sequences"] = [request.stop] if isinstance(request.stop, str) else request.stop
+        if "temperature" in document:  # current models take one of them
+            target.drop("top_p")
+        else:
+            document["top_p"] = request.top_p
+    words = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    if any(not word.strip() for word in words):  # the API refuses those of white space
+        target.drop("stop")
+    if kept := [word for word in words if word.strip()]:
+        document["stop_sequences"] = kept
     if request.stream is not None:
         document["stream"] = request.stream
     if request.user is not None:
-        document["metadata"] = {"user_id": request.user}
+        if len(request.user) <= LONGEST_USER_ID:
+            document["metadata"] = {"user_id": request.user}
+        else:
+            target.drop("user")
     return document
 
 
-def _output(request: ChatRequest) -> Document:
-    document: Document = {}
+def _output(request: ChatRequest, target: Target) -> Document:
     config: Document = {}
-    if request.reasoning_effort == "none":
-        document["thinking"] = {"type": "disabled"}
-    elif request.reasoning_effort is not None:
-        config["effort"] = request.reasoning_effort
+    if request.reasoning_effort not in (None, "none"):
+        effort = target.facts.nearest_effort(str(request.reasoning_effort))
+        if effort != request.reasoning_effort:
+            target.drop("reasoning_effort")
+        if effort is not None:
+            config["effort"] = effort
     if isinstance(request.response_format, SchemaFormat):
         config["format"] = {"type": "json_schema", "schema": request.response_format.json_schema.schema}
-    return {**document, "output_config": config} if config else document
+    return {"output_config": config} if config else {}
 
 
 def _tools(request: ChatRequest) -> Document:
-    document: Document = {}
-    if request.tools:
-        document["tools"] = [_tool(tool) for tool in request.tools]
+    tools = request.tools or []
     choice = request.tool_choice
+    if isinstance(choice, AllowedChoice):
+        names = {tool.function.name for tool in choice.allowed_tools.tools}
+        tools = [tool for tool in tools if tool.function.name in names]
+        choice = choice.allowed_tools.mode
+    if not tools:
+        return {}
+    document: Document = {"tools": [_tool(tool) for tool in tools]}
     chosen: Document | None = None
     if isinstance(choice, NamedTool):
         chosen = {"type": "tool", "name": choice.function.name}
     elif choice is not None:
         chosen = {"type": _CHOICES[choice]}
-    if request.parallel_tool_calls is False and request.tools and choice != "none":
+    if request.parallel_tool_calls is False and choice != "none":
         chosen = {**(chosen or {"type": "auto"}), "disable_parallel_tool_use": True}
     return {**document, "tool_choice": chosen} if chosen else document
 
@@ -178,7 +141,7 @@ def _tool(tool: Tool) -> Document:
     empty = msgspec.Raw(b'{"type":"object","properties":{}}')
     given = has_content(function.parameters)
     document: Document = {"name": function.name, "input_schema": function.parameters if given else empty}
-    if function.description is not None:
+    if function.description:
         document["description"] = function.description
     if function.strict is not None:
         document["strict"] = function.strict

@@ -28,6 +28,26 @@ class ImagePart(Struct, tag="image_url", tag_field="type", forbid_unknown_fields
     image_url: ImageUrl
 
 
+class FileData(Struct, forbid_unknown_fields=True):
+    """A file itself as a data URL, or the id of one that a provider keeps."""
+
+    file_data: str | None = None
+    filename: str | None = None
+    file_id: str | None = None
+
+
+class FilePart(Struct, tag="file", tag_field="type", forbid_unknown_fields=True):
+    """A document."""
+
+    file: FileData
+
+
+class RefusalPart(Struct, tag="refusal", tag_field="type", forbid_unknown_fields=True):
+    """A refusal of the model."""
+
+    refusal: str
+
+
 class FunctionCall(Struct, forbid_unknown_fields=True):
     """What is called. `arguments` is JSON as text."""
 
@@ -59,13 +79,13 @@ class DeveloperTurn(Struct, tag="developer", tag_field="role", forbid_unknown_fi
 class UserTurn(Struct, tag="user", tag_field="role", forbid_unknown_fields=True):
     """What the user said."""
 
-    content: str | list[TextPart | ImagePart]
+    content: str | list[TextPart | ImagePart | FilePart] = ""
 
 
 class AssistantTurn(Struct, tag="assistant", tag_field="role", forbid_unknown_fields=True):
     """What the model said. Fields of answers that clients send back as nulls are allowed as such."""
 
-    content: str | list[TextPart] | None = None
+    content: str | list[TextPart | RefusalPart] | None = None
     tool_calls: list[ToolCall] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
@@ -75,10 +95,10 @@ class AssistantTurn(Struct, tag="assistant", tag_field="role", forbid_unknown_fi
 
 
 class ToolTurn(Struct, tag="tool", tag_field="role", forbid_unknown_fields=True):
-    """What a tool gave back."""
+    """What a tool gave back. Pictures in it are not OpenAI's, but some providers take them and responses have them."""
 
     tool_call_id: str
-    content: str | list[TextPart]
+    content: str | list[TextPart | ImagePart | FilePart] = ""
 
 
 Turn = SystemTurn | DeveloperTurn | UserTurn | AssistantTurn | ToolTurn
@@ -111,6 +131,19 @@ class NamedTool(Struct, tag="function", tag_field="type", forbid_unknown_fields=
     function: NamedFunction
 
 
+class AllowedTools(Struct, forbid_unknown_fields=True):
+    """The tools that may be called now."""
+
+    mode: Literal["auto", "required"]
+    tools: list[NamedTool]
+
+
+class AllowedChoice(Struct, tag="allowed_tools", tag_field="type", forbid_unknown_fields=True):
+    """Some of the tools."""
+
+    allowed_tools: AllowedTools
+
+
 class JsonSchema(Struct, forbid_unknown_fields=True):
     """The form of a structured answer. `schema` keeps its bytes."""
 
@@ -122,6 +155,10 @@ class JsonSchema(Struct, forbid_unknown_fields=True):
 
 class TextFormat(Struct, tag="text", tag_field="type", forbid_unknown_fields=True):
     """Free text."""
+
+
+class JsonFormat(Struct, tag="json_object", tag_field="type", forbid_unknown_fields=True):
+    """JSON of any form."""
 
 
 class SchemaFormat(Struct, tag="json_schema", tag_field="type", forbid_unknown_fields=True):
@@ -143,10 +180,10 @@ class ChatRequest(Struct, forbid_unknown_fields=True):
     temperature: float | None = None
     top_p: float | None = None
     tools: list[Tool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | AllowedChoice | None = None
     parallel_tool_calls: bool | None = None
-    response_format: TextFormat | SchemaFormat | None = None
-    reasoning_effort: Literal["none", "low", "medium", "high", "xhigh", "max"] | None = None
+    response_format: TextFormat | JsonFormat | SchemaFormat | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     user: str | None = None
     n: Any = None
     frequency_penalty: Any = None
@@ -177,10 +214,7 @@ NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
     "frequency_penalty": (0, 0.0),
     "presence_penalty": (0, 0.0),
     "logit_bias": ({},),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
     "modalities": (["text"],),
-    "seed": (),
     "audio": (),
     "functions": ([],),
     "function_call": ("none",),
@@ -199,6 +233,9 @@ HINTS: Final = (
     "prompt_cache_retention",
     "safety_identifier",
     "service_tier",
+    "seed",
+    "logprobs",
+    "top_logprobs",
 )
 """Fields that an answer does not depend on: left out, and named in a header."""
 

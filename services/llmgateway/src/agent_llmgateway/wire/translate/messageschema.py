@@ -1,4 +1,4 @@
-"""Requests and answers of the messages API as far as they can be carried elsewhere."""
+"""Requests of the messages API as far as they can be carried elsewhere."""
 
 from typing import Any, Final, Literal
 
@@ -11,7 +11,7 @@ class TextBlock(Struct, tag="text", tag_field="type", forbid_unknown_fields=True
 
     text: str
     cache_control: Any = None
-    citations: None = None
+    citations: Any = None
 
 
 class Base64Source(Struct, tag="base64", tag_field="type", forbid_unknown_fields=True):
@@ -34,6 +34,29 @@ class ImageBlock(Struct, tag="image", tag_field="type", forbid_unknown_fields=Tr
     cache_control: Any = None
 
 
+class TextSource(Struct, tag="text", tag_field="type", forbid_unknown_fields=True):
+    """A document as plain text."""
+
+    data: str
+    media_type: str = "text/plain"
+
+
+class ContentSource(Struct, tag="content", tag_field="type", forbid_unknown_fields=True):
+    """A document as blocks."""
+
+    content: str | list[TextBlock]
+
+
+class DocumentBlock(Struct, tag="document", tag_field="type", forbid_unknown_fields=True):
+    """A document."""
+
+    source: Base64Source | UrlSource | TextSource | ContentSource
+    title: str | None = None
+    context: str | None = None
+    citations: Any = None
+    cache_control: Any = None
+
+
 class ToolUseBlock(Struct, tag="tool_use", tag_field="type", forbid_unknown_fields=True):
     """A call that the model made. `input` keeps its bytes."""
 
@@ -48,7 +71,7 @@ class ToolResultBlock(Struct, tag="tool_result", tag_field="type", forbid_unknow
     """What a tool gave back."""
 
     tool_use_id: str
-    content: str | list[TextBlock] | None = None
+    content: str | list[TextBlock | ImageBlock | DocumentBlock] | None = None
     is_error: bool | None = None
     cache_control: Any = None
 
@@ -66,7 +89,7 @@ class RedactedThinkingBlock(Struct, tag="redacted_thinking", tag_field="type", f
     data: str
 
 
-UserBlock = TextBlock | ImageBlock | ToolResultBlock
+UserBlock = TextBlock | ImageBlock | DocumentBlock | ToolResultBlock
 AssistantBlock = TextBlock | ToolUseBlock | ThinkingBlock | RedactedThinkingBlock
 
 
@@ -126,7 +149,7 @@ class NoChoice(Struct, tag="none", tag_field="type", forbid_unknown_fields=True)
 class ThinkingOn(Struct, tag="enabled", tag_field="type", forbid_unknown_fields=True):
     """Think for so many tokens."""
 
-    budget_tokens: int
+    budget_tokens: int = 1024
     display: str | None = None
 
 
@@ -149,7 +172,7 @@ class SchemaOutput(Struct, tag="json_schema", tag_field="type", forbid_unknown_f
 class OutputConfig(Struct, forbid_unknown_fields=True):
     """Effort and form of the answer."""
 
-    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    effort: str | None = None
     format: SchemaOutput | None = None
 
 
@@ -177,50 +200,10 @@ class MessagesRequest(Struct, forbid_unknown_fields=True):
     metadata: Metadata | None = None
     cache_control: Any = None
     service_tier: Any = None
-
-
-class AnswerUsage(Struct):
-    """Tokens of an answer."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-
-
-class AnswerText(Struct, tag="text", tag_field="type"):
-    """Text of an answer."""
-
-    text: str
-
-
-class AnswerToolUse(Struct, tag="tool_use", tag_field="type"):
-    """A call in an answer."""
-
-    id: str
-    name: str
-    input: Raw
-
-
-class AnswerThinking(Struct, tag="thinking", tag_field="type"):
-    """Thoughts of an answer."""
-
-    thinking: str
-
-
-class AnswerRedacted(Struct, tag="redacted_thinking", tag_field="type"):
-    """Hidden thoughts of an answer."""
-
-
-class MessageAnswer(Struct):
-    """A whole answer."""
-
-    id: str
-    model: str
-    content: list[AnswerText | AnswerToolUse | AnswerThinking | AnswerRedacted]
-    stop_reason: str | None = None
-    usage: AnswerUsage | None = None
+    context_management: Any = None
+    top_k: Any = None
+    container: Any = None
+    mcp_servers: Any = None
 
 
 MESSAGES_REQUESTS: Final = msgspec.json.Decoder(MessagesRequest)
-MESSAGE_ANSWERS: Final = msgspec.json.Decoder(MessageAnswer)

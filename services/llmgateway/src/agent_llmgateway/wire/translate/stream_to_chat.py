@@ -1,51 +1,17 @@
 """Events of a message as chunks of a completion."""
 
+import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-import msgspec
-from msgspec import Struct
-
-from agent_llmgateway.wire.dialects.base import decode
-from agent_llmgateway.wire.translate.answers import chat_usage
-from agent_llmgateway.wire.translate.messageschema import AnswerUsage
-from agent_llmgateway.wire.translate.streams import data_event
+from agent_llmgateway.wire.translate.blocks import check_arguments
+from agent_llmgateway.wire.translate.chatreader import Piece
+from agent_llmgateway.wire.translate.events import data_event
+from agent_llmgateway.wire.translate.messagereader import MessageReader
 from agent_llmgateway.wire.translate.words import STOP_TO_FINISH
+from agent_llmgateway.wire.usage import chat_usage
 
 Document = dict[str, Any]
-
-
-class _Delta(Struct):
-    type: str = ""
-    text: str = ""
-    thinking: str = ""
-    partial_json: str = ""
-    stop_reason: str | None = None
-
-
-class _Block(Struct):
-    type: str = ""
-    id: str = ""
-    name: str = ""
-    text: str = ""
-
-
-class _Message(Struct):
-    id: str = ""
-    model: str = ""
-    usage: AnswerUsage | None = None
-
-
-class _Event(Struct):
-    type: str = ""
-    index: int = 0
-    message: _Message | None = None
-    content_block: _Block | None = None
-    delta: _Delta | None = None
-    usage: AnswerUsage | None = None
-
-
-_EVENTS: Final = msgspec.json.Decoder(_Event)
 
 
 class MessageToChatStream:
@@ -59,80 +25,53 @@ class MessageToChatStream:
             "model": model,
         }
         self._with_usage = with_usage
-        self._calls: dict[int, int] = {}
-        self._has_arguments: set[int] = set()
-        self._usage: AnswerUsage | None = None
+        self._reader = MessageReader()
+        self._arguments: dict[int, list[str]] = {}
+        self._finished = False
 
     def feed(self, data: bytes) -> bytes:
         """See `EventTranslator`."""
-        event: _Event = decode(_EVENTS, data)
-        match event.type:
-            case "message_start":
-                return self._start(event)
-            case "content_block_start":
-                return self._start_block(event)
-            case "content_block_delta":
-                return self._add(event)
-            case "content_block_stop":
-                return self._stop_block(event)
-            case "message_delta":
-                return self._finish(event)
-        return b""
+        pieces = self._reader.read_event(data)
+        out = self._start() + b"".join(map(self._chunk_of, pieces))
+        return out + self._end() if self._reader.stop else out
 
     def finish(self) -> bytes:
         """See `EventTranslator`."""
-        done = b"data: [DONE]\n\n"
-        usage = chat_usage(self._usage) if self._with_usage and self._usage is not None else None
-        return done if usage is None else data_event({**self._head, "choices": [], "usage": usage}) + done
+        out = self._start() + b"".join(map(self._chunk_of, self._reader.finish_blocks())) + self._end()
+        usage = self._reader.usage
+        if self._with_usage and usage is not None and usage.input_tokens:
+            out += data_event({**self._head, "choices": [], "usage": chat_usage(usage)})
+        return out + b"data: [DONE]\n\n"
 
-    def _start(self, event: _Event) -> bytes:
-        if event.message is not None:
-            self._head["id"] = event.message.id
-            self._head["model"] = event.message.model or self._head["model"]
-            self._usage = event.message.usage
+    def _start(self) -> bytes:
+        if self._head["id"]:
+            return b""
+        self._head["id"] = self._reader.id or f"chatcmpl-{secrets.token_hex(12)}"
+        self._head["model"] = self._reader.model or self._head["model"]
         return self._chunk({"role": "assistant", "content": ""})
 
-    def _start_block(self, event: _Event) -> bytes:
-        block = event.content_block
-        if block is None or block.type != "tool_use":
-            return self._chunk({"content": block.text}) if block and block.text else b""
-        number = self._calls[event.index] = len(self._calls)
-        function = {"name": block.name, "arguments": ""}
-        call = {"index": number, "id": block.id, "type": "function", "function": function}
-        return self._chunk({"tool_calls": [call]})
+    def _end(self) -> bytes:
+        """The finish, once. Raises MalformedEventError when a call is not one."""
+        if self._finished:
+            return b""
+        self._finished = True
+        if self._reader.stop not in ("max_tokens", "model_context_window_exceeded"):
+            for call in self._reader.calls:
+                check_arguments("".join(self._arguments.get(call.number, ())), call.where)
+        return self._chunk({}, STOP_TO_FINISH.get(self._reader.stop or "", "stop"))
 
-    def _add(self, event: _Event) -> bytes:
-        delta = event.delta or _Delta()
-        if delta.type == "text_delta":
-            return self._chunk({"content": delta.text})
-        if delta.type == "thinking_delta":
-            return self._chunk({"reasoning_content": delta.thinking})
-        if delta.type == "input_json_delta" and delta.partial_json:
-            self._has_arguments.add(event.index)
-            return self._arguments(event.index, delta.partial_json)
-        return b""
-
-    def _stop_block(self, event: _Event) -> bytes:
-        """A call without arguments has none in its events; as JSON it has to have some."""
-        if event.index in self._calls and event.index not in self._has_arguments:
-            return self._arguments(event.index, "{}")
-        return b""
-
-    def _arguments(self, block: int, text: str) -> bytes:
-        return self._chunk({"tool_calls": [{"index": self._calls[block], "function": {"arguments": text}}]})
-
-    def _finish(self, event: _Event) -> bytes:
-        if event.usage is not None:
-            before = self._usage or AnswerUsage()
-            self._usage = AnswerUsage(
-                input_tokens=event.usage.input_tokens or before.input_tokens,
-                output_tokens=event.usage.output_tokens or before.output_tokens,
-                cache_read_input_tokens=event.usage.cache_read_input_tokens or before.cache_read_input_tokens,
-                cache_creation_input_tokens=event.usage.cache_creation_input_tokens
-                or before.cache_creation_input_tokens,
+    def _chunk_of(self, piece: Piece) -> bytes:
+        if piece.call is None:
+            return self._chunk({"reasoning_content" if piece.kind == "thinking" else "content": piece.text})
+        call = piece.call
+        if call.number not in self._arguments:
+            self._arguments[call.number] = [piece.text]
+            function = {"name": call.name, "arguments": piece.text}
+            return self._chunk(
+                {"tool_calls": [{"index": call.number, "id": call.call_id, "type": "function", "function": function}]}
             )
-        reason = event.delta.stop_reason if event.delta else None
-        return self._chunk({}, STOP_TO_FINISH.get(reason, "stop")) if reason else b""
+        self._arguments[call.number].append(piece.text)
+        return self._chunk({"tool_calls": [{"index": call.number, "function": {"arguments": piece.text}}]})
 
     def _chunk(self, delta: Document, finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

@@ -1,19 +1,21 @@
 """Chunks of a completion as events of a message: one start, blocks one after the other, one stop."""
 
-from typing import Any, Literal
+import secrets
+from collections.abc import Iterable
+from typing import Any, Final
 
-from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failures.failure import broken_failure
-from agent_llmgateway.wire.dialects.chat import ChatUsage
-from agent_llmgateway.wire.translate.answers import message_usage, stop_reason
-from agent_llmgateway.wire.translate.streams import CallDelta, Chunk, named_event, read_chunk
+from agent_llmgateway.wire.translate.blocks import Block, BlockSequence, Step
+from agent_llmgateway.wire.translate.chatreader import ChatReader, Kind
+from agent_llmgateway.wire.translate.events import named_event
+from agent_llmgateway.wire.translate.words import UNSIGNED, is_cut, stop_reason
+from agent_llmgateway.wire.usage import message_usage
 
 Document = dict[str, Any]
-Kind = Literal["text", "thinking", "tool_use"]
-_DELTAS: dict[Kind, tuple[str, str]] = {
+_DELTAS: Final[dict[Kind, tuple[str, str]]] = {
     "text": ("text_delta", "text"),
+    "refusal": ("text_delta", "text"),
     "thinking": ("thinking_delta", "thinking"),
-    "tool_use": ("input_json_delta", "partial_json"),
+    "call": ("input_json_delta", "partial_json"),
 }
 
 
@@ -22,55 +24,41 @@ class ChatToMessageStream:
 
     def __init__(self, model: str) -> None:
         self._model = model
+        self._reader = ChatReader()
+        self._blocks = BlockSequence()
         self._started = False
-        self._blocks = 0
-        self._open: tuple[Kind, int] | None = None
-        """Kind of the open block, and number of its call."""
-        self._seen_calls: set[int] = set()
-        self._finish: str | None = None
         self._refused = False
-        self._usage: ChatUsage | None = None
 
     def feed(self, data: bytes) -> bytes:
         """See `EventTranslator`."""
-        if data == b"[DONE]":
+        if data.strip() == b"[DONE]":
             return b""
-        chunk = read_chunk(data)
-        out = [] if self._started else [self._start(chunk)]
-        self._usage = chunk.usage or self._usage
-        for choice in chunk.choices or ():
-            if choice.index:
-                continue
-            delta = choice.delta
-            if delta is not None:
-                if thoughts := delta.reasoning_content or delta.reasoning:
-                    out.append(self._add("thinking", 0, thoughts))
-                if text := delta.content or delta.refusal:
-                    self._refused = self._refused or bool(delta.refusal)
-                    out.append(self._add("text", 0, text))
-                out += [self._add_call(call) for call in delta.tool_calls or ()]
-            self._finish = choice.finish_reason or self._finish
-        return b"".join(out)
+        pieces = self._reader.read_chunk(data)
+        self._refused = self._refused or any(piece.kind == "refusal" for piece in pieces)
+        return self._start() + self._write(self._blocks.add(pieces))
 
     def finish(self) -> bytes:
         """See `EventTranslator`."""
-        reason = stop_reason(
-            self._finish, has_calls=bool(self._seen_calls), refused="refused" if self._refused else None
-        )
-        usage = message_usage(self._usage) if self._usage else None
+        reader = self._reader
+        out = self._start() + self._write(self._blocks.add(reader.finish_text()))
+        out += self._write(self._blocks.finish(cut=is_cut(reader.finish)))
+        reason = stop_reason(reader.finish, has_calls=bool(reader.calls), refused=self._refused)
+        usage = message_usage(reader.usage) if reader.usage else None
         delta = {
             "delta": {"stop_reason": reason, "stop_sequence": None},
             "usage": usage or {"output_tokens": 0},  # the dialect has no word for an unknown number
         }
-        return self._close() + named_event("message_delta", delta) + named_event("message_stop", {})
+        return out + named_event("message_delta", delta) + named_event("message_stop", {})
 
-    def _start(self, chunk: Chunk) -> bytes:
+    def _start(self) -> bytes:
+        if self._started:
+            return b""
         self._started = True
         message: Document = {
-            "id": chunk.id,
+            "id": self._reader.id or f"msg_{secrets.token_hex(12)}",
             "type": "message",
             "role": "assistant",
-            "model": chunk.model or self._model,
+            "model": self._reader.model or self._model,
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
@@ -78,41 +66,26 @@ class ChatToMessageStream:
         }
         return named_event("message_start", {"message": message})
 
-    def _add_call(self, call: CallDelta) -> bytes:
-        function = call.function
-        arguments = (function.arguments if function else None) or ""
-        opened = b""
-        if call.index not in self._seen_calls:
-            if not call.id or function is None or not function.name:
-                raise AttemptError(broken_failure("a tool call of the stream has no id or no name"))
-            self._seen_calls.add(call.index)
-            block = {"type": "tool_use", "id": call.id, "name": function.name, "input": {}}
-            opened = self._open_block("tool_use", call.index, block)
-        elif self._open != ("tool_use", call.index):
-            raise AttemptError(broken_failure("tool calls of the stream are interleaved"))
-        return opened + (self._delta("tool_use", arguments) if arguments else b"")
+    def _write(self, steps: Iterable[Step]) -> bytes:
+        out: list[bytes] = []
+        for step in steps:
+            number = step.block.number
+            if step.what == "open":
+                out.append(named_event("content_block_start", {"index": number, "content_block": _opening(step.block)}))
+            elif step.what == "close":
+                out.append(named_event("content_block_stop", {"index": number}))
+            else:
+                kind, field = _DELTAS[step.block.kind]
+                out += [
+                    named_event("content_block_delta", {"index": number, "delta": {"type": kind, field: text}})
+                    for text in step
+                ]
+        return b"".join(out)
 
-    def _add(self, kind: Kind, number: int, text: str) -> bytes:
-        opened = b""
-        if self._open != (kind, number):
-            empty = {"thinking": "", "signature": ""} if kind == "thinking" else {"text": ""}
-            opened = self._open_block(kind, number, {"type": kind, **empty})
-        return opened + self._delta(kind, text)
 
-    def _open_block(self, kind: Kind, number: int, block: Document) -> bytes:
-        closed = self._close()
-        self._open = (kind, number)
-        self._blocks += 1
-        return closed + named_event("content_block_start", {"index": self._blocks - 1, "content_block": block})
-
-    def _delta(self, kind: Kind, text: str) -> bytes:
-        delta_type, field = _DELTAS[kind]
-        return named_event(
-            "content_block_delta", {"index": self._blocks - 1, "delta": {"type": delta_type, field: text}}
-        )
-
-    def _close(self) -> bytes:
-        if self._open is None:
-            return b""
-        self._open = None
-        return named_event("content_block_stop", {"index": self._blocks - 1})
+def _opening(block: Block) -> Document:
+    if block.call is not None:
+        return {"type": "tool_use", "id": block.call.call_id, "name": block.call.name, "input": {}}
+    if block.kind == "thinking":
+        return {"type": "thinking", "thinking": "", "signature": UNSIGNED}
+    return {"type": "text", "text": ""}

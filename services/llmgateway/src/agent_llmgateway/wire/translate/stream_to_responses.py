@@ -1,177 +1,165 @@
 """Chunks of a completion as events of a response."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failures.failure import broken_failure
 from agent_llmgateway.wire.answerstream import EventTranslator
-from agent_llmgateway.wire.dialects.chat import ChatUsage
 from agent_llmgateway.wire.sse import EventScanner, read_data
-from agent_llmgateway.wire.translate.answers import (
+from agent_llmgateway.wire.translate.base import Target
+from agent_llmgateway.wire.translate.blocks import Block, BlockSequence, Step
+from agent_llmgateway.wire.translate.chatreader import ChatReader
+from agent_llmgateway.wire.translate.events import named_event
+from agent_llmgateway.wire.translate.items import (
     call_item,
+    custom_call_item,
     message_item,
+    new_answer_id,
     reasoning_item,
     response_document,
-    response_usage,
 )
-from agent_llmgateway.wire.translate.streams import CallDelta, named_event, read_chunk
+from agent_llmgateway.wire.translate.responsetools import INPUT
+from agent_llmgateway.wire.translate.words import is_cut
+from agent_llmgateway.wire.usage import response_usage
 
 Document = dict[str, Any]
+_NAMES = {
+    "text": "output_text",
+    "refusal": "refusal",
+    "thinking": "reasoning_text",
+    "call": "function_call_arguments",
+}
 
 
-class _Item:
-    """An item of the output that is being made. `number` is its place in the output."""
+def block_item(answer_id: str, block: Block, target: Target) -> Document:
+    """The item that a block is so far."""
+    if block.call is not None:
+        known = target.names.get(block.call.name, {})
+        if known.get("custom"):
+            return custom_call_item(answer_id, block.number, block.call.call_id, known, _input_of(block))
+        return call_item(answer_id, block.number, block.call.call_id, block.call.name, block.text or "{}") | known
+    if block.kind == "thinking":
+        return reasoning_item(answer_id, block.number, block.text)
+    return message_item(answer_id, block.number, block.text, refused=block.kind == "refusal")
 
-    def __init__(self, kind: str, number: int, *, call: int = -1, call_id: str = "", name: str = "") -> None:
-        self.kind = kind
-        self.number = number
-        self.call = call
-        self.call_id = call_id
-        self.name = name
-        self.parts: list[str] = []
 
-    def item_id(self, answer_id: str) -> str:
-        """As its document has it."""
-        if self.kind == "call":
-            return f"fc_{answer_id}_{self.number}"
-        return f"rs_{answer_id}" if self.kind == "reasoning" else f"msg_{answer_id}"
-
-    def document(self, answer_id: str) -> Document:
-        """The item as it is so far."""
-        text = "".join(self.parts)
-        if self.kind == "call":
-            return call_item(answer_id, self.number, self.call_id, self.name, text)
-        if self.kind == "reasoning":
-            return reasoning_item(answer_id, text)
-        return message_item(answer_id, text)
+def _input_of(block: Block) -> str:
+    """The text that a custom tool is called with. A model may leave out the object around it."""
+    try:
+        arguments = json.loads(block.text)
+    except ValueError:
+        return block.text
+    given = arguments.get(INPUT) if isinstance(arguments, dict) else None
+    return given if isinstance(given, str) else block.text
 
 
 class ChatToResponseStream:
-    """One stream."""
+    """One stream. Its items are kept at its end."""
 
-    def __init__(self, model: str, now_epoch_s: Callable[[], float]) -> None:
-        self._model = model
-        self._id = ""
+    def __init__(self, target: Target, now_epoch_s: Callable[[], float]) -> None:
+        self._model = target.model
+        self._target = target
+        self._id = new_answer_id()
         self._created = now_epoch_s()
         self._number = 0
+        self._reader = ChatReader()
+        self._blocks = BlockSequence()
         self._started = False
-        self._items: list[_Item] = []
-        self._open: _Item | None = None
-        self._calls: set[int] = set()
-        self._finish_reason = "stop"
-        self._usage: ChatUsage | None = None
+        self._items: list[Document] = []
 
     def feed(self, data: bytes) -> bytes:
         """See `EventTranslator`."""
-        if data == b"[DONE]":
+        if data.strip() == b"[DONE]":
             return b""
-        chunk = read_chunk(data)
-        out: list[bytes] = []
-        if not self._started:
-            self._started, self._id, self._model = True, chunk.id, chunk.model or self._model
-            started = {"response": self._response(None)}
-            out = [self._event("response.created", started), self._event("response.in_progress", started)]
-        self._usage = chunk.usage or self._usage
-        for choice in chunk.choices or ():
-            if choice.index:
-                continue
-            if (delta := choice.delta) is not None:
-                out.append(self._add("reasoning", delta.reasoning_content or delta.reasoning))
-                out.append(self._add("message", delta.content or delta.refusal))
-                out += [self._add_call(call) for call in delta.tool_calls or ()]
-            self._finish_reason = choice.finish_reason or self._finish_reason
-        return b"".join(out)
+        pieces = self._reader.read_chunk(data)
+        return self._start() + self._write(self._blocks.add(pieces))
 
     def finish(self) -> bytes:
         """See `EventTranslator`."""
-        out = self._close()
+        reader = self._reader
+        out = self._start() + self._write(self._blocks.add(reader.finish_text()))
+        out += self._write(self._blocks.finish(cut=is_cut(reader.finish)))
         if not self._items:
-            out += self._open_item(_Item("message", 0)) + self._close()
-        response = self._response(self._finish_reason)
+            block = Block("text", number=0)
+            out += self._write([Step("open", block), Step("close", block)])
+        self._target.items.keep(self._items)
+        response = self._response(reader.finish or "stop")
         return out + self._event(f"response.{response['status']}", {"response": response})
 
-    def _add(self, kind: str, text: str | None) -> bytes:
-        if not text:
+    def _start(self) -> bytes:
+        if self._started:
             return b""
-        out = b""
-        if self._open is None or self._open.kind != kind:
-            out = self._close() + self._open_item(_Item(kind, len(self._items)))
-        return out + self._delta(text)
+        self._started, self._model = True, self._reader.model or self._model
+        started = {"response": self._response(None)}
+        return self._event("response.created", started) + self._event("response.in_progress", started)
 
-    def _add_call(self, call: CallDelta) -> bytes:
-        function = call.function
-        out = b""
-        if call.index not in self._calls:
-            if not call.id or function is None or not function.name:
-                raise AttemptError(broken_failure("a tool call of the stream has no id or no name"))
-            self._calls.add(call.index)
-            item = _Item("call", len(self._items), call=call.index, call_id=call.id, name=function.name)
-            out = self._close() + self._open_item(item)
-        elif self._open is None or self._open.call != call.index:
-            raise AttemptError(broken_failure("tool calls of the stream are interleaved"))
-        return out + (self._delta(function.arguments) if function and function.arguments else b"")
+    def _write(self, steps: Iterable[Step]) -> bytes:
+        out: list[bytes] = []
+        for step in steps:
+            if step.what == "open":
+                out += self._open(step.block)
+            elif step.what == "close":
+                out += self._close(step.block)
+            elif not self._is_custom(step.block):  # the input of a custom tool is shown once it is whole
+                for text in step:
+                    extra: Document = {"logprobs": []} if step.block.kind == "text" else {}
+                    out.append(self._place(f"{_NAMES[step.block.kind]}.delta", step.block, {"delta": text, **extra}))
+        return b"".join(out)
 
-    def _open_item(self, item: _Item) -> bytes:
-        self._open = item
-        self._items.append(item)
-        document = item.document(self._id)
-        if item.kind == "call":
-            document["status"] = "in_progress"
-        elif item.kind == "message":
-            document |= {"content": [], "status": "in_progress"}
+    def _is_custom(self, block: Block) -> bool:
+        return block.call is not None and bool(self._target.names.get(block.call.name, {}).get("custom"))
+
+    def _open(self, block: Block) -> Iterable[bytes]:
+        item = block_item(self._id, block, self._target)
+        if self._is_custom(block):
+            item |= {"input": "", "status": "in_progress"}
+        elif block.call is not None:
+            item |= {"arguments": "", "status": "in_progress"}
+        elif block.kind == "thinking":
+            item["content"] = []
         else:
-            document["content"] = []
-        added = self._event("response.output_item.added", {"output_index": item.number, "item": document})
-        if item.kind == "message":
+            item |= {"content": [], "status": "in_progress"}
+        yield self._event("response.output_item.added", {"output_index": block.number, "item": item})
+        if block.kind in ("text", "refusal"):
             part = {"type": "output_text", "text": "", "annotations": []}
-            added += self._place("response.content_part.added", {"content_index": 0, "part": part})
-        return added
+            yield self._place(
+                "content_part.added",
+                block,
+                {"part": part if block.kind == "text" else {"type": "refusal", "refusal": ""}},
+            )
 
-    def _delta(self, text: str) -> bytes:
-        item = self._open
-        if item is None:
-            return b""
-        item.parts.append(text)
-        if item.kind == "call":
-            return self._place("response.function_call_arguments.delta", {"delta": text})
-        if item.kind == "reasoning":
-            return self._place("response.reasoning_text.delta", {"content_index": 0, "delta": text})
-        return self._place("response.output_text.delta", {"content_index": 0, "delta": text, "logprobs": []})
-
-    def _close(self) -> bytes:
-        item = self._open
-        if item is None:
-            return b""
-        if item.kind == "call" and not item.parts:
-            item.parts.append("{}")
-        text = "".join(item.parts)
-        document = item.document(self._id)
-        if item.kind == "call":
-            out = self._place("response.function_call_arguments.done", {"arguments": text, "name": item.name})
-        elif item.kind == "reasoning":
-            out = self._place("response.reasoning_text.done", {"content_index": 0, "text": text})
+    def _close(self, block: Block) -> Iterable[bytes]:
+        item = block_item(self._id, block, self._target)
+        self._items.append(item)
+        if self._is_custom(block):
+            yield self._place("custom_tool_call_input.delta", block, {"delta": item["input"]})
+            yield self._place("custom_tool_call_input.done", block, {"input": item["input"]})
+            yield self._event("response.output_item.done", {"output_index": block.number, "item": item})
+            return
+        if block.call is not None:
+            done: Document = {"arguments": item["arguments"], "name": block.call.name}
+        elif block.kind == "refusal":
+            done = {"refusal": block.text}
         else:
-            out = self._place("response.output_text.done", {"content_index": 0, "text": text, "logprobs": []})
-            part = document["content"][0]
-            out += self._place("response.content_part.done", {"content_index": 0, "part": part})
-        self._open = None
-        return out + self._event("response.output_item.done", {"output_index": item.number, "item": document})
+            done = {"text": block.text, **({"logprobs": []} if block.kind == "text" else {})}
+        yield self._place(f"{_NAMES[block.kind]}.done", block, done)
+        if block.kind in ("text", "refusal"):
+            yield self._place("content_part.done", block, {"part": item["content"][0]})
+        yield self._event("response.output_item.done", {"output_index": block.number, "item": item})
 
-    def _place(self, name: str, document: Document) -> bytes:
-        item = self._open
-        if item is None:
-            return b""
-        place = {"item_id": item.item_id(self._id), "output_index": item.number}
-        return self._event(name, {**place, **document})
+    def _place(self, name: str, block: Block, document: Document) -> bytes:
+        place: Document = {"item_id": block_item(self._id, block, self._target)["id"], "output_index": block.number}
+        if block.call is None:
+            place["content_index"] = 0
+        return self._event(f"response.{name}", {**place, **document})
 
     def _event(self, name: str, document: Document) -> bytes:
         self._number += 1
         return named_event(name, {"sequence_number": self._number - 1, **document})
 
     def _response(self, finish: str | None) -> Document:
-        usage = response_usage(self._usage) if self._usage else None
-        items = [item.document(self._id) for item in self._items] if finish else []
+        usage = response_usage(self._reader.usage) if self._reader.usage else None
+        items = self._items if finish else []
         return response_document(self._id, self._model, self._created, items, finish=finish, usage=usage)
 
 

@@ -1,5 +1,6 @@
 """The same word in both dialects, and the small forms that both directions share."""
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -15,18 +16,36 @@ STOP_TO_FINISH: Final = {
     "refusal": "content_filter",
     "pause_turn": "stop",
 }
-FINISH_TO_STOP: Final = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
-    "content_filter": "refusal",
-}
+CUT: Final = {
+    "length": "length", "max_tokens": "length", "max_output_tokens": "length", "model_length": "length",
+    "content_filter": "content_filter", "safety": "content_filter", "recitation": "content_filter",
+    "blocklist": "content_filter", "prohibited_content": "content_filter", "spii": "content_filter",
+    "refusal": "content_filter", "sensitive": "content_filter",
+}  # fmt: skip
+"""Finish reasons of an answer that the model did not end, in the words of all providers, as OpenAI has them."""
+_CUT_TO_STOP: Final = {"length": "max_tokens", "content_filter": "refusal"}
+UNSIGNED: Final = "agentberth-unsigned"
+"""The signature of thoughts that the gateway made of those of another provider: nobody will take them for its own."""
 TOOL_ERROR: Final = "[tool error] "
 """Marks the result of a tool that failed where the dialect has no field for it."""
 
 EFFORT_BUDGETS: Final = ((2048, "low"), (8192, "medium"))
 """Tokens of thought up to which an effort goes; above is high."""
+
+
+def is_cut(finish: str | None) -> bool:
+    """Whether an answer was ended by a limit, so that its last part may be unfinished."""
+    return CUT.get((finish or "").lower()) is not None
+
+
+def stop_reason(finish: str | None, *, has_calls: bool, refused: bool) -> str:
+    """The stop reason for a finish reason. Some providers say `stop` with tool calls: the calls are what counts."""
+    cut = CUT.get((finish or "").lower())
+    if cut is not None:
+        return _CUT_TO_STOP[cut]
+    if has_calls:
+        return "tool_use"
+    return "refusal" if refused else "end_turn"
 
 
 def effort_of_budget(budget_tokens: int) -> str:
@@ -39,17 +58,21 @@ def parse_arguments(arguments: str, where: str) -> msgspec.Raw:
     if not arguments.strip():
         return msgspec.Raw(b"{}")
     try:
-        parsed = msgspec.json.decode(arguments)
-    except (msgspec.DecodeError, RecursionError):
+        parsed = json.loads(arguments)
+    except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
         refuse(f"{where}: the arguments of a tool call must be a JSON object", where)
-    return msgspec.Raw(arguments.encode())
+    return msgspec.Raw(arguments.encode("utf-8", "replace"))
+
+
+IMAGE_TYPES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+"""Names of pictures' types that are no names, and what they mean."""
 
 
 def data_url(media_type: str, data: str) -> str:
     """An image in a URL."""
-    return f"data:{media_type};base64,{data}"
+    return f"data:{IMAGE_TYPES.get(media_type.lower(), media_type)};base64,{data}"
 
 
 def image_source(url: str, where: str) -> dict[str, Any]:
@@ -57,9 +80,9 @@ def image_source(url: str, where: str) -> dict[str, Any]:
     if url.startswith("data:"):
         head, comma, data = url[5:].partition(",")
         media_type, _, encoding = head.partition(";")
-        if not comma or encoding != "base64" or not media_type.startswith("image/"):
+        if not comma or not encoding.endswith("base64") or not media_type.startswith("image/"):
             refuse(f"{where}: only base64 data URLs of images can be carried", where)
-        return {"type": "base64", "media_type": media_type, "data": data}
+        return {"type": "base64", "media_type": IMAGE_TYPES.get(media_type.lower(), media_type), "data": data}
     if not url.startswith(("https://", "http://")):
         refuse(f"{where}: only http(s) and data URLs can be carried", where)
     return {"type": "url", "url": url}

@@ -1,0 +1,105 @@
+"""Reading what a provider made, in whatever form it wrote it.
+
+Content comes as text or as a list of parts, arguments as text or as an object, a byte order mark before it, the two
+halves of an emoji in two events. All of that is read. What still cannot be read, and is not known to be empty, is an
+error that names the field: an answer is never shown as whole without something that was in it.
+"""
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+from agent_llmgateway.errors import MalformedEventError
+
+Document = dict[str, Any]
+BOM: Final = b"\xef\xbb\xbf"
+_TEXT_KINDS: Final = frozenset({None, "text", "output_text", "input_text", "summary_text", "reasoning_text"})
+_decode: Final = msgspec.json.Decoder().decode
+
+
+def read_json(data: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Any JSON. Halves of surrogate pairs, which msgspec refuses, are kept. Raises MalformedEventError."""
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(data.removeprefix(BOM))
+    except (ValueError, RecursionError) as error:
+        raise MalformedEventError(f"not valid JSON: {error}") from error
+
+
+def read_document(data: bytes) -> Document:
+    """A JSON object. Raises MalformedEventError."""
+    document = read_json(data)
+    if not isinstance(document, dict):
+        raise MalformedEventError("not a JSON object")
+    return document
+
+
+def is_empty(value: object) -> bool:
+    """Whether nothing is in a field: `null`, `false`, or text, a list or an object without anything."""
+    return value is None or value is False or value in ("", [], {})
+
+
+def object_at(value: object, where: str) -> Document:
+    """An object; an empty one for what is empty. Raises MalformedEventError."""
+    if isinstance(value, dict):
+        return value
+    if is_empty(value):
+        return {}
+    raise MalformedEventError(f"`{where}` is not an object")
+
+
+def list_at(value: object, where: str) -> list[Any]:
+    """A list; an empty one for what is empty. Raises MalformedEventError."""
+    if isinstance(value, list):
+        return value
+    if is_empty(value):
+        return []
+    raise MalformedEventError(f"`{where}` is not a list")
+
+
+def text_at(value: object, where: str) -> str:
+    """Text, also of a list of parts with text. Raises MalformedEventError."""
+    if isinstance(value, str):
+        return value
+    if is_empty(value):
+        return ""
+    if isinstance(value, list):
+        return "".join(text_at(part, f"{where}[{index}]") for index, part in enumerate(value))
+    if isinstance(value, dict) and value.get("type") in _TEXT_KINDS and "text" in value:
+        return text_at(value["text"], f"{where}.text")
+    raise MalformedEventError(f"`{where}` is not text")
+
+
+def word_at(value: object) -> str:
+    """A short text such as an id or a name; empty for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def arguments_at(value: object, where: str) -> str:
+    """Arguments of a call as JSON text; an object is written as such. Raises MalformedEventError."""
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text_at(value, where)
+
+
+def has_halves(text: str) -> bool:
+    """Whether `text` holds half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def join_halves(text: str) -> str:
+    """Halves that stand together made one character; one that stands alone is U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if has_halves(text) else text
+
+
+def is_high_half(character: str) -> bool:
+    """Whether the other half is still to come."""
+    return "\ud800" <= character <= "\udbff"

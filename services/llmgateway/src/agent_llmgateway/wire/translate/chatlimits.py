@@ -1,0 +1,49 @@
+"""What chat completions of a model refuse, taken out of a request or carried in the nearest form, and named."""
+
+from typing import Any, Final
+
+from agent_llmgateway.wire.translate.base import Target
+
+Document = dict[str, Any]
+LONGEST_USER: Final = 64
+MOST_STOP_WORDS: Final = 4
+"""OpenAI's limits of `user` and `stop`; other servers have none of their own."""
+_NOT_FOR_REASONING: Final = (
+    "temperature", "top_p", "stop", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias",
+)  # fmt: skip
+
+
+def fit_chat(document: Document, target: Target) -> Document:
+    """`document` as the target takes it."""
+    facts = target.facts
+    _fit_effort(document, target)
+    limit = document.get(target.limit_field)
+    if facts.max_output is not None and limit is not None and limit > facts.max_output:
+        target.drop("max_tokens")
+        document[target.limit_field] = facts.max_output
+    if facts.reasoning:
+        for name in _NOT_FOR_REASONING:
+            if name in document:
+                target.drop(name)
+                del document[name]
+    if target.kind != "openai":
+        return document
+    if len(document.get("user") or "") > LONGEST_USER:
+        target.drop("user")
+        del document["user"]
+    if isinstance(words := document.get("stop"), list) and len(words) > MOST_STOP_WORDS:
+        target.drop("stop")
+        document["stop"] = words[:MOST_STOP_WORDS]
+    return document
+
+
+def _fit_effort(document: Document, target: Target) -> None:
+    """The effort, or the nearest one that the model has. `none` is no wish that a model without efforts could miss."""
+    effort = document.pop("reasoning_effort", None)
+    if effort is None:
+        return
+    nearest = target.facts.nearest_effort(effort)
+    if effort not in (nearest, "none"):
+        target.drop("reasoning_effort")
+    if nearest is not None:
+        document["reasoning_effort"] = nearest

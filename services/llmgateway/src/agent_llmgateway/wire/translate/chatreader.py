@@ -1,0 +1,207 @@
+"""What a completion says, whole or in chunks, as pieces that stand in order and are told apart.
+
+Which call a piece belongs to is the hard part. Its `index` cannot be relied on: some providers number every call 0,
+or not at all. So a new id or a new name opens a call, and everything else goes to the call it can only mean.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.wire.lenient import (
+    Document,
+    arguments_at,
+    is_empty,
+    is_high_half,
+    join_halves,
+    list_at,
+    object_at,
+    read_document,
+    text_at,
+    word_at,
+)
+from agent_llmgateway.wire.translate.toolids import portable_id
+from agent_llmgateway.wire.usage import Usage, merge_usage, read_chat_usage
+
+Kind = Literal["text", "thinking", "refusal", "call"]
+_UNREADABLE: Final = ("audio", "images")
+_THOUGHTS: Final = ("reasoning_content", "reasoning")
+_FAILED: Final = frozenset({"error", "abort", "cancelled", "network_error", "insufficient_system_resource"})
+
+
+@dataclass(slots=True, eq=False)
+class ReadCall:
+    """A tool call. `id` and `name` may come late; `arguments` says where its errors are."""
+
+    number: int
+    index: int | None
+    id: str = ""
+    name: str = ""
+    where: str = ""
+
+    @property
+    def call_id(self) -> str:
+        """An id that every API takes; made up where the provider gives none."""
+        self.id = self.id or f"call_{secrets.token_hex(12)}"
+        return portable_id(self.id)
+
+
+class Piece(NamedTuple):
+    """Something that was said. For a call, `text` are its arguments, perhaps none yet."""
+
+    kind: Kind
+    text: str
+    call: ReadCall | None = None
+
+
+class ChatReader:
+    """Reads one completion. `finish` is the finish reason as it was said."""
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.model = ""
+        self.finish: str | None = None
+        self.usage: Usage | None = None
+        self.calls: list[ReadCall] = []
+        self._choice: int | None = None
+        self._halves: dict[object, str] = {}
+
+    def read_chunk(self, data: bytes) -> list[Piece]:
+        """The pieces of a chunk. Raises MalformedEventError that names the field."""
+        return self._read(read_document(data), "delta")
+
+    def read_answer(self, body: bytes) -> list[Piece]:
+        """The pieces of a whole completion. Raises MalformedEventError that names the field."""
+        document = read_document(body)
+        if not list_at(document.get("choices"), "choices"):
+            raise MalformedEventError("`choices` is empty")
+        return self._read(document, "message") + self.finish_text()
+
+    def finish_text(self) -> list[Piece]:
+        """Halves of characters whose other half never came."""
+        left = [(key, text) for key, text in self._halves.items() if text]
+        self._halves.clear()
+        return [
+            Piece("call", join_halves(text), key) if isinstance(key, ReadCall) else Piece(key, join_halves(text))  # type: ignore[arg-type]
+            for key, text in left
+        ]
+
+    def _read(self, document: Document, field: str) -> list[Piece]:
+        self.id = self.id or word_at(document.get("id"))
+        self.model = self.model or word_at(document.get("model"))
+        self.usage = merge_usage(self.usage, read_chat_usage(document.get("usage")))
+        pieces: list[Piece] = []
+        for place, item in enumerate(list_at(document.get("choices"), "choices")):
+            choice = object_at(item, f"choices[{place}]")
+            index = choice.get("index")
+            number = index if isinstance(index, int) else 0
+            where = f"choices[{place}].{field}"
+            said = object_at(choice.get(field), where)
+            if self._choice is None:
+                self._choice = number
+            if number != self._choice:
+                if any(not is_empty(said.get(name)) for name in ("content", "tool_calls")):
+                    raise MalformedEventError(f"`choices[{place}].index` is one that was not asked for")
+                continue
+            pieces += self._pieces(said, where)
+            self._note_finish(choice.get("finish_reason"), place)
+        return pieces
+
+    def _note_finish(self, finish: object, place: int) -> None:
+        if is_empty(finish):
+            return
+        self.finish = str(finish)
+        if self.finish.lower() in _FAILED:
+            raise MalformedEventError(f"`choices[{place}].finish_reason` is `{self.finish[:64]}`")
+
+    def _pieces(self, said: Document, where: str) -> Iterator[Piece]:
+        for name in _UNREADABLE:
+            if not is_empty(said.get(name)):
+                raise MalformedEventError(f"`{where}.{name}` cannot be carried")
+        thoughts = next((name for name in _THOUGHTS if not is_empty(said.get(name))), None)
+        if thoughts:
+            yield from self._text("thinking", text_at(said[thoughts], f"{where}.{thoughts}"))
+        yield from self._content(said.get("content"), f"{where}.content")
+        yield from self._text("refusal", text_at(said.get("refusal"), f"{where}.refusal"))
+        for index, call in enumerate(list_at(said.get("tool_calls"), f"{where}.tool_calls")):
+            yield from self._call(object_at(call, f"{where}.tool_calls[{index}]"), f"{where}.tool_calls[{index}]")
+        if not is_empty(said.get("function_call")):
+            function = object_at(said["function_call"], f"{where}.function_call")
+            yield from self._call({"index": 0, "function": function}, where)
+
+    def _content(self, content: object, where: str) -> Iterator[Piece]:
+        """Text, or parts; some providers have their thoughts among the parts."""
+        if not isinstance(content, list):
+            yield from self._text("text", text_at(content, where))
+            return
+        for index, part in enumerate(content):
+            if isinstance(part, dict) and part.get("type") in ("thinking", "reasoning"):
+                thoughts = part.get("thinking", part.get("reasoning", part.get("text")))
+                yield from self._text("thinking", text_at(thoughts, f"{where}[{index}].thinking"))
+            elif isinstance(part, dict) and part.get("type") == "refusal":
+                yield from self._text("refusal", text_at(part.get("refusal"), f"{where}[{index}].refusal"))
+            else:
+                yield from self._text("text", text_at(part, f"{where}[{index}]"))
+
+    def _text(self, kind: Kind, text: str) -> Iterator[Piece]:
+        if text := self._join(kind, text):
+            yield Piece(kind, text)
+
+    def _join(self, key: object, text: str) -> str:
+        """`text` without half a character at its end, which is kept for the text that follows."""
+        if not text:
+            return ""
+        text = self._halves.pop(key, "") + text
+        if is_high_half(text[-1]):
+            self._halves[key] = text[-1]
+            text = text[:-1]
+        return join_halves(text)
+
+    # Calls
+
+    def _call(self, delta: Document, where: str) -> Iterator[Piece]:
+        function = object_at(delta.get("function"), f"{where}.function")
+        name = word_at(function.get("name"))
+        arguments = arguments_at(function.get("arguments"), f"{where}.function.arguments")
+        index = delta.get("index")
+        call_id = word_at(delta.get("id"))
+        known = len(self.calls)
+        call = self._find(index if isinstance(index, int) else None, call_id, name)
+        call.where = f"{where}.function"
+        text = self._join(call, arguments)
+        if text or len(self.calls) > known or name or call_id:
+            yield Piece("call", text, call)
+
+    def _find(self, index: int | None, call_id: str, name: str) -> ReadCall:
+        """The call that a piece with these belongs to, a new one if need be."""
+        if call_id:
+            return self._find_by_id(index, call_id, name)
+        last = self._last(lambda call: index is None or call.index == index)
+        if last is None:
+            return self._open(index, call_id, name)
+        if not name or name == last.name:
+            return last
+        if last.name:
+            return self._open(index, call_id, name)
+        last.name = name
+        return last
+
+    def _find_by_id(self, index: int | None, call_id: str, name: str) -> ReadCall:
+        known = self._last(lambda call: call.id == call_id)
+        if known is None:  # an id may come later than the name
+            known = self._last(lambda call: call.index == index)
+            if known is None or known.id or (name and known.name and name != known.name):
+                return self._open(index, call_id, name)
+            known.id = call_id
+        known.name = known.name or name
+        return known
+
+    def _last(self, matches: Callable[[ReadCall], Any]) -> ReadCall | None:
+        return next((call for call in reversed(self.calls) if matches(call)), None)
+
+    def _open(self, index: int | None, call_id: str, name: str) -> ReadCall:
+        call = ReadCall(len(self.calls), index, call_id, name)
+        self.calls.append(call)
+        return call

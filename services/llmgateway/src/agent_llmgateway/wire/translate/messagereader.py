@@ -1,0 +1,120 @@
+"""What a message says, whole or in events. Blocks that cannot be carried are errors that name themselves."""
+
+from typing import Any, Final
+
+from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.wire.lenient import (
+    Document,
+    arguments_at,
+    is_empty,
+    join_halves,
+    list_at,
+    object_at,
+    read_document,
+    text_at,
+    word_at,
+)
+from agent_llmgateway.wire.translate.chatreader import Piece, ReadCall
+from agent_llmgateway.wire.usage import Usage, merge_usage, read_message_output, read_message_usage
+
+_QUIET_DELTAS: Final = frozenset({"signature_delta", "citations_delta"})
+
+
+class MessageReader:
+    """Reads one message. `stop` is its stop reason as it was said."""
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.model = ""
+        self.stop: str | None = None
+        self.usage: Usage | None = None
+        self.calls: list[ReadCall] = []
+        self._by_index: dict[Any, ReadCall] = {}
+        self._given: dict[Any, str] = {}
+
+    def read_answer(self, body: bytes) -> list[Piece]:
+        """The pieces of a whole message. Raises MalformedEventError that names the field."""
+        answer = read_document(body)
+        self._start(answer)
+        self.stop = word_at(answer.get("stop_reason")) or None
+        pieces: list[Piece] = []
+        for index, item in enumerate(list_at(answer.get("content"), "content")):
+            block = {"type": "text", "text": item} if isinstance(item, str) else object_at(item, f"content[{index}]")
+            pieces += self._open(index, block, f"content[{index}]") + self._close(index)
+        return pieces
+
+    def read_event(self, data: bytes) -> list[Piece]:
+        """The pieces of an event. Raises MalformedEventError that names the field."""
+        event = read_document(data)
+        index = event.get("index")
+        match event.get("type"):
+            case "message_start":
+                self._start(object_at(event.get("message"), "message"))
+            case "content_block_start":
+                return self._open(index, object_at(event.get("content_block"), "content_block"), "content_block")
+            case "content_block_delta":
+                return self._add(index, object_at(event.get("delta"), "delta"))
+            case "content_block_stop":
+                return self._close(index)
+            case "message_delta":
+                self.usage = merge_usage(self.usage, read_message_output(event.get("usage")))
+                self.stop = word_at(object_at(event.get("delta"), "delta").get("stop_reason")) or self.stop
+        return []
+
+    def finish_blocks(self) -> list[Piece]:
+        """What blocks hold that were never closed."""
+        return [piece for index in list(self._by_index) for piece in self._close(index)]
+
+    def _start(self, message: Document) -> None:
+        self.id = self.id or word_at(message.get("id"))
+        self.model = self.model or word_at(message.get("model"))
+        self.usage = merge_usage(self.usage, read_message_usage(message.get("usage")))
+
+    def _open(self, index: object, block: Document, where: str) -> list[Piece]:
+        kind = block.get("type")
+        if kind == "text":
+            return _text("text", text_at(block.get("text"), f"{where}.text"))
+        if kind == "thinking":
+            return _text("thinking", text_at(block.get("thinking"), f"{where}.thinking"))
+        if kind == "redacted_thinking":
+            return []
+        if kind != "tool_use":
+            raise MalformedEventError(f"`{where}.type` is `{str(kind)[:64]}`, which cannot be carried")
+        name = word_at(block.get("name"))
+        if not name:
+            raise MalformedEventError(f"`{where}.name` is missing")
+        call = ReadCall(len(self.calls), None, word_at(block.get("id")), name, where)
+        self.calls.append(call)
+        self._by_index[index] = call
+        if not is_empty(block.get("input")):  # all of it at once; events may still bring it again
+            self._given[index] = arguments_at(block["input"], f"{where}.input")
+        return [Piece("call", "", call)]
+
+    def _add(self, index: object, delta: Document) -> list[Piece]:
+        kind = delta.get("type")
+        if kind == "text_delta":
+            return _text("text", text_at(delta.get("text"), "delta.text"))
+        if kind == "thinking_delta":
+            return _text("thinking", text_at(delta.get("thinking"), "delta.thinking"))
+        if kind in _QUIET_DELTAS:
+            return []
+        if kind != "input_json_delta":
+            raise MalformedEventError(f"`delta.type` is `{str(kind)[:64]}`, which cannot be carried")
+        text = arguments_at(delta.get("partial_json"), "delta.partial_json")
+        if not text:
+            return []
+        call = self._by_index.get(index)
+        if call is None:
+            raise MalformedEventError("`index` of a delta is that of no tool call")
+        self._given[index] = ""
+        return [Piece("call", text, call)]
+
+    def _close(self, index: object) -> list[Piece]:
+        """A call without arguments has none in its events; as JSON it has to have some."""
+        call = self._by_index.pop(index, None)
+        given = self._given.pop(index, "{}")
+        return [Piece("call", given, call)] if call is not None and given else []
+
+
+def _text(kind: Any, text: str) -> list[Piece]:  # noqa: ANN401 - a literal
+    return [Piece(kind, join_halves(text))] if text else []

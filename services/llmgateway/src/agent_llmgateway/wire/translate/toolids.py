@@ -1,0 +1,29 @@
+"""Ids of tool calls that every API takes.
+
+Anthropic wants letters, digits, `_` and `-`; OpenAI at most 40 characters in chat completions and 64 in responses;
+other providers make `functions.get_weather:0`. A conversation that went to one provider has to go on at another, so
+an id that not all of them take is exchanged for one that they do. The same id always becomes the same one: calls and
+results stay together without anything being remembered.
+"""
+
+import hashlib
+import re
+from typing import Final
+
+LONGEST: Final = 40
+_PORTABLE: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST}}}")
+_OTHER: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_DIGEST_CHARACTERS: Final = 12
+
+
+def portable_id(call_id: str) -> str:
+    """`call_id` itself where every API takes it."""
+    if _PORTABLE.fullmatch(call_id):
+        return call_id
+    digest = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
+    return f"{_OTHER.sub('_', call_id)[: LONGEST - _DIGEST_CHARACTERS - 1]}_{digest}"
+
+
+def is_portable(call_id: str) -> bool:
+    """Whether every API takes `call_id`."""
+    return bool(_PORTABLE.fullmatch(call_id))
