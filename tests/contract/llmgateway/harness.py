@@ -211,6 +211,7 @@ class Seen:
         self.errors: list[Document] = []
         self.events: list[Document] = []
         self.sentinels = 0
+        self.unreadable = 0
         self.usage: Document | None = None
 
     def read(self) -> Self:
@@ -243,7 +244,12 @@ class Seen:
             if data == "[DONE]":
                 self.sentinels += 1
             elif data:
-                self._read_event(json.loads(data))
+                try:
+                    event = json.loads(data)
+                except ValueError:
+                    self.unreadable += 1
+                    continue
+                self._read_event(event)
 
     def _read_event(self, event: Document) -> None:
         self.events.append(event)

@@ -98,7 +98,6 @@ FAULTS: dict[str, Fault] = {
         {"fault": "error-event", "faultAfter": 3, "chunkDelaySeconds": 0.03},
         TO_BACKUP_AFTER_RETRY, ERROR_EVENT, TO_BACKUP_AFTER_RETRY,
     ),
-    "malformed-event": Fault({"fault": "malformed-event", "faultAfter": 2}, TO_BACKUP_AFTER_RETRY, PRIMARY, PRIMARY),
     "not-what-the-api-says": same({"fault": "not-json"}, TO_BACKUP_AFTER_RETRY),
     "cut-before-output": same({"fault": "cut"}, TO_BACKUP_AFTER_RETRY),
     "cut": Fault(
@@ -397,3 +396,23 @@ async def test_returned_errors_are_the_providers_own_bytes(
 
 def through_path(dialect: str) -> str:
     return {"chat": "/chat/completions"}.get(dialect, f"/{dialect}")
+
+
+@pytest.mark.parametrize("dialect,provider", [("chat", "openai"), ("messages", "openai"), ("responses", "anthropic")])
+async def test_an_event_that_cannot_be_read_goes_on_or_ends_the_answer(
+    dialect: Dialect, provider: str, mock: Mock, tmp_path: Path, client: httpx.AsyncClient
+) -> None:
+    """One dialect: the client gets what the provider sent. Two: an answer without it would look whole."""
+    fault = {"fault": "malformed-event", "faultAfter": 2, "chunkDelaySeconds": 0.02}
+    mock.set_script({"replies": [{**GOOD, **fault}]})
+    only = {"name": "only", "type": provider, "baseUrl": mock.url, "model": "odd", "credentials": str(tmp_path)}
+    (tmp_path / "api-key").write_text("a-key")
+    with run_gateway(tmp_path / "gateway", {"providers": [only]}) as gateway:
+        client.base_url = httpx.URL(gateway.url)
+        answer = await ask(client, dialect, request_body(dialect, "auto", stream=True))
+    if dialect == "chat":
+        assert answer.complete
+        assert answer.unreadable == 1
+    else:
+        assert not answer.complete
+        assert "cannot be read" in answer.errors[0]["error"]["message"]

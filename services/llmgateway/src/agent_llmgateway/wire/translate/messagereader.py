@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.wire.lenient import (
     Document,
@@ -18,6 +20,17 @@ from agent_llmgateway.wire.translate.chatreader import Piece, ReadCall
 from agent_llmgateway.wire.usage import Usage, merge_usage, read_message_output, read_message_usage
 
 _QUIET_DELTAS: Final = frozenset({"signature_delta", "citations_delta"})
+
+
+class _Block(msgspec.Struct):
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Content(msgspec.Struct):
+    content: list[_Block]
+
+
+_CONTENTS: Final = msgspec.json.Decoder(_Content)
 
 
 class MessageReader:
@@ -38,8 +51,11 @@ class MessageReader:
         self._start(answer)
         self.stop = word_at(answer.get("stop_reason")) or None
         pieces: list[Piece] = []
+        inputs = _raw_inputs(body)
         for index, item in enumerate(list_at(answer.get("content"), "content")):
             block = {"type": "text", "text": item} if isinstance(item, str) else object_at(item, f"content[{index}]")
+            if index < len(inputs) and isinstance(block.get("input"), dict):
+                block["input"] = inputs[index]
             pieces += self._open(index, block, f"content[{index}]") + self._close(index)
         return pieces
 
@@ -114,6 +130,14 @@ class MessageReader:
         call = self._by_index.pop(index, None)
         given = self._given.pop(index, "{}")
         return [Piece("call", given, call)] if call is not None and given else []
+
+
+def _raw_inputs(body: bytes) -> list[str]:
+    """Arguments as they were written, by block: an agent may compare them to the byte."""
+    try:
+        return [bytes(block.input).decode() for block in _CONTENTS.decode(body).content]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
 
 
 def _text(kind: Any, text: str) -> list[Piece]:  # noqa: ANN401 - a literal
