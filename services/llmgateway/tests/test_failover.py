@@ -52,6 +52,7 @@ class Provider:
     def __init__(self, name: str, pool: Pool) -> None:
         self.name = name
         self.keys: Any = pool
+        self.streams_whole = True
 
     def key_headers(self, key: Key) -> dict[str, str]:
         return {"key": key.name}
@@ -204,10 +205,10 @@ def test_the_first_token_limit_is_short_while_another_route_is_left_and_long_on_
     assert [deadlines.first_token_s for deadlines in world.deadlines] == [12.0, 120.0]
 
 
-def test_a_whole_answer_has_the_long_limit_everywhere() -> None:
+def test_a_whole_answer_is_asked_for_as_a_stream_while_another_route_is_left() -> None:
     world = World({"a": [failure(Cause.SILENT, 504)], "b": [OK]}, stream=False)
     world.run()
-    assert [deadlines.first_token_s for deadlines in world.deadlines] == [120.0, 600.0]
+    assert [(each.first_token_s, each.as_stream) for each in world.deadlines] == [(12.0, True), (600.0, False)]
 
 
 def test_six_tries_are_the_most() -> None:

@@ -17,7 +17,7 @@ import httpx
 from agent_api.gatewayreport import GatewayReport
 
 PROGRAM = str(Path(sys.executable).with_name("agent-llmgateway"))
-START_S = 15.0
+START_S = 90.0
 Document = dict[str, Any]
 Dialect = Literal["chat", "messages", "responses", "embeddings"]
 PATHS = {

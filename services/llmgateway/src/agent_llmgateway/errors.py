@@ -11,6 +11,7 @@ GatewayError
 │   ├── NotJsonError          415
 │   ├── TooSlowError          408
 │   ├── NotAdmittedError      401, 403 or 421: not the agent of this Pod or run
+│   ├── UpgradeError          426: a WebSocket, which the gateway does not speak
 │   ├── TooLargeError         413
 │   └── OverBudgetError       429 with the seconds to the next window
 ├── MalformedEventError       an event of a stream that is not what the dialect says; skipped and counted
@@ -129,6 +130,15 @@ _NOT_ADMITTED: Final = {
         "The key of this request is not the agent's: send the value of OPENAI_API_KEY that the platform sets",
     ),
 }
+
+
+class UpgradeError(RefusalError):
+    """A client that asks for a WebSocket, as Codex does first: it goes on without one at once."""
+
+    status = 426
+
+    def __init__(self) -> None:
+        super().__init__("WebSockets are not spoken here: send an HTTP request", code="upgrade_required")
 
 
 class TooLargeError(RefusalError):

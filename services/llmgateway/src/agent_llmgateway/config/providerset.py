@@ -47,6 +47,11 @@ class Provider:
         """Its name in the configuration."""
         return self.config.name
 
+    @property
+    def streams_whole(self) -> bool:
+        """Whether whole answers may be asked of it as streams; `streamWhole: false` in its config says no."""
+        return self.config.options.get("streamWhole") is not False
+
     def key_headers(self, key: Key) -> dict[str, str]:
         """Headers that show `key`, and those that the configuration adds."""
         headers = self.shown.get(key.mark)

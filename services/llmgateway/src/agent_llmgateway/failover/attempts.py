@@ -14,6 +14,7 @@ from agent_llmgateway.failures.failure import broken_failure, read_failure
 from agent_llmgateway.upstream.connections import UpstreamResponse
 from agent_llmgateway.wire.answerstream import AnswerStream
 from agent_llmgateway.wire.call import Call, WireRequest
+from agent_llmgateway.wire.collect import as_stream_request, open_collector
 from agent_llmgateway.wire.lenient import BOM
 from agent_llmgateway.wire.usage import Usage
 
@@ -64,19 +65,28 @@ class Attempts:
     ) -> Answer:
         """An answer that has begun. Raises AttemptError."""
         began = self._clock()
-        left_s = min(deadlines.ends_at - began, deadlines.first_token_s)
+        body = as_stream_request(wire.dialect.name, wire.body) if deadlines.as_stream else None
+        first_token_s = deadlines.first_token_s
+        if deadlines.as_stream and body is None:  # nothing is seen of it until it is there
+            first_token_s = deadlines.timeouts.first_token_last
+        left_s = min(deadlines.ends_at - began, first_token_s)
+        headers = {**wire.headers, **key_headers}
+        if body is not None:
+            headers["accept"] = "text/event-stream"
         response = await self._upstream.post(
             wire.url,
-            wire.body,
-            {**wire.headers, **key_headers},
+            wire.body if body is None else body,
+            headers,
             connect_s=deadlines.timeouts.connect,
             headers_s=left_s if left_s > 0 else 0.0,
         )
         try:
             if not 200 <= response.status < 300:
                 await self._raise_error(response, wire, deadlines)
-            if not call.stream:
+            if not call.stream and (body is None or not await self._is_stream(response, deadlines)):
                 return await self._read_whole(wire, response, deadlines, limits)
+            if body is not None:
+                return await self._collect(wire, response, deadlines, limits, began)
             await self._check_stream(wire, response, deadlines, limits)
             translator = wire.open_stream() if wire.open_stream else None
             stream = AnswerStream(response, wire.dialect, translator, choices=call.envelope.n or 1)
@@ -88,6 +98,22 @@ class Attempts:
         except BaseException:
             response.close()
             raise
+
+    async def _collect(
+        self,
+        wire: WireRequest,
+        response: UpstreamResponse,
+        deadlines: AttemptDeadlines,
+        limits: GatewayLimits,
+        began: float,
+    ) -> Answer:
+        """The whole answer that a stream is."""
+        stream = AnswerStream(response, wire.dialect, open_collector(wire.dialect.name))
+        held = HoldBack(stream, deadlines, limits, self._clock, began=began, whole=True)
+        while await held.next() is Held.NOTHING:
+            pass
+        await stream.settle()
+        return self._make_whole(wire, response, b"".join(held.pieces))
 
     async def _raise_error(
         self, response: UpstreamResponse, wire: WireRequest, deadlines: AttemptDeadlines
@@ -108,6 +134,9 @@ class Attempts:
         if body is None:
             left_s = max(0.001, deadlines.ends_at - self._clock())
             body = await response.read_all(limits.answer_bytes, deadlines.timeouts.idle, left_s)
+        return self._make_whole(wire, response, body)
+
+    def _make_whole(self, wire: WireRequest, response: UpstreamResponse, body: bytes) -> Answer:
         try:
             facts = wire.dialect.read_answer(body)
             if facts.failure is not None:
@@ -122,10 +151,14 @@ class Attempts:
         self, wire: WireRequest, response: UpstreamResponse, deadlines: AttemptDeadlines, limits: GatewayLimits
     ) -> None:
         """Raises AttemptError for an answer that is no stream: the error in it, when it has one."""
-        if "event-stream" in response.headers.get("content-type", "").lower():
-            return
-        left_s = max(0.001, deadlines.ends_at - self._clock())
-        begins = (await response.peek(min(left_s, deadlines.first_token_s))).removeprefix(BOM).lstrip()
-        if not begins.startswith(STREAM_BEGINNINGS):
+        if not await self._is_stream(response, deadlines):
             await self._read_whole(wire, response, deadlines, limits)
             raise AttemptError(broken_failure("the provider answered a request for a stream without one"))
+
+    async def _is_stream(self, response: UpstreamResponse, deadlines: AttemptDeadlines) -> bool:
+        """By its content type, or by how it begins."""
+        if "event-stream" in response.headers.get("content-type", "").lower():
+            return True
+        left_s = max(0.001, deadlines.ends_at - self._clock())
+        begins = (await response.peek(min(left_s, deadlines.first_token_s))).removeprefix(BOM).lstrip()
+        return begins.startswith(STREAM_BEGINNINGS)

@@ -27,6 +27,8 @@ class AttemptDeadlines(msgspec.Struct, frozen=True):
     first_token_s: float
     hold_s: float
     ends_at: float
+    as_stream: bool = False
+    """A whole answer is to be asked for as a stream, where it loses nothing by that."""
 
 
 class Held(Enum):

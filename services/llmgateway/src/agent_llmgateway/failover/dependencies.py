@@ -31,6 +31,11 @@ class RouteProvider(Protocol):
         """Its keys."""
         ...
 
+    @property
+    def streams_whole(self) -> bool:
+        """Whether whole answers may be asked of it as streams."""
+        ...
+
     def key_headers(self, key: Key) -> dict[str, str]:
         """Headers that show `key`."""
         ...

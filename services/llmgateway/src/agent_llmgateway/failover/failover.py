@@ -28,6 +28,8 @@ from agent_llmgateway.failures.failure import Failure, network_failure
 from agent_llmgateway.upstream.keys import Key
 from agent_llmgateway.wire.call import Call, WireRequest
 
+STREAMED: Final = ("chat", "messages", "responses")
+"""Dialects whose whole answers may be asked for as streams."""
 TIMER_S: Final = 0.005
 """A timer may wake that much early, and a cool-down that is not over yet is not obeyed."""
 
@@ -212,7 +214,9 @@ class Failover:
         timeouts = plan.timeouts
         ends_at = min(self._memory.ends_at, now + timeouts.total)
         if not self._call.stream:  # nothing is seen of a whole answer until it is there
-            return AttemptDeadlines(timeouts, ends_at - now if last else timeouts.first_token_last, 0.0, ends_at)
+            as_stream = not last and self._call.dialect.name in STREAMED and plan.provider.streams_whole
+            limit_s = timeouts.first_token if as_stream else timeouts.first_token_last
+            return AttemptDeadlines(timeouts, ends_at - now if last else limit_s, 0.0, ends_at, as_stream)
         first_token_s = timeouts.first_token_last if last else timeouts.first_token
         return AttemptDeadlines(
             timeouts, first_token_s, timeouts.first_token if last else first_token_s + 1.0, ends_at

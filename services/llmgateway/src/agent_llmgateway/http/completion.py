@@ -2,21 +2,23 @@
 
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from agent_base.redaction import Redactor
 from agent_kit.telemetry import Span
 from agent_llmgateway.budget.budget import price_of
 from agent_llmgateway.config.providerset import ProviderSet
-from agent_llmgateway.errors import GatewayError, NotCarriedError
+from agent_llmgateway.errors import AllRoutesError, GatewayError, NotCarriedError
 from agent_llmgateway.failover.dependencies import RoutedAnswer, RoutePlan
 from agent_llmgateway.failover.failover import Failover
 from agent_llmgateway.http.account import RequestAccount
 from agent_llmgateway.http.delivery import Delivery, number_headers
 from agent_llmgateway.http.prepare import prepare_wire
-from agent_llmgateway.http.problems import DROPPED, PROVIDER, count_tries
+from agent_llmgateway.http.problems import DROPPED, ESTIMATED, PROVIDER, count_tries
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.wire.call import Call, WireRequest
+from agent_llmgateway.wire.tokencount import estimate_tokens
 
 _SHOWN_HEADERS: Final = ("x-request-id", "request-id", "openai-processing-ms", "openai-version", "openai-model")
 _USUAL_HEADERS: Final = frozenset(
@@ -50,6 +52,8 @@ class CompletionHandler:
                 response = await self._answer_in_budget(request, plans)
             elif self._call.stream:
                 response = await self._answer_stream(request, plans)
+            elif call.dialect.name == "count_tokens":
+                response = await self._count_tokens(plans)
             else:  # the short way: every coroutine in between is paid for at each wake-up
                 response = self._respond(await self._failover(plans).run())
             error = ""
@@ -68,6 +72,8 @@ class CompletionHandler:
             self._account.reservation = reservation
             if call.stream:
                 return await self._answer_stream(request, plans)
+            if call.dialect.name == "count_tokens":
+                return await self._count_tokens(plans)
             return self._respond(await self._failover(plans).run())
 
     async def _answer_stream(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
@@ -78,6 +84,15 @@ class CompletionHandler:
         routed = await failover.run()
         self._account.note_first_output(routed)
         return await delivery.send_live(routed, self._headers_of(routed))
+
+    async def _count_tokens(self, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
+        """A provider's count; where none can be had, about as many as there are."""
+        try:
+            return self._respond(await self._failover(plans).run())
+        except (NotCarriedError, AllRoutesError):
+            count = {"input_tokens": estimate_tokens(self._call.body)}
+            headers = {ESTIMATED: "input_tokens", "content-type": "application/json"}
+            return web.Response(body=msgspec.json.encode(count), headers=headers)
 
     def _respond(self, routed: RoutedAnswer) -> web.Response:
         """A whole answer."""

@@ -11,6 +11,7 @@ from agent_llmgateway.wire.dialects import DIALECTS, DialectName
 from agent_llmgateway.wire.envelope import replace_model
 from agent_llmgateway.wire.itemstore import ItemStore
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
+from agent_llmgateway.wire.wayback import clean_request
 
 PASSED_HEADERS: Final = frozenset(
     {
@@ -52,13 +53,14 @@ def prepare_wire(call: Call, provider: Provider, model: str, items: ItemStore) -
     """Raises NotCarriedError when the provider has no way to answer this request."""
     spoken = call.dialect.name
     if spoken in provider.paths:
-        body = call.body if model == call.model else replace_model(call.body, model)
-        return WireRequest(
-            provider.url(spoken, call.query), body, _headers(call, spoken, same_dialect=True), call.dialect
-        )
-    for target in _TARGETS.get(spoken, ()):
-        if target in provider.paths:
-            return _translate(call, provider, model, target, items)
+        target = Target(model, provider.config.type, provider.config.options, items)
+        body = clean_request(spoken, call.body, target)
+        body = body if model == call.model else replace_model(body, model)
+        headers = _headers(call, spoken, same_dialect=True)
+        return WireRequest(provider.url(spoken, call.query), body, headers, call.dialect, dropped=target.dropped)
+    for dialect in _TARGETS.get(spoken, ()):
+        if dialect in provider.paths:
+            return _translate(call, provider, model, dialect, items)
     raise NotCarriedError(f"{spoken} is not served by the provider {provider.name} of type {provider.config.type}")
 
 

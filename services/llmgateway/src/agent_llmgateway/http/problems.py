@@ -20,6 +20,7 @@ PROVIDER: Final = "x-agentberth-provider"
 ATTEMPTS: Final = "x-agentberth-attempts"
 OVERHEAD: Final = "x-agentberth-overhead-ms"
 DROPPED: Final = "x-agentberth-dropped"
+ESTIMATED: Final = "x-agentberth-estimated"
 DELIVERY: Final = "x-agentberth-delivery"
 
 _BUSY: Final = frozenset({Cause.RATE_LIMIT, Cause.UNAVAILABLE, Cause.SKIPPED})

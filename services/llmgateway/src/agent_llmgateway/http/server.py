@@ -27,6 +27,7 @@ from agent_llmgateway.errors import (
     UnknownMethodError,
     UnknownModelError,
     UnknownPathError,
+    UpgradeError,
 )
 from agent_llmgateway.failover.routing import list_models
 from agent_llmgateway.http.account import OPERATIONS
@@ -142,6 +143,8 @@ class GatewayServer:
             raise NotAdmittedError(refusal)
 
     async def _complete(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
+        if request.headers.get("upgrade", "").lower() == "websocket":
+            raise UpgradeError
         if request.method != "POST":
             raise UnknownMethodError(request.method, "POST")
         _require_json(request)

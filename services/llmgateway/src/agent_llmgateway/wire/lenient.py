@@ -14,7 +14,7 @@ from agent_llmgateway.errors import MalformedEventError
 
 Document = dict[str, Any]
 BOM: Final = b"\xef\xbb\xbf"
-_TEXT_KINDS: Final = frozenset({None, "text", "output_text", "input_text", "summary_text", "reasoning_text"})
+_TEXT_KINDS: Final = frozenset({"", "text", "output_text", "input_text", "summary_text", "reasoning_text"})
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -69,7 +69,7 @@ def text_at(value: object, where: str) -> str:
         return ""
     if isinstance(value, list):
         return "".join(text_at(part, f"{where}[{index}]") for index, part in enumerate(value))
-    if isinstance(value, dict) and value.get("type") in _TEXT_KINDS and "text" in value:
+    if isinstance(value, dict) and word_at(value.get("type")) in _TEXT_KINDS and "text" in value:
         return text_at(value["text"], f"{where}.text")
     raise MalformedEventError(f"`{where}` is not text")
 

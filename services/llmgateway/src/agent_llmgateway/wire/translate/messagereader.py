@@ -42,8 +42,8 @@ class MessageReader:
         self.stop: str | None = None
         self.usage: Usage | None = None
         self.calls: list[ReadCall] = []
-        self._by_index: dict[Any, ReadCall] = {}
-        self._given: dict[Any, str] = {}
+        self._by_index: dict[int, ReadCall] = {}
+        self._given: dict[int, str] = {}
 
     def read_answer(self, body: bytes) -> list[Piece]:
         """The pieces of a whole message. Raises MalformedEventError that names the field."""
@@ -63,6 +63,7 @@ class MessageReader:
         """The pieces of an event. Raises MalformedEventError that names the field."""
         event = read_document(data)
         index = event.get("index")
+        index = index if isinstance(index, int) else -1
         match event.get("type"):
             case "message_start":
                 self._start(object_at(event.get("message"), "message"))
@@ -75,6 +76,10 @@ class MessageReader:
             case "message_delta":
                 self.usage = merge_usage(self.usage, read_message_output(event.get("usage")))
                 self.stop = word_at(object_at(event.get("delta"), "delta").get("stop_reason")) or self.stop
+            case kind:
+                for name in ("delta", "content_block"):
+                    if not is_empty(event.get(name)):
+                        raise MalformedEventError(f"`type` of an event is `{str(kind)[:64]}`, and it has `{name}`")
         return []
 
     def finish_blocks(self) -> list[Piece]:
@@ -86,8 +91,8 @@ class MessageReader:
         self.model = self.model or word_at(message.get("model"))
         self.usage = merge_usage(self.usage, read_message_usage(message.get("usage")))
 
-    def _open(self, index: object, block: Document, where: str) -> list[Piece]:
-        kind = block.get("type")
+    def _open(self, index: int, block: Document, where: str) -> list[Piece]:
+        kind = word_at(block.get("type"))
         if kind == "text":
             return _text("text", text_at(block.get("text"), f"{where}.text"))
         if kind == "thinking":
@@ -95,7 +100,7 @@ class MessageReader:
         if kind == "redacted_thinking":
             return []
         if kind != "tool_use":
-            raise MalformedEventError(f"`{where}.type` is `{str(kind)[:64]}`, which cannot be carried")
+            raise MalformedEventError(f"`{where}.type` is `{kind[:64]}`, which cannot be carried")
         name = word_at(block.get("name"))
         if not name:
             raise MalformedEventError(f"`{where}.name` is missing")
@@ -106,8 +111,8 @@ class MessageReader:
             self._given[index] = arguments_at(block["input"], f"{where}.input")
         return [Piece("call", "", call)]
 
-    def _add(self, index: object, delta: Document) -> list[Piece]:
-        kind = delta.get("type")
+    def _add(self, index: int, delta: Document) -> list[Piece]:
+        kind = word_at(delta.get("type"))
         if kind == "text_delta":
             return _text("text", text_at(delta.get("text"), "delta.text"))
         if kind == "thinking_delta":
@@ -115,7 +120,7 @@ class MessageReader:
         if kind in _QUIET_DELTAS:
             return []
         if kind != "input_json_delta":
-            raise MalformedEventError(f"`delta.type` is `{str(kind)[:64]}`, which cannot be carried")
+            raise MalformedEventError(f"`delta.type` is `{kind[:64]}`, which cannot be carried")
         text = arguments_at(delta.get("partial_json"), "delta.partial_json")
         if not text:
             return []
@@ -125,7 +130,7 @@ class MessageReader:
         self._given[index] = ""
         return [Piece("call", text, call)]
 
-    def _close(self, index: object) -> list[Piece]:
+    def _close(self, index: int) -> list[Piece]:
         """A call without arguments has none in its events; as JSON it has to have some."""
         call = self._by_index.pop(index, None)
         given = self._given.pop(index, "{}")

@@ -1,0 +1,157 @@
+"""What a backup left in a conversation, taken out before it goes on with the main provider.
+
+Bytes go through untouched where client and provider speak one dialect. The exception is what the gateway itself, or
+another provider, put there and this one is known to refuse for ever: ids of calls, thoughts without a valid
+signature, and items of responses that OpenAI never made. Whether there is any is seen by a search for a few words.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from agent_llmgateway.wire.lenient import read_json
+from agent_llmgateway.wire.translate.base import Target, refuse
+from agent_llmgateway.wire.translate.items import MARK
+from agent_llmgateway.wire.translate.toolids import LONGEST, is_portable, portable_id
+from agent_llmgateway.wire.translate.words import UNSIGNED
+
+Document = dict[str, Any]
+_LONG_ID: Final = re.compile(rb'"tool_call_id"\s*:\s*"[^"]{%d}' % (LONGEST + 1))
+_ODD_ID: Final = re.compile(rb'"tool_use_id"\s*:\s*"(?![A-Za-z0-9_-]+")')
+_LONG_CALL_ID: Final = re.compile(rb'"call_id"\s*:\s*"[^"]{65}')
+_THINKING: Final = re.compile(rb'"type"\s*:\s*"thinking"')
+_SIGNATURE: Final = re.compile(rb'"signature"\s*:\s*"[^"]')
+_THOUGHTS: Final = ("thinking", "redacted_thinking")
+_OWN: Final = f"_{MARK}"
+
+
+def clean_request(dialect: str, body: bytes, target: Target) -> bytes:
+    """`body`, as a provider takes it that did not make all of it. Raises NotCarriedError for an item that is gone."""
+    found = _FINDERS.get(dialect)
+    if found is None or not found[0](body, target):
+        return body
+    document = read_json(body)
+    found[1](document, target)
+    return msgspec.json.encode(document)
+
+
+# Chat completions
+
+
+def _chat_needs_it(body: bytes, target: Target) -> bool:
+    return target.kind == "openai" and b'"tool_call_id"' in body and bool(_LONG_ID.search(body))
+
+
+def _clean_chat(document: Document, target: Target) -> None:
+    for turn in _dicts(document.get("messages")):
+        if len(turn.get("tool_call_id") or "") > LONGEST:
+            turn["tool_call_id"] = portable_id(turn["tool_call_id"])
+        for call in _dicts(turn.get("tool_calls")):
+            if len(call.get("id") or "") > LONGEST:
+                call["id"] = portable_id(call["id"])
+    target.drop("messages[].tool_calls[].id")
+
+
+# Messages
+
+
+def _messages_need_it(body: bytes, _: Target) -> bool:
+    if b'"tool_use_id"' in body and _ODD_ID.search(body):
+        return True
+    if b"thinking" not in body:
+        return False
+    return UNSIGNED.encode() in body or len(_SIGNATURE.findall(body)) < len(_THINKING.findall(body))
+
+
+def _clean_messages(document: Document, target: Target) -> None:
+    removed = False
+    for message in _dicts(document.get("messages")):
+        blocks = message.get("content")
+        if not isinstance(blocks, list):
+            continue
+        kept = [block for block in blocks if not _is_unsigned(block)]
+        if len(kept) < len(blocks):
+            removed = True
+            message["content"] = kept or [{"type": "text", "text": "(no text)"}]
+        for block in _dicts(message["content"]):
+            for name in ("id", "tool_use_id"):
+                if isinstance(block.get(name), str) and not is_portable(block[name]):
+                    block[name] = portable_id(block[name])
+    if removed:
+        target.drop("messages[].content[].thinking")
+        _fit_thinking(document, target)
+
+
+def _is_unsigned(block: object) -> bool:
+    if not isinstance(block, dict) or block.get("type") != "thinking":
+        return False
+    return block.get("signature") in (None, "", UNSIGNED)
+
+
+def _fit_thinking(document: Document, target: Target) -> None:
+    """With `thinking` enabled the turn that called the tools has to begin with thoughts: off for this request."""
+    wish = document.get("thinking")
+    if not isinstance(wish, dict) or wish.get("type") != "enabled":
+        return
+    turns = [message for message in _dicts(document.get("messages")) if message.get("role") == "assistant"]
+    last = turns[-1].get("content") if turns else None
+    first = last[0].get("type") if isinstance(last, list) and last and isinstance(last[0], dict) else "text"
+    if first in _THOUGHTS or not isinstance(last, list) or all(block.get("type") != "tool_use" for block in last):
+        return
+    target.drop("thinking")
+    document["thinking"] = {"type": "disabled"}
+    management = document.get("context_management")
+    if isinstance(management, dict) and isinstance(management.get("edits"), list):
+        management["edits"] = [edit for edit in management["edits"] if "thinking" not in str(edit.get("type"))]
+
+
+# Responses
+
+
+def _responses_need_it(body: bytes, _: Target) -> bool:
+    return _OWN.encode() in body or (b'"call_id"' in body and bool(_LONG_CALL_ID.search(body)))
+
+
+def _clean_responses(document: Document, target: Target) -> None:
+    if _is_own(document.get("previous_response_id")):
+        refuse("`previous_response_id` is that of an answer of another provider", "previous_response_id")
+    items = document.get("input")
+    if isinstance(items, list):
+        document["input"] = [
+            item for index, given in enumerate(items) if (item := _clean_item(given, index, target)) is not None
+        ]
+
+
+def _clean_item(item: Any, index: int, target: Target) -> Any:  # noqa: ANN401 - JSON
+    if not isinstance(item, dict):
+        return item
+    if item.get("type") == "item_reference" and _is_own(item.get("id")):
+        known = target.items.find(item["id"])
+        if known is None:
+            refuse(f"input[{index}]: the item is not one that the gateway still has", f"input[{index}].id")
+        item = known
+    if _is_own(item.get("id")):
+        if item.get("type") == "reasoning":
+            target.drop("reasoning")
+            return None
+        item = {name: value for name, value in item.items() if name != "id"}
+    if len(item.get("call_id") or "") > LONGEST and not is_portable(item["call_id"]):
+        item = {**item, "call_id": portable_id(item["call_id"])}
+    return item
+
+
+def _is_own(item_id: object) -> bool:
+    return isinstance(item_id, str) and _OWN in item_id
+
+
+def _dicts(value: object) -> list[Document]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+_FINDERS: Final[dict[str, tuple[Callable[[bytes, Target], bool], Callable[[Document, Target], None]]]] = {
+    "chat": (_chat_needs_it, _clean_chat),
+    "messages": (_messages_need_it, _clean_messages),
+    "responses": (_responses_need_it, _clean_responses),
+}
