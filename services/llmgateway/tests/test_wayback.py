@@ -1,0 +1,124 @@
+"""What a backup left in a conversation, when it goes on with the main provider; and nothing else is touched."""
+
+import json
+from typing import Any
+
+import pytest
+
+from agent_llmgateway.errors import NotCarriedError
+from agent_llmgateway.mock import answers
+from agent_llmgateway.mock.script import Reply
+from agent_llmgateway.wire.translate import TRANSLATIONS, Target
+from agent_llmgateway.wire.wayback import clean_request
+
+Document = dict[str, Any]
+ODD_ID = "functions.get_weather:0"
+
+
+def chat_answer(**reply: Any) -> bytes:
+    made = Reply.model_validate(reply)
+    return json.dumps(answers.chat_answer(made, made.text, "m")).encode()
+
+
+def clean(dialect: str, document: Document, target: Target) -> Document:
+    result: Document = json.loads(clean_request(dialect, json.dumps(document).encode(), target))
+    return result
+
+
+def test_what_the_provider_made_itself_is_untouched_to_the_byte() -> None:
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "EqoBCkgIARAB"}
+    use = {"type": "tool_use", "id": "toolu_01", "name": "f", "input": {}}
+    bodies: dict[str, Document] = {
+        "messages": {"thinking": {"type": "enabled"}, "messages": [
+            {"role": "assistant", "content": [thinking, use]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_01"}]},
+        ]},
+        "chat": {"messages": [{"role": "tool", "tool_call_id": "call_1", "content": "thinking"}]},
+        "responses": {"input": [{"type": "reasoning", "id": "rs_1"}, {"type": "item_reference", "id": "msg_1"}]},
+    }  # fmt: skip
+    for dialect, document in bodies.items():
+        body = json.dumps(document, indent=1).encode()
+        target = Target("m")
+        assert clean_request(dialect, body, target) is body
+        assert target.dropped == ()
+
+
+def test_thoughts_and_ids_of_a_backup_are_taken_by_anthropic() -> None:
+    made = chat_answer(reasoning="hm", tool_calls=[{"id": ODD_ID, "name": "f", "arguments": {}}])
+    message = json.loads(TRANSLATIONS["messages", "chat"].answer(made, Target("m")))
+    call = next(block for block in message["content"] if block["type"] == "tool_use")
+    result = {"type": "tool_result", "tool_use_id": call["id"], "content": "x"}
+    document = {
+        "model": "m",
+        "thinking": {"type": "enabled", "budget_tokens": 2000},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015"}]},
+        "messages": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": message["content"]},
+            {"role": "user", "content": [result]},
+        ],
+    }
+    target = Target("m", "anthropic")
+    cleaned = clean("messages", document, target)
+    assert [block["type"] for block in cleaned["messages"][1]["content"]] == ["tool_use"]
+    assert cleaned["messages"][1]["content"][0]["id"] == cleaned["messages"][2]["content"][0]["tool_use_id"]
+    assert cleaned["messages"][1]["content"][0]["id"].replace("_", "").isalnum()
+    assert cleaned["thinking"] == {"type": "disabled"}
+    assert cleaned["context_management"] == {"edits": []}
+    assert "thinking" in target.dropped
+
+
+@pytest.mark.parametrize("signature", [{}, {"signature": ""}, {"signature": None}])
+def test_thoughts_without_a_valid_signature_are_taken_out(signature: Document) -> None:
+    blocks = [{"type": "thinking", "thinking": "hm", **signature}, {"type": "text", "text": "t"}]
+    cleaned = clean("messages", {"messages": [{"role": "assistant", "content": blocks}]}, Target("m"))
+    assert cleaned["messages"][0]["content"] == [{"type": "text", "text": "t"}]
+
+
+def test_ids_that_anthropic_refuses_are_exchanged_in_calls_and_results_alike() -> None:
+    messages = [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": ODD_ID, "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": ODD_ID}]},
+    ]
+    cleaned = clean("messages", {"messages": messages}, Target("m"))["messages"]
+    assert cleaned[0]["content"][0]["id"] == cleaned[1]["content"][0]["tool_use_id"] != ODD_ID
+
+
+def test_long_ids_are_exchanged_for_openai() -> None:
+    long = "c" * 65
+    call = {"id": long, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": long, "content": "x"}]
+    cleaned = clean("chat", {"messages": messages}, Target("m"))["messages"]
+    assert cleaned[0]["tool_calls"][0]["id"] == cleaned[1]["tool_call_id"]
+    assert len(cleaned[1]["tool_call_id"]) <= 40
+    assert clean("chat", {"messages": messages}, Target("m", "openai-compatible"))["messages"] == messages
+
+
+def test_items_of_the_gateway_are_understood_by_reference_and_not_sent_as_openais() -> None:
+    target = Target("m")
+    made = chat_answer(reasoning="hm", text="said")
+    response = json.loads(TRANSLATIONS["responses", "chat"].answer(made, target))
+    reasoning, message = response["output"]
+    items = [
+        {"type": "item_reference", "id": reasoning["id"]},
+        {"type": "item_reference", "id": message["id"]},
+        reasoning,
+        {"role": "user", "content": "go on"},
+    ]
+    cleaned = clean("responses", {"input": items}, target)["input"]
+    assert [item.get("type", item.get("role")) for item in cleaned] == ["message", "user"]
+    assert "id" not in cleaned[0]
+    assert cleaned[0]["content"][0]["text"] == "said"
+    body = json.dumps({"model": "m", "input": items}).encode()
+    chat = json.loads(TRANSLATIONS["responses", "chat"].request(body, target).body)
+    assert [turn["role"] for turn in chat["messages"]] == ["assistant", "user"]
+
+
+def test_items_that_are_gone_are_an_error_that_names_them() -> None:
+    for change in (
+        {"input": [{"type": "item_reference", "id": "msg_agb123_0"}]},
+        {"previous_response_id": "resp_agb1"},
+    ):
+        with pytest.raises(NotCarriedError) as refused:
+            clean("responses", change, Target("m"))
+        assert refused.value.param
