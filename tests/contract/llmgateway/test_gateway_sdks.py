@@ -417,12 +417,14 @@ async def test_images_of_the_async_clients(gateway: Gateway, mock: Mock, provide
     check_images(mock, provider)
 
 
-def test_anthropic_counts_tokens_where_the_provider_can(anthropic_client: anthropic.Anthropic) -> None:
+def test_anthropic_counts_tokens_and_the_gateway_estimates_where_it_cannot(
+    anthropic_client: anthropic.Anthropic,
+) -> None:
     counted = anthropic_client.messages.count_tokens(model="anthropic/chat", messages=said("x"))
     assert counted.input_tokens == 12
-    with pytest.raises(anthropic.BadRequestError) as caught:
-        anthropic_client.messages.count_tokens(model="openai/chat", messages=said("x"))
-    assert "count_tokens" in str(caught.value)
+    estimated = anthropic_client.messages.with_raw_response.count_tokens(model="openai/chat", messages=said("x" * 400))
+    assert estimated.headers["x-agentberth-estimated"] == "input_tokens"
+    assert 100 <= estimated.parse().input_tokens < 150
 
 
 def test_anthropic_models(anthropic_client: anthropic.Anthropic) -> None:
