@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import anthropic
+import httpx
 import openai
 import pytest
 from contract.llmgateway.harness import Gateway, Mock, run_gateway, wait_until
@@ -547,3 +548,11 @@ def test_anthropic_structured_output(anthropic_client: anthropic.Anthropic, prov
         model=f"{provider}/structured", max_tokens=99, messages=said("weather"), output_format=Weather
     )
     assert answer.parsed_output == Weather(city="Bern", degrees=21)
+
+
+def test_a_websocket_is_refused_at_once(gateway: Gateway) -> None:
+    """Codex asks for one first; after any other answer than 426 it asks again and again before it goes on."""
+    headers = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "x"}
+    answer = httpx.get(f"{gateway.url}/v1/responses", headers=headers)
+    assert answer.status_code == 426
+    assert answer.json()["error"]["code"] == "upgrade_required"
