@@ -321,15 +321,15 @@ def test_output_of_a_declared_schema_is_structured(proxy: ToolProxy) -> None:
 
 
 def test_credentials_are_given_to_the_program_and_to_nobody_else(proxy: ToolProxy) -> None:
-    proxy.add_program("probe", PROBE)
-    proxy.write_credential("probe-secret", "key", "canary-1234567890")
-    planned = tool("probe", credentialEnvironment={"API_KEY": "key"}) | {"credentials": "probe-secret"}
+    proxy.add_program("keep", '#!/bin/sh\nprintf %s "$API_KEY" > kept\necho "$API_KEY" "$@"\n')
+    proxy.write_credential("keep-secret", "key", "canary-1234567890")
+    planned = tool("keep", credentialEnvironment={"API_KEY": "key"}) | {"credentials": "keep-secret"}
     proxy.write_config(tools=[planned])
     proxy.start()
-    seen = json.loads(structured(proxy.run("probe", {"args": ["canary-1234567890"]}))["stdout"])
-    assert seen["env"]["API_KEY"] == "canary-1234567890"
-    proxy.write_credential("probe-secret", "key", "canary-rotated-1")
-    assert json.loads(structured(proxy.run("probe"))["stdout"])["env"]["API_KEY"] == "canary-rotated-1"
+    for value in ("canary-1234567890", "canary-rotated-1"):
+        proxy.write_credential("keep-secret", "key", value)
+        assert structured(proxy.run("keep", {"args": [value]}))["stdout"] == "*** ***\n"
+        assert (proxy.workspace / "kept").read_text() == value
     assert "canary-" not in proxy.log.read_text()
     assert "canary-" not in json.dumps(proxy.report())
 
