@@ -226,7 +226,7 @@ def test_the_operator_has_the_rights_that_its_caches_and_children_need_and_no_ot
         of(sources.AGENT_TYPES, "status"): {"patch"},
         of(sources.AGENT_TYPES, "finalizers"): {"update"},
         of(sources.PODS): {"list", "watch"},
-        of(sources.VOLUME_CLAIMS): {"list", "watch", "patch"},
+        of(sources.VOLUME_CLAIMS): {"get", "list", "watch", "create", "patch"},
         of(sources.SECRETS): {"create"},
         of(sources.CORE_EVENTS): {"list"},
         ("events.k8s.io", "events"): {"create", "patch"},
@@ -291,3 +291,12 @@ def test_overlays_of_the_installation_guide_render(tmp_path: Path) -> None:
     assert {("agents", f"{OPERATOR}-agents"), ("team-b", f"{OPERATOR}-agents"), (SYSTEM, OPERATOR)} == roles
     ((_, pod),) = pods_in(teams)
     assert {"name": "AGENTBERTH_NAMESPACES", "value": "agents,team-b"} in pod["spec"]["containers"][0]["env"]
+
+
+def test_the_local_storage_component_gives_claims_its_storage_class() -> None:
+    documents = render(DEPLOY / "overlays" / "dev")
+    (operator,) = [one for one in documents if one["kind"] == "Deployment" and one["metadata"]["name"] == OPERATOR]
+    (made,) = [one["metadata"]["name"] for one in documents if one["kind"] == "StorageClass"]
+    env = {entry["name"]: entry.get("value") for entry in operator["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+    assert env["AGENTBERTH_STORAGE_CLASS"] == made
