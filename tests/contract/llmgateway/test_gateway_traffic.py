@@ -25,6 +25,8 @@ LEAVES = 1_000 if WHOLE else 600
 PATIENCE_S = 0.8
 LONG = {"text": "word " * 600, "chunks": 600, "chunkDelaySeconds": 0.05}
 
+JSON = {"content-type": "application/json"}
+
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
@@ -63,7 +65,7 @@ async def test_the_bytes_of_a_request_reach_the_provider_as_they_were(
     with run_gateway(tmp_path, config) as gateway:
         for dialect in ("chat", "messages", "responses"):
             mock.clear()
-            async with session.post(f"{gateway.url}{PATHS[dialect]}", data=body) as answer:
+            async with session.post(f"{gateway.url}{PATHS[dialect]}", data=body, headers=JSON) as answer:
                 assert answer.status == 200, await answer.text()
             entry = mock.journal()[-1]
             assert entry["fields_sha256"]["messages"] == hashlib.sha256(messages.strip().encode()).hexdigest()
@@ -93,7 +95,7 @@ async def test_a_large_request_and_one_that_is_too_large(
     with run_gateway(tmp_path, {**only(mock, type="mock"), "limits": limits}) as gateway:
         for size, status in ((2_900_000, 200), (3_100_000, 413)):
             body = io.BytesIO(json.dumps(request_body("chat", "mock", prompt="x" * size)).encode())
-            async with session.post(f"{gateway.url}{PATHS['chat']}", data=body) as answer:
+            async with session.post(f"{gateway.url}{PATHS['chat']}", data=body, headers=JSON) as answer:
                 assert answer.status == status
                 assert status == 200 or (await answer.json())["error"]["code"] == "request_too_large"
 
@@ -257,7 +259,7 @@ async def test_a_request_that_is_still_being_sent_is_answered_by_the_configurati
             await asyncio.to_thread(wait_until, lambda: gateway.report().config_hash == digest)
             yield body[10:]
 
-        async with session.post(f"{gateway.url}{PATHS['chat']}", data=slowly()) as answer:
+        async with session.post(f"{gateway.url}{PATHS['chat']}", data=slowly(), headers=JSON) as answer:
             assert answer.status == 200, await answer.text()
             assert answer.headers["x-agentberth-provider"] == "green"
 
@@ -275,7 +277,7 @@ async def test_an_upstream_that_closes_after_each_answer_is_asked_once_for_each_
 
             async def ask(count: int) -> None:
                 for _ in range(count):
-                    async with session.post(f"{gateway.url}{PATHS['chat']}", data=body) as answer:
+                    async with session.post(f"{gateway.url}{PATHS['chat']}", data=body, headers=JSON) as answer:
                         statuses[answer.status] += 1
                         attempts[answer.headers["x-agentberth-attempts"]] += 1
 
