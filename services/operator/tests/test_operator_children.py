@@ -9,8 +9,8 @@ from libs.kube.tests import faults
 from libs.kube.tests.fake_api import FakeApi
 from services.operator.tests.operator_objects import SUCCEEDED, agent, job, pod, state
 
-from agent_kube import Client, ObjectKey, Request, Stores
-from agent_operator.children.selection import choose, follow_suspend, live_job
+from agent_kube import Applied, Client, Forbidden, ObjectKey, Refusal, Request, Stores
+from agent_operator.children.jobs import Runs, advance_job, choose, live_job, started_job
 from agent_operator.errors import PlatformError
 from agent_operator.platform import read_platform
 from agent_operator.settings import OperatorSettings
@@ -50,26 +50,33 @@ def kinds(manifests: Any) -> list[str]:
     return [manifest["kind"] for manifest in manifests]
 
 
+def test_a_new_job_is_created_suspended_and_without_a_time_to_live() -> None:
+    chosen = choose(RENDERED, stores(), Runs())
+
+    (made,) = (manifest for manifest in chosen if manifest["kind"] == "Job")
+    assert made["spec"]["suspend"] is True
+    assert "ttlSecondsAfterFinished" not in made["spec"]
+    assert JOB["spec"]["suspend"] is False, "what was rendered is kept"
+
+
 def test_job_is_applied_once() -> None:
-    assert "Job" in kinds(choose(RENDERED, stores(), None).apply)
+    chosen = choose(RENDERED, stores(job(NAME)), Runs())
 
-    chosen = choose(RENDERED, stores(job(NAME)), None)
-
-    assert "Job" not in kinds(chosen.apply)
-    assert "Job" in kinds(chosen.keep)
-    assert "ServiceAccount" in kinds(chosen.apply)
+    assert "Job" not in kinds(chosen)
+    assert "ServiceAccount" in kinds(chosen)
 
 
-def test_job_that_ended_and_was_cleaned_away_is_not_run_again() -> None:
-    chosen = choose(RENDERED, stores(), LastRun(NAME, "Succeeded", "t"))
-
-    assert "Job" not in kinds(chosen.apply)
+@pytest.mark.parametrize(
+    "runs", [Runs(last=LastRun(NAME, "Succeeded", "t")), Runs(started=NAME)], ids=["ended", "started"]
+)
+def test_job_that_has_run_and_is_gone_is_not_run_again(runs: Runs) -> None:
+    assert "Job" not in kinds(choose(RENDERED, stores(), runs))
 
 
 def test_job_of_another_spec_is_run() -> None:
-    chosen = choose(RENDERED, stores(), LastRun(f"{NAME}-old", "Succeeded", "t"))
+    runs = Runs(f"{NAME}-old", LastRun(f"{NAME}-old", "Succeeded", "t"))
 
-    assert "Job" in kinds(chosen.apply)
+    assert "Job" in kinds(choose(RENDERED, stores(), runs))
 
 
 def test_job_of_this_spec() -> None:
@@ -80,24 +87,46 @@ def test_job_of_this_spec() -> None:
     assert live_job(render(agent(), PlatformSettings()), stores(live)) is None
 
 
-@pytest.mark.parametrize("suspend", [True, False])
-async def test_suspension_is_carried_to_the_job(api: FakeApi, client: Client, suspend: bool) -> None:
-    api.create(JOBS, {**JOB, "spec": {**JOB["spec"], "suspend": not suspend}})
+def test_a_job_counts_as_started_before_it_starts() -> None:
+    refused = Applied(refused=[Refusal("Job", ObjectKey("team", NAME), Forbidden("no"))])
+    asleep = {**JOB, "spec": {**JOB["spec"], "suspend": True}}
+
+    assert started_job(JOB, None, Applied(), Runs()) == NAME
+    assert started_job(JOB, None, refused, Runs()) == ""
+    assert started_job(asleep, job(NAME), Applied(), Runs()) == ""
+    assert started_job(asleep, None, Applied(), Runs(started=NAME)) == NAME
+    assert started_job(None, None, Applied(), Runs(started=NAME)) == ""
+
+
+def manifest(*, suspend: bool) -> Any:
+    return {**JOB, "spec": {**JOB["spec"], "suspend": suspend, "ttlSecondsAfterFinished": 7}}
+
+
+@pytest.mark.parametrize(
+    "live, suspend, runs, change",
+    [
+        (job(NAME, suspend=True), False, Runs(), {}),
+        (job(NAME, suspend=True), False, Runs(started=NAME), {"suspend": False}),
+        (job(NAME), True, Runs(), {"suspend": True}),
+        (job(NAME), False, Runs(), {}),
+        (job(NAME, **SUCCEEDED), True, Runs(started=NAME), {}),
+        (job(NAME, **SUCCEEDED), False, Runs(last=LastRun(NAME, "Succeeded", "t")), {"ttlSecondsAfterFinished": 7}),
+        (job(NAME, **SUCCEEDED), False, Runs(last=LastRun("older", "Failed", "t")), {}),
+    ],
+    ids=["not-told", "told", "suspended", "runs", "ended-unseen", "ended", "another-ended"],
+)
+async def test_a_job_follows_the_spec_and_what_the_status_remembers(
+    api: FakeApi, client: Client, live: JobObject, suspend: bool, runs: Runs, change: dict[str, Any]
+) -> None:
+    kept = {"suspend": live.spec.suspend, "ttlSecondsAfterFinished": None}
+    api.create(JOBS, {**JOB, "spec": {**JOB["spec"], **kept}})
     request = Request(ObjectKey("team", "subject"), "id")
 
-    await follow_suspend(client, request, job(NAME, suspend=not suspend), suspend=suspend, manager="us")
+    await advance_job(client, request, manifest(suspend=suspend), live, runs, manager="us")
 
-    assert api.read(JOBS, NAME, "team")["spec"]["suspend"] is suspend
-    assert request.writes.count == 1
-
-
-@pytest.mark.parametrize("live", [job(NAME), job(NAME, **SUCCEEDED)], ids=["is-so", "has-ended"])
-async def test_nothing_is_sent_to_a_job_that_is_so_or_has_ended(api: FakeApi, client: Client, live: JobObject) -> None:
-    ended = bool(live.status.conditions)
-
-    await follow_suspend(client, Request(live.key, "id"), live, suspend=ended, manager="us")
-
-    assert api.writes() == []
+    found = api.read(JOBS, NAME, "team")["spec"]
+    assert {name: found.get(name) for name in kept} == {**kept, **change}
+    assert request.writes.count == len(api.writes()) == bool(change)
 
 
 def warn(api: FakeApi, uid: str, reason: str, message: str) -> None:

@@ -108,7 +108,7 @@ async def prepared(keeper: MemoryKeeper, subject: AgentType) -> tuple[list[Any],
 
 
 async def look(keeper: MemoryKeeper, subject: AgentType, fault: Finding | None = None) -> ServerState:
-    state = await keeper.look(request(), OBJ, subject, [], fault)
+    state = await keeper.inspect_memory(request(), OBJ, subject, [], fault)
     assert state is not None
     return state
 
@@ -181,7 +181,7 @@ async def test_fault_of_the_servers_pod_is_told(keeper: MemoryKeeper, stores: St
     stores[SERVERS].put("", live(ready=0))
     crashing = pod(state("redis", waiting={"reason": "CrashLoopBackOff"}, last={"exitCode": 1}))
 
-    found = await keeper.look(request(), OBJ, FLEETING, [crashing], None)
+    found = await keeper.inspect_memory(request(), OBJ, FLEETING, [crashing], None)
 
     assert found is not None
     assert not found.ready

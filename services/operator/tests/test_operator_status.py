@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import hypothesis.strategies as st
@@ -7,12 +8,15 @@ from services.operator.tests.operator_objects import agent, deployment, pod, sta
 
 from agent_api.agenttype import ConditionType, Reason
 from agent_api.initreport import InitError, InitFault, InitReport
-from agent_operator.status.conditions import MESSAGE_CHARS, Verdict, conditions
+from agent_kube import Forbidden, HotLoopError, Invalid, ServerFault
+from agent_operator.status.conditions import Verdict, conditions
 from agent_operator.status.finding import Finding
 from agent_operator.status.preparation import judge_preparation
 from agent_operator.status.progress import LastRun, Progress, of_deployment, suspended
+from agent_operator.status.refusal import failed_pass
 from agent_operator.status.sidecars import Sidecars
 from agent_operator.status.summary import Seen, hold_status, invalid_status, status_of
+from agent_operator.status.texts import TEXT_CHARS, bounded
 
 EARLIER, NOW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 PREPARING = {"environment": {"files": [{"path": "a", "content": "b"}]}, "image": "nginx:1.27"}
@@ -50,10 +54,50 @@ def test_time_moves_only_with_the_status(truths: list[Any], generation: int) -> 
         assert (found[0]["observedGeneration"], found[0]["message"]) == (generation, str(step))
 
 
-def test_long_message_is_cut() -> None:
-    verdict = Verdict(ConditionType.READY, "False", "R", "x" * (MESSAGE_CHARS + 1))
+def test_texts_of_others_are_cut_and_printable_wherever_they_stand() -> None:
+    hostile = "\x1b]0;owned\x07" + "x" * 40_000
+    before = {
+        "message": hostile,
+        "toolStatus": {"a\x1b[2J": {"error": hostile, "tries": 3}},
+        "conditions": [hostile] * 999,
+    }
 
-    assert len(conditions([verdict], (), generation=1, now=NOW)[0]["message"]) == MESSAGE_CHARS
+    found = bounded(before)
+
+    assert len(found["message"]) == TEXT_CHARS
+    assert list(found["toolStatus"]) == ["a"]
+    assert found["toolStatus"]["a"]["tries"] == 3
+    assert len(found["conditions"]) == 256
+    assert len(json.dumps(found)) < 2 << 20
+    assert "\\u001b" not in json.dumps(found)
+
+
+def test_an_invalid_spec_leaves_what_is_known_of_the_runs() -> None:
+    runs = {"lastRun": {"job": "a"}, "startedJob": "a", "replicas": 2}
+
+    found = invalid_status(Finding(Reason.INVALID, "no"), {**runs, "toolStatus": {}}, generation=2, now=NOW)
+
+    assert {name: found[name] for name in runs} == runs
+    assert "toolStatus" not in found
+
+
+@pytest.mark.parametrize(
+    "error, reason, words",
+    [
+        (HotLoopError(10), "HotLoop", "written too often"),
+        (ServerFault("500: failed calling webhook"), "NotReady", "failed calling webhook"),
+        (Forbidden("exceeded quota: tight"), "QuotaExceeded", "tight"),
+        (Invalid("spec.x: bad"), "ApplyRefused", "spec.x"),
+        (KeyError("hunter2"), "NotReady", "KeyError"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_why_a_pass_did_not_come_to_its_end(error: Exception, reason: str, words: str) -> None:
+    found = failed_pass(error)
+
+    assert found.reason == reason
+    assert words in found.message
+    assert "hunter2" not in found.message
 
 
 def test_all_is_well() -> None:

@@ -99,12 +99,14 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
         return ObjectKey(self.namespace, self.name)
 
     @property
+    def controller(self) -> OwnerReference | None:
+        """The owner that controls this object."""
+        return next((owner for owner in self.owner_references if owner.controller), None)
+
+    @property
     def controller_uid(self) -> str:
         """UID of the owner that controls this object, "" if none does."""
-        for owner in self.owner_references:
-            if owner.controller:
-                return owner.uid
-        return ""
+        return self.controller.uid if self.controller else ""
 
     def slim(self, writer: Writer, *, labels: tuple[str, ...] | None = None) -> None:
         """Keep what a controller decides by. Once, right after reading.

@@ -1,35 +1,32 @@
-"""One pass over one AgentType: read caches, render, apply what differs, prune, look, say it in one status.
+"""One pass over one AgentType: read caches, render, apply what differs, prune, inspect, tell it in one status.
 
 Each step is a method; what they find is collected in `Seen`, and `summary` alone turns it into a status.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
 from agent_api import layout
-from agent_api.agenttype import Reason
+from agent_api.agenttype import ConditionType, Reason
 from agent_kube import (
     Applied,
     Applier,
     Client,
     Done,
     EventRecorder,
-    Forbidden,
-    HotLoopError,
     ObjectKey,
-    Occupied,
     Outcome,
     Request,
     RequeueAfter,
     Stores,
-    Terminal,
 )
 from agent_operator.agentstates import AgentStates
+from agent_operator.children.fence import apply_fenced, is_open
+from agent_operator.children.jobs import Runs, advance_job, choose, job_of, live_job, started_job
 from agent_operator.children.keys import KeyRing
-from agent_operator.children.selection import choose, follow_suspend, live_job
 from agent_operator.children.specs import Parsed, SpecReader
 from agent_operator.sources import (
     AGENT_TYPES,
@@ -37,27 +34,32 @@ from agent_operator.sources import (
     CHILDREN,
     DEPLOYED,
     MONITORED,
-    PODS_OF_AGENTS,
     RUNS,
     AgentObject,
+    JobObject,
     PodObject,
 )
 from agent_operator.status.finding import Finding
-from agent_operator.status.memory import MemoryKeeper, refuse
-from agent_operator.status.podfaults import is_starting, newest
-from agent_operator.status.progress import LastRun, Progress, of_deployment, of_job, of_schedule, suspended
+from agent_operator.status.memory import MemoryKeeper, add_refusal
+from agent_operator.status.ownpods import own_pods
+from agent_operator.status.podfaults import is_starting
+from agent_operator.status.progress import Progress, lost, of_deployment, of_job, of_schedule, suspended
+from agent_operator.status.refusal import TRANSIENT, failed_pass, refusal_of
 from agent_operator.status.reports import ReportReader
-from agent_operator.status.sidecars import look
+from agent_operator.status.sidecars import read_reports
 from agent_operator.status.stall import LOOK_AGAIN_S, StallFinder
 from agent_operator.status.summary import Seen, hold_status, invalid_status, status_of
+from agent_operator.status.texts import bounded
 from agent_operator.status.toolpins import PinKeeper
 from agent_render import PlatformSettings
-from agent_render.identity import AGENT_LABEL, COMPONENT_LABEL, RETAINED
+from agent_render.identity import AGENT_LABEL, RETAINED
 from agent_render.monitoring import wants_metrics
 from agent_render.posture import weaknesses
 
 FIELD_MANAGER = "agentberth/operator"
 APPLIED_MARK = "agents.example.com/applied"
+SHOWN_FROM = 3
+"""Failures in a row from which on one is shown that the next try would end, as a rule."""
 
 
 def utc_now() -> datetime:
@@ -101,12 +103,15 @@ class Reconciler:
         self._pins = PinKeeper(client, field_manager=FIELD_MANAGER)
         self._specs = SpecReader(platform)
         self._keys = KeyRing(stores)
+        self._failures: dict[ObjectKey, int] = {}  # in a row
+        self._shown: dict[ObjectKey, Exception] = {}
 
     async def reconcile(self, request: Request) -> Outcome:
         """One pass. Raises the kube errors; each is first shown in the status where the object still is."""
         obj = self._stores[AGENTS].get(request.key)
         if obj is None or obj.metadata.deletion_timestamp:
             self._states.forget(request.key)
+            self._failures.pop(request.key, None)
             return Done()  # the children go by their ownerReferences
         before = msgspec.json.decode(obj.status)
         parsed = self._specs.read(obj, pod_monitors=self._stores[MONITORED].served)
@@ -119,45 +124,72 @@ class Reconciler:
     async def _carry_out(
         self, request: Request, obj: AgentObject, parsed: Parsed, before: Mapping[str, Any]
     ) -> Outcome:
-        last = _last_run(before)
-        chosen = choose(parsed.rendered, self._stores, last)
-        pinned = await self._pins.prepare(obj, parsed.agent, chosen.apply)
+        """The phases of a pass, each after what it builds on."""
+        runs = Runs.of(before)
+        live = live_job(parsed.rendered, self._stores)
+        applied = await self._apply(request, obj, parsed, runs)
+        if not is_open(applied):  # else what is no longer rendered may be the fence that still stands
+            await self._applier.prune(request, owner=obj, keep=parsed.rendered, sources=CHILDREN)
+            await self._advance(request, parsed, live, runs)
+        seen = await self._inspect(request, obj, parsed, before, applied)
+        newly_pinned = await self._pins.keep(request, obj, parsed.agent, seen.sidecars.tools)
+        status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
+        started = started_job(job_of(parsed.rendered), live, applied, runs)
+        if started:
+            status["startedJob"] = started
+        await self._write(request, obj, status, before)
+        if applied.refused:
+            self._shown[obj.key] = applied.refused[0].error
+        applied.raise_first()
+        self._failures.pop(obj.key, None)
+        again = newly_pinned or (started != runs.started and live is not None)
+        return RequeueAfter(0.0 if again else self._next_look_s(seen))
+
+    async def _apply(self, request: Request, obj: AgentObject, parsed: Parsed, runs: Runs) -> Applied:
+        """Children in their order: the memory's Secret before its server, the fence before what starts Pods."""
+        chosen = choose(parsed.rendered, self._stores, runs)
+        pinned = await self._pins.prepare(obj, parsed.agent, chosen)
         children, refused = await self._memory.prepare(request, obj, parsed.agent, pinned)
         children = self._keys.seal(obj, children)
-        applied = await self._applier.apply(request, owner=obj, children=children)
-        refuse(applied, refused)
-        await self._applier.prune(request, owner=obj, keep=chosen.keep, sources=CHILDREN)  # never a claim
-        job = live_job(parsed.rendered, self._stores)
-        if job is not None:
-            await follow_suspend(self._client, request, job, suspend=parsed.agent.spec.suspend, manager=FIELD_MANAGER)
-        pods = self._pods(obj.key)
-        progress = await self._progress(parsed, pods, last)
-        servers = self._pods(obj.key, layout.MEMORY)
-        server = await self._memory.look(request, obj, parsed.agent, servers, progress.finding)
-        seen = Seen(
+        applied = await apply_fenced(self._applier, request, obj, children, stops=parsed.agent.spec.suspend)
+        add_refusal(applied, refused)
+        return applied
+
+    async def _advance(self, request: Request, parsed: Parsed, live: JobObject | None, runs: Runs) -> None:
+        job = job_of(parsed.rendered)
+        if job is not None and live is not None:
+            await advance_job(self._client, request, job, live, runs, manager=FIELD_MANAGER)
+
+    async def _inspect(
+        self, request: Request, obj: AgentObject, parsed: Parsed, before: Mapping[str, Any], applied: Applied
+    ) -> Seen:
+        """What there is now; the memory's faults show in the agent's Pods too, so those come first."""
+        pods = own_pods(self._stores, obj.key)
+        progress = await self._progress(parsed, pods, Runs.of(before))
+        servers = own_pods(self._stores, obj.key, layout.MEMORY)
+        server = await self._memory.inspect_memory(request, obj, parsed.agent, servers, progress.finding)
+        unfenced = [fault for fault in unfenced_pods(applied) if pods]
+        return Seen(
             agent=parsed.agent,
             progress=progress,
             pods=pods,
-            sidecars=await look(parsed.agent, pods, self._reports, server=server, before=before),
-            refusal=_refusal(applied),
+            sidecars=await read_reports(parsed.agent, pods, self._reports, server=server, before=before),
+            refusal=refusal_of(applied),
             unknown_settings=parsed.unknown_settings,
             pod_monitors=self._stores[MONITORED].served,
-            weaknesses=weaknesses(parsed.agent, self._platform),
+            weaknesses=(*weaknesses(parsed.agent, self._platform), *unfenced),
         )
-        newly_pinned = await self._pins.keep(request, obj, parsed.agent, seen.sidecars.tools)
-        status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
-        await self._write(request, obj, status, before)
-        applied.raise_first()
-        return RequeueAfter(0.0 if newly_pinned else self._next_look_s(seen))  # the next pass renders what is pinned
 
     async def show_failure(self, request: Request, error: Exception) -> None:
-        """Says in the status that passes are held back: a fight over fields is for a person to end."""
+        """Says in the status why a pass did not come to its end, so that an older verdict does not stand for it."""
         obj = self._stores[AGENTS].get(request.key)
-        if obj is None or not isinstance(error, HotLoopError):
+        if obj is None or self._shown.pop(request.key, None) is error:
+            return
+        failures = self._failures[request.key] = self._failures.get(request.key, 0) + 1
+        if isinstance(error, TRANSIENT) and failures < SHOWN_FROM:
             return
         before = msgspec.json.decode(obj.status)
-        finding = Finding(Reason.HOT_LOOP, str(error))
-        status = hold_status(finding, before, generation=obj.metadata.generation, now=self._stamp())
+        status = hold_status(failed_pass(error), before, generation=obj.metadata.generation, now=self._stamp())
         await self._write(request, obj, status, before)
 
     def _next_look_s(self, seen: Seen) -> float:
@@ -168,7 +200,7 @@ class Reconciler:
             return min(self._resync_s, self._api_retry_s)
         return min(self._resync_s, self._reports.refresh_s) if seen.sidecars.verdicts else self._resync_s
 
-    async def _progress(self, parsed: Parsed, pods: list[PodObject], last: LastRun | None) -> Progress:
+    async def _progress(self, parsed: Parsed, pods: list[PodObject], runs: Runs) -> Progress:
         spec, identity = parsed.agent.spec, parsed.agent.metadata
         key = ObjectKey(identity.namespace, identity.name)
         if spec.workload.kind == "Deployment":
@@ -181,55 +213,49 @@ class Reconciler:
             jobs = [
                 job for job in self._stores[RUNS].labelled(AGENT_LABEL, key.name) if job.key.namespace == key.namespace
             ]
-            return suspended(replicas=len(pods)) if spec.suspend else of_schedule(jobs, pods, last)
-        return await self._job_progress(parsed, pods, last)
+            return suspended(replicas=len(pods)) if spec.suspend else of_schedule(jobs, pods, runs.last)
+        return await self._job_progress(parsed, pods, runs)
 
-    async def _job_progress(self, parsed: Parsed, pods: list[PodObject], last: LastRun | None) -> Progress:
+    async def _job_progress(self, parsed: Parsed, pods: list[PodObject], runs: Runs) -> Progress:
         job = live_job(parsed.rendered, self._stores)
         name = next(m["metadata"]["name"] for m in parsed.rendered if m["kind"] == "Job")
-        mine = last if last is not None and last.job == name else None
+        mine = runs.last if runs.last is not None and runs.last.job == name else None
+        if job is None and mine is None and runs.started == name:
+            return lost(name)
         stall = await self._stalls.of_job(job, pods) or await self._stalls.of_pods(pods)
         progress = of_job(job, pods, stall, mine)
         ended = progress.last_run is not None
         return suspended(replicas=len(pods)) if parsed.agent.spec.suspend and not ended else progress
 
-    def _pods(self, key: ObjectKey, component: str = "agent") -> list[PodObject]:
-        labelled = self._stores[PODS_OF_AGENTS].labelled(AGENT_LABEL, key.name)
-        here = (pod for pod in labelled if pod.key.namespace == key.namespace)
-        return newest(pod for pod in here if pod.metadata.labels.get(COMPONENT_LABEL, "agent") == component)
-
     async def _write(
         self, request: Request, obj: AgentObject, status: dict[str, Any], before: Mapping[str, Any]
     ) -> None:
+        status = bounded(status)
         self._states.note(obj.key, status)
         await self._applier.patch_status(request, obj, status)
-        told = status["reason"] == before.get("reason") and status["phase"] == before.get("phase")
-        if not told and status["reason"] != Reason.PROGRESSING:  # being under way is no event
-            fine = status["phase"] in {"Running", "Succeeded"} or not Finding(status["reason"], "").failing
-            kind: Literal["Normal", "Warning"] = "Normal" if fine else "Warning"
+        if _is_event(status, before):
+            kind = _event_type(status)
             self._recorder.event(AGENT_TYPES, obj, kind, status["reason"], "Reconcile", status["message"])
 
     def _stamp(self) -> str:
         return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _last_run(status: Mapping[str, Any]) -> LastRun | None:
-    found = status.get("lastRun")
-    return LastRun(found["job"], found["result"], found["finishedAt"]) if found else None
+def unfenced_pods(applied: Applied) -> Iterator[str]:
+    """What holds running Pods less than the spec says."""
+    for refusal in applied.refused:
+        if refusal.kind == "NetworkPolicy":
+            yield f"NetworkPolicy {refusal.key.name} could not be applied: Pods that run already may lack it"
 
 
-def _refusal(applied: Applied) -> Finding | None:
-    """The first child that the server did not take, as a cause."""
-    if not applied.refused:
-        return None
-    refusal = applied.refused[0]
-    text = f"{refusal.kind} {refusal.key.name}: {refusal.error}"
-    if isinstance(refusal.error, Forbidden):
-        quota = "exceeded quota" in str(refusal.error)
-        return Finding(Reason.QUOTA_EXCEEDED if quota else Reason.FORBIDDEN, text)
-    if isinstance(refusal.error, Occupied):
-        return Finding(Reason.NAME_CONFLICT, text)
-    return Finding(Reason.APPLY_REFUSED if isinstance(refusal.error, Terminal) else Reason.NOT_READY, text)
+def _is_event(status: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    same = status["reason"] == before.get("reason") and status["phase"] == before.get("phase")
+    return not same and status["reason"] != Reason.PROGRESSING  # being under way is no event
+
+
+def _event_type(status: Mapping[str, Any]) -> Literal["Normal", "Warning"]:
+    ready = any(c["type"] == ConditionType.READY and c["status"] == "True" for c in status["conditions"])
+    return "Normal" if ready or status["reason"] == Reason.SUSPENDED else "Warning"
 
 
 def _is_stuck(seen: Seen) -> bool:

@@ -48,9 +48,10 @@ class StatusCondition(_Slim, frozen=True, gc=False):
 
 
 class DeploymentSpec(_Slim, frozen=True, gc=False):
-    """How many Pods are wanted, whoever decides it."""
+    """How many Pods are wanted, whoever decides it, and whether changes are held back."""
 
     replicas: int = 1
+    paused: bool = False
 
 
 class DeploymentStatus(_Slim, frozen=True, gc=False):
@@ -138,9 +139,10 @@ class ServerObject(ObjectModel, frozen=True, gc=False):
 
 
 class JobSpec(_Slim, frozen=True, gc=False):
-    """The part of a Job that may change after it was made."""
+    """The parts of a Job that may change after it was made."""
 
     suspend: bool = False
+    ttl_seconds_after_finished: int | None = None
 
 
 class JobCondition(StatusCondition, frozen=True, gc=False):

@@ -1,10 +1,11 @@
 """The AgentType API, `agents.example.com/v1`. `docs/spec/agenttype.md` is its page."""
 
 from agent_api.agenttype.agent import Agent, Port
+from agent_api.agenttype.conditiontypes import ConditionType
 from agent_api.agenttype.environment import Environment, File, Sdk, Setup, Variable
 from agent_api.agenttype.memory import Memory
 from agent_api.agenttype.pod import Pod
-from agent_api.agenttype.reasons import ConditionType, Reason
+from agent_api.agenttype.reasons import Reason
 from agent_api.agenttype.rule import ApiModel, ListMap, OpenModel, Rule
 from agent_api.agenttype.services import CustomTool, Llm, Provider, Tools
 from agent_api.agenttype.source import Code, Source

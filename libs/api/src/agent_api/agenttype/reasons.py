@@ -6,20 +6,7 @@ One row for each. The AgentType page, the troubleshooting page, `agentberth diag
 from enum import StrEnum
 from typing import Self
 
-
-class ConditionType(StrEnum):
-    """Types of the conditions. `Ready` is the summary of the others."""
-
-    ACCEPTED = "Accepted"
-    WORKSPACE_PREPARED = "WorkspacePrepared"
-    TOOLS_READY = "ToolsReady"
-    GATEWAY_READY = "GatewayReady"
-    MEMORY_READY = "MemoryReady"
-    MONITORED = "Monitored"
-    AVAILABLE = "Available"
-    READY = "Ready"
-    SECURITY_POSTURE = "SecurityPosture"
-
+from agent_api.agenttype.conditiontypes import ConditionType
 
 _ACCEPTED = ConditionType.ACCEPTED
 _PREPARED = ConditionType.WORKSPACE_PREPARED
@@ -214,6 +201,19 @@ class Reason(StrEnum):
         (_AVAILABLE, _READY),
         "A CronJob between or during its runs; the message says how the last run ended.",
         _NOTHING,
+    )
+    RUN_LOST = (
+        "RunLost",
+        (_AVAILABLE, _READY),
+        "The Job was deleted while it ran, so how it ended is not known.",
+        "Read what it did elsewhere; an edit of the spec runs the Job again.",
+        True,
+    )
+    ROLLOUT_PAUSED = (
+        "RolloutPaused",
+        (_READY,),
+        "Somebody paused the rollout of the agent's Deployment, so an edit does not reach its Pods.",
+        "Resume it: `kubectl rollout resume deployment NAME`.",
     )
     COMPLETED = ("Completed", (_AVAILABLE, _READY), "The Job succeeded.", _NOTHING)
     JOB_FAILED = (

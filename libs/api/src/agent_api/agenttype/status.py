@@ -56,6 +56,9 @@ class Status(ApiModel):
         default=(), description="One of each type."
     )
     last_run: LastRun | None = Field(default=None, description="Job and CronJob: how the last run ended.")
+    started_job: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None, description="Job: the one that was let start last; it is never started a second time."
+    )
     tool_status: KubernetesObject | None = Field(default=None, description="Per tool: state, version, source, error.")
     memory_status: KubernetesObject | None = Field(default=None, description="State of the agent's memory.")
     llm_status: KubernetesObject | None = Field(default=None, description="Per provider: state and last error.")

@@ -20,7 +20,7 @@ from agent_kube.apply.ownership import claim, owns
 from agent_kube.cache.store import Stores
 from agent_kube.client.client import Client, Manifest, key_of
 from agent_kube.control.request import Expectation, Request
-from agent_kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound, Occupied
+from agent_kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound, Occupied, ServerFault
 from agent_kube.objects import ObjectKey, ObjectMeta, ObjectModel, Writer, digest_manifest, version_number
 from agent_kube.source import Source
 
@@ -42,7 +42,7 @@ class HasStatus(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A child that could not be applied while others could; `error` is Forbidden, Invalid, NotFound or Occupied."""
+    """A child that could not be applied while others could: refused, or its admission webhook is out of order."""
 
     kind: str
     key: ObjectKey
@@ -56,6 +56,12 @@ class Applied:
     sent: int = 0
     unchanged: int = 0
     refused: list[Refusal] = field(default_factory=list)
+
+    def add(self, later: "Applied") -> None:
+        """Count what was applied after it in."""
+        self.sent += later.sent
+        self.unchanged += later.unchanged
+        self.refused += later.refused
 
     def raise_first(self) -> None:
         """Raise the error of the first refusal, if there is one."""
@@ -93,8 +99,8 @@ class Applier:
     async def apply(self, request: Request, owner: ObjectModel, children: Sequence[Manifest]) -> Applied:
         """Apply `children` in their order, in the owner's namespace and owned by it.
 
-        A refused child does not stop the others; raises at once what would meet all of them (Unreachable,
-        ServerFault, TooManyRequests, Conflict).
+        A refused child does not stop the others, nor does one that the server fails at (a webhook of one kind may be
+        down); raises at once what would meet all of them (Unreachable, TooManyRequests, Unauthorized) and Conflict.
         """
         applied = Applied()
         request.writes.children = max(request.writes.children, len(children))
@@ -105,7 +111,7 @@ class Applier:
                     applied.sent += 1
                 else:
                     applied.unchanged += 1
-            except (Forbidden, Invalid, NotFound, Occupied) as error:
+            except (Forbidden, Invalid, NotFound, Occupied, ServerFault) as error:
                 applied.refused.append(Refusal(manifest["kind"], key_of(manifest), error))
         return applied
 

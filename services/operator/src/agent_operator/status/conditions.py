@@ -7,7 +7,6 @@ from typing import Any, Literal
 from agent_api.agenttype import ConditionType
 
 Truth = Literal["True", "False", "Unknown"]
-MESSAGE_CHARS = 4096
 
 
 @dataclass(frozen=True)
@@ -39,5 +38,5 @@ def _condition(verdict: Verdict, before: Mapping[str, Any], generation: int, now
         "observedGeneration": generation,
         "lastTransitionTime": before["lastTransitionTime"] if same else now,
         "reason": str(verdict.reason),
-        "message": verdict.message[:MESSAGE_CHARS],
+        "message": verdict.message,
     }

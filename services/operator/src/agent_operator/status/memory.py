@@ -24,6 +24,7 @@ from agent_kube import (
     ObjectKey,
     Refusal,
     Request,
+    ServerFault,
     Stores,
 )
 from agent_operator.sources import AGENT_TYPES, CLAIMS, SECRETS, SERVERS, AgentObject, PodObject, ServerObject
@@ -96,7 +97,7 @@ class MemoryKeeper:
             return others, None
         return tuple(_with_claim_of(live, child) if child is server else child for child in children), None
 
-    async def look(
+    async def inspect_memory(
         self,
         request: Request,
         obj: AgentObject,
@@ -138,7 +139,7 @@ class MemoryKeeper:
             await self._client.post(SECRETS, _secret(obj, agent, self._password()), field_manager=self._manager)
         except AlreadyExists:
             return None  # of an earlier try, or the user's own
-        except (Forbidden, Invalid, NotFound) as error:
+        except (Forbidden, Invalid, NotFound, ServerFault) as error:
             return Refusal("Secret", _key(agent), error)
         request.writes.count += 1
         return None
@@ -174,7 +175,7 @@ class MemoryKeeper:
         change = {"spec": {"resources": {"requests": {"storage": f"{wanted >> 20}Mi"}}}}
         try:
             await self._client.patch(CLAIMS.resource, key, change, field_manager=self._manager)
-        except (Forbidden, Invalid) as error:
+        except (Forbidden, Invalid, ServerFault) as error:
             self._refused[uid, wanted] = (self._clock(), str(error))
             while len(self._refused) > FORGET_AT:
                 del self._refused[next(iter(self._refused))]
@@ -224,7 +225,7 @@ def _secret(obj: AgentObject, agent: AgentType, password: str) -> dict[str, Any]
     }
 
 
-def refuse(applied: Applied, refusal: Refusal | None) -> None:
+def add_refusal(applied: Applied, refusal: Refusal | None) -> None:
     """Count a Secret that the server did not take among the children."""
     if refusal is not None:
         applied.refused.insert(0, refusal)

@@ -55,11 +55,18 @@ def of_deployment(
     wanted, status = live.spec.replicas, live.status
     current = status.observed_generation >= live.metadata.generation
     settled = current and status.ready_replicas == status.updated_replicas == status.replicas == wanted
-    finding = None if settled else _refusal(status.conditions, "ReplicaFailure") or _first_fault(pods) or stall
+    fault = _refusal(status.conditions, "ReplicaFailure") or _first_fault(pods) or stall or _paused(live)
+    finding = None if settled else fault
     phase: Phase = "Running" if status.ready_replicas else "Failed" if finding and finding.failing else "Pending"
     message = f"{status.ready_replicas} of {wanted} Pods ready"
     reason = Reason.AVAILABLE if settled else Reason.PROGRESSING
     return Progress(phase, reason, message, status.ready_replicas, status.replicas, settled=settled, finding=finding)
+
+
+def lost(job: str) -> Progress:
+    """A Job that was let start and is gone, with nobody there to see its end."""
+    fault = Finding(Reason.RUN_LOST, f"Job {job} was deleted before its end was seen; it is not run again")
+    return Progress("Failed", fault.reason, fault.message, finding=fault)
 
 
 def of_job(live: JobObject | None, pods: Sequence[PodObject], stall: Finding | None, last: LastRun | None) -> Progress:
@@ -122,6 +129,11 @@ def _job_fault(live: JobObject, pods: Sequence[PodObject]) -> Finding:
 
 def _first_fault(pods: Sequence[PodObject]) -> Finding | None:
     return next((finding for finding in map(explain, pods) if finding), None)
+
+
+def _paused(live: DeploymentObject) -> Finding | None:
+    text = f"the rollout of Deployment {live.metadata.name} is paused"
+    return Finding(Reason.ROLLOUT_PAUSED, text) if live.spec.paused else None
 
 
 def _refusal(conditions: Sequence[StatusCondition], kind: str) -> Finding | None:

@@ -36,7 +36,7 @@ class Sidecars:
         return all(v.status == "True" or v.reason == Reason.NOT_OBSERVED for v in self.verdicts)
 
 
-async def look(
+async def read_reports(
     agent: AgentType,
     pods: Sequence[PodObject],
     reader: ReportReader,

@@ -17,6 +17,9 @@ from agent_render.monitoring import metric_ports, wants_metrics
 
 Plain = dict[str, Any]
 
+_KEPT = ("replicas", "readyReplicas", "selector", "lastRun", "startedJob")
+"""What is true of an agent whatever its spec says now."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -60,7 +63,8 @@ def invalid_status(finding: Finding, before: Plain, *, generation: int, now: str
     accepted = Verdict(ConditionType.ACCEPTED, "False", finding.reason, finding.message)
     ready = Verdict(ConditionType.READY, "False", finding.reason, finding.message)
     listed = conditions((accepted, ready), before.get("conditions", ()), generation=generation, now=now)
-    return {**_head("Failed", ready, generation), "conditions": listed}
+    kept = {name: before[name] for name in _KEPT if name in before}
+    return {**kept, **_head("Failed", ready, generation), "conditions": listed}
 
 
 def hold_status(finding: Finding, before: Plain, *, generation: int, now: str) -> Plain:

@@ -1,0 +1,185 @@
+"""What the API server will not take: no Pod without its fence, and every refusal is in the status."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+from integration.api import Document
+from integration.kubelet import ON_HAND
+from integration.operating import Hire
+from integration.proxy import Fault, Proxy
+from integration.team import NGINX, Team, condition
+from integration.waiting import eventually, throughout
+
+pytestmark = pytest.mark.step5
+
+WEBHOOK = 'Internal error occurred: failed calling webhook "guard.example.com": connection refused'
+FILES = {**NGINX, "environment": {"files": [{"path": "a", "content": "b"}]}}
+
+
+def fails(plural: str, *, methods: frozenset[str] = frozenset({"POST", "PATCH"})) -> Fault:
+    """As the API server answers while an admission webhook for this kind is down."""
+
+    async def fault(request: web.Request) -> web.StreamResponse | None:
+        if request.method not in methods or f"/{plural}" not in request.path:
+            return None
+        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 500, "message": WEBHOOK}
+        return web.json_response(status, status=500)
+
+    return fault
+
+
+async def has_no_pods(team: Team, name: str) -> None:
+    assert "deployments" not in await team.children(name)
+    assert await team.pods(name) == []
+
+
+async def test_no_pod_starts_while_a_quota_keeps_its_policy_out(team: Team) -> None:
+    hard = {"count/networkpolicies.networking.k8s.io": "0"}
+    document = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}, "spec": {"hard": hard}}
+    await team.api.create("resourcequotas", document)
+
+    async def enforced() -> bool:
+        return bool((await team.api.get("resourcequotas", "tight")).get("status", {}).get("hard"))
+
+    await eventually(enforced)
+    await team.create("naked")
+
+    agent = await team.says("naked", "QuotaExceeded")
+    assert "NetworkPolicy naked" in agent["status"]["message"]
+    await throughout(lambda: has_no_pods(team, "naked"), for_s=1.0)
+
+    await team.api.delete("resourcequotas", "tight")
+    await team.edit("naked", agent={"image": "nginx:1.28"})
+    await team.reaches("naked", "Running", ready="True")
+
+
+async def test_no_pod_starts_while_another_agents_memory_has_the_name_of_its_policy(team: Team) -> None:
+    await team.create("twin", memory={"type": "redis"})
+    await team.finds("networkpolicies", "twin-memory")
+
+    await team.create("twin-memory")
+
+    agent = await team.says("twin-memory", "NameConflict")
+    assert "NetworkPolicy twin-memory" in agent["status"]["message"]
+    assert await team.pods("twin-memory") == []
+
+
+@pytest.mark.parametrize("plural", ["networkpolicies", "serviceaccounts", "configmaps"])
+async def test_a_webhook_that_is_down_is_told_and_starts_nothing(
+    own_team: Team, hire: Hire, proxy: Proxy, plural: str
+) -> None:
+    proxy.fault = fails(plural)
+    operator = hire(own_team, "--leader-election=false", proxy=proxy)
+    await operator.ready()
+    await own_team.create("waits", agent=FILES)
+
+    agent = await own_team.says("waits", "NotReady", within_s=15)
+    assert "failed calling webhook" in agent["status"]["message"]
+    assert condition(agent, "Ready")["status"] == "False"
+    await has_no_pods(own_team, "waits")
+
+    async def warned() -> bool:
+        return any(e["type"] == "Warning" and e["reason"] == "NotReady" for e in await own_team.events("waits"))
+
+    await eventually(warned)
+    proxy.fault = None
+    await own_team.reaches("waits", "Running", ready="True")
+
+
+async def test_an_edit_that_meets_a_webhook_that_is_down_is_not_called_ready(
+    own_team: Team, hire: Hire, proxy: Proxy
+) -> None:
+    operator = hire(own_team, "--leader-election=false", proxy=proxy)
+    await operator.ready()
+    await own_team.create("steady", agent=FILES)
+    before = await own_team.reaches("steady", "Running", ready="True")
+    proxy.fault = fails("deployments")
+
+    await own_team.edit("steady", agent={"image": "nginx:1.28"})
+
+    async def told() -> Document:
+        found = await own_team.agent("steady")
+        ready = condition(found, "Ready")
+        assert ready["observedGeneration"] == found["metadata"]["generation"] > before["metadata"]["generation"]
+        assert ready["status"] == "False"
+        return found
+
+    found = await eventually(told, within_s=15)
+    assert "Deployment steady" in found["status"]["message"]
+    assert found["status"]["phase"] == "Running", "the Pods of the edit before still run"
+
+
+async def test_a_delete_that_fails_is_told(own_team: Team, hire: Hire, proxy: Proxy) -> None:
+    operator = hire(own_team, "--leader-election=false", proxy=proxy)
+    await operator.ready()
+    ports = [{"name": "http", "containerPort": 8080}]
+    await own_team.create("trimmed", agent={**NGINX, "ports": ports})
+    await own_team.reaches("trimmed", "Running", ready="True")
+    proxy.fault = fails("services", methods=frozenset({"DELETE"}))
+
+    await own_team.edit("trimmed", agent={"ports": None})
+
+    agent = await own_team.says("trimmed", "NotReady", within_s=15)
+    assert agent["status"]["observedGeneration"] == agent["metadata"]["generation"]
+    proxy.fault = None
+    await own_team.reaches("trimmed", "Running", ready="True")
+    assert "services" not in await own_team.children("trimmed")
+
+
+async def test_a_paused_rollout_is_told(team: Team) -> None:
+    await team.create("paused")
+    await team.reaches("paused", "Running", ready="True")
+    await team.api.patch("deployments", "paused", {"spec": {"paused": True}})
+
+    await team.edit("paused", agent={"image": "nginx:1.28"})
+
+    agent = await team.says("paused", "RolloutPaused")
+    assert "Deployment paused" in agent["status"]["message"]
+    await team.api.patch("deployments", "paused", {"spec": {"paused": None}})
+    await team.reaches("paused", "Running", ready="True")
+
+
+async def test_plain_pods_with_an_agents_labels_are_not_its_pods(team: Team) -> None:
+    await team.create("honest")
+    (real,) = await team.has_pods("honest")
+    labels = {name: value for name, value in real["metadata"]["labels"].items() if name != "pod-template-hash"}
+    spec = {"containers": [{"name": "agent", "image": "nginx:1.27"}], "nodeSelector": {"nowhere": "yes"}}
+    forged = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "forged", "labels": labels}, "spec": spec}
+    await team.api.create("pods", forged)
+
+    await team.reaches("honest", "Running", ready="True")
+    await asyncio.sleep(0.5)
+    assert (await team.agent("honest"))["status"]["reason"] == "Ready"
+
+
+async def test_a_job_that_is_deleted_while_it_runs_is_not_run_again(team: Team) -> None:
+    await team.create("once", workload={"kind": "Job", "backoffLimit": 0}, resources=ON_HAND)
+    await team.has_pods("once")
+    (job,) = await team.api.list("jobs")
+
+    await team.api.delete("jobs", job["metadata"]["name"])
+
+    agent = await team.says("once", "RunLost")
+    assert agent["status"]["startedJob"] == job["metadata"]["name"]
+    assert await team.api.list("jobs") == []
+    await team.edit("once", agent={"image": "nginx:1.28"})
+    await team.has_pods("once")
+
+
+async def test_a_job_that_ends_and_may_be_cleaned_away_at_once_runs_once(own_team: Team, hire: Hire) -> None:
+    operator = hire(own_team, "--leader-election=false", "--resync-s", "1")
+    await own_team.create("brief", workload={"kind": "Job", "ttlSecondsAfterFinished": 0})
+    for _ in range(4):  # it is killed at other moments of the run each time
+        await asyncio.sleep(0.3)
+        operator.kill()
+        operator.start()
+        await operator.ready()
+    await own_team.reaches("brief", "Succeeded", ready="True")
+
+    async def cleaned() -> bool:
+        return await own_team.api.list("jobs") == []
+
+    await eventually(cleaned)
+    created = len([e for e in await own_team.api.list("events") if e["reason"] == "SuccessfulCreate"])
+    assert created <= 1
