@@ -3,7 +3,7 @@
 RUN := .tools/bin/uv run --no-sync
 LOCKED := uv.lock pyproject.toml hack/bootstrap $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml plugins/*/pyproject.toml)
 
-.PHONY: help demo setup check lint types imports docs generate images test clean
+.PHONY: help demo setup check lint types imports unused docs generate images test clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ demo: .venv/.demo ## run the quickstart agent on this machine
 
 setup: .venv/.dev ## all tools and packages for development
 
-check: setup lint types imports docs ## lint, types, import rules, lock, documentation
+check: setup lint types imports unused docs ## lint, types, import rules, unused code, lock, documentation
 
 generate: setup ## write the generated files anew: CRD, schemas, spec page, golden files
 	@$(RUN) python hack/generate/all.py
@@ -41,6 +41,9 @@ types: setup
 
 imports: setup
 	@$(RUN) lint-imports --no-logo 2>&1 | tail -n 3
+
+unused: setup
+	@$(RUN) python hack/check_unused.py
 
 .venv/.demo: $(LOCKED)
 	@hack/bootstrap demo

@@ -156,7 +156,6 @@ class JobStatus(_Slim, frozen=True, gc=False):
 
     active: int = 0
     ready: int = 0
-    succeeded: int = 0
     failed: int = 0
     completion_time: str = ""
     conditions: tuple[JobCondition, ...] = ()
