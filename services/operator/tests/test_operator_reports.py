@@ -11,7 +11,7 @@ from services.operator.tests.operator_objects import pod
 from agent_api.agenttype import Reason
 from agent_api.gatewayreport import GatewayReport, ProviderState
 from agent_api.toolsreport import ToolReport, ToolsReport
-from agent_operator.status.reports import REPORT_BYTES, Answer, ReportReader
+from agent_operator.status.reports import REMEMBERED_BYTES, REPORT_BYTES, Answer, ReportReader
 from agent_operator.status.sidecars import judge_gateway, judge_tools
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -78,7 +78,7 @@ async def test_a_report_is_whole_however_many_pieces_it_comes_in() -> None:
 @pytest.mark.parametrize(
     "handler, error",
     [
-        (endless, "the report is larger than 1024 KiB"),
+        (endless, "the report is larger than 256 KiB"),
         (refused, "the report is refused with status 503"),
         (nonsense, "the report cannot be understood"),
     ],
@@ -86,6 +86,21 @@ async def test_a_report_is_whole_however_many_pieces_it_comes_in() -> None:
 async def test_what_is_no_report_is_named(handler: Handler, error: str) -> None:
     async with sidecar(handler) as port:
         assert await read(port) == Answer(error=error)
+
+
+async def test_what_is_remembered_of_any_number_of_large_reports_is_bounded() -> None:
+    large = ToolsReport(agent="x" * (REPORT_BYTES - 1000), ready=True).model_dump_json().encode()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=large)
+
+    async with sidecar(answer) as port, ReportReader(timeout_s=20) as reader:
+        for number in range(3 * REMEMBERED_BYTES // REPORT_BYTES):
+            found = await reader.read(pod(name=f"p{number}", podIP="127.0.0.1"), port, ToolsReport, ready=True)
+            assert found.report is not None
+            assert found.size_bytes == len(large)
+            kept = sum(each.answer.size_bytes for each in reader._known.values())
+            assert kept <= REMEMBERED_BYTES
 
 
 async def test_a_sidecar_that_is_gone_is_named() -> None:

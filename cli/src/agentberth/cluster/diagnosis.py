@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent_api.agenttype import ConditionType, Reason
+from agent_base.printable import printable
 from agent_render.identity import AGENT_LABEL
 from agentberth.cluster.kubectl import Kubectl
 
@@ -12,6 +13,7 @@ Plain = dict[str, Any]
 
 _EVENTS = 5
 _LOG_LINES = 10
+_LINE_CHARS = 4096
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def diagnose(kubectl: Kubectl, name: str) -> Diagnosis:
         phase=status.get("phase", "Pending"),
         ready=seen and ready.get("status") == "True",
         reason=ready.get("reason", "") if seen else "NotObserved",
-        message=ready.get("message", "") if seen else "the operator has not looked at the present spec",
+        message=printable(ready.get("message", ""), _LINE_CHARS)
+        if seen
+        else "the operator has not looked at the present spec",
         cure=_cure_of(ready.get("reason", ""))
         if seen
         else "check that the operator runs: kubectl get pods -A -l app.kubernetes.io/name=agent-operator",
@@ -81,7 +85,8 @@ def _cure_of(reason: str) -> str:
 def _unmet(conditions: dict[str, Plain]) -> Iterator[str]:
     for condition in conditions.values():
         if condition["status"] != "True" and condition["type"] != ConditionType.READY:
-            yield f"{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}"
+            text = f"{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}"
+            yield printable(text, _LINE_CHARS)
 
 
 def _warnings(kubectl: Kubectl, name: str) -> tuple[str, ...]:
@@ -89,7 +94,7 @@ def _warnings(kubectl: Kubectl, name: str) -> tuple[str, ...]:
     found = kubectl.select("events", "--field-selector=type=Warning", "--sort-by=.metadata.creationTimestamp")
     mine = [e for e in found if _concerns(e["involvedObject"].get("name", ""), name)]
     lines = (f"{e['involvedObject']['kind']} {e['reason']}: {(e.get('message') or '').strip()}" for e in reversed(mine))
-    return tuple(dict.fromkeys(lines))[:_EVENTS]
+    return tuple(printable(line, _LINE_CHARS) for line in dict.fromkeys(lines))[:_EVENTS]
 
 
 def _concerns(involved: str, name: str) -> bool:
@@ -105,7 +110,8 @@ def _containers(kubectl: Kubectl, pod: Plain) -> Iterator[Container]:
         name, restarts = pod["metadata"]["name"], entry.get("restartCount", 0)
         waits = "waiting" in entry.get("state", {})
         log = kubectl.logs(name, entry["name"], lines=_LOG_LINES, previous=waits and restarts > 0)
-        yield Container(name, entry["name"], state, restarts, tuple(log))
+        shown = tuple(printable(line, _LINE_CHARS) for line in log)
+        yield Container(name, entry["name"], printable(state, _LINE_CHARS), restarts, shown)
 
 
 def _trouble(entry: Plain) -> str | None:

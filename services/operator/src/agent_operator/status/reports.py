@@ -7,7 +7,7 @@ answer in between is the one remembered.
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
@@ -19,8 +19,10 @@ from agent_operator.sources import PodObject
 
 R = TypeVar("R", bound=BaseModel)
 
-REPORT_BYTES: Final = 1 << 20
+REPORT_BYTES: Final = 1 << 18
 REMEMBERED: Final = 20_000
+REMEMBERED_BYTES: Final = 32 << 20
+"""Of all reports, as they came: parsed they take a few times as much."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Answer(Generic[R]):
 
     report: R | None = None
     error: str = ""
+    size_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class ReportReader:
         self.refresh_s = refresh_s
         self._clock = clock
         self._known: OrderedDict[tuple[str, int], _Remembered] = OrderedDict()
+        self._known_bytes = 0
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -72,11 +76,16 @@ class ReportReader:
         if known is None or not fresh:
             answer = await self._fetch(pod.status.pod_ip, port, model)
             known = _Remembered(ready, self._clock(), answer)  # type: ignore[arg-type]
-            self._known[key] = known
-            self._known.move_to_end(key)
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+            self._remember(key, known)
         return known.answer  # type: ignore[return-value]
+
+    def _remember(self, key: tuple[str, int], known: _Remembered) -> None:
+        before = self._known.pop(key, None)
+        self._known[key] = known
+        self._known_bytes += known.answer.size_bytes - (before.answer.size_bytes if before else 0)
+        while len(self._known) > REMEMBERED or self._known_bytes > REMEMBERED_BYTES:
+            _, oldest = self._known.popitem(last=False)
+            self._known_bytes -= oldest.answer.size_bytes
 
     def _age_limit_s(self, *, ready: bool) -> float:
         """What is not ready yet is looked at again sooner: an error there is what the user waits for."""
@@ -93,7 +102,7 @@ class ReportReader:
                 body = await read_at_most(REPORT_BYTES, answer.content.iter_any())
             if body is None:
                 return Answer(error=f"the report is larger than {REPORT_BYTES >> 10} KiB")
-            return Answer(model.model_validate_json(body))
+            return Answer(model.model_validate_json(body), size_bytes=len(body))
         except ValidationError:
             return Answer(error="the report cannot be understood")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
