@@ -44,11 +44,6 @@ class Door:
         self._token = None if token is None else token.encode()
         self._known: str | None = None
 
-    @property
-    def has_token(self) -> bool:
-        """Whether a token is asked for."""
-        return self._token is not None
-
     def check_source(self, headers: Headers) -> Refusal | None:
         """Whether Host and Origin are ours."""
         origins = headers.getall("Origin", ())
