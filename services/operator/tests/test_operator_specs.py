@@ -106,3 +106,11 @@ def test_the_operators_own_word_on_traces_goes_before_the_files(tmp_path: Path) 
     assert read_platform(file).tracing_endpoint == "http://file:4318"
     assert read_platform(file, tracing_endpoint="http://flag:4318").tracing_endpoint == "http://flag:4318"
     assert read_platform(None, tracing_endpoint="http://flag:4318").tracing_endpoint == "http://flag:4318"
+
+
+def test_agents_let_the_operator_in_from_where_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "platform.yaml"
+    file.write_text("network: {operatorNamespace: elsewhere}\n")
+
+    assert read_platform(None, namespace="acme").network.operator_namespace == "acme"
+    assert read_platform(file, namespace="acme").network.operator_namespace == "elsewhere"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -47,6 +48,11 @@ def kustomization(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def with_component(component: Path, folder: Path) -> Path:
     """A kustomization of the base with one component."""
     base, added = (os.path.relpath(one, folder.resolve()) for one in (DEPLOY / "base", component))
+    if component.name == "cluster-scoped":  # its place is above a namespace of one's own
+        (folder / "platform").mkdir()
+        inner = {"namespace": "own", "resources": [f"../{base}"]}
+        (folder / "platform/kustomization.yaml").write_text(yaml.safe_dump(inner))
+        base = "platform"
     (folder / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [base], "components": [added]}))
     return folder
 
@@ -157,10 +163,21 @@ def test_the_tracing_component_tells_the_operator_of_its_collector(tmp_path: Pat
     documents = render(with_component(DEPLOY / "components" / "tracing", tmp_path))
     (operator,) = [one for one in documents if one["kind"] == "Deployment" and one["metadata"]["name"] == OPERATOR]
     (service,) = [one for one in documents if one["kind"] == "Service"]
-    variables = {e["name"]: e.get("value") for e in operator["spec"]["template"]["spec"]["containers"][0]["env"]}
+    variables = environment_of(operator)
 
     address = f"http://{service['metadata']['name']}.{SYSTEM}:{service['spec']['ports'][0]['port']}"
     assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == variables["AGENTBERTH_TRACING_ENDPOINT"] == address
+
+
+def environment_of(workload: Document) -> dict[str, str]:
+    """The first container's variables as the kubelet fills them in: from those that stand before."""
+    known: dict[str, str] = {}
+    for variable in workload["spec"]["template"]["spec"]["containers"][0]["env"]:
+        text = variable.get("value", "")
+        if variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") == "metadata.namespace":
+            text = workload["metadata"]["namespace"]
+        known[variable["name"]] = re.sub(r"\$\((\w+)\)", lambda found: known.get(found[1], found[0]), text)
+    return known
 
 
 def test_the_admission_that_judges_these_pods_does_refuse(kubectl: Kubectl) -> None:
@@ -274,15 +291,20 @@ def test_every_right_is_explained_in_the_reference() -> None:
     assert given.items() <= table.items()
 
 
-def test_overlays_of_the_installation_guide_render(tmp_path: Path) -> None:
+@pytest.fixture
+def overlays(tmp_path: Path) -> Path:
+    """deploy/overlays with those of the installation guide, written as the guide says."""
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     for block in INSTALL.read_text().split("```yaml\n")[1:]:
         place = tmp_path / block.partition("\n")[0].removeprefix("# ")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(block.partition("```")[0])
+    return tmp_path / "deploy/overlays"
 
-    mine = render(tmp_path / "deploy/overlays/mine")
-    teams = render(tmp_path / "deploy/overlays/teams")
+
+def test_overlays_of_the_installation_guide_render(overlays: Path) -> None:
+    mine = render(overlays / "mine")
+    teams = render(overlays / "teams")
 
     for documents in (mine, teams):
         ((_, pod),) = pods_in(documents)
@@ -300,3 +322,81 @@ def test_the_local_storage_component_gives_claims_its_storage_class() -> None:
     env = {entry["name"]: entry.get("value") for entry in operator["spec"]["template"]["spec"]["containers"][0]["env"]}
 
     assert env["AGENTBERTH_STORAGE_CLASS"] == made
+
+
+CLUSTER_SCOPED = frozenset(
+    {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "Namespace",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    }
+)
+
+
+@pytest.fixture(params=["acme", "second"])
+def own(request: pytest.FixtureRequest, overlays: Path) -> Path:
+    """The guide's overlays with a namespace, a prefix, labels, nodes and resources of their own."""
+    return overlays / str(request.param)
+
+
+def test_the_api_server_takes_an_installation_in_a_namespace_of_its_own(own: Path, kubectl: Kubectl) -> None:
+    documents = render(own)
+    make_namespaces(kubectl, documents)
+
+    said = kubectl.run("apply", "-k", str(own), "--dry-run=server", "--validate=strict")
+
+    assert said.count("\n") == len(documents)
+
+
+def test_a_namespace_of_its_own_is_everywhere_and_on_nothing_that_has_none(own: Path) -> None:
+    documents = render(own)
+
+    text = yaml.safe_dump_all(documents)
+    assert SYSTEM not in text
+    for one in documents:
+        assert ("namespace" in one["metadata"]) is (one["kind"] not in CLUSTER_SCOPED), one["metadata"]["name"]
+        for subject in one.get("subjects", ()):
+            (account,) = [each["metadata"] for each in documents if each["kind"] == "ServiceAccount"]
+            assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
+
+
+def test_everything_of_an_own_installation_finds_the_rest_of_it(overlays: Path) -> None:
+    documents = render(overlays / "acme")
+    named = {(one["kind"], one["metadata"]["name"]): one for one in documents}
+    operator = named["Deployment", "acme-agentberth-operator"]
+    pod = operator["spec"]["template"]
+
+    assert (
+        environment_of(operator)["AGENTBERTH_TRACING_ENDPOINT"] == "http://acme-agentberth-collector.acme-agents:4318"
+    )
+    assert ("Service", "acme-agentberth-collector") in named
+    assert pod["spec"]["containers"][0]["image"] == "registry.acme.example/agents/agent-operator:0.1.0"
+    assert pod["spec"]["nodeSelector"] == {"pool": "platform"}
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "1Gi"
+    assert pod["metadata"]["labels"]["cost-centre"] == "4711"
+    for volume in pod["spec"]["volumes"]:
+        assert ("ConfigMap", volume["configMap"]["name"]) in named
+    for name in ("acme-agentberth-strong-roles", "acme-agentberth-strong-cluster-roles"):
+        assert named["ValidatingAdmissionPolicyBinding", name]["spec"]["policyName"] == name
+
+
+def test_two_installations_share_the_definition_and_nothing_else(overlays: Path) -> None:
+    first, second = ({identity(one) for one in render(overlays / name)} for name in ("mine", "second"))
+
+    assert not first & second
+    assert ("CustomResourceDefinition", "", "agenttypes.agents.example.com") in first
+
+
+def identity(one: Document) -> tuple[str, str, str]:
+    return one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]
+
+
+def test_no_configuration_or_dashboard_says_the_operators_namespace() -> None:
+    """Kustomize renames what it knows of, and no text inside of a ConfigMap."""
+    texts = [*(DEPLOY / "components").rglob("*.json"), *(DEPLOY / "components").rglob("config.yaml")]
+
+    assert len(texts) > 5
+    assert not [file for file in texts if SYSTEM in file.read_text()]

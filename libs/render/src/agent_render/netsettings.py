@@ -33,6 +33,9 @@ METADATA_CIDRS = (
 )
 
 
+OPERATOR_NAMESPACE = "agentberth-system"
+
+
 def _checked(text: str) -> str:
     """Raises ValueError for what is no network, so that the operator says so at its start and not of each agent."""
     ip_network(text)
@@ -57,7 +60,10 @@ class Dns(Config):
 class Network(Config):
     """What the NetworkPolicies of all agents have in common."""
 
-    operator_namespace: str = Field(default="agentberth-system", description="The operator reads reports from there.")
+    operator_namespace: str = Field(
+        default="",
+        description=f"The operator reads reports from there. Default: its own, or {OPERATOR_NAMESPACE} for `render`.",
+    )
     monitoring_namespaces: tuple[str, ...] = Field(
         default=("monitoring",), description="Namespaces that may scrape the sidecars of every agent."
     )

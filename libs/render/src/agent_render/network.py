@@ -14,7 +14,7 @@ from agent_api.agenttype.spec import Egress, NetworkPolicy
 from agent_render.addresses import EVERYWHERE, open_block, parse_block, peer
 from agent_render.endpoints import Endpoint, endpoints
 from agent_render.identity import Identity, Manifest
-from agent_render.netsettings import Network
+from agent_render.netsettings import OPERATOR_NAMESPACE, Network
 from agent_render.placement import pod_settings
 from agent_render.settings import PlatformSettings
 
@@ -65,7 +65,10 @@ def _ingress(agent: AgentType, asked: NetworkPolicy, network: Network) -> Iterat
         yield {"from": [{"podSelector": {}}, *allowed], "ports": ports}
     operations = _operations_ports(agent)
     if operations:
-        operator = {**_namespace(network.operator_namespace), "podSelector": {"matchLabels": OPERATOR_LABELS}}
+        operator = {
+            **_namespace(network.operator_namespace or OPERATOR_NAMESPACE),
+            "podSelector": {"matchLabels": OPERATOR_LABELS},
+        }
         named = set(asked.allowed_namespaces)
         scrapers = [_namespace(name) for name in network.monitoring_namespaces if name not in named]
         yield {"from": [operator, *scrapers, *allowed], "ports": _tcp(*operations)}

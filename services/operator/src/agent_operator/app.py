@@ -54,6 +54,7 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
         settings.catalogue,
         tracing_endpoint=settings.tracing_endpoint,
         storage_class=settings.storage_class,
+        namespace=settings.lease_namespace,
     )
     instance = settings.instance or f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
     registry = new_registry()

@@ -12,16 +12,25 @@ from agent_render import PlatformSettings, SettingsError, parse_settings
 
 
 def read_platform(
-    file: Path | None, catalogue: Path | None = None, *, tracing_endpoint: str = "", storage_class: str = ""
+    file: Path | None,
+    catalogue: Path | None = None,
+    *,
+    tracing_endpoint: str = "",
+    storage_class: str = "",
+    namespace: str = "",
 ) -> PlatformSettings:
     """The settings of `file`, laid over the built-in ones, with the tools of `catalogue`.
 
-    Where both name a tool, the settings win; `tracing_endpoint` and `storage_class` win over theirs.
+    Where both name a tool, the settings win; `tracing_endpoint` and `storage_class` win over theirs. `namespace` is the
+    operator's own, which agents let its requests in from unless the settings name another.
     Raises PlatformError with the file and every field that is wrong.
     """
     settings = _settings(file) if file else PlatformSettings()
     given = {"tracing_endpoint": tracing_endpoint, "storage_class": storage_class}
     settings = settings.model_copy(update={name: value for name, value in given.items() if value})
+    if namespace and not settings.network.operator_namespace:
+        network = settings.network.model_copy(update={"operator_namespace": namespace})
+        settings = settings.model_copy(update={"network": network})
     if catalogue is None:
         return settings
     tools = _tools(catalogue).by_name()
