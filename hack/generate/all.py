@@ -12,6 +12,7 @@ sys.path[0] = str(ROOT)  # run as a file, the path begins with this folder inste
 
 from hack.generate import (  # noqa: E402 - the tree is on the path only now
     catalogue,
+    chart,
     cli_page,
     compose,
     crd,
@@ -25,6 +26,7 @@ from hack.generate import (  # noqa: E402 - the tree is on the path only now
 
 GENERATORS = (
     catalogue.files,
+    chart.files,
     compose.files,
     cli_page.files,
     crd.files,

@@ -32,7 +32,6 @@ TOOLS = {
         Tool("collector", "collector", "."),
         Tool("compose", "docker-compose", "github.com/docker/compose/v2/cmd"),
         Tool("dashboards", "dashboards", "."),
-        Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm"),
     )
 }
 

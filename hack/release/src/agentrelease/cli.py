@@ -9,8 +9,11 @@ from pathlib import Path
 from .errors import ReleaseError
 from .wheel import build_wheel
 
-_EXAMPLES = """example:
-  hack/release/build wheel --version 1.2.3 --output dist
+_EXAMPLES = """examples:
+  hack/release/build wheel --version 1.2.3                          dist/agentberth-1.2.3-py3-none-any.whl
+  hack/release/build manifests --version 1.2.3 --images images.txt  install.yaml, agenttype.yaml and the chart
+
+Each line of images.txt is an image with its digest, such as registry.example.com/agent-operator:1.2.3@sha256:...
 """
 
 
@@ -22,16 +25,29 @@ def main(arguments: Sequence[str]) -> int:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("part", choices=("wheel",), help="what to build")
+    parser.add_argument("part", choices=("wheel", "manifests"), help="what to build")
     parser.add_argument("--version", required=True, help="such as 1.2.3")
     parser.add_argument("--output", type=Path, default=Path("dist"), metavar="FOLDER", help="default: dist")
+    parser.add_argument("--images", type=Path, metavar="FILE", help="for manifests: the images, one a line")
     options = parser.parse_args(arguments)
+    if options.part == "manifests" and not options.images:
+        parser.error("manifests need --images")
     output: Path = options.output.absolute()
     output.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="agentberth-release-") as scratch:
-            print(build_wheel(output, options.version, Path(scratch)))
+            made = _build(options, output, Path(scratch))
     except ReleaseError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    print("\n".join(map(str, made)))
     return 0
+
+
+def _build(options: argparse.Namespace, output: Path, scratch: Path) -> list[Path]:
+    if options.part == "wheel":
+        return [build_wheel(output, options.version, scratch)]
+    from .manifests import read_images, write_chart, write_manifests  # noqa: PLC0415 - a wheel needs no YAML
+
+    images = read_images(options.images)
+    return [*write_manifests(output, images, scratch), write_chart(output, options.version, images)]
