@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_api.gatewayconfig import GatewayBudget, GatewayConfig, Price
-from agent_llmgateway.budget.budget import Budget, cost_micro_usd
+from agent_llmgateway.budget.budget import Budget
 from agent_llmgateway.budget.ledger import FileLedger, Spent
+from agent_llmgateway.budget.price import cost_micro_usd
 from agent_llmgateway.config.loaded import parse_config
 from agent_llmgateway.errors import OverBudgetError
 from agent_llmgateway.failover.routing import Route

@@ -1,4 +1,4 @@
-"""Who may speak to a sidecar's API on loopback: the agent of this Pod or run, and no one else who reaches the port.
+"""Authenticates the callers of a sidecar's API on loopback: the agent of this Pod or run, and nobody else.
 
 A web page in a browser on the same machine is refused by Host and Origin: neither a form nor a name that it makes
 point to 127.0.0.1 gets in. Tools of the same Pod, setup commands and other users of a laptop are refused by a token

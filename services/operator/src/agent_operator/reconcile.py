@@ -39,12 +39,12 @@ from agent_operator.sources import (
     JobObject,
     PodObject,
 )
+from agent_operator.status.api_rejection import TRANSIENT, failed_pass, refusal_of
 from agent_operator.status.finding import Finding
 from agent_operator.status.memory import MemoryKeeper, add_refusal
 from agent_operator.status.ownpods import own_pods
 from agent_operator.status.podfaults import is_starting
 from agent_operator.status.progress import Progress, lost, of_deployment, of_job, of_schedule, suspended
-from agent_operator.status.refusal import TRANSIENT, failed_pass, refusal_of
 from agent_operator.status.reports import ReportReader
 from agent_operator.status.sidecars import read_reports
 from agent_operator.status.stall import LOOK_AGAIN_S, StallFinder

@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent_api.gatewayconfig import GatewayBudget, GatewayConfig, Price
+from agent_api.gatewayconfig import GatewayBudget, GatewayConfig
 from agent_api.gatewayreport import BudgetState
 from agent_llmgateway.budget.ledger import DAY_S, HOUR_S, MICRO, Ledger, Spent
+from agent_llmgateway.budget.price import cost_micro_usd
 from agent_llmgateway.errors import OverBudgetError
 from agent_llmgateway.failover.routing import Route
 from agent_llmgateway.wire.usage import Usage
@@ -145,22 +146,6 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await task
         raise
-
-
-def price_of(config: GatewayConfig, route: Route) -> Price | None:
-    """The price of a route's model, by provider/model or by model."""
-    return config.prices.get(f"{route.provider}/{route.model}") or config.prices.get(route.model)
-
-
-def cost_micro_usd(config: GatewayConfig, route: Route, usage: Usage) -> int | None:
-    """Millionths of a dollar, rounded up; None without a price."""
-    price = price_of(config, route)
-    if price is None:
-        return None
-    cached_price = price.input_usd if price.cached_input_usd is None else price.cached_input_usd
-    fresh = usage.input_tokens - usage.cached_tokens
-    cost = fresh * price.input_usd + usage.cached_tokens * cached_price + usage.output_tokens * price.output_usd
-    return -int(-cost // 1)
 
 
 def assume_usage(body_bytes: int, output_events: int) -> Usage:

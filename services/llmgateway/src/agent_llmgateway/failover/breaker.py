@@ -1,4 +1,4 @@
-"""The memory of failures: a route that fails is left alone for a while, then asked with one probe.
+"""Circuit breakers: a route that fails is left alone for a while, then asked with one probe.
 
 One breaker per (provider, model, key). It opens after a number of failures in a row, or for as long as the
 provider asked. A told cool-down can be made longer by a later one, never shorter.

@@ -22,7 +22,7 @@ from agent_llmgateway.failover.dependencies import (
     RoutedAnswer,
     RoutePlan,
 )
-from agent_llmgateway.failover.memory import RequestMemory
+from agent_llmgateway.failover.requeststate import RequestMemory
 from agent_llmgateway.failures.causes import HEALTHY, NEUTRAL, Cause
 from agent_llmgateway.failures.failure import Failure, network_failure
 from agent_llmgateway.upstream.keys import Key

@@ -1,1 +1,1 @@
-"""What a failed try means."""
+"""Classifies failed tries: status, code and words of a provider become a cause."""

@@ -1,4 +1,4 @@
-"""What a failed try means: one small value that decides what happens next.
+"""Classifies an error of a provider, such as a 429, as a `Cause`; `failover.decision` says what follows from it.
 
 Providers word the same thing in many ways. Here, and only here, status, error type, code and message are turned
 into a `Cause`; everything behind it works on causes alone.

@@ -1,4 +1,4 @@
-"""What the words of an error are about.
+"""Codes and phrases that outweigh the status of an error, such as a 429 for an empty account.
 
 Providers use one status for many things: OpenAI answers 429 to an empty account, Anthropic 400. So some errors are
 read. Whole phrases count, not single words, because a message may repeat the names of a client's tools.

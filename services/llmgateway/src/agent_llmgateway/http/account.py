@@ -5,7 +5,8 @@ import time
 from typing import Final
 
 from agent_kit.telemetry import Span
-from agent_llmgateway.budget.budget import Reservation, assume_usage, cost_micro_usd
+from agent_llmgateway.budget.budget import Reservation, assume_usage
+from agent_llmgateway.budget.price import cost_micro_usd
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.failover.dependencies import RoutedAnswer
 from agent_llmgateway.failover.routing import Route

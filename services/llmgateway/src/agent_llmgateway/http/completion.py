@@ -7,7 +7,7 @@ from aiohttp import web
 
 from agent_base.redaction import Redactor
 from agent_kit.telemetry import Span
-from agent_llmgateway.budget.budget import price_of
+from agent_llmgateway.budget.price import price_of
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.errors import AllRoutesError, GatewayError, NotCarriedError
 from agent_llmgateway.failover.dependencies import RoutedAnswer, RoutePlan

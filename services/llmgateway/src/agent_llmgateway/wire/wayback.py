@@ -1,4 +1,4 @@
-"""What a backup left in a conversation, taken out before it goes on with the main provider.
+"""Removes what a backup left in a conversation before it returns to the main provider.
 
 Bytes go through untouched where client and provider speak one dialect. The exception is what the gateway itself, or
 another provider, put there and this one is known to refuse for ever: ids of calls, thoughts without a valid

@@ -1,4 +1,4 @@
-"""What has to stand before a Pod may start: its account, its configuration and the policies around it."""
+"""Prerequisites that are applied before the workload: ServiceAccount, configuration and NetworkPolicies."""
 
 from collections.abc import Iterable
 

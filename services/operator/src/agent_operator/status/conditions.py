@@ -1,4 +1,7 @@
-"""Conditions: verdicts of this pass, joined with the times of the last one."""
+"""Builds `status.conditions` from verdicts; a time of transition stays while its status does.
+
+Decides nothing: that is `summary`, and `sidecars`, `preparation` and `memorystatus` for theirs.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -6,8 +6,8 @@ from agent_api import layout
 from agent_api.agenttype import Reason
 from agent_operator.sources import ContainerStatus, PodObject, Terminated, Waiting
 from agent_operator.status.finding import Finding, missing_object
+from agent_operator.status.hardening_denials import explain_refusal
 from agent_operator.status.preparation import failed_preparation
-from agent_operator.status.refusals import explain_refusal
 
 _PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _NOT_STARTED = frozenset({"StartError", "ContainerCannotRun"})  # the message is the runtime's, not the container's

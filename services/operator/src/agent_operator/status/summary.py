@@ -1,4 +1,4 @@
-"""The one place where a status is made: from what a pass has seen, in one piece."""
+"""Computes the status from what a pass has seen: the phase, and Accepted, Available, Monitored and Ready."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

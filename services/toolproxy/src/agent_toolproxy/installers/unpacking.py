@@ -1,4 +1,4 @@
-"""Unpacks a download in a child process: `python -m agent_toolproxy.installers.unpacking`.
+"""Runs `archive.unpack` in a child process with limits: `python -m agent_toolproxy.installers.unpacking`.
 
 Python's own readers of archives believe what an archive says of itself: a tar header of a megabyte may ask for
 gigabytes of memory, a zip lists millions of members before the first is unpacked. The child has a limit of memory

@@ -1,4 +1,4 @@
-"""What its hardening refused a container, found in the last lines of its log.
+"""Finds in the last lines of a container's log what the hardening denied it.
 
 An image that was built for root and a writable root ends at once where it has neither. Its log says at which path; the
 kubelet keeps the end of it in the Pod's status. Nothing else of that text is ever repeated: an agent may have written a

@@ -1,4 +1,4 @@
-"""What one request remembers on its way through its routes: tries, dead keys, and what ends it when none answers."""
+"""The state of one request on its way through its routes: tries, dead keys, and the error when none answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

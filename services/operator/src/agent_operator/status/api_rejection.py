@@ -1,4 +1,4 @@
-"""What the API server would not take, as a cause."""
+"""Maps what the API server rejects to a reason and a message."""
 
 from agent_api.agenttype import Reason
 from agent_kube import Applied, Conflict, Forbidden, HotLoopError, KubeError, Occupied, Terminal, Unreachable
