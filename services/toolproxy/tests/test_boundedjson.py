@@ -59,3 +59,16 @@ def test_depth_is_found_without_recursion() -> None:
     assert is_deeper(value, 4999)
     assert not is_deeper([[1]], 2)
     assert is_deeper([[1]], 1)
+
+
+def test_a_text_without_an_end_is_judged_in_one_pass() -> None:
+    """With giving back, each quote in it began another search to the end: 200 KB took minutes."""
+    with pytest.raises(ValueError, match="deep"):
+        load_json(b"[" * (DEEPEST + 100) + b'"' + b'\\"' * 400_000)
+
+
+@pytest.mark.parametrize("text", [b'["[[[[', b'["\\', b'["a\\"[', b'["a"]'])
+def test_what_stands_in_a_text_is_no_structure(text: bytes) -> None:
+    padded = b"[" * DEEPEST + text
+    with pytest.raises(ValueError, match="deep"):
+        load_json(padded)

@@ -16,7 +16,8 @@ DEEPEST_LIST: Final = 700
 """Of a message of a server: one definition that is too deep is set aside later, alone. Python recurses to 1000."""
 MOST_VALUES: Final = 200_000
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""One without an end reaches to the end of the text. Nothing is ever given back, so that nothing is tried again."""
 _ESCAPE: Final = re.compile(
     r"\\(?:u(?P<high>d[89ab][0-9a-f]{2})(?P<low>\\ud[c-f][0-9a-f]{2})?|u(?P<alone>d[c-f][0-9a-f]{2})|.)"
 )

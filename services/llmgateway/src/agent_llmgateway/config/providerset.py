@@ -49,8 +49,8 @@ class Provider:
 
     @property
     def streams_whole(self) -> bool:
-        """Whether whole answers may be asked of it as streams; `streamWhole: false` in its config says no."""
-        return self.config.options.get("streamWhole") is not False
+        """Whether whole answers are asked of it as streams: `streamWhole: true` in its config."""
+        return self.config.options.get("streamWhole") is True
 
     def key_headers(self, key: Key) -> dict[str, str]:
         """Headers that show `key`, and those that the configuration adds."""

@@ -9,9 +9,10 @@ from agent_base.redaction import Redactor
 from agent_kit.telemetry import Span
 from agent_llmgateway.budget.price import price_of
 from agent_llmgateway.config.providerset import ProviderSet
-from agent_llmgateway.errors import AllRoutesError, GatewayError, NotCarriedError
+from agent_llmgateway.errors import AllRoutesError, GatewayError, NotCarriedError, ReturnedError
 from agent_llmgateway.failover.dependencies import RoutedAnswer, RoutePlan
 from agent_llmgateway.failover.failover import Failover
+from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.http.account import RequestAccount
 from agent_llmgateway.http.delivery import Delivery, number_headers
 from agent_llmgateway.http.prepare import prepare_wire
@@ -89,7 +90,9 @@ class CompletionHandler:
         """A provider's count; where none can be had, about as many as there are."""
         try:
             return self._respond(await self._failover(plans).run())
-        except (NotCarriedError, AllRoutesError):
+        except (NotCarriedError, AllRoutesError, ReturnedError) as failed:
+            if isinstance(failed, ReturnedError) and failed.failure.cause is not Cause.UNSUITED:
+                raise
             count = {"input_tokens": estimate_tokens(self._call.body)}
             headers = {ESTIMATED: "input_tokens", "content-type": "application/json"}
             return web.Response(body=msgspec.json.encode(count), headers=headers)
@@ -124,6 +127,11 @@ class CompletionHandler:
         return prepare_wire(self._call, self._provider_set.providers[route.provider], route.model, self._state.items)
 
 
+def _shown_name(name: str) -> str:
+    """A field's name as a header can have it: a client may call a field anything."""
+    return "".join(character if "!" <= character <= "~" else "?" for character in name[:64])
+
+
 def headers_of(routed: RoutedAnswer, redactor: Redactor) -> dict[str, str]:
     """Headers of an answer: who gave it, and what its provider said of itself."""
     headers = {PROVIDER: routed.plan.route.provider}
@@ -135,5 +143,5 @@ def headers_of(routed: RoutedAnswer, redactor: Redactor) -> dict[str, str]:
             shown = value[:LONGEST_HEADER]
             headers[lower] = redactor.redact(shown) if redactor.holds_value(shown) else shown
     if routed.wire.dropped:
-        headers[DROPPED] = ", ".join(routed.wire.dropped)
+        headers[DROPPED] = ", ".join(map(_shown_name, routed.wire.dropped))
     return headers

@@ -20,6 +20,15 @@ def estimate_tokens(body: bytes) -> int:
     return max(1, -(-characters // CHARACTERS_PER_TOKEN) + pictures * PICTURE_TOKENS)
 
 
+def _is_picture(block: dict[str, Any]) -> bool:
+    """Whether it is media. `type` may be anything: a schema has properties of that name."""
+    source = block.get("source")
+    if isinstance(source, dict) and source.get("type") in ("text", "content"):
+        return False
+    kind = block.get("type")
+    return isinstance(kind, str) and kind in _MEDIA
+
+
 def _measure(document: Any) -> tuple[int, int]:  # noqa: ANN401 - JSON
     """Characters of text, and pictures. Without recursion: a body may be nested deeply."""
     characters = pictures = 0
@@ -31,7 +40,7 @@ def _measure(document: Any) -> tuple[int, int]:  # noqa: ANN401 - JSON
         elif isinstance(value, list):
             waiting += value
         elif isinstance(value, dict):
-            if value.get("type") in _MEDIA:
+            if _is_picture(value):
                 pictures += 1
                 continue
             characters += sum(map(len, value))
