@@ -71,7 +71,7 @@ def test_the_walls_of_the_pod_seen_from_inside(restricted: Yard, site: Site) -> 
     writable = {folder for folder, is_writable in seen["writable"].items() if is_writable}
     assert writable == {"/tmp", "/workspace"}
     assert seen["token"] is False
-    assert seen["processes"] == ["python", "python"]
+    assert seen["processes"] == ["python", "python", "sh"]  # the agent, what looks, and the init above the agent
 
 
 @pytest.mark.step1
