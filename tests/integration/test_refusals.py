@@ -153,6 +153,20 @@ async def test_plain_pods_with_an_agents_labels_are_not_its_pods(team: Team) -> 
     assert (await team.agent("honest"))["status"]["reason"] == "Ready"
 
 
+async def test_a_job_whose_policy_is_refused_at_first_runs_afterwards(own_team: Team, hire: Hire, proxy: Proxy) -> None:
+    proxy.fault = fails("networkpolicies")
+    operator = hire(own_team, "--leader-election=false", proxy=proxy)
+    await operator.ready()
+    await own_team.create("patient", agent=FILES, workload={"kind": "Job", "backoffLimit": 0})
+    agent = await own_team.says("patient", "NotReady", within_s=15)
+    assert "startedJob" not in agent["status"]
+    assert await own_team.api.list("jobs") == []
+
+    proxy.fault = None
+
+    await own_team.reaches("patient", "Succeeded", ready="True")
+
+
 async def test_a_job_that_is_deleted_while_it_runs_is_not_run_again(team: Team) -> None:
     await team.create("once", workload={"kind": "Job", "backoffLimit": 0}, resources=ON_HAND)
     await team.has_pods("once")

@@ -9,7 +9,7 @@ from libs.kube.tests import faults
 from libs.kube.tests.fake_api import FakeApi
 from services.operator.tests.operator_objects import SUCCEEDED, agent, job, pod, state
 
-from agent_kube import Applied, Client, Forbidden, ObjectKey, Refusal, Request, Stores
+from agent_kube import Client, ObjectKey, Request, Stores
 from agent_operator.children.jobs import Runs, advance_job, choose, live_job, started_job
 from agent_operator.errors import PlatformError
 from agent_operator.platform import read_platform
@@ -88,14 +88,18 @@ def test_job_of_this_spec() -> None:
 
 
 def test_a_job_counts_as_started_before_it_starts() -> None:
-    refused = Applied(refused=[Refusal("Job", ObjectKey("team", NAME), Forbidden("no"))])
     asleep = {**JOB, "spec": {**JOB["spec"], "suspend": True}}
 
-    assert started_job(JOB, None, Applied(), Runs()) == NAME
-    assert started_job(JOB, None, refused, Runs()) == ""
-    assert started_job(asleep, job(NAME), Applied(), Runs()) == ""
-    assert started_job(asleep, None, Applied(), Runs(started=NAME)) == NAME
-    assert started_job(None, None, Applied(), Runs(started=NAME)) == ""
+    assert started_job(JOB, job(NAME, suspend=True), Runs(), may_start=True) == NAME
+    assert started_job(asleep, job(NAME), Runs(), may_start=True) == ""
+    assert started_job(asleep, None, Runs(started=NAME), may_start=True) == NAME
+    assert started_job(None, None, Runs(started=NAME), may_start=True) == ""
+
+
+def test_a_job_that_nobody_has_seen_or_that_may_not_start_does_not_count_as_started() -> None:
+    assert started_job(JOB, None, Runs(), may_start=True) == ""
+    assert started_job(JOB, job(NAME, suspend=True), Runs(), may_start=False) == ""
+    assert started_job(JOB, None, Runs(started=NAME), may_start=False) == NAME
 
 
 def manifest(*, suspend: bool) -> Any:

@@ -134,7 +134,7 @@ class Reconciler:
         seen = await self._inspect(request, obj, parsed, before, applied)
         newly_pinned = await self._pins.keep(request, obj, parsed.agent, seen.sidecars.tools)
         status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
-        started = started_job(job_of(parsed.rendered), live, applied, runs)
+        started = started_job(job_of(parsed.rendered), live, runs, may_start=not is_open(applied))
         if started:
             status["startedJob"] = started
         await self._write(request, obj, status, before)

@@ -1,14 +1,15 @@
 """A Job runs once for one spec, whatever happens to the operator and to the Job meanwhile.
 
-It is created suspended, its name is put into the status, and only then it may start: a Job whose name is in the status
-and that does not exist has run. It gets its time to live when its end is in the status, so the end is always seen.
+It is created suspended; once it is seen its name is put into the status, and only then it may start: a Job whose name
+is in the status and that does not exist has run. It gets its time to live when its end is in the status, so the end is
+always seen.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent_kube import Applied, Client, Manifest, ObjectKey, Request, Stores
+from agent_kube import Client, Manifest, ObjectKey, Request, Stores
 from agent_operator.children.claims import as_made
 from agent_operator.sources import JOBS, RUNS, JobObject
 from agent_operator.status.progress import LastRun, last_run
@@ -52,12 +53,14 @@ def live_job(rendered: tuple[Manifest, ...], stores: Stores) -> JobObject | None
     return _find(job, stores) if job else None
 
 
-def started_job(job: Manifest | None, live: JobObject | None, applied: Applied, runs: Runs) -> str:
-    """The name for the status: of the Job that may start from now on, or that started before."""
+def started_job(job: Manifest | None, live: JobObject | None, runs: Runs, *, may_start: bool) -> str:
+    """The name for the status: of the Job that may start from now on, or that started before.
+
+    What was sent is not enough: a Job counts once the cache shows it.
+    """
     if job is None:
         return ""
-    created = live is not None or not any(refusal.kind == "Job" for refusal in applied.refused)
-    starts = created and not job["spec"]["suspend"]
+    starts = live is not None and may_start and not job["spec"]["suspend"]
     return _name(job) if starts or runs.started == _name(job) else ""
 
 
