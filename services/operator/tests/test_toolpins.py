@@ -1,14 +1,56 @@
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
+from libs.kube.tests.fake_api import FakeApi
 
 from agent_api.agenttype import AgentType
 from agent_api.toolslock import LockedTool, PinnedDefinition, ToolsLock
-from agent_operator.status.toolpins import held_to, merge
+from agent_api.toolsreport import ToolsReport
+from agent_kube import Client, Conflict, ObjectKey, Occupied, Request, Stores
+from agent_operator.sources import ALL, CONFIG_MAPS, CONFIGURED, AgentObject, ConfigObject
+from agent_operator.status.toolpins import PinKeeper, held_to, merge
 from agent_render import PlatformSettings, render
 
 OLD, NEW = "a" * 64, "b" * 64
+OBJ = msgspec.json.decode(
+    b'{"metadata": {"name": "subject", "namespace": "here", "uid": "uid-now"}, "spec": {}}', type=AgentObject
+)
+LOCK = "subject-tools-lock"
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[FakeApi]:
+    async with FakeApi([CONFIG_MAPS]) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(api: FakeApi) -> AsyncIterator[Client]:
+    async with api.client() as opened:
+        yield opened
+
+
+def keeper(client: Client, stores: Stores | None = None) -> PinKeeper:
+    return PinKeeper(client, stores or Stores(ALL), field_manager="us")
+
+
+def lock_object(*, owner: str = "", labelled: bool = True) -> dict[str, Any]:
+    """A lock that pins docs__a, as the server has it."""
+    reference = {"apiVersion": "agents.example.com/v1", "kind": "AgentType", "name": "subject", "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": LOCK,
+            "namespace": "here",
+            "labels": {"agents.example.com/agent": "subject"} if labelled else {},
+            "ownerReferences": [{**reference, "uid": owner}] if owner else [],
+        },
+        "data": {"tools.lock.json": definitions(docs__a=OLD).serialise()},
+    }
 
 
 def agent(**policy: Any) -> AgentType:
@@ -121,3 +163,60 @@ def test_a_lock_that_is_too_large_for_a_config_map_keeps_its_hashes() -> None:
 
     assert len(written) < 400_000
     assert hashes(ToolsLock.model_validate_json(written)) == hashes(lock)
+
+
+async def prepared(client: Client) -> ToolsLock:
+    subject = agent()
+    children = await keeper(client).prepare(OBJ, subject, render(subject, PlatformSettings()))
+    configs = (each["data"] for each in children if each["kind"] == "ConfigMap")
+    (config,) = (json.loads(data["tools.json"]) for data in configs if "tools.json" in data)
+    return ToolsLock.model_validate(config.get("lock") or {})
+
+
+@pytest.mark.parametrize("owner", ["uid-now", ""], ids=["own", "of-a-backup"])
+async def test_a_lock_of_this_agent_is_taken(api: FakeApi, client: Client, owner: str) -> None:
+    api.create(CONFIG_MAPS, lock_object(owner=owner))
+
+    assert hashes(await prepared(client)) == {"docs__a": OLD}
+
+
+@pytest.mark.parametrize(
+    "found, error",
+    [(lock_object(owner="uid-before"), Conflict), (lock_object(labelled=False), Occupied)],
+    ids=["of-the-agent-before", "of-nobody"],
+)
+async def test_a_lock_of_others_is_not_inherited(
+    api: FakeApi, client: Client, found: dict[str, Any], error: type[Exception]
+) -> None:
+    api.create(CONFIG_MAPS, found)
+
+    with pytest.raises(error, match=LOCK):
+        await prepared(client)
+
+    assert api.writes() == []
+
+
+async def test_a_lock_that_was_deleted_is_made_again(api: FakeApi, client: Client) -> None:
+    pins, request = keeper(client), Request(ObjectKey("here", "subject"), "id")
+    report = ToolsReport(agent="subject", ready=True, lock=definitions(docs__a=OLD))
+    assert await pins.keep(request, OBJ, agent(), report)
+    assert not await pins.keep(request, OBJ, agent(), report)
+    assert len(api.writes()) == 1
+    api.remove(CONFIG_MAPS, LOCK, "here")
+
+    assert not await pins.keep(request, OBJ, agent(), None)
+
+    written = api.read(CONFIG_MAPS, LOCK, "here")["data"]["tools.lock.json"]
+    assert hashes(ToolsLock.model_validate_json(written)) == {"docs__a": OLD}
+
+
+async def test_nothing_is_asked_while_the_cache_shows_the_lock(api: FakeApi, client: Client) -> None:
+    api.create(CONFIG_MAPS, lock_object(owner="uid-now"))
+    stores = Stores(ALL)
+    stores[CONFIGURED].put("", msgspec.convert(lock_object(owner="uid-now"), ConfigObject))
+    pins, request = keeper(client, stores), Request(ObjectKey("here", "subject"), "id")
+
+    for _ in range(3):
+        assert not await pins.keep(request, OBJ, agent(), None)
+
+    assert [call.verb for call in api.calls] == ["get"]

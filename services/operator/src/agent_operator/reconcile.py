@@ -100,7 +100,7 @@ class Reconciler:
         )
         self._stalls = StallFinder(client)
         self._memory = MemoryKeeper(client, stores, self._applier, field_manager=FIELD_MANAGER)
-        self._pins = PinKeeper(client, field_manager=FIELD_MANAGER)
+        self._pins = PinKeeper(client, stores, field_manager=FIELD_MANAGER)
         self._specs = SpecReader(platform)
         self._keys = KeyRing(stores)
         self._failures: dict[ObjectKey, int] = {}  # in a row

@@ -16,9 +16,9 @@ from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.toolslock import LOCK_KEY, LockedTool, PinnedDefinition, ToolsLock
 from agent_api.toolsreport import ToolsReport
-from agent_kube import Client, Manifest, NotFound, ObjectKey, Request
-from agent_operator.sources import AGENT_TYPES, CONFIG_MAPS, AgentObject
-from agent_render.identity import Identity
+from agent_kube import Client, Conflict, Manifest, NotFound, ObjectKey, Occupied, Request, Stores
+from agent_operator.sources import AGENT_TYPES, CONFIG_MAPS, CONFIGURED, AgentObject
+from agent_render.identity import AGENT_LABEL, Identity
 
 REMEMBERED: Final = 10_000
 _log = logging.getLogger(__name__)
@@ -27,8 +27,9 @@ _log = logging.getLogger(__name__)
 class PinKeeper:
     """One for the operator. What it remembers is in the ConfigMaps, and may be lost."""
 
-    def __init__(self, client: Client, *, field_manager: str) -> None:
+    def __init__(self, client: Client, stores: Stores, *, field_manager: str) -> None:
         self._client = client
+        self._stores = stores
         self._manager = field_manager
         self._known: OrderedDict[str, ToolsLock] = OrderedDict()
 
@@ -39,35 +40,43 @@ class PinKeeper:
         return held_to(children, await self._lock_of(obj, agent), agent)
 
     async def keep(self, request: Request, obj: AgentObject, agent: AgentType, report: ToolsReport | None) -> bool:
-        """Remember what a ready proxy has seen; whether that was something new."""
-        if report is None or not report.ready or not _is_pinned(agent):
+        """Remember what a ready proxy has seen; whether that was new. A lock that was deleted is made again."""
+        if not _is_pinned(agent):
             return False
         known = await self._lock_of(obj, agent)
-        merged = merge(known, report.lock, agent)
-        if merged == known:
+        merged = merge(known, report.lock, agent) if report is not None and report.ready else known
+        lost = await self._is_lost(obj, agent, merged)
+        if merged == known and not lost:
             return False
         await self._client.apply(CONFIG_MAPS, _manifest(obj, agent, merged), field_manager=self._manager)
         request.writes.count += 1
         self._remember(obj.metadata.uid, merged)
-        return True
+        return merged != known
+
+    async def _is_lost(self, obj: AgentObject, agent: AgentType, lock: ToolsLock) -> bool:
+        """Whether `lock` stands in no ConfigMap. The server is asked only where the cache shows none."""
+        if lock == ToolsLock() or self._stores[CONFIGURED].get(_key(agent)) is not None:
+            return False
+        return await self._read(obj, agent) == ToolsLock()
 
     async def _lock_of(self, obj: AgentObject, agent: AgentType) -> ToolsLock:
         known = self._known.get(obj.metadata.uid)
         if known is None:
-            known = await self._read(agent)
+            known = await self._read(obj, agent)
             self._remember(obj.metadata.uid, known)
         return known
 
-    async def _read(self, agent: AgentType) -> ToolsLock:
-        identity = Identity.of(agent)
+    async def _read(self, obj: AgentObject, agent: AgentType) -> ToolsLock:
+        """Raises Conflict and Occupied where the lock is not this agent's."""
         try:
-            found = await self._client.get(CONFIG_MAPS, ObjectKey(identity.namespace, identity.tools_lock))
+            found = await self._client.get(CONFIG_MAPS, _key(agent))
         except NotFound:
             return ToolsLock()
+        _require_own(found["metadata"], obj, agent)
         try:
             return ToolsLock.model_validate_json((found.get("data") or {}).get(LOCK_KEY, "{}"))
         except ValidationError:
-            _log.warning("a lock of tools is damaged and begun anew", extra={"agent": identity.name})
+            _log.warning("a lock of tools is damaged and begun anew", extra={"agent": agent.metadata.name})
             return ToolsLock()
 
     def _remember(self, uid: str, lock: ToolsLock) -> None:
@@ -131,6 +140,21 @@ def _choose_install(
         return known or seen
     asked_for = seen.version != known.version and seen.version == version
     return seen if asked_for or approved == seen.sha256 else known
+
+
+def _key(agent: AgentType) -> ObjectKey:
+    identity = Identity.of(agent)
+    return ObjectKey(identity.namespace, identity.tools_lock)
+
+
+def _require_own(metadata: Manifest, obj: AgentObject, agent: AgentType) -> None:
+    """A lock is of one AgentType, not of the next one with its name; one without an owner has lost it in a backup."""
+    what = f"ConfigMap {_key(agent)}"
+    owner = next((each for each in metadata.get("ownerReferences", ()) if each.get("controller")), None)
+    if owner is not None and owner["uid"] != obj.metadata.uid:
+        raise Conflict(f"{what} belongs to {owner['kind']} {owner['name']} with another UID and has to go first")
+    if owner is None and metadata.get("labels", {}).get(AGENT_LABEL) != agent.metadata.name:
+        raise Occupied(f"{what} exists already and was not made from here; rename or delete it", retry_after_s=30.0)
 
 
 def _is_pinned(agent: AgentType) -> bool:
