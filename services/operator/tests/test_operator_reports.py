@@ -12,7 +12,7 @@ from agent_api.agenttype import Reason
 from agent_api.gatewayreport import GatewayReport, ProviderState
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_operator.status.reports import REMEMBERED_BYTES, REPORT_BYTES, Answer, ReportReader
-from agent_operator.status.sidecars import judge_gateway, judge_tools
+from agent_operator.status.sidecars import judge_gateway, judge_tools, tool_status
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REPORT = ToolsReport(
@@ -139,3 +139,19 @@ def test_a_gateway_that_is_not_ready_lacks_keys_only_when_it_does(usable: bool, 
     provider = ProviderState(name="main", type="openai", usable=usable)
     verdict = judge_gateway(Answer(GatewayReport(agent="subject", ready=False, providers=(provider,))))
     assert (verdict.reason, verdict.message) == (reason, message)
+
+
+def test_the_status_has_no_more_tools_than_the_definition_takes_and_the_broken_ones_first() -> None:
+    ready = [ToolReport(name=f"tool{number}", required=True, state="ready") for number in range(64)]
+    failed = ToolReport(name="late", required=False, state="failed", error="no")
+    drifted = [ToolReport(name=f"tool0__{number}", required=True, state="blocked") for number in range(99)]
+    foreign = ToolReport(name="foreign", required=True, state="failed")
+    report = ToolsReport(agent="subject", ready=True, tools=(*ready, failed, *drifted, foreign))
+
+    found = tool_status(Answer(report), {*(tool.name for tool in ready), "late"})
+
+    assert found is not None
+    assert len(found) == 64
+    assert found["late"]["state"] == "failed"
+    assert sum(each["state"] == "blocked" for each in found.values()) == 32
+    assert "foreign" not in found

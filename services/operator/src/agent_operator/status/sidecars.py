@@ -19,6 +19,9 @@ from agent_operator.status.reports import Answer, ReportReader
 
 Plain = dict[str, Any]
 _MOST_DRIFTS = 32
+_MOST_TOOLS = 64
+"""The definition takes no more in `toolStatus`."""
+_BROKEN = frozenset({"failed", "blocked"})
 _LONGEST_CHARS = 2000
 
 
@@ -103,7 +106,7 @@ def judge_tools(answer: Answer[ToolsReport]) -> Verdict:
     report = answer.report
     if report is None:
         return Verdict(ConditionType.TOOLS_READY, "Unknown", Reason.PROGRESSING, answer.error)
-    broken = [tool for tool in report.tools if tool.state in {"failed", "blocked"}]
+    broken = [tool for tool in report.tools if tool.state in _BROKEN]
     required = [tool for tool in broken if tool.required]
     if required:
         reason = Reason.TOOL_BLOCKED if required[0].state == "blocked" else Reason.TOOL_FAILED
@@ -137,12 +140,17 @@ def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
 
 
 def tool_status(answer: Answer[ToolsReport], names: Collection[str]) -> Plain | None:
-    """`status.toolStatus`: each tool's state by name; only of `names`, whatever else a report claims."""
+    """`status.toolStatus`: each tool's state by name; only of `names`, whatever else a report claims.
+
+    Where there are too many, those that are not in order stay.
+    """
     if answer.report is None:
         return None
-    own = {tool.name: _filled(tool) for tool in answer.report.tools if tool.name in names}
+    own = {tool.name: tool for tool in answer.report.tools if tool.name in names}
     drifted = (tool for tool in answer.report.tools if tool.state == "blocked" and _owner(tool.name) in names)
-    return {**own, **{tool.name: _filled(tool) for tool in islice(drifted, _MOST_DRIFTS)}}
+    shown = {**own, **{tool.name: tool for tool in islice(drifted, _MOST_DRIFTS)}}
+    first = sorted(shown.values(), key=lambda tool: tool.state not in _BROKEN)
+    return {tool.name: _filled(tool) for tool in first[:_MOST_TOOLS]}
 
 
 def llm_status(answer: Answer[GatewayReport], names: Collection[str]) -> Plain | None:
