@@ -167,6 +167,21 @@ async def test_a_job_whose_policy_is_refused_at_first_runs_afterwards(own_team: 
     await own_team.reaches("patient", "Succeeded", ready="True")
 
 
+async def test_a_running_job_is_suspended_while_a_part_of_its_fence_is_refused(
+    own_team: Team, hire: Hire, proxy: Proxy
+) -> None:
+    operator = hire(own_team, "--leader-election=false", proxy=proxy)
+    await operator.ready()
+    await own_team.create("runs", agent=FILES, workload={"kind": "Job", "backoffLimit": 0}, resources=ON_HAND)
+    await own_team.has_pods("runs")
+    proxy.fault = fails("networkpolicies")
+    await own_team.api.delete("networkpolicies", "runs")
+
+    await own_team.edit("runs", suspend=True)
+
+    await own_team.has_pods("runs", 0)
+
+
 async def test_a_job_that_is_deleted_while_it_runs_is_not_run_again(team: Team) -> None:
     await team.create("once", workload={"kind": "Job", "backoffLimit": 0}, resources=ON_HAND)
     await team.has_pods("once")

@@ -126,11 +126,26 @@ async def test_a_job_follows_the_spec_and_what_the_status_remembers(
     api.create(JOBS, {**JOB, "spec": {**JOB["spec"], **kept}})
     request = Request(ObjectKey("team", "subject"), "id")
 
-    await advance_job(client, request, manifest(suspend=suspend), live, runs, manager="us")
+    await advance_job(client, request, manifest(suspend=suspend), live, runs, may_start=True, manager="us")
 
     found = api.read(JOBS, NAME, "team")["spec"]
     assert {name: found.get(name) for name in kept} == {**kept, **change}
     assert request.writes.count == len(api.writes()) == bool(change)
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_a_job_without_its_fence_is_suspended_and_never_started(
+    api: FakeApi, client: Client, *, running: bool
+) -> None:
+    api.create(JOBS, {**JOB, "spec": {**JOB["spec"], "suspend": not running}})
+    request, live = Request(ObjectKey("team", "subject"), "id"), job(NAME, suspend=not running)
+
+    await advance_job(
+        client, request, manifest(suspend=running), live, Runs(started=NAME), may_start=False, manager="us"
+    )
+
+    assert api.read(JOBS, NAME, "team")["spec"]["suspend"] is True
+    assert len(api.writes()) == running
 
 
 def warn(api: FakeApi, uid: str, reason: str, message: str) -> None:

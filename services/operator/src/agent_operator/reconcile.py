@@ -128,13 +128,14 @@ class Reconciler:
         runs = Runs.of(before)
         live = live_job(parsed.rendered, self._stores)
         applied = await self._apply(request, obj, parsed, runs)
-        if not is_open(applied):  # else what is no longer rendered may be the fence that still stands
+        fenced = not is_open(applied)
+        if fenced:  # else what is no longer rendered may be the fence that still stands
             await self._applier.prune(request, owner=obj, keep=parsed.rendered, sources=CHILDREN)
-            await self._advance(request, parsed, live, runs)
+        await self._advance(request, parsed, live, runs, may_start=fenced)
         seen = await self._inspect(request, obj, parsed, before, applied)
         newly_pinned = await self._pins.keep(request, obj, parsed.agent, seen.sidecars.tools)
         status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
-        started = started_job(job_of(parsed.rendered), live, runs, may_start=not is_open(applied))
+        started = started_job(job_of(parsed.rendered), live, runs, may_start=fenced)
         if started:
             status["startedJob"] = started
         await self._write(request, obj, status, before)
@@ -155,10 +156,12 @@ class Reconciler:
         add_refusal(applied, refused)
         return applied
 
-    async def _advance(self, request: Request, parsed: Parsed, live: JobObject | None, runs: Runs) -> None:
+    async def _advance(
+        self, request: Request, parsed: Parsed, live: JobObject | None, runs: Runs, *, may_start: bool
+    ) -> None:
         job = job_of(parsed.rendered)
         if job is not None and live is not None:
-            await advance_job(self._client, request, job, live, runs, manager=FIELD_MANAGER)
+            await advance_job(self._client, request, job, live, runs, may_start=may_start, manager=FIELD_MANAGER)
 
     async def _inspect(
         self, request: Request, obj: AgentObject, parsed: Parsed, before: Mapping[str, Any], applied: Applied

@@ -64,16 +64,19 @@ def started_job(job: Manifest | None, live: JobObject | None, runs: Runs, *, may
     return _name(job) if starts or runs.started == _name(job) else ""
 
 
-async def advance_job(
-    client: Client, request: Request, job: Manifest, live: JobObject, runs: Runs, *, manager: str
+async def advance_job(  # noqa: PLR0913 - one call a pass
+    client: Client, request: Request, job: Manifest, live: JobObject, runs: Runs, *, may_start: bool, manager: str
 ) -> None:
-    """Starts, suspends or resumes `live`, or lets it be cleaned away; its template stays as it was made."""
+    """Starts, suspends or resumes `live`, or lets it be cleaned away; its template stays as it was made.
+
+    Without `may_start` it does what needs no fence: it suspends, and lets be cleaned away.
+    """
     change: dict[str, Any] = {}
     name, suspend = live.metadata.name, job["spec"]["suspend"]
     if last_run(live) is not None:
         if runs.last is not None and runs.last.job == name and live.spec.ttl_seconds_after_finished is None:
             change[_TTL] = job["spec"][_TTL]
-    elif live.spec.suspend != suspend and (suspend or runs.started == name):
+    elif live.spec.suspend != suspend and (suspend or (may_start and runs.started == name)):
         change["suspend"] = suspend
     if change:
         await client.patch(JOBS, live.key, {"spec": change}, field_manager=manager)
