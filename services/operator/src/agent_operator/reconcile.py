@@ -167,9 +167,9 @@ class Reconciler:
         self, request: Request, obj: AgentObject, parsed: Parsed, before: Mapping[str, Any], applied: Applied
     ) -> Seen:
         """What there is now; the memory's faults show in the agent's Pods too, so those come first."""
-        pods = own_pods(self._stores, obj.key)
+        pods = own_pods(self._stores, obj)
         progress = await self._progress(parsed, pods, Runs.of(before))
-        servers = own_pods(self._stores, obj.key, layout.MEMORY)
+        servers = own_pods(self._stores, obj, layout.MEMORY)
         server = await self._memory.inspect_memory(request, obj, parsed.agent, servers, progress.finding)
         unfenced = [fault for fault in unfenced_pods(applied) if pods]
         return Seen(
