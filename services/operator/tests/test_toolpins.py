@@ -7,10 +7,11 @@ import pytest
 from libs.kube.tests.fake_api import FakeApi
 
 from agent_api.agenttype import AgentType
-from agent_api.toolslock import LockedTool, PinnedDefinition, ToolsLock
+from agent_api.toolslock import LARGEST_BYTES, LockedTool, PinnedDefinition, ToolsLock
 from agent_api.toolsreport import ToolsReport
 from agent_kube import Client, Conflict, ObjectKey, Occupied, Request, Stores
 from agent_operator.sources import ALL, CONFIG_MAPS, CONFIGURED, AgentObject, ConfigObject
+from agent_operator.status.reports import REPORT_BYTES
 from agent_operator.status.toolpins import PinKeeper, held_to, merge
 from agent_render import PlatformSettings, render
 
@@ -220,3 +221,17 @@ async def test_nothing_is_asked_while_the_cache_shows_the_lock(api: FakeApi, cli
         assert not await pins.keep(request, OBJ, agent(), None)
 
     assert [call.verb for call in api.calls] == ["get"]
+
+
+@pytest.mark.parametrize("character", ["x", '"', "\n", "\x01", "\u20ac", "\U0001f600"])
+@pytest.mark.parametrize("count", [2, 12, 25])
+def test_a_report_with_its_lock_is_never_larger_than_what_is_read(character: str, count: int) -> None:
+    pinned = PinnedDefinition(hash=OLD, call_hash=NEW, text=character * 8192)
+    lock = ToolsLock(definitions={f"s__{n}": pinned for n in range(count)})
+
+    report = ToolsReport(agent="subject", ready=True, lock=lock.bounded())
+
+    assert len(report.model_dump_json(by_alias=True).encode()) < REPORT_BYTES * 3 / 4
+    assert hashes(report.lock) == hashes(lock)
+    encoded_bytes = 8192 * count * (len(json.dumps(character, ensure_ascii=False).encode()) - 2)
+    assert bool(report.lock.definitions["s__0"].text) == (encoded_bytes < LARGEST_BYTES)

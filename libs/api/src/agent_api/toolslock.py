@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from agent_api.model import Report
 
 LOCK_KEY = "tools.lock.json"
-LARGEST_TEXTS_CHARS = 200 << 10
-"""Of all definitions; a ConfigMap may have 1 MiB, and so may a report."""
+LARGEST_BYTES = 160 << 10
+"""Of the lock as JSON, while it has texts: a report of 256 KiB has room for it, and a ConfigMap of 1 MiB too."""
 
 
 class LockedTool(Report):
@@ -47,11 +47,11 @@ class ToolsLock(Report):
 
     def serialise(self) -> str:
         """The file: for people and version control; texts are left out where they would not fit."""
-        return self.bounded().model_dump_json(by_alias=True, indent=2, exclude_defaults=True) + "\n"
+        return _file(self.bounded()) + "\n"
 
     def bounded(self) -> "ToolsLock":
         """Without texts, where all of them would be too large for a ConfigMap or a report."""
-        if sum(len(each.text) for each in self.definitions.values()) <= LARGEST_TEXTS_CHARS:
+        if len(_file(self).encode()) <= LARGEST_BYTES:
             return self
         bare = {name: each.model_copy(update={"text": ""}) for name, each in self.definitions.items()}
         return self.model_copy(update={"definitions": bare})
@@ -59,3 +59,7 @@ class ToolsLock(Report):
     def owners(self) -> frozenset[str]:
         """The servers that have a pinned definition."""
         return frozenset(name.partition("__")[0] for name in self.definitions)
+
+
+def _file(lock: ToolsLock) -> str:
+    return lock.model_dump_json(by_alias=True, indent=2, exclude_defaults=True)
