@@ -216,11 +216,14 @@ def test_what_was_seen_first_is_pinned_over_pods(proxy: ToolProxy, server: Artif
         "platform": lock["tools"]["hello"]["platform"],
         "sha256": first,
     }
+    pins = proxy.report()["lock"]
     proxy.stop()
     shutil.rmtree(proxy.tools)
     other = SCRIPT + b"# changed\n"
     second = server.add("/elsewhere", other)
-    proxy.write_config(tools=[planned("hello", server.url("/elsewhere"), version="1")])
+    proxy.write_config(
+        tools=[planned("hello", server.url("/elsewhere"), version="1")], lock=pins
+    )  # as the operator renders it
     proxy.launch()
     error = proxy.wait_for_state("hello", "failed")["error"]
     assert first in error
@@ -375,9 +378,11 @@ def test_a_python_package_is_the_same_in_the_next_pod(proxy: ToolProxy) -> None:
         proxy.write_config(tools=[planned("hello", "pypi:hello==1.0")], pythonUrl=index.url)
         proxy.start()
         digest = proxy.report()["tools"][0]["digest"]
+        pins = proxy.report()["lock"]
         proxy.stop()
         shutil.rmtree(proxy.tools)
         index.add_wheel("dep", "3.0")
+        proxy.write_config(tools=[planned("hello", "pypi:hello==1.0")], pythonUrl=index.url, lock=pins)
         proxy.start()
         assert proxy.report()["tools"][0]["digest"] == digest
 
@@ -387,12 +392,13 @@ def test_changed_bytes_of_a_pinned_python_package_are_refused(proxy: ToolProxy) 
         index.add_wheel("hello", "1.0", files=CLI, scripts={"hello": "hello:main"})
         proxy.write_config(tools=[planned("hello", "pypi:hello==1.0")], pythonUrl=index.url)
         proxy.start()
+        pins = proxy.report()["lock"]
         proxy.stop()
     shutil.rmtree(proxy.tools)
     evil = {"hello.py": "def main():\n    print('evil')\n"}
     with PackageIndex() as index:
         index.add_wheel("hello", "1.0", files=evil, scripts={"hello": "hello:main"})
-        proxy.write_config(tools=[planned("hello", "pypi:hello==1.0")], pythonUrl=index.url)
+        proxy.write_config(tools=[planned("hello", "pypi:hello==1.0")], pythonUrl=index.url, lock=pins)
         proxy.launch()
         assert "other bytes" in proxy.wait_for_state("hello", "failed")["error"]
         assert_nothing_left(proxy)
