@@ -43,9 +43,11 @@ class Program:
 
     def end(self) -> tuple[int, Lines]:
         """Exit code and the lines since the last one read; every line is JSON and no traceback is loose."""
-        out, _ = self._process.communicate(timeout=30)
+        assert self._process.stdout is not None
+        with self._process.stdout as stream:
+            out = stream.read()  # not communicate(): it passes over what readline() has buffered
         assert "c4nary" not in out
-        return self._process.returncode, [json.loads(line) for line in out.splitlines()]
+        return self._process.wait(timeout=30), [json.loads(line) for line in out.splitlines()]
 
 
 def messages(lines: Lines, level: str) -> list[str]:
