@@ -234,6 +234,41 @@ def test_calls_are_told_apart_whatever_their_index(client: str, chunks: list[byt
 
 
 @pytest.mark.parametrize("client", ["messages", "responses"])
+@pytest.mark.parametrize("numbered", [{}, {"index": 0}, {"index": 0, "id": ""}], ids=["nothing", "index", "empty id"])
+def test_calls_of_one_tool_without_ids_are_told_apart(client: str, numbered: Document) -> None:
+    calls = [part(arguments, "weather", **numbered) for arguments in CITIES]
+    repeated = part("", "weather", **numbered)  # the name once more without anything is no call
+    streams = [
+        [chunk(*calls)],
+        [chunk(calls[0]), chunk(calls[1]), chunk(repeated)],
+        [
+            chunk(part('{"city":', "weather", **numbered)),
+            chunk(part('"Bern"}', "weather", **numbered)),
+            chunk(calls[1]),
+        ],
+    ]
+    for chunks in streams:
+        translator = TRANSLATIONS[client, "chat"].stream(Target("m"), with_usage=True)  # type: ignore[index]
+        out = b"".join(map(translator.feed, [*chunks, chunk(finish="tool_calls")])) + translator.finish()
+        events = [json.loads(data) for data in map(read_data, EventScanner().feed(out).blocks) if data]
+        check_two_calls(said(BUILDERS[client](events), client)[2])
+
+
+@pytest.mark.parametrize("client", ["messages", "responses"])
+@pytest.mark.parametrize("numbered", [{}, {"index": 0}, {"index": 0, "id": ""}, {"id": "same"}])
+def test_each_entry_of_a_whole_answer_is_a_call(client: str, numbered: Document) -> None:
+    calls = [part(arguments, "weather", **numbered) for arguments in CITIES]
+    body = json.dumps({"choices": [{"message": {"tool_calls": calls}, "finish_reason": "tool_calls"}]}).encode()
+    check_two_calls(said(json.loads(TRANSLATIONS[client, "chat"].answer(body, Target("m"))), client)[2])  # type: ignore[index]
+
+
+def check_two_calls(calls: list[Any]) -> None:
+    assert [call[1:] for call in calls] == [BERN[1:], ROME[1:]]
+    assert len({call[0] for call in calls}) == 2
+    assert all(call[0] for call in calls)
+
+
+@pytest.mark.parametrize("client", ["messages", "responses"])
 @pytest.mark.parametrize(
     "chunks,field",
     [

@@ -6,6 +6,7 @@ error that names the field: an answer is never shown as whole without something 
 """
 
 import json
+import re
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from agent_llmgateway.errors import MalformedEventError
 Document = dict[str, Any]
 BOM: Final = b"\xef\xbb\xbf"
 _TEXT_KINDS: Final = frozenset({"", "text", "output_text", "input_text", "summary_text", "reasoning_text"})
+_SPECIAL: Final = re.compile(r'["\\{}\[\]]')
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -103,3 +105,40 @@ def join_halves(text: str) -> str:
 def is_high_half(character: str) -> bool:
     """Whether the other half is still to come."""
     return "\ud800" <= character <= "\udbff"
+
+
+class JsonEnd:
+    """Finds the end of a JSON object that comes in pieces, looking at each character once."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+        self._skip = False
+        self.ended = False
+
+    def feed(self, text: str) -> str:
+        """Take `text`; what stands behind the end of the object, without white space."""
+        start = 1 if self._skip else 0
+        self._skip = False
+        if self.ended:
+            return text.strip()
+        at = start
+        while match := _SPECIAL.search(text, at):
+            at = match.end()
+            character = match.group()
+            if self._in_string:
+                if character == "\\":
+                    self._skip = at >= len(text)
+                    at += 1
+                elif character == '"':
+                    self._in_string = False
+            elif character == '"':
+                self._in_string = True
+            elif character in "{[":
+                self._depth += 1
+            elif character in "}]":
+                self._depth -= 1
+                if self._depth <= 0:
+                    self.ended = True
+                    return text[at:].strip()
+        return ""

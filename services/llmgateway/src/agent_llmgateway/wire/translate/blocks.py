@@ -5,53 +5,14 @@ goes out as it comes; what belongs to a later one waits until the first is known
 """
 
 import json
-import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.wire.lenient import JsonEnd
 from agent_llmgateway.wire.translate.chatreader import Kind, Piece, ReadCall
-
-_SPECIAL: Final = re.compile(r'["\\{}\[\]]')
-
-
-class JsonEnd:
-    """Finds the end of a JSON object that comes in pieces, looking at each character once."""
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._in_string = False
-        self._skip = False
-        self.ended = False
-
-    def feed(self, text: str) -> str:
-        """Take `text`; what stands behind the end of the object, without white space."""
-        start = 1 if self._skip else 0
-        self._skip = False
-        if self.ended:
-            return text.strip()
-        at = start
-        while match := _SPECIAL.search(text, at):
-            at = match.end()
-            character = match.group()
-            if self._in_string:
-                if character == "\\":
-                    self._skip = at >= len(text)
-                    at += 1
-                elif character == '"':
-                    self._in_string = False
-            elif character == '"':
-                self._in_string = True
-            elif character in "{[":
-                self._depth += 1
-            elif character in "}]":
-                self._depth -= 1
-                if self._depth <= 0:
-                    self.ended = True
-                    return text[at:].strip()
-        return ""
 
 
 @dataclass(slots=True, eq=False)

@@ -1,17 +1,20 @@
 """What a completion says, whole or in chunks, as pieces that stand in order and are told apart.
 
 Which call a piece belongs to is the hard part. Its `index` cannot be relied on: some providers number every call 0,
-or not at all. So a new id or a new name opens a call, and everything else goes to the call it can only mean.
+or not at all, and some give no ids. So a new id opens a call, and so does a new name, or the same name with arguments
+once the last call has a whole object. Everything else goes to the call it can only mean. In a whole answer each entry
+is a call.
 """
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.wire.lenient import (
     Document,
+    JsonEnd,
     arguments_at,
     is_empty,
     is_high_half,
@@ -33,13 +36,14 @@ _FAILED: Final = frozenset({"error", "abort", "cancelled", "network_error", "ins
 
 @dataclass(slots=True, eq=False)
 class ReadCall:
-    """A tool call. `id` and `name` may come late; `arguments` says where its errors are."""
+    """A tool call. `id` and `name` may come late; `where` is the field that its errors name."""
 
     number: int
     index: int | None
     id: str = ""
     name: str = ""
     where: str = ""
+    end: JsonEnd = field(default_factory=JsonEnd)
 
     @property
     def call_id(self) -> str:
@@ -65,6 +69,7 @@ class ChatReader:
         self.finish: str | None = None
         self.usage: Usage | None = None
         self.calls: list[ReadCall] = []
+        self._whole = False
         self._choice: int | None = None
         self._halves: dict[object, str] = {}
 
@@ -74,6 +79,7 @@ class ChatReader:
 
     def read_answer(self, body: bytes) -> list[Piece]:
         """The pieces of a whole completion. Raises MalformedEventError that names the field."""
+        self._whole = True
         document = read_document(body)
         if not list_at(document.get("choices"), "choices"):
             raise MalformedEventError("`choices` is empty")
@@ -125,9 +131,10 @@ class ChatReader:
             yield from self._text("thinking", text_at(said[thoughts], f"{where}.{thoughts}"))
         yield from self._content(said.get("content"), f"{where}.content")
         yield from self._text("refusal", text_at(said.get("refusal"), f"{where}.refusal"))
-        for index, call in enumerate(list_at(said.get("tool_calls"), f"{where}.tool_calls")):
+        calls = list_at(said.get("tool_calls"), f"{where}.tool_calls")
+        for index, call in enumerate(calls):
             yield from self._call(object_at(call, f"{where}.tool_calls[{index}]"), f"{where}.tool_calls[{index}]")
-        if not is_empty(said.get("function_call")):
+        if not calls and not is_empty(said.get("function_call")):
             function = object_at(said["function_call"], f"{where}.function_call")
             yield from self._call({"index": 0, "function": function}, where)
 
@@ -168,20 +175,24 @@ class ChatReader:
         index = delta.get("index")
         call_id = word_at(delta.get("id"))
         known = len(self.calls)
-        call = self._find(index if isinstance(index, int) else None, call_id, name)
+        call = self._find(index if isinstance(index, int) else None, call_id, name, arguments)
         call.where = f"{where}.function"
+        call.end.feed(arguments)
         text = self._join(call, arguments)
         if text or len(self.calls) > known or name or call_id:
             yield Piece("call", text, call)
 
-    def _find(self, index: int | None, call_id: str, name: str) -> ReadCall:
+    def _find(self, index: int | None, call_id: str, name: str, arguments: str) -> ReadCall:
         """The call that a piece with these belongs to, a new one if need be."""
+        if self._whole:
+            is_taken = any(call.id == call_id for call in self.calls)
+            return self._open(index, "" if is_taken else call_id, name)
         if call_id:
             return self._find_by_id(index, call_id, name)
         last = self._last(lambda call: index is None or call.index == index)
         if last is None:
             return self._open(index, call_id, name)
-        if not name or name == last.name:
+        if not name or (name == last.name and not (last.end.ended and arguments.strip())):
             return last
         if last.name:
             return self._open(index, call_id, name)
