@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+import pytest
+
+from agent_llmgateway.errors import NotCarriedError
 from agent_llmgateway.wire.sse import EventScanner, read_data
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 
@@ -66,3 +69,16 @@ def test_only_the_allowed_tools_are_offered() -> None:
     chat, _ = ask(tool_choice=choice)
     assert [tool["function"]["name"] for tool in chat["tools"]] == ["shell"]
     assert chat["tool_choice"] == "required"
+
+
+def test_a_forced_tool_of_a_namespace_is_forced_under_the_name_of_its_function() -> None:
+    for name, flat in {"log": "mcp__git__log", "mcp__git__log": "mcp__git__log", "shell": "shell"}.items():
+        chat, _ = ask(tool_choice={"type": "function", "name": name})
+        assert chat["tool_choice"] == {"type": "function", "function": {"name": flat}}
+        assert flat in [tool["function"]["name"] for tool in chat["tools"]]
+
+
+def test_a_forced_tool_that_two_namespaces_have_is_refused() -> None:
+    other = {"type": "namespace", "name": "svn", "tools": [{"type": "function", "name": "log"}]}
+    with pytest.raises(NotCarriedError, match="more than one namespace has a tool `log`"):
+        ask(tools=[*TOOLS, other], tool_choice={"type": "function", "name": "log"})

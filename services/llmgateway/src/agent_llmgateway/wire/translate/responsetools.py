@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from agent_llmgateway.wire.dialects.base import has_content
-from agent_llmgateway.wire.translate.base import Target
+from agent_llmgateway.wire.translate.base import Target, refuse
 from agent_llmgateway.wire.translate.responseschema import (
     AllowedChoice,
     CustomTool,
@@ -46,10 +46,21 @@ def make_tools(request: ResponsesRequest, target: Target) -> Document:
         functions = [f for f in functions if f["function"]["name"] in names or _plain_name(f, target) in names]
         chosen = choice.mode
     elif isinstance(choice, NamedTool | NamedCustomTool):
-        chosen = {"type": "function", "function": {"name": choice.name}}
+        chosen = {"type": "function", "function": {"name": _flat_name(choice.name, functions, target)}}
     if not functions:
         return {}
     return {"tools": functions} if chosen is None else {"tools": functions, "tool_choice": chosen}
+
+
+def _flat_name(name: str, functions: list[Document], target: Target) -> str:
+    """The name of the function for the tool that is called `name` there. Raises NotCarriedError when two are."""
+    names = [function["function"]["name"] for function in functions]
+    if name in names:
+        return name
+    flat = [function["function"]["name"] for function in functions if _plain_name(function, target) == name]
+    if len(flat) > 1:
+        refuse(f"tool_choice: more than one namespace has a tool `{name}`", "tool_choice")
+    return flat[0] if flat else name
 
 
 def _plain_name(function: Document, target: Target) -> str:
