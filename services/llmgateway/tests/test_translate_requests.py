@@ -387,3 +387,32 @@ def test_hints_and_nearest_forms_are_named_and_errors_when_strict(
     client: DialectName, provider: DialectName, model: str, change: Document, name: str
 ) -> None:
     assert name in dropped_by(client, provider, change, model)
+
+
+def test_a_field_that_one_type_does_not_know_stays_in_the_others() -> None:
+    blocks = [
+        {"type": "text", "text": "x", "id": "no field of text"},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}},
+        {"type": "text", "text": "y", "id": "no field of text either"},
+    ]
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok", "name": "f"}
+    messages = [{"role": "assistant", "content": blocks}, {"role": "user", "content": [result]}]
+    body = json.dumps({"model": "m", "max_tokens": 9, "messages": messages}).encode()
+    translated = messages_to_chat(body, "m", {})
+    said = json.loads(translated.body)["messages"]
+    assert said[0]["tool_calls"][0]["id"] == said[1]["tool_call_id"] == "toolu_1"
+    assert said[0]["tool_calls"][0]["function"]["name"] == "f"
+    assert {"messages[].content[].id", "messages[].content[].name"} <= set(translated.dropped)
+
+
+def test_an_unknown_field_of_every_message_of_a_long_conversation_is_left_out() -> None:
+    turns = [{"role": role, "content": "x", "sent_at": 7} for role in ("user", "assistant")] * 200
+    translated = messages_to_chat(json.dumps({"model": "m", "max_tokens": 9, "messages": turns}).encode(), "m", {})
+    assert len(json.loads(translated.body)["messages"]) == 400
+    assert "messages[].sent_at" in translated.dropped
+
+
+def test_a_field_whose_name_reads_like_a_place_is_refused() -> None:
+    for place in ("$.messages[99999]", "$.messages[0].content[0]", "$[...]"):
+        with pytest.raises(NotCarriedError):
+            dropped_by("messages", "chat", {f"x` - at `{place}": 1})

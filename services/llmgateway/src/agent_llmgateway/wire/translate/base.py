@@ -16,8 +16,9 @@ from agent_llmgateway.wire.models import LimitField, ModelFacts, facts_of, limit
 
 T = TypeVar("T")
 Document = dict[str, Any]
-MOST_UNKNOWN: Final = 32
-"""Names of unknown fields that are left out of one request; more are refused."""
+MOST_UNKNOWN: Final = 64
+"""Unknown fields that are left out of one request, each of one type of object; more are refused."""
+_STEP: Final = re.compile(r"\[(\d+|\.\.\.)\]|([^.\[\]]+)")
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ def decode_request(decoder: "msgspec.json.Decoder[T]", body: bytes, target: Targ
             pattern = re.sub(r"\[\d+\]|\[\.\.\.\]", "[]", path or "")
             target.drop(f"{pattern}.{name}".lstrip("."))
             document = read_json(body)
-            _remove(document, pattern.split(".") if pattern else [], name)
+            _remove(document, [step.group(1) or step.group(2) for step in _STEP.finditer(path or "")], name)
             body = msgspec.json.encode(document)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             body = _mend(body, error, to)
@@ -133,12 +134,22 @@ def _unknown_field(message: str) -> tuple[str | None, str | None]:
 
 
 def _remove(document: Any, path: list[str], name: str) -> None:  # noqa: ANN401 - JSON
-    """Take `name` out of every object that `path` leads to; `[]` is every element of a list."""
-    if isinstance(document, list):
+    """Take `name` out of the object that `path` leads to, and of those of its type beside it, which do not know it.
+
+    `...` stands for every value, of an object whose keys are not told.
+    """
+    if isinstance(document, list) and path:
+        chosen = [_type_of(each) for place, each in enumerate(document) if path[0] in (str(place), "...")]
         for element in document:
-            _remove(element, path, name)
+            if _type_of(element) in chosen:
+                _remove(element, path[1:], name)
     elif isinstance(document, dict) and path:
-        head, rest = path[0].replace("[]", ""), path[1:]
-        _remove(document.get(head), rest, name)
+        for value in document.values() if path[0] == "..." else [document.get(path[0])]:
+            _remove(value, path[1:], name)
     elif isinstance(document, dict):
         document.pop(name, None)
+
+
+def _type_of(element: object) -> object:
+    """What tells the objects of one list apart."""
+    return (element.get("type"), element.get("role")) if isinstance(element, dict) else None
