@@ -5,10 +5,21 @@ from typing import Any
 
 import pytest
 
+from agent_api.gatewayconfig import GatewayProvider
+from agent_api.providers import PROVIDERS
+from agent_llmgateway.config.providerset import Provider
 from agent_llmgateway.errors import NotCarriedError
+from agent_llmgateway.http.prepare import prepare_wire
 from agent_llmgateway.mock import answers
 from agent_llmgateway.mock.script import Reply
+from agent_llmgateway.upstream.keys import open_pool
+from agent_llmgateway.upstream.providers import paths_of
+from agent_llmgateway.wire.call import Call
+from agent_llmgateway.wire.dialects import DIALECTS
+from agent_llmgateway.wire.envelope import read_envelope
+from agent_llmgateway.wire.itemstore import ItemStore
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
+from agent_llmgateway.wire.translate.words import UNSIGNED
 from agent_llmgateway.wire.wayback import clean_request
 
 Document = dict[str, Any]
@@ -73,6 +84,44 @@ def test_thoughts_without_a_valid_signature_are_taken_out(signature: Document) -
     blocks = [{"type": "thinking", "thinking": "hm", **signature}, {"type": "text", "text": "t"}]
     cleaned = clean("messages", {"messages": [{"role": "assistant", "content": blocks}]}, Target("m"))
     assert cleaned["messages"][0]["content"] == [{"type": "text", "text": "t"}]
+
+
+@pytest.mark.parametrize("base_url", ["http://vllm:8000", "https://api.deepseek.com/anthropic"])
+def test_thoughts_that_another_server_with_that_dialect_does_not_sign_are_its_own(base_url: str) -> None:
+    own = {"type": "thinking", "thinking": "hm"}
+    use = {"type": "tool_use", "id": "toolu_01", "name": "f", "input": {}}
+    document = thinking_request([own, use])
+    assert sent_to(base_url, document) == document
+    marked = sent_to(base_url, thinking_request([{**own, "signature": UNSIGNED}, own, use]))
+    assert marked == document
+    foreign = sent_to(base_url, thinking_request([{**own, "signature": UNSIGNED}, use]))
+    assert foreign["messages"][1]["content"] == [use]
+    for anthropic in ("", "https://api.anthropic.com", "https://api.anthropic.com/v1"):
+        sent = sent_to(anthropic, document)
+        assert sent["messages"][1]["content"] == [use]
+        assert sent["thinking"] == {"type": "disabled"}
+
+
+def thinking_request(said: list[Document]) -> Document:
+    messages = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_01"}]},
+    ]
+    return {"model": "m", "max_tokens": 9, "thinking": {"type": "enabled"}, "messages": messages}
+
+
+def sent_to(base_url: str, document: Document) -> Document:
+    """What a provider of type anthropic is sent for a request in its dialect."""
+    config = GatewayProvider.model_validate({"name": "p", "type": "anthropic", "baseUrl": base_url})
+    address = config.base_url or PROVIDERS["anthropic"].address
+    pool = open_pool(None, needs_key=False, register=lambda _: None, interval_s=1.0)
+    provider = Provider(config, address, paths_of("anthropic", {}), pool)
+    body = json.dumps(document).encode()
+    envelope, _ = read_envelope(body)
+    call = Call(DIALECTS["messages"], body, envelope, "m", stream=False, delivery="live", headers={})
+    sent: Document = json.loads(prepare_wire(call, provider, "m", ItemStore()).body)
+    return sent
 
 
 def test_ids_that_anthropic_refuses_are_exchanged_in_calls_and_results_alike() -> None:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
+from yarl import URL
+
+from agent_api.providers import PROVIDERS
 from agent_llmgateway.config.providerset import Provider
 from agent_llmgateway.errors import NotCarriedError
 from agent_llmgateway.upstream.providers import ANTHROPIC_VERSION
@@ -53,7 +56,7 @@ def prepare_wire(call: Call, provider: Provider, model: str, items: ItemStore) -
     """Raises NotCarriedError when the provider has no way to answer this request."""
     spoken = call.dialect.name
     if spoken in provider.paths:
-        target = Target(model, provider.config.type, provider.config.options, items)
+        target = _target(provider, model, items)
         body = clean_request(spoken, call.body, target)
         body = body if model == call.model else replace_model(body, model)
         headers = _headers(call, spoken, same_dialect=True)
@@ -66,6 +69,7 @@ def prepare_wire(call: Call, provider: Provider, model: str, items: ItemStore) -
 
 USER_AGENT: Final = "agent-llmgateway"
 """For requests of clients that do not say what they are."""
+_ANTHROPIC_HOST: Final = URL(PROVIDERS["anthropic"].address).host
 _TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {
     "chat": ("messages",),
     "messages": ("chat",),
@@ -73,9 +77,16 @@ _TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {
 }
 
 
+def _target(provider: Provider, model: str, items: ItemStore) -> Target:
+    """Servers that only speak Anthropic's dialect, and so have another address, need not sign what they think."""
+    config = provider.config
+    is_look_alike = config.type == "anthropic" and URL(provider.base_url).host != _ANTHROPIC_HOST
+    return Target(model, config.type, config.options, items, signs_thoughts=not is_look_alike)
+
+
 def _translate(call: Call, provider: Provider, model: str, dialect: DialectName, items: ItemStore) -> WireRequest:
     translation = TRANSLATIONS[call.dialect.name, dialect]
-    target = Target(model, provider.config.type, provider.config.options, items)
+    target = _target(provider, model, items)
     translated = translation.request(call.body, target)
     options = call.envelope.stream_options
     with_usage = call.dialect.name != "chat" or bool(options and options.include_usage)

@@ -57,12 +57,14 @@ def _clean_chat(document: Document, target: Target) -> None:
 # Messages
 
 
-def _messages_need_it(body: bytes, _: Target) -> bool:
+def _messages_need_it(body: bytes, target: Target) -> bool:
     if b'"tool_use_id"' in body and _ODD_ID.search(body):
         return True
     if b"thinking" not in body:
         return False
-    return UNSIGNED.encode() in body or len(_SIGNATURE.findall(body)) < len(_THINKING.findall(body))
+    if UNSIGNED.encode() in body:
+        return True
+    return target.signs_thoughts and len(_SIGNATURE.findall(body)) < len(_THINKING.findall(body))
 
 
 def _clean_messages(document: Document, target: Target) -> None:
@@ -71,7 +73,7 @@ def _clean_messages(document: Document, target: Target) -> None:
         blocks = message.get("content")
         if not isinstance(blocks, list):
             continue
-        kept = [block for block in blocks if not _is_unsigned(block)]
+        kept = [block for block in blocks if not _is_foreign(block, target)]
         if len(kept) < len(blocks):
             removed = True
             message["content"] = kept or [{"type": "text", "text": "(no text)"}]
@@ -84,10 +86,11 @@ def _clean_messages(document: Document, target: Target) -> None:
         _fit_thinking(document, target)
 
 
-def _is_unsigned(block: object) -> bool:
+def _is_foreign(block: object, target: Target) -> bool:
     if not isinstance(block, dict) or block.get("type") != "thinking":
         return False
-    return block.get("signature") in (None, "", UNSIGNED)
+    signature = block.get("signature")
+    return signature == UNSIGNED or (target.signs_thoughts and signature in (None, ""))
 
 
 def _fit_thinking(document: Document, target: Target) -> None:
