@@ -416,3 +416,15 @@ def test_a_field_whose_name_reads_like_a_place_is_refused() -> None:
     for place in ("$.messages[99999]", "$.messages[0].content[0]", "$[...]"):
         with pytest.raises(NotCarriedError):
             dropped_by("messages", "chat", {f"x` - at `{place}": 1})
+
+
+@pytest.mark.parametrize("said", ["", " \n", [], [{"type": "text", "text": ""}], None])
+def test_a_tool_that_failed_without_a_word_has_content_again(said: Any) -> None:
+    use = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "is_error": True, "content": said}
+    messages = [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+    chat = messages_to_chat(json.dumps({"model": "m", "max_tokens": 9, "messages": messages}).encode(), "m", {})
+    back = json.loads(chat_to_messages(chat.body, "m", {}).body)["messages"]
+    assert back[-1]["content"] == [
+        {"type": "tool_result", "tool_use_id": "toolu_1", "is_error": True, "content": "(empty)"}
+    ]

@@ -19,7 +19,7 @@ from agent_llmgateway.wire.translate.words import TOOL_ERROR, image_source, pars
 
 Document = dict[str, Any]
 NOTHING: Final = "(empty)"
-"""A message needs content; a conversation of nothing but empty turns gets this."""
+"""What the API refuses to have empty gets this: a conversation of nothing but empty turns, a tool's error."""
 Part = TextPart | ImagePart | FilePart | RefusalPart
 
 
@@ -89,6 +89,7 @@ def _tool_result(turn: ToolTurn, where: str, target: Target) -> Document:
         if content.startswith(TOOL_ERROR):
             result["is_error"] = True
             content = content.removeprefix(TOOL_ERROR)
+            content = content if content.strip() else NOTHING
         result["content"] = content
     else:
         result["content"] = _blocks(content, f"{where}.content", target)
