@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
 from agent_llmgateway.wire.collect import as_stream_request, open_collector
 from agent_llmgateway.wire.sse import read_data
 
+Document = dict[str, Any]
 REPLIES = [
     Reply.model_validate({"text": "one two three", "chunks": 3, "usage": {"input": 9, "output": 4}}),
     Reply.model_validate({"reasoning": "first", "text": "then", "chunks": 2}),
@@ -57,3 +59,69 @@ def test_a_request_becomes_one_for_a_stream_where_that_loses_nothing() -> None:
     assert json.loads(as_stream_request("messages", b'{"model":"m"}') or b"") == {"model": "m", "stream": True}
     for body in (b'{"n":2}', b'{"logprobs":true}', b'{"modalities":["audio"],"audio":{}}'):
         assert as_stream_request("chat", body) is None
+
+
+def collect(dialect: str, *events: Document) -> Document:
+    collector = open_collector(dialect)
+    for event in events:
+        assert collector.feed(json.dumps(event).encode()) == b""
+    answer: Document = json.loads(collector.finish())
+    return answer
+
+
+def delta(**fields: Any) -> Document:
+    return {"choices": [{"index": 0, "delta": fields}]}
+
+
+def call(arguments: str, **more: Any) -> Document:
+    return {"index": 0, "function": {"arguments": arguments, **more.pop("function", {})}, **more}
+
+
+@pytest.mark.parametrize("pieces", [("{bro", "ken"), ('{"a":1}', '{"a":2}'), ("[1]", ""), ('{"a":', "")])
+def test_arguments_of_a_completion_are_given_on_as_they_came(pieces: tuple[str, str]) -> None:
+    first = call(pieces[0], id="c1", function={"name": "f"})
+    answer = collect("chat", delta(tool_calls=[first]), delta(tool_calls=[call(pieces[1])]))
+    made = answer["choices"][0]["message"]["tool_calls"]
+    assert made == [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "".join(pieces)}}]
+
+
+def test_calls_that_came_interleaved_have_their_own_arguments() -> None:
+    names = [{"index": n, "id": f"c{n}", "function": {"name": "f", "arguments": '{"n":'}} for n in (0, 1)]
+    rests = [{"index": n, "function": {"arguments": f"{n}}}"}} for n in (1, 0)]
+    made = collect("chat", delta(tool_calls=names), delta(tool_calls=rests))["choices"][0]["message"]["tool_calls"]
+    assert [(c["id"], c["function"]["arguments"]) for c in made] == [("c0", '{"n":0}'), ("c1", '{"n":1}')]
+
+
+def test_fields_of_a_provider_are_kept_in_messages_and_in_calls() -> None:
+    steps = [{"type": "reasoning.text", "text": text, "index": 0} for text in ("one", "two", "three")]
+    signed = {"google": {"thought_signature": "s"}}
+    message = collect(
+        "chat",
+        delta(reasoning_details=steps[:1], reasoning="one"),
+        delta(reasoning_details=steps[1:], annotations=[]),
+        delta(tool_calls=[call("{", id="c1", function={"name": "f"}, extra_content=signed)]),
+        delta(tool_calls=[call("}")], reasoning_details=[]),
+    )["choices"][0]["message"]
+    assert message["reasoning_details"] == steps
+    assert message["tool_calls"][0]["extra_content"] == signed
+    assert message["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+def message_events(partial_json: str, stop_reason: str) -> list[Document]:
+    block = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    arguments = {"type": "input_json_delta", "partial_json": partial_json}
+    return [
+        {"type": "message_start", "message": {"role": "assistant", "content": []}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_delta", "index": 0, "delta": arguments},
+        {"type": "message_delta", "delta": {"stop_reason": stop_reason}},
+    ]
+
+
+def test_a_call_that_the_limit_cut_is_in_the_message() -> None:
+    for stop in ("max_tokens", "model_context_window_exceeded"):
+        answer = collect("messages", *message_events('{"path": "a', stop))
+        assert answer["stop_reason"] == stop
+        assert answer["content"] == [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]
+    with pytest.raises(MalformedEventError, match="input"):
+        collect("messages", *message_events('{"path": "a', "tool_use"))

@@ -11,10 +11,9 @@ import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.wire.answerstream import EventTranslator
-from agent_llmgateway.wire.lenient import Document, is_empty, list_at, object_at, read_document, word_at
-from agent_llmgateway.wire.translate.blocks import Block, BlockSequence
-from agent_llmgateway.wire.translate.chatreader import ChatReader, ReadCall
-from agent_llmgateway.wire.translate.words import is_cut
+from agent_llmgateway.wire.lenient import Document, is_empty, keep_fields, list_at, object_at, read_document, word_at
+from agent_llmgateway.wire.translate.chatreader import ChatReader, Piece, ReadCall
+from agent_llmgateway.wire.translate.words import STOP_TO_FINISH
 
 _READ: Final = frozenset(
     {"content", "refusal", "reasoning_content", "reasoning", "tool_calls", "function_call", "role"}
@@ -47,16 +46,16 @@ def open_collector(dialect: str) -> EventTranslator:
 
 
 class ChatCollector:
-    """Chunks as a completion. Fields of the deltas that are not known are kept as they came last."""
+    """Chunks as a completion, which is not checked: in one dialect an answer goes to the client as it came."""
 
     def __init__(self) -> None:
         self._reader = ChatReader()
-        self._blocks = BlockSequence()
+        self._said: dict[str, list[str]] = {"text": [], "thinking": [], "refusal": []}
+        self._arguments: dict[int, list[str]] = {}
         self._head: Document = {}
         self._extra: Document = {}
         self._usage: Any = None
         self._thoughts = "reasoning_content"
-        self._done: list[Any] = []
 
     def feed(self, data: bytes) -> bytes:
         """See `EventTranslator`."""
@@ -67,27 +66,18 @@ class ChatCollector:
         self._usage = chunk.get("usage") or self._usage
         for choice in list_at(chunk.get("choices"), "choices")[:1]:
             delta = object_at(object_at(choice, "choices[0]").get("delta"), "choices[0].delta")
-            self._extra.update({name: value for name, value in delta.items() if name not in _READ and value})
+            keep_fields(self._extra, delta, _READ)
             if not is_empty(delta.get("reasoning")) and is_empty(delta.get("reasoning_content")):
                 self._thoughts = "reasoning"
-        self._done += self._blocks.add(self._reader.read_chunk(data))
+        self._add(self._reader.read_chunk(data))
         return b""
 
     def finish(self) -> bytes:
         """See `EventTranslator`."""
         reader = self._reader
-        self._done += [*self._blocks.add(reader.finish_text()), *self._blocks.finish(cut=is_cut(reader.finish))]
-        blocks = [step.block for step in self._done if step.what == "close"]
-        texts = {kind: "".join(b.text for b in blocks if b.kind == kind) for kind in ("text", "thinking", "refusal")}
-        calls = [
-            {
-                "id": b.call.id or b.call.call_id,
-                "type": "function",
-                "function": {"name": b.call.name, "arguments": b.text},
-            }
-            for b in blocks
-            if b.call is not None
-        ]
+        self._add(reader.finish_text())
+        texts = {kind: "".join(parts) for kind, parts in self._said.items()}
+        calls = [self._call(call) for call in reader.calls]
         message: Document = {
             "role": "assistant",
             "content": texts["text"] if texts["text"] or not calls else None,
@@ -102,14 +92,16 @@ class ChatCollector:
         document = {**self._head, "object": "chat.completion", "choices": [choice]}
         return msgspec.json.encode({**document, "usage": self._usage} if self._usage else document)
 
+    def _add(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            if piece.call is None:
+                self._said[piece.kind].append(piece.text)
+            else:
+                self._arguments.setdefault(piece.call.number, []).append(piece.text)
 
-def _call(block: Block) -> Document:
-    call = block.call or ReadCall(0, None)
-    return {
-        "id": call.id or call.call_id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": block.text},
-    }
+    def _call(self, call: ReadCall) -> Document:
+        function = {"name": call.name, "arguments": "".join(self._arguments.get(call.number, ()))}
+        return {**call.extra, "id": call.id or call.call_id, "type": "function", "function": function}
 
 
 _NOT_HEAD: Final = frozenset({"object", "choices", "usage"})
@@ -140,11 +132,13 @@ class MessageCollector:
 
     def finish(self) -> bytes:
         """See `EventTranslator`."""
+        cut = STOP_TO_FINISH.get(word_at(self._message.get("stop_reason"))) in ("length", "content_filter")
         for index, pieces in self._json.items():
             try:
                 self._blocks[index]["input"] = json.loads("".join(pieces) or "{}")
-            except ValueError as error:
-                raise MalformedEventError(f"`content[{index}].input` is not valid JSON") from error
+            except (ValueError, RecursionError) as error:
+                if not cut:  # else what the block began with stays: there is no field for half an object
+                    raise MalformedEventError(f"`content[{index}].input` is not valid JSON") from error
         return msgspec.json.encode({**self._message, "content": list(self._blocks.values())})
 
     def _add(self, index: int, delta: Document) -> None:

@@ -88,6 +88,18 @@ def arguments_at(value: object, where: str) -> str:
     return text_at(value, where)
 
 
+def keep_fields(kept: Document, given: Document, known: frozenset[str]) -> None:
+    """Add those of `given` that are not `known`: lists go on where they ended, of others the last one counts."""
+    for name, value in given.items():
+        if name in known or not value:
+            continue
+        before = kept.get(name)
+        if isinstance(before, list) and isinstance(value, list):
+            before.extend(value)
+        else:
+            kept[name] = value
+
+
 def has_halves(text: str) -> bool:
     """Whether `text` holds half of a surrogate pair."""
     try:

@@ -19,6 +19,7 @@ from agent_llmgateway.wire.lenient import (
     is_empty,
     is_high_half,
     join_halves,
+    keep_fields,
     list_at,
     object_at,
     read_document,
@@ -31,12 +32,16 @@ from agent_llmgateway.wire.usage import Usage, merge_usage, read_chat_usage
 Kind = Literal["text", "thinking", "refusal", "call"]
 _UNREADABLE: Final = ("audio", "images")
 _THOUGHTS: Final = ("reasoning_content", "reasoning")
+_CALL_FIELDS: Final = frozenset({"index", "id", "type", "function"})
 _FAILED: Final = frozenset({"error", "abort", "cancelled", "network_error", "insufficient_system_resource"})
 
 
 @dataclass(slots=True, eq=False)
 class ReadCall:
-    """A tool call. `id` and `name` may come late; `where` is the field that its errors name."""
+    """A tool call. `id` and `name` may come late; `where` is the field that its errors name.
+
+    `extra` has its fields that this dialect does not have, such as the `extra_content` of Gemini.
+    """
 
     number: int
     index: int | None
@@ -44,6 +49,7 @@ class ReadCall:
     name: str = ""
     where: str = ""
     end: JsonEnd = field(default_factory=JsonEnd)
+    extra: Document = field(default_factory=dict)
 
     @property
     def call_id(self) -> str:
@@ -178,6 +184,7 @@ class ChatReader:
         call = self._find(index if isinstance(index, int) else None, call_id, name, arguments)
         call.where = f"{where}.function"
         call.end.feed(arguments)
+        keep_fields(call.extra, delta, _CALL_FIELDS)
         text = self._join(call, arguments)
         if text or len(self.calls) > known or name or call_id:
             yield Piece("call", text, call)
