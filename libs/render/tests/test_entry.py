@@ -21,11 +21,14 @@ print('up', flush=True)
 time.sleep(60)
 """
 ORPHANS = """
-import glob, subprocess, time
+import contextlib, glob, subprocess, time
 subprocess.run(["sh", "-c", "sleep 0.1 & sleep 0.1 & exit 0"])
 deadline = time.monotonic() + 10
 while True:
-    states = [open(f).read().rpartition(")")[2].split()[0] for f in glob.glob("/proc/[0-9]*/stat")]
+    states = []
+    for file in glob.glob("/proc/[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # one that has ended since
+            states.append(open(file).read().rpartition(")")[2].split()[0])
     if len(states) == 2 or time.monotonic() > deadline:
         break
     time.sleep(0.05)
