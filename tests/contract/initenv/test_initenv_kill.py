@@ -73,6 +73,14 @@ def test_killed_at_any_moment(pod: Pod, tmp_path: Path, index: PackageIndex, ser
     _compare_with_a_clean_run(pod, Pod(tmp_path / "clean"), index, server)
 
 
+def test_a_second_run_leaves_no_cache_either(pod: Pod, index: PackageIndex, server: GitServer) -> None:
+    index.add_wheel("good", "1.0")
+    whole_plan(pod, index, server)
+    for _ in range(2):
+        pod.run().prepared()
+        assert not (pod.shared / ".agentberth/cache").exists()
+
+
 def test_killed_in_the_middle_of_setup(pod: Pod, tmp_path: Path, index: PackageIndex, server: GitServer) -> None:
     index.add_wheel("good", "1.0")
     whole_plan(pod, index, server)

@@ -35,7 +35,7 @@ class StepContext:
     """`private` is a folder of mode 0700 for secrets and homes, gone at the end.
 
     `cache` is for downloads. One that was not given lies on the shared volume, so that nothing is unpacked twice, and
-    goes when the packages are there; `keeps_cache` tells of one that was given.
+    goes when the run succeeds; `keeps_cache` is true for one that was given.
     """
 
     volume: Volume

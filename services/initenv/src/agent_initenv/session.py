@@ -71,6 +71,8 @@ class Session:
             run = Run(plan.agent, plan.limits, context, self._clock, self._started_s)
             report = run.prepare(steps)
             context.volume.clear_staging()
+            if not (report.error or context.keeps_cache):
+                remove(context.cache)
         if run.interrupted_by is not None:
             return report, BY_SIGNAL + run.interrupted_by
         if report.error:

@@ -15,7 +15,7 @@ from agent_initenv.errors import StepError
 from agent_initenv.index import PackageSource
 from agent_initenv.installers.coderequirements import CodeRequirements, read_requirements
 from agent_initenv.retry import RetryPolicy
-from agent_initenv.tree import normalise_modes, remove
+from agent_initenv.tree import normalise_modes
 from agent_initenv.volume import Stamp, digest
 
 SDK: Final = f"{SHARED}/sdk"
@@ -97,8 +97,6 @@ class PackagesStep:
         )
         self._link_modules()
         self._context.volume.publish(self.name, staged, self._target, stamp)
-        if not self._context.keeps_cache:
-            remove(self._context.cache)
         return stamp
 
     def _install(self, retry: RetryPolicy) -> Installed:
