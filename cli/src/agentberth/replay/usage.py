@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent_api.cassette import RecordedResponse, Recording
-from agent_api.gatewayconfig import Price
+from agent_api.gatewayconfig import Price, find_price
 from agentberth.replay import events
 from agentberth.replay.bodies import parsed, unpack, unpack_chunk
 
@@ -13,7 +13,7 @@ _INPUT: Final = ("prompt_tokens", "input_tokens")
 _OUTPUT: Final = ("completion_tokens", "output_tokens")
 _CACHED: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
-_PER_MILLION: Final = 1_000_000
+_PER_DOLLAR: Final = 1_000_000  # millionths
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def usage_of(recording: Recording, prices: Mapping[str, Price]) -> Usage | None:
     if not found:
         return None
     provider = recording.response.headers.get("x-agentberth-provider", "")
-    price = prices.get(f"{provider}/{model}") or prices.get(model)
+    price = find_price(prices, provider, model)
     return Usage(found.get("input", 0), found.get("output", 0), found.get("cached", 0), _usd(found, price))
 
 
@@ -73,7 +73,8 @@ def _number(value: object) -> int | None:
 def _usd(found: Mapping[str, int], price: Price | None) -> float | None:
     if price is None:
         return None
-    cached = min(found.get("cached", 0), found.get("input", 0))
-    cached_usd = price.input_usd if price.cached_input_usd is None else price.cached_input_usd
-    fresh = found.get("input", 0) - cached
-    return (fresh * price.input_usd + cached * cached_usd + found.get("output", 0) * price.output_usd) / _PER_MILLION
+    tokens = found.get("input", 0)
+    cost = price.cost_micro_usd(
+        input_tokens=tokens, cached_tokens=min(found.get("cached", 0), tokens), output_tokens=found.get("output", 0)
+    )
+    return cost / _PER_DOLLAR

@@ -1,5 +1,6 @@
 """`gateway.json`: the model providers of one agent. Written by agent_render, hot-reloaded by agent-llmgateway."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -63,6 +64,17 @@ class Price(Config):
     input_usd: float = Field(ge=0)
     output_usd: float = Field(ge=0)
     cached_input_usd: float | None = Field(default=None, ge=0, description="None: as input.")
+
+    def cost_micro_usd(self, *, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
+        """What one call costs, in millionths of a dollar. `cached_tokens` are a part of `input_tokens`."""
+        cached_usd = self.input_usd if self.cached_input_usd is None else self.cached_input_usd
+        fresh_tokens = input_tokens - cached_tokens
+        return fresh_tokens * self.input_usd + cached_tokens * cached_usd + output_tokens * self.output_usd
+
+
+def find_price(prices: Mapping[str, Price], provider: str, model: str) -> Price | None:
+    """The price of a provider's model: by `provider/model`, else by `model`."""
+    return prices.get(f"{provider}/{model}") or prices.get(model)
 
 
 class GatewayMemory(Config):

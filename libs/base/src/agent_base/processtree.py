@@ -61,18 +61,22 @@ def find_children(pid: int) -> list[int]:
     return children
 
 
-def kill_descendants() -> None:
-    """Kill and reap everything below this process, until nothing is left.
+def kill_descendants() -> dict[int, int]:
+    """Kill and reap everything below this process, until nothing is left; the exit codes as of `reap_children`.
 
     Each round's orphans are this process's own children in the next, when it is a subreaper.
     """
+    codes: dict[int, int] = {}
     while has_children():
         found = find_descendants(os.getpid())
         for pid in found:
             send_signal(pid, signal.SIGKILL)
-        if not reap_children() and not found:
-            return  # no /proc to find them in
+        reaped = reap_children()
+        codes.update(reaped)
+        if not reaped and not found:
+            break  # no /proc to find them in
         time.sleep(_ROUND_S)
+    return codes
 
 
 def has_children() -> bool:

@@ -1,13 +1,15 @@
 """Computes the price of a call, from the prices of the configuration and the usage of its answer."""
 
-from agent_api.gatewayconfig import GatewayConfig, Price
+import math
+
+from agent_api.gatewayconfig import GatewayConfig, Price, find_price
 from agent_llmgateway.failover.routing import Route
 from agent_llmgateway.wire.usage import Usage
 
 
 def price_of(config: GatewayConfig, route: Route) -> Price | None:
     """The price of a route's model, by provider/model or by model."""
-    return config.prices.get(f"{route.provider}/{route.model}") or config.prices.get(route.model)
+    return find_price(config.prices, route.provider, route.model)
 
 
 def cost_micro_usd(config: GatewayConfig, route: Route, usage: Usage) -> int | None:
@@ -15,7 +17,7 @@ def cost_micro_usd(config: GatewayConfig, route: Route, usage: Usage) -> int | N
     price = price_of(config, route)
     if price is None:
         return None
-    cached_price = price.input_usd if price.cached_input_usd is None else price.cached_input_usd
-    fresh = usage.input_tokens - usage.cached_tokens
-    cost = fresh * price.input_usd + usage.cached_tokens * cached_price + usage.output_tokens * price.output_usd
-    return -int(-cost // 1)
+    cost = price.cost_micro_usd(
+        input_tokens=usage.input_tokens, cached_tokens=usage.cached_tokens, output_tokens=usage.output_tokens
+    )
+    return math.ceil(cost)

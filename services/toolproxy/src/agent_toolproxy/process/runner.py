@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+import agent_base
 from agent_toolproxy.errors import InvalidArguments
-from agent_toolproxy.process import supervisor
 from agent_toolproxy.process.arguments import check_arguments
 
 Stream = Literal["stdout", "stderr"]
@@ -31,6 +31,9 @@ DRAIN_FACTOR: Final = 16
 FILE_BYTES: Final = 4 << 30
 """The largest file a program may write."""
 _CHUNK_BYTES: Final = 1 << 16
+_SUPERVISOR: Final = str(Path(__file__).with_name("supervisor.py"))
+_BASE_FOLDER: Final = str(Path(agent_base.__file__).parent.parent)
+"""That the supervisor, which starts without site-packages, imports agent_base from."""
 LINE_BYTES: Final = 16 << 20
 """The longest line of a stdio server; asyncio's default is 64 KiB."""
 
@@ -241,7 +244,7 @@ async def _spawn(command: Command, status: int, interval_s: float) -> asyncio.su
     limits = command.limits
     bounds = (limits.processes, limits.memory_bytes, FILE_BYTES)
     spec = (status, os.getpid(), command.folder, GRACE_S, interval_s, *bounds, *_spell(command.confinement))
-    prefix = ("-I", "-S", str(supervisor.__file__), *map(str, spec), command.program)
+    prefix = ("-I", "-S", _SUPERVISOR, _BASE_FOLDER, *map(str, spec), command.program)
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable,

@@ -1,6 +1,7 @@
 """Keeps one tool's processes together, and leaves none behind.
 
 A script, started for every call: what it imports is chosen by what that costs (json and typing would double it).
+Of our own it has `agent_base.processtree`, from the folder that is the first argument.
 
 A process group is not enough: a tool may start a daemon in a session of its own, and whoever started the tool may
 be killed before it can clean up. So each tool runs below a supervisor, which is a child subreaper: whatever the tool
@@ -8,12 +9,11 @@ starts and abandons becomes the supervisor's own child, and is killed and reaped
 supervisor is told to stop (SIGTERM), or when its parent dies. It also counts the tool's processes: RLIMIT_NPROC
 counts by user id over the whole node, which would let one Pod use up another's.
 
-The first arguments are those of `Limits`, in its order; the rest is the program and its own arguments. The outcome is
+The next arguments are those of `Limits`, in its order; the rest is the program and its own arguments. The outcome is
 one line on the status descriptor: what happened, a number, and the limit that was hit if one was:
 `exit 0`, `signal 9`, `signal 9 processes`, `error No such file or directory`.
 """
 
-import ctypes
 import os
 import resource
 import select
@@ -21,9 +21,20 @@ import signal
 import sys
 import time
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+if __name__ == "__main__":  # started with -S: the folder that has agent_base is the first argument
+    sys.path.append(sys.argv.pop(1))
+
+from agent_base.processtree import (
+    become_subreaper,
+    die_with_parent,
+    find_descendants,
+    kill_descendants,
+    reap_children,
+    refuse_new_privileges,
+    signal_group,
+)
+
 OPEN_FILES = 1024
-CALM_S = 0.002  # between two rounds of killing
 
 
 def confine(hidden: list[str], writable: list[str]) -> None:
@@ -52,35 +63,6 @@ class Limits:
         self.file_bytes = int(words[7])
         self.hidden = words[8].split(":") if words[8] else []
         self.writable = words[9].split(":") if words[9] else []
-
-
-def set_process_attribute(option: int, value: int) -> None:
-    """prctl(2), where there is one."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
-def find_descendants(pid: int) -> list[int]:
-    """Every process below `pid`."""
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        children = list_children(waiting.pop())
-        found += children
-        waiting += children
-    return found
-
-
-def list_children(pid: int) -> list[int]:
-    """The children of all threads of `pid`; none when it is gone."""
-    children: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - pathlib costs start time
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123 - likewise
-                children += map(int, file.read().split())
-    except OSError:
-        pass
-    return children
 
 
 class SupervisedProcess:
@@ -114,8 +96,8 @@ class SupervisedProcess:
             self._apply_limits()
             for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
-            set_process_attribute(PR_SET_NO_NEW_PRIVS, 1)
-            set_process_attribute(PR_SET_PDEATHSIG, signal.SIGKILL)
+            refuse_new_privileges()
+            die_with_parent()
             if os.getppid() != supervisor:
                 os._exit(127)
             os.chdir(self._limits.folder)
@@ -139,50 +121,26 @@ class SupervisedProcess:
             resource.setrlimit(kind, (bound, bound))
 
     def reap(self) -> None:
-        """Collect whoever has ended; note the tool's own end."""
-        try:
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    return
-                if pid == self.pid:
-                    code = os.waitstatus_to_exitcode(status)
-                    self.outcome = f"exit {code}" if code >= 0 else f"signal {-code}"
-        except ChildProcessError:
-            pass
+        """Collect all that have ended; note the tool's own end."""
+        self._note_end(reap_children())
 
     def signal_group(self, number: int) -> None:
         """To the tool and those that stayed in its session."""
-        try:  # noqa: SIM105 - contextlib costs start time
-            os.killpg(self.pid, number)
-        except OSError:
-            pass
+        signal_group(self.pid, number)
 
     def kill_all(self) -> None:
         """Kill the tool and everything below the supervisor, until nothing is left.
 
-        The group first: that is atomic against forking. Then those with sessions of their own; each round's
-        orphans are the supervisor's children in the next.
+        The group first: that is atomic against forking. Then those with sessions of their own.
         """
         if not self.outcome:
             self.signal_group(signal.SIGKILL)
-        while has_children():
-            for pid in find_descendants(os.getpid()):
-                try:  # noqa: SIM105 - likewise
-                    os.kill(pid, signal.SIGKILL)
-                except OSError:
-                    pass
-            time.sleep(CALM_S)
-            self.reap()
+        self._note_end(kill_descendants())
 
-
-def has_children() -> bool:
-    """Whether there is a child, running or to be reaped."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
+    def _note_end(self, codes: dict[int, int]) -> None:
+        code = codes.get(self.pid)
+        if code is not None:
+            self.outcome = f"exit {code}" if code >= 0 else f"signal {-code}"
 
 
 def watch(process: SupervisedProcess, limits: Limits, wakeups: int) -> None:
@@ -228,8 +186,8 @@ def main() -> None:
     limits = Limits(sys.argv[1:])
     os.set_inheritable(limits.status, False)
     wakeups = listen_for_signals()
-    set_process_attribute(PR_SET_CHILD_SUBREAPER, 1)
-    set_process_attribute(PR_SET_PDEATHSIG, signal.SIGTERM)
+    become_subreaper()
+    die_with_parent(signal.SIGTERM)
     if os.getppid() != limits.parent:
         return
     process = SupervisedProcess(limits, sys.argv[1 + Limits.COUNT :])
