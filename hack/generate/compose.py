@@ -9,7 +9,7 @@ import yaml
 from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.problems import examine
-from agent_render.pod import pod_parts, pod_template
+from agent_render.objects.pod import pod_parts, pod_template
 from agentberth.platform import platform_settings
 
 FOLDER = Path("deploy/compose")

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from agent_api.gatewayconfig import GatewayLimits, Timeouts
 from agent_api.initplan import InitLimits
 from agent_api.toolsconfig import ToolLimits, ToolsPolicy
-from agent_render.netsettings import Dns, Network
+from agent_render.settings.network import Dns, Network
 
 PAGE = Path("THREAT_MODEL.md")
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hack.generate import compose
 
-from agent_render.entry import without_init
+from agent_render.containers.entry import without_init
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_VOLUMES = {"/shared", "/tools", "/workspace"}

@@ -7,7 +7,7 @@ import yaml
 
 from agent_api.toolsconfig import ToolCatalogue, ToolDefinition
 from agent_render import PlatformSettings, SettingsError, parse_settings
-from agent_render.outsidesettings import Proxy
+from agent_render.settings.outside import Proxy
 from agentberth.errors import ManifestError
 from agentberth.manifest import Finding, read
 

@@ -17,7 +17,7 @@ def test_place_in_the_code_is_there(place: str) -> None:
 
 def test_places_are_found_in_the_page() -> None:
     assert {
-        "agent_render.network",
+        "agent_render.network.policies",
         "agent_operator.status.hardening_denials",
         "agent_toolproxy.network.addresspolicy",
     } <= set(PLACES)

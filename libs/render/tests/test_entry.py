@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_render.entry import below_init, without_init
+from agent_render.containers.entry import below_init, without_init
 
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
 WAIT = "import time; print('up', flush=True); time.sleep(60)"

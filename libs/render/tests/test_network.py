@@ -12,9 +12,9 @@ from agent_api.problems import examine
 from agent_render import PlatformSettings, UnsupportedError, render
 from agent_render.endpoints import endpoints
 from agent_render.identity import Identity
-from agent_render.netsettings import CLUSTER_CIDRS
-from agent_render.network import DERIVED
+from agent_render.network.policies import DERIVED
 from agent_render.posture import weaknesses
+from agent_render.settings.network import CLUSTER_CIDRS
 
 SETTINGS = PlatformSettings()
 CODE = {"runtime": "python", "source": {"type": "git", "repository": "https://github.com/team/code"}}

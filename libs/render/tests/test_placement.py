@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from agent_api.agenttype import AgentType
 from agent_api.problems import examine
 from agent_render import PlatformSettings, UnsupportedError, parse_settings, pod_template, render
-from agent_render.entry import without_init
+from agent_render.containers.entry import without_init
+from agent_render.parts.sizes import resources
 from agent_render.posture import weaknesses
-from agent_render.sizes import resources
 
 SETTINGS = PlatformSettings()
 PLATFORM = parse_settings(

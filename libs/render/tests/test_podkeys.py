@@ -10,7 +10,7 @@ import yaml
 from agent_api import layout
 from agent_api.problems import examine
 from agent_render import PlatformSettings, render
-from agent_render.podkeys import KEYS_HASH, PodKeys, with_keys
+from agent_render.objects.podkeys import KEYS_HASH, PodKeys, with_keys
 
 WHOLE = Path(__file__).parent / "agents" / "whole.yaml"
 KEYS = PodKeys("a-secret-of-this-agent")

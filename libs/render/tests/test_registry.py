@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from agent_api.problems import examine
 from agent_render import PlatformSettings, render
-from agent_render.registry import at_registry, located
+from agent_render.settings.registry import at_registry, located
 
 MIRROR = "mirror.example.com:5000/hub"
 SETTINGS = PlatformSettings(registry=MIRROR)

@@ -7,7 +7,7 @@ from typing import Any
 from agent_kube import ObjectKey
 from agent_operator.children.keys import KeyRing
 from agent_operator.sources import CONFIGURED, ConfigData, ConfigObject
-from agent_render.podkeys import PodKeys
+from agent_render.objects.podkeys import PodKeys
 
 AGENT: Any = SimpleNamespace(metadata=SimpleNamespace(uid="u1", name="web", namespace="agents"))
 OTHER: Any = SimpleNamespace(metadata=SimpleNamespace(uid="u2", name="other", namespace="agents"))

@@ -12,7 +12,7 @@ from typing import Any
 from agent_api import layout
 from agent_api.agenttype import AgentType, Memory
 from agent_api.agenttype.memory import MemoryConfig
-from agent_render.memoryaccess import Access
+from agent_render.containers.memoryaccess import Access
 
 DATA = "memory"  # below the agent's own folder
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from agent_api import layout
 from agent_api.layout import relocate
 from agent_base.proxies import network_variables
-from agent_render.entry import without_init
+from agent_render.containers.entry import without_init
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter

@@ -20,8 +20,8 @@ from agent_api.initreport import InitReport
 from agent_base.atomicfile import write_atomically
 from agent_render import RenderError, pod_template
 from agent_render.identity import Identity
-from agent_render.pod import pod_parts
-from agent_render.podkeys import PodKeys
+from agent_render.objects.pod import pod_parts
+from agent_render.objects.podkeys import PodKeys
 from agent_render.settings import PlatformSettings
 from agentberth.console.shown import Shown
 from agentberth.errors import CommandError, ManifestError

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 
 from agent_api.agenttype import AgentType
-from agent_render import allowed, memory, workspace
+from agent_render import allowed
+from agent_render.containers import memory
 from agent_render.identity import Manifest
-from agent_render.monitoring import pod_monitor
-from agent_render.network import policies
-from agent_render.objects import config_map, service, service_account
-from agent_render.registry import at_registry
-from agent_render.scaling import autoscaler, disruption_budget
+from agent_render.network.policies import policies
+from agent_render.objects.scaling import autoscaler, disruption_budget
+from agent_render.objects.service import config_map, service, service_account
+from agent_render.objects.workload import workload
+from agent_render.parts import workspace
+from agent_render.parts.monitoring import pod_monitor
 from agent_render.settings import PlatformSettings
-from agent_render.workload import workload
+from agent_render.settings.registry import at_registry
 
 Child = Callable[[AgentType, PlatformSettings], tuple[Manifest, ...]]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from agent_api.agenttype import AgentType
-from agent_render.hardening import profile
-from agent_render.placement import pod_settings
+from agent_render.parts.hardening import profile
+from agent_render.parts.placement import pod_settings
 from agent_render.settings import PlatformSettings
 
 CLOUD_IDENTITIES = (

@@ -53,7 +53,7 @@ from agent_operator.status.texts import bounded
 from agent_operator.status.toolpins import PinKeeper
 from agent_render import PlatformSettings
 from agent_render.identity import AGENT_LABEL, RETAINED
-from agent_render.monitoring import wants_metrics
+from agent_render.parts.monitoring import wants_metrics
 from agent_render.posture import weaknesses
 
 FIELD_MANAGER = "agentberth/operator"

@@ -11,7 +11,7 @@ from typing import Final
 from agent_kube import Manifest, ObjectKey, Stores
 from agent_operator.sources import CONFIGURED, AgentObject
 from agent_render.identity import Identity
-from agent_render.podkeys import PodKeys, with_keys
+from agent_render.objects.podkeys import PodKeys, with_keys
 
 REMEMBERED: Final = 20_000
 

@@ -31,9 +31,9 @@ from agent_operator.sources import AGENT_TYPES, CLAIMS, SECRETS, SERVERS, AgentO
 from agent_operator.status.finding import Finding
 from agent_operator.status.podfaults import explain
 from agent_operator.status.stall import StallFinder
-from agent_render import redisserver
+from agent_render.containers import redisserver
+from agent_render.containers.memoryaccess import PASSWORD_KEY
 from agent_render.identity import Identity
-from agent_render.memoryaccess import PASSWORD_KEY
 
 REMAKE_S: Final = 60.0  # the kubelet needs this long to see a Secret that was made anew
 RESIZE_AGAIN_S: Final = 600.0  # a storage class may come to allow it

@@ -13,7 +13,7 @@ from agent_operator.status.progress import Progress
 from agent_operator.status.sidecars import Sidecars
 from agent_render.identity import Identity
 from agent_render.initplan import needs_preparation
-from agent_render.monitoring import metric_ports, wants_metrics
+from agent_render.parts.monitoring import metric_ports, wants_metrics
 
 Plain = dict[str, Any]
 

@@ -4,15 +4,15 @@ from agent_api import layout
 from agent_api.agenttype import Agent, AgentType, Environment, Variable
 from agent_api.agenttype.environment import JOINED_VARIABLES
 from agent_api.initplan import Runtime
-from agent_render import outside, workspace
-from agent_render.entry import below_init
-from agent_render.hardening import agent_context
+from agent_render.containers.entry import below_init
+from agent_render.containers.volumes import mounts as own_mounts
 from agent_render.identity import Identity, Manifest
-from agent_render.monitoring import trace_variables
-from agent_render.part import PodPart, empty_dir, mount, scratch, variable
+from agent_render.parts import outside, workspace
+from agent_render.parts.hardening import agent_context
+from agent_render.parts.monitoring import trace_variables
+from agent_render.parts.part import PodPart, empty_dir, mount, scratch, variable
+from agent_render.parts.sizes import resources
 from agent_render.settings import PlatformSettings, RuntimeImage
-from agent_render.sizes import resources
-from agent_render.volumes import mounts as own_mounts
 
 # The PATH of the platform's runtime images. A container agent keeps its image's own: see docs/adr.
 _SEPARATORS = {"NODE_OPTIONS": " ", "NO_PROXY": ",", "no_proxy": ","}

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from agent_api.model import Config
-from agent_render.netsettings import Cidr
+from agent_render.settings.network import Cidr
 
 _ADDRESS = re.compile(r"https?://([-.a-zA-Z0-9]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?/?")
 

@@ -2,13 +2,13 @@
 
 from agent_api import layout
 from agent_api.agenttype import AgentType
-from agent_render import outside
-from agent_render.hardening import restricted_context
 from agent_render.identity import Identity, Manifest
-from agent_render.monitoring import ops_port_name, trace_variables
-from agent_render.part import mount, scratch, variable
+from agent_render.parts import outside
+from agent_render.parts.hardening import restricted_context
+from agent_render.parts.monitoring import ops_port_name, trace_variables
+from agent_render.parts.part import mount, scratch, variable
+from agent_render.parts.sizes import SizedContainer, resources
 from agent_render.settings import PlatformSettings
-from agent_render.sizes import SizedContainer, resources
 
 _STARTUP_FAILURES = 300  # at one a second; installing tools takes its time
 SECRET_MODE = 0o440

@@ -1,13 +1,14 @@
 """The Pod: its parts, and the agent."""
 
 from agent_api.agenttype import AgentType
-from agent_render import agent as main
-from agent_render import initenv, llmgateway, memory, outside, placement, toolproxy, volumes
-from agent_render.hardening import pod_context
+from agent_render.containers import agent as main
+from agent_render.containers import initenv, llmgateway, memory, toolproxy, volumes
 from agent_render.identity import Identity, Manifest
-from agent_render.part import PodPart, gather
+from agent_render.objects.startorder import order
+from agent_render.parts import outside, placement
+from agent_render.parts.hardening import pod_context
+from agent_render.parts.part import PodPart, gather
 from agent_render.settings import PlatformSettings
-from agent_render.startorder import order
 
 PARTS = (initenv.part, toolproxy.part, llmgateway.part, memory.part)
 

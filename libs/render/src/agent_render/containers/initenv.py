@@ -6,14 +6,14 @@ and may run: the Secrets of git and of the index are mounted only where nothing 
 
 from agent_api import layout
 from agent_api.agenttype import Agent, AgentType, Environment, Source
-from agent_render import outside
-from agent_render.hardening import restricted_context
+from agent_render.containers.sidecar import secret_volume
 from agent_render.identity import INIT_HASH, Identity, Manifest, fingerprint
 from agent_render.initplan import glue_runtime, init_plan, mounted_keys, needs_preparation, package_runtime
-from agent_render.part import PodPart, empty_dir, mount, scratch, variable
+from agent_render.parts import outside
+from agent_render.parts.hardening import restricted_context
+from agent_render.parts.part import PodPart, empty_dir, mount, scratch, variable
+from agent_render.parts.sizes import resources
 from agent_render.settings import PlatformSettings
-from agent_render.sidecar import secret_volume
-from agent_render.sizes import resources
 
 
 def part(agent: AgentType, settings: PlatformSettings) -> PodPart:

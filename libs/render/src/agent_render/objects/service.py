@@ -2,8 +2,8 @@
 
 from agent_api.agenttype import AgentType
 from agent_render.identity import Identity, Manifest
-from agent_render.placement import pod_settings
-from agent_render.pod import pod_parts
+from agent_render.objects.pod import pod_parts
+from agent_render.parts.placement import pod_settings
 from agent_render.settings import PlatformSettings
 
 

@@ -3,7 +3,7 @@
 from agent_api import layout
 from agent_api.agenttype import AgentType, Workspace
 from agent_render.identity import RETAINED, Identity, Manifest
-from agent_render.part import variable
+from agent_render.parts.part import variable
 from agent_render.settings import PlatformSettings
 
 VOLUME = "workspace"

@@ -11,12 +11,12 @@ from ipaddress import ip_address
 from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.agenttype.spec import Egress, NetworkPolicy
-from agent_render.addresses import EVERYWHERE, open_block, parse_block, peer
 from agent_render.endpoints import Endpoint, endpoints
 from agent_render.identity import Identity, Manifest
-from agent_render.netsettings import OPERATOR_NAMESPACE, Network
-from agent_render.placement import pod_settings
+from agent_render.network.addresses import EVERYWHERE, open_block, parse_block, peer
+from agent_render.parts.placement import pod_settings
 from agent_render.settings import PlatformSettings
+from agent_render.settings.network import OPERATOR_NAMESPACE, Network
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 OPERATOR_LABELS = {"app.kubernetes.io/name": "agentberth-operator"}

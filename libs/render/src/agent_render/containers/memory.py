@@ -5,11 +5,12 @@ Whoever uses it is told by `access`. Nothing waits for a memory: agents and side
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, Memory
-from agent_render import placement, redisserver
-from agent_render.hardening import restricted_context
+from agent_render.containers import redisserver
+from agent_render.containers.memoryaccess import PASSWORD_KEY, Access
 from agent_render.identity import Identity, Manifest
-from agent_render.memoryaccess import PASSWORD_KEY, Access
-from agent_render.part import PodPart, mount, scratch, variable
+from agent_render.parts import placement
+from agent_render.parts.hardening import restricted_context
+from agent_render.parts.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
 _PASSWORD = "AGENT_MEMORY_PASSWORD"  # noqa: S105 - a variable's name

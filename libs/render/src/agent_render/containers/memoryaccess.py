@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from agent_api import layout
 from agent_api.agenttype import AgentType
+from agent_render.containers.sidecar import secret_volume
 from agent_render.identity import Identity, Manifest
-from agent_render.part import mount
-from agent_render.sidecar import secret_volume
+from agent_render.parts.part import mount
 
 PASSWORD_KEY = "password"  # noqa: S105 - a key's name
 _VOLUME = "memory-credentials"

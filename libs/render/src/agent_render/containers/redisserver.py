@@ -10,8 +10,8 @@ from agent_api.agenttype import AgentType, Memory
 from agent_api.agenttype.kubernetes import Resources
 from agent_api.agenttype.scalars import size_bytes
 from agent_render.identity import Manifest
+from agent_render.parts.sizes import resources
 from agent_render.settings import PlatformSettings
-from agent_render.sizes import resources
 
 DATA = "/data"
 DATA_VOLUME = "data"

@@ -8,9 +8,9 @@ from agent_api.agenttype import Pod
 from agent_api.gatewayconfig import Price
 from agent_api.model import Config
 from agent_api.toolsconfig import ToolDefinition
-from agent_render.allowedsettings import Allowed
-from agent_render.netsettings import Network
-from agent_render.outsidesettings import Proxy, Trust
+from agent_render.settings.allowed import Allowed
+from agent_render.settings.network import Network
+from agent_render.settings.outside import Proxy, Trust
 
 
 class Images(Config):

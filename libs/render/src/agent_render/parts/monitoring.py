@@ -10,7 +10,7 @@ from agent_api import layout
 from agent_api.agenttype import AgentType
 from agent_api.metrics import kept_metrics
 from agent_render.identity import AGENT_LABEL, Identity, Manifest
-from agent_render.part import variable
+from agent_render.parts.part import variable
 from agent_render.settings import PlatformSettings
 
 API_VERSION = "monitoring.coreos.com/v1"

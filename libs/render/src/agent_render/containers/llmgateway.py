@@ -11,9 +11,9 @@ from agent_api.gatewayconfig import (
     GatewayRoute,
     Timeouts,
 )
-from agent_render import memoryaccess, sidecar
-from agent_render.monitoring import keeps_content
-from agent_render.part import PodPart, mount, scratch, variable
+from agent_render.containers import memoryaccess, sidecar
+from agent_render.parts.monitoring import keeps_content
+from agent_render.parts.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
 _ADDRESS = f"http://127.0.0.1:{layout.LLMGATEWAY_PORT}"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from agent_api.agenttype import AgentType, Volume
+from agent_render.containers.sidecar import SECRET_MODE
 from agent_render.identity import Manifest
 from agent_render.settings import PlatformSettings
-from agent_render.sidecar import SECRET_MODE
 
 _PREFIX = "own-"
 

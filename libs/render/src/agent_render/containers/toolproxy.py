@@ -7,12 +7,12 @@ from pydantic import ValidationError
 from agent_api import layout
 from agent_api.agenttype import AgentType, CustomTool, Tools
 from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolLimits, ToolsConfig, ToolsMemory, ToolsPolicy
-from agent_render import memoryaccess, sidecar
+from agent_render.containers import memoryaccess, sidecar
 from agent_render.endpoints import tool_networks
 from agent_render.errors import UnsupportedError
 from agent_render.identity import Manifest
-from agent_render.monitoring import keeps_content
-from agent_render.part import PodPart, empty_dir, mount, scratch, variable
+from agent_render.parts.monitoring import keeps_content
+from agent_render.parts.part import PodPart, empty_dir, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
 _ADDRESS = f"http://127.0.0.1:{layout.TOOLPROXY_PORT}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from agent_api import layout
 from agent_render.identity import Manifest
-from agent_render.part import PodPart, mount, variable
+from agent_render.parts.part import PodPart, mount, variable
 from agent_render.settings import PlatformSettings
 
 IN_CLUSTER = ("localhost", "127.0.0.1", "::1", ".svc", ".cluster.local")

@@ -1,9 +1,9 @@
 """The workload that carries the Pods: Deployment, Job or CronJob."""
 
 from agent_api.agenttype import AgentType
-from agent_render import workspace
 from agent_render.identity import Identity, Manifest, fingerprint
-from agent_render.pod import pod_template
+from agent_render.objects.pod import pod_template
+from agent_render.parts import workspace
 from agent_render.settings import PlatformSettings
 
 _BACKOFF_LIMIT = 3

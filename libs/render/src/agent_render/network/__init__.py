@@ -1,0 +1,1 @@
+"""NetworkPolicies: who may reach an agent, and where it may connect to."""

@@ -1,0 +1,1 @@
+"""The Kubernetes objects of an agent: the workload with its Pod, and the small ones beside it."""

@@ -1,0 +1,1 @@
+"""What every container of the Pod is made with: mounts, sizes, security contexts, places, the way out."""
