@@ -12,7 +12,7 @@ import msgspec
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.wire.answerstream import EventTranslator
 from agent_llmgateway.wire.lenient import Document, is_empty, keep_fields, list_at, object_at, read_document, word_at
-from agent_llmgateway.wire.translate.chatreader import ChatReader, Piece, ReadCall
+from agent_llmgateway.wire.translate.answers.chatreader import ChatReader, Piece, ReadCall
 from agent_llmgateway.wire.translate.words import STOP_TO_FINISH
 
 _READ: Final = frozenset(

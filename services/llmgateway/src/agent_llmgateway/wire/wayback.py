@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.wire.lenient import read_json
+from agent_llmgateway.wire.translate.answers.items import MARK
 from agent_llmgateway.wire.translate.base import Target, refuse
-from agent_llmgateway.wire.translate.items import MARK
 from agent_llmgateway.wire.translate.toolids import LONGEST, is_portable, portable_id
 from agent_llmgateway.wire.translate.words import UNSIGNED
 

@@ -6,14 +6,14 @@ from typing import Final
 
 from agent_llmgateway.wire.answerstream import EventTranslator
 from agent_llmgateway.wire.dialects import DialectName
-from agent_llmgateway.wire.translate.answers import chat_to_message, chat_to_response, message_to_chat
+from agent_llmgateway.wire.translate.answers.stream_to_chat import MessageToChatStream
+from agent_llmgateway.wire.translate.answers.stream_to_messages import ChatToMessageStream
+from agent_llmgateway.wire.translate.answers.stream_to_responses import ChainedStream, ChatToResponseStream
+from agent_llmgateway.wire.translate.answers.whole import chat_to_message, chat_to_response, message_to_chat
 from agent_llmgateway.wire.translate.base import Target, TranslatedRequest, Translation
-from agent_llmgateway.wire.translate.chat_to_messages import chat_to_messages
-from agent_llmgateway.wire.translate.messages_to_chat import messages_to_chat
-from agent_llmgateway.wire.translate.responses_to_chat import responses_to_chat
-from agent_llmgateway.wire.translate.stream_to_chat import MessageToChatStream
-from agent_llmgateway.wire.translate.stream_to_messages import ChatToMessageStream
-from agent_llmgateway.wire.translate.stream_to_responses import ChainedStream, ChatToResponseStream
+from agent_llmgateway.wire.translate.requests.chat_to_messages import chat_to_messages
+from agent_llmgateway.wire.translate.requests.messages_to_chat import messages_to_chat
+from agent_llmgateway.wire.translate.requests.responses_to_chat import responses_to_chat
 
 
 class _ChatOverMessages:

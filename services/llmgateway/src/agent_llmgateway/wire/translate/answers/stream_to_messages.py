@@ -4,9 +4,9 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, Final
 
-from agent_llmgateway.wire.translate.blocks import Block, BlockSequence, Step
-from agent_llmgateway.wire.translate.chatreader import ChatReader, Kind
-from agent_llmgateway.wire.translate.events import named_event
+from agent_llmgateway.wire.translate.answers.blocks import Block, BlockSequence, Step
+from agent_llmgateway.wire.translate.answers.chatreader import ChatReader, Kind
+from agent_llmgateway.wire.translate.answers.events import named_event
 from agent_llmgateway.wire.translate.words import UNSIGNED, is_cut, stop_reason
 from agent_llmgateway.wire.usage import message_usage
 

@@ -5,15 +5,15 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.wire.translate.base import Target, decode_request
-from agent_llmgateway.wire.translate.chatlimits import fit_chat
-from agent_llmgateway.wire.translate.responseschema import (
+from agent_llmgateway.wire.translate.requests.chatlimits import fit_chat
+from agent_llmgateway.wire.translate.requests.responseschema import (
     RESPONSES_REQUESTS,
     JsonFormat,
     ResponsesRequest,
     SchemaFormat,
 )
-from agent_llmgateway.wire.translate.responsetools import make_tools
-from agent_llmgateway.wire.translate.responseturns import make_turns
+from agent_llmgateway.wire.translate.requests.responsetools import make_tools
+from agent_llmgateway.wire.translate.requests.responseturns import make_turns
 
 Document = dict[str, Any]
 TO: Final = "chat completions"

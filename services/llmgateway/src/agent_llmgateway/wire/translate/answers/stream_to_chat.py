@@ -4,10 +4,10 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from agent_llmgateway.wire.translate.blocks import check_arguments
-from agent_llmgateway.wire.translate.chatreader import Piece
-from agent_llmgateway.wire.translate.events import data_event
-from agent_llmgateway.wire.translate.messagereader import MessageReader
+from agent_llmgateway.wire.translate.answers.blocks import check_arguments
+from agent_llmgateway.wire.translate.answers.chatreader import Piece
+from agent_llmgateway.wire.translate.answers.events import data_event
+from agent_llmgateway.wire.translate.answers.messagereader import MessageReader
 from agent_llmgateway.wire.translate.words import STOP_TO_FINISH
 from agent_llmgateway.wire.usage import chat_usage
 

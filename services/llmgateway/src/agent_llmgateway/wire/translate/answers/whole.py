@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.wire.translate.answers.blocks import Block, BlockSequence, check_arguments
+from agent_llmgateway.wire.translate.answers.chatreader import ChatReader, Piece
+from agent_llmgateway.wire.translate.answers.items import new_answer_id, response_document
+from agent_llmgateway.wire.translate.answers.messagereader import MessageReader
+from agent_llmgateway.wire.translate.answers.stream_to_responses import block_item
 from agent_llmgateway.wire.translate.base import Target
-from agent_llmgateway.wire.translate.blocks import Block, BlockSequence, check_arguments
-from agent_llmgateway.wire.translate.chatreader import ChatReader, Piece
-from agent_llmgateway.wire.translate.items import new_answer_id, response_document
-from agent_llmgateway.wire.translate.messagereader import MessageReader
-from agent_llmgateway.wire.translate.stream_to_responses import block_item
 from agent_llmgateway.wire.translate.words import STOP_TO_FINISH, UNSIGNED, is_cut, stop_reason
 from agent_llmgateway.wire.usage import chat_usage, message_usage, response_usage
 

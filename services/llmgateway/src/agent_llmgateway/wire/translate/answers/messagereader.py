@@ -16,7 +16,7 @@ from agent_llmgateway.wire.lenient import (
     text_at,
     word_at,
 )
-from agent_llmgateway.wire.translate.chatreader import Piece, ReadCall
+from agent_llmgateway.wire.translate.answers.chatreader import Piece, ReadCall
 from agent_llmgateway.wire.usage import Usage, merge_usage, read_message_output, read_message_usage
 
 _QUIET_DELTAS: Final = frozenset({"signature_delta", "citations_delta"})

@@ -6,11 +6,10 @@ from typing import Any
 
 from agent_llmgateway.wire.answerstream import EventTranslator
 from agent_llmgateway.wire.sse import EventScanner, read_data
-from agent_llmgateway.wire.translate.base import Target
-from agent_llmgateway.wire.translate.blocks import Block, BlockSequence, Step
-from agent_llmgateway.wire.translate.chatreader import ChatReader
-from agent_llmgateway.wire.translate.events import named_event
-from agent_llmgateway.wire.translate.items import (
+from agent_llmgateway.wire.translate.answers.blocks import Block, BlockSequence, Step
+from agent_llmgateway.wire.translate.answers.chatreader import ChatReader
+from agent_llmgateway.wire.translate.answers.events import named_event
+from agent_llmgateway.wire.translate.answers.items import (
     call_item,
     custom_call_item,
     message_item,
@@ -18,7 +17,8 @@ from agent_llmgateway.wire.translate.items import (
     reasoning_item,
     response_document,
 )
-from agent_llmgateway.wire.translate.responsetools import INPUT
+from agent_llmgateway.wire.translate.base import Target
+from agent_llmgateway.wire.translate.requests.responsetools import INPUT
 from agent_llmgateway.wire.translate.words import is_cut
 from agent_llmgateway.wire.usage import response_usage
 

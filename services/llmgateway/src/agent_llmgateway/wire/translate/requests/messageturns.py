@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from agent_llmgateway.wire.translate.base import Target, refuse
-from agent_llmgateway.wire.translate.messageschema import (
+from agent_llmgateway.wire.translate.requests.messageschema import (
     AssistantMessage,
     Base64Source,
     ContentSource,

@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.wire.translate.base import Target, decode_request, refuse
-from agent_llmgateway.wire.translate.chatlimits import fit_chat
-from agent_llmgateway.wire.translate.messageschema import (
+from agent_llmgateway.wire.translate.requests.chatlimits import fit_chat
+from agent_llmgateway.wire.translate.requests.messageschema import (
     MESSAGES_REQUESTS,
     AnyChoice,
     AutoChoice,
@@ -18,7 +18,7 @@ from agent_llmgateway.wire.translate.messageschema import (
     ToolChoice,
     ToolDefinition,
 )
-from agent_llmgateway.wire.translate.messageturns import make_turns
+from agent_llmgateway.wire.translate.requests.messageturns import make_turns
 from agent_llmgateway.wire.translate.words import effort_of_budget
 
 Document = dict[str, Any]

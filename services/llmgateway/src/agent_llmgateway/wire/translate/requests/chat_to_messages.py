@@ -7,7 +7,7 @@ import msgspec
 
 from agent_llmgateway.wire.dialects.base import has_content
 from agent_llmgateway.wire.translate.base import Target, decode_request, refuse
-from agent_llmgateway.wire.translate.chatschema import (
+from agent_llmgateway.wire.translate.requests.chatschema import (
     CHAT_REQUESTS,
     HINTS,
     NEUTRAL,
@@ -21,7 +21,7 @@ from agent_llmgateway.wire.translate.chatschema import (
     Tool,
     Turn,
 )
-from agent_llmgateway.wire.translate.chatturns import make_messages, text_blocks
+from agent_llmgateway.wire.translate.requests.chatturns import make_messages, text_blocks
 
 Document = dict[str, Any]
 TO: Final = "the messages API"

@@ -12,7 +12,7 @@ from typing import Literal
 
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.wire.lenient import JsonEnd
-from agent_llmgateway.wire.translate.chatreader import Kind, Piece, ReadCall
+from agent_llmgateway.wire.translate.answers.chatreader import Kind, Piece, ReadCall
 
 
 @dataclass(slots=True, eq=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from agent_llmgateway.wire.translate.base import Target, refuse
-from agent_llmgateway.wire.translate.chatschema import (
+from agent_llmgateway.wire.translate.requests.chatschema import (
     AssistantTurn,
     FilePart,
     ImagePart,

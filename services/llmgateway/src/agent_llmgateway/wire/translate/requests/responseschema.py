@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from agent_llmgateway.wire.translate.chatschema import NOTHING
+from agent_llmgateway.wire.translate.requests.chatschema import NOTHING
 
 
 class InputText(Struct, tag="input_text", tag_field="type", forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.wire.translate.base import Target, decode_request, refuse
-from agent_llmgateway.wire.translate.responseschema import (
+from agent_llmgateway.wire.translate.requests.responseschema import (
     ITEMS,
     CallItem,
     CustomCallItem,
@@ -23,7 +23,7 @@ from agent_llmgateway.wire.translate.responseschema import (
     ResultItem,
     WebSearchItem,
 )
-from agent_llmgateway.wire.translate.responsetools import INPUT, function_name
+from agent_llmgateway.wire.translate.requests.responsetools import INPUT, function_name
 from agent_llmgateway.wire.translate.toolids import portable_id
 
 Document = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from agent_llmgateway.wire.dialects.base import has_content
 from agent_llmgateway.wire.translate.base import Target, refuse
-from agent_llmgateway.wire.translate.responseschema import (
+from agent_llmgateway.wire.translate.requests.responseschema import (
     AllowedChoice,
     CustomTool,
     FunctionTool,

@@ -1,0 +1,1 @@
+"""Answers of one dialect as another's, whole or as a stream."""
