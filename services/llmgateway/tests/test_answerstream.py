@@ -4,14 +4,14 @@ import time
 
 import pytest
 
+from agent_kit.sse import EventScanner
 from agent_llmgateway.errors import AttemptError
 from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.failures.failure import silent_failure
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
-from agent_llmgateway.wire.answerstream import AnswerStream
+from agent_llmgateway.wire.answerstream import EVENT_LIMIT_BYTES, AnswerStream
 from agent_llmgateway.wire.dialects import DIALECTS
-from agent_llmgateway.wire.sse import EventScanner
 from agent_llmgateway.wire.usage import Usage
 
 REPLY = Reply(text="one two three four", chunks=4)
@@ -223,7 +223,7 @@ def test_a_second_choice_that_is_late_is_awaited() -> None:
 
 def test_an_event_of_megabytes_that_comes_in_single_bytes_is_read_in_linear_time() -> None:
     event = choice(0, "x" * 400_000)
-    scanner = EventScanner()
+    scanner = EventScanner(EVENT_LIMIT_BYTES)
     began = time.process_time()
     blocks = [block for at in range(len(event)) for block in scanner.feed(event[at : at + 1]).blocks]
     assert blocks == [event]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from agent_kit.sse import read_data
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
 from agent_llmgateway.wire.collect import as_stream_request, open_collector
-from agent_llmgateway.wire.sse import read_data
 
 Document = dict[str, Any]
 REPLIES = [

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from agent_kit.sse import EventScanner, read_data
 from agent_llmgateway.errors import NotCarriedError
-from agent_llmgateway.wire.sse import EventScanner, read_data
+from agent_llmgateway.wire.answerstream import EVENT_LIMIT_BYTES
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 
 Document = dict[str, Any]
@@ -31,7 +32,7 @@ def answered(target: Target, name: str, arguments: str) -> tuple[Document, Docum
     stream = TRANSLATIONS["responses", "chat"].stream(target, with_usage=True)
     chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
     out = stream.feed(json.dumps(chunk).encode()) + stream.finish()
-    events = [json.loads(data) for data in map(read_data, EventScanner().feed(out).blocks) if data]
+    events = [json.loads(data) for data in map(read_data, EventScanner(EVENT_LIMIT_BYTES).feed(out).blocks) if data]
     return whole["output"][0], events[-1]["response"]["output"][0]
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent_kit.sse import EventScanner, read_data
 from agent_llmgateway.errors import AttemptError
 from agent_llmgateway.mock import answers
 from agent_llmgateway.mock.script import Reply
-from agent_llmgateway.wire.answerstream import AnswerStream
+from agent_llmgateway.wire.answerstream import EVENT_LIMIT_BYTES, AnswerStream
 from agent_llmgateway.wire.dialects import DIALECTS
-from agent_llmgateway.wire.sse import EventScanner, read_data
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 
 Document = dict[str, Any]
@@ -75,7 +75,7 @@ def read_through(client: str, provider: str, chunks: list[bytes]) -> bytes | Non
 def shown(out: bytes) -> str:
     """Every text and argument in the events, joined in their order, one sort after the other."""
     sorts: dict[str, str] = {}
-    for block in EventScanner().feed(out).blocks:
+    for block in EventScanner(EVENT_LIMIT_BYTES).feed(out).blocks:
         data = read_data(block)
         if data and data != b"[DONE]":
             _collect(json.loads(data), "", sorts)

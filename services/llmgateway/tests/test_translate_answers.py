@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent_kit.sse import EventScanner, read_data
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
-from agent_llmgateway.wire.sse import EventScanner, read_data
+from agent_llmgateway.wire.answerstream import EVENT_LIMIT_BYTES
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 
 Document = dict[str, Any]
@@ -122,7 +123,7 @@ def test_a_whole_answer_says_the_same(client: str, provider: str, reply: Reply) 
 def test_a_stream_adds_up_to_the_same(client: str, provider: str, reply: Reply) -> None:
     translator = TRANSLATIONS[client, provider].stream(Target("m"), with_usage=True)  # type: ignore[index]
     out = b"".join(translator.feed(data) for data in stream(provider, reply) if data != b"[DONE]") + translator.finish()
-    events = [read_data(block) for block in EventScanner().feed(out).blocks]
+    events = [read_data(block) for block in EventScanner(EVENT_LIMIT_BYTES).feed(out).blocks]
     built = BUILDERS[client]([json.loads(data) for data in events if data and data != b"[DONE]"])
     assert said(built, client) == expected(reply)
     assert (events[-1] == b"[DONE]") == (client == "chat")
@@ -228,7 +229,7 @@ CITIES = ('{"city":"Bern"}', '{"city":"Rome"}')
 def test_calls_are_told_apart_whatever_their_index(client: str, chunks: list[bytes]) -> None:
     translator = TRANSLATIONS[client, "chat"].stream(Target("m"), with_usage=True)  # type: ignore[index]
     out = b"".join(map(translator.feed, [*chunks, chunk(finish="tool_calls")])) + translator.finish()
-    events = [read_data(block) for block in EventScanner().feed(out).blocks]
+    events = [read_data(block) for block in EventScanner(EVENT_LIMIT_BYTES).feed(out).blocks]
     built = BUILDERS[client]([json.loads(data) for data in events if data])
     assert said(built, client)[2] == [BERN, ROME]
 
@@ -250,7 +251,7 @@ def test_calls_of_one_tool_without_ids_are_told_apart(client: str, numbered: Doc
     for chunks in streams:
         translator = TRANSLATIONS[client, "chat"].stream(Target("m"), with_usage=True)  # type: ignore[index]
         out = b"".join(map(translator.feed, [*chunks, chunk(finish="tool_calls")])) + translator.finish()
-        events = [json.loads(data) for data in map(read_data, EventScanner().feed(out).blocks) if data]
+        events = [json.loads(data) for data in map(read_data, EventScanner(EVENT_LIMIT_BYTES).feed(out).blocks) if data]
         check_two_calls(said(BUILDERS[client](events), client)[2])
 
 
@@ -318,7 +319,7 @@ def test_a_character_cut_in_two_is_one(client: str) -> None:
     translator = TRANSLATIONS[client, "chat"].stream(Target("m"), with_usage=True)  # type: ignore[index]
     halves = [b'{"choices":[{"delta":{"content":"a\\ud83d"}}]}', b'{"choices":[{"delta":{"content":"\\ude00b"}}]}']
     out = b"".join(map(translator.feed, [*halves, chunk(finish="stop")])) + translator.finish()
-    events = [json.loads(data) for data in map(read_data, EventScanner().feed(out).blocks) if data]
+    events = [json.loads(data) for data in map(read_data, EventScanner(EVENT_LIMIT_BYTES).feed(out).blocks) if data]
     assert said(BUILDERS[client](events), client)[0] == "a\U0001f600b"
 
 

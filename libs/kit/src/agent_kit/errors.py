@@ -4,6 +4,7 @@
     ├── SettingsError    a flag or variable is missing or not allowed; exit code 2
     ├── ListenError      the ops server cannot have its address; exit code 1
     ├── TokenError       a token file cannot be used; exit code 1
+    ├── EventTooLargeError  a stream of server-sent events has one over the limit
     └── WatchError       the newest content of a watched path is missing, too large or bad; held, never raised
 
 Every message is one a person can act on without a traceback.
@@ -34,3 +35,7 @@ class WatchError(KitError):
 
 class TokenError(KitError):
     """A token file that is there and cannot be used: nobody is served rather than everybody."""
+
+
+class EventTooLargeError(KitError):
+    """One event of a stream is larger than its reader allows: the other side has gone wrong, or means harm."""

@@ -7,15 +7,18 @@ when its dialect says so, and only then; everything else that ends it is a failu
 from contextlib import suppress
 from typing import Final, Protocol
 
+from agent_kit.errors import EventTooLargeError
+from agent_kit.sse import Batch, EventScanner, read_data
 from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.failures.failure import Failure, broken_failure
 from agent_llmgateway.wire.dialects import Dialect, EventInfo
 from agent_llmgateway.wire.fastpath import PlainEvents
-from agent_llmgateway.wire.sse import Batch, EventScanner, read_data
 from agent_llmgateway.wire.usage import Usage, merge_usage
 
 AFTER_FINISH_S: Final = 2.0
 """How long after its finish a stream may take for usage and sentinel before it is ended for it."""
+EVENT_LIMIT_BYTES: Final = 16 << 20
+"""Largest event; a longer one can only be an upstream gone wrong."""
 SETTLE_S: Final = 0.05
 """How long the end of the body may take behind the end of the stream."""
 
@@ -57,7 +60,7 @@ class AnswerStream:
         self._source = source
         self._dialect = dialect
         self._translator = translator
-        self._scanner = EventScanner()
+        self._scanner = EventScanner(EVENT_LIMIT_BYTES)
         self._plain = None if translator else PlainEvents(dialect.count_plain)
         self._choices = choices
         self._unfinished: set[int] = set()
@@ -115,7 +118,7 @@ class AnswerStream:
     def _feed(self, part: bytes) -> Batch:
         try:
             return self._scanner.feed(part)
-        except MalformedEventError as error:
+        except EventTooLargeError as error:
             raise AttemptError(broken_failure(str(error))) from error
 
     def _close(self, piece: bytes) -> bytes:

@@ -13,6 +13,8 @@ import aiohttp
 from yarl import URL
 
 from agent_kit.bodies import read_at_most
+from agent_kit.errors import EventTooLargeError
+from agent_kit.sse import EventReader
 from agent_toolproxy.boundedjson import DEEPEST_LIST, dump_json, load_json
 from agent_toolproxy.errors import (
     ToolNotReady,
@@ -36,11 +38,11 @@ from agent_toolproxy.mcp.messages import (
     notification,
     response,
 )
-from agent_toolproxy.mcp.sse import EventParser
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 
 _ACCEPT: Final = "application/json, text/event-stream"
 _LARGEST_BYTES: Final = 16 << 20
+_LARGEST_EVENT_BYTES: Final = 16 << 20
 _LARGEST_STREAM_BYTES: Final = 64 << 20
 """Of everything that comes in one call's stream."""
 _CONNECT_S: Final = 10.0
@@ -110,7 +112,7 @@ class HttpLink:
         """The GET stream; a server that has none answers 405."""
         async with self._send("GET", headers, None) as answer:
             if answer.status == 200 and answer.content_type == "text/event-stream":
-                async for message in self._messages(answer, EventParser()):
+                async for message in self._messages(answer, EventReader(_LARGEST_EVENT_BYTES)):
                     await self._take_aside(message, listener, headers)
 
     @contextlib.asynccontextmanager
@@ -173,25 +175,26 @@ class HttpLink:
         return message if find_fault(message) is None else None
 
     async def _read_stream(self, answer: aiohttp.ClientResponse, exchange: Exchange, listener: MessageListener) -> Json:
-        parser = EventParser()
-        found = await self._find_response(answer, parser, exchange, listener)
+        reader = EventReader(_LARGEST_EVENT_BYTES)
+        found = await self._find_response(answer, reader, exchange, listener)
         for _ in range(_RESUMPTIONS):
-            if found is not None or parser.last_id is None:
+            if found is not None or reader.last_id is None:
                 break
-            await asyncio.sleep(min(parser.retry_ms or _DEFAULT_RETRY_MS, _LONGEST_RETRY_MS) / 1000)
-            headers = {**exchange.headers, "Last-Event-ID": parser.last_id}
+            await asyncio.sleep(min(reader.retry_ms or _DEFAULT_RETRY_MS, _LONGEST_RETRY_MS) / 1000)
+            headers = {**exchange.headers, "Last-Event-ID": reader.last_id}
             async with self._send("GET", headers, None) as resumed:
                 if resumed.status == 200:
-                    found = await self._find_response(resumed, parser, exchange, listener)
+                    reader.begin_again()
+                    found = await self._find_response(resumed, reader, exchange, listener)
         if found is None:
             raise UpstreamUnavailable(f"{self._host} closed the stream before it answered")
         return found
 
     async def _find_response(
-        self, answer: aiohttp.ClientResponse, parser: EventParser, exchange: Exchange, listener: MessageListener
+        self, answer: aiohttp.ClientResponse, reader: EventReader, exchange: Exchange, listener: MessageListener
     ) -> Json | None:
         with contextlib.suppress(aiohttp.ClientPayloadError, aiohttp.ClientConnectionError):
-            async for message in self._messages(answer, parser, _LARGEST_STREAM_BYTES):
+            async for message in self._messages(answer, reader, _LARGEST_STREAM_BYTES):
                 if "method" in message:
                     await self._take_aside(message, listener, exchange.headers)
                 elif _is_ours(message.get("id"), exchange):
@@ -200,7 +203,7 @@ class HttpLink:
 
     @staticmethod
     async def _messages(
-        answer: aiohttp.ClientResponse, parser: EventParser, limit_bytes: int | None = None
+        answer: aiohttp.ClientResponse, reader: EventReader, limit_bytes: int | None = None
     ) -> AsyncIterator[Json]:
         size = 0
         try:
@@ -208,12 +211,12 @@ class HttpLink:
                 size += len(chunk)
                 if limit_bytes is not None and size > limit_bytes:
                     raise UpstreamProtocol(f"a stream of more than {limit_bytes} bytes")
-                for event in parser.feed(chunk):
+                for event in reader.feed(chunk):
                     message: Any = load_json(event.data, deepest=DEEPEST_LIST) if event.name == "message" else None
                     if message is not None and find_fault(message) is None:
                         yield message
                     await asyncio.sleep(0)  # thousands of events of one chunk would keep everyone else waiting
-        except ValueError as problem:
+        except (ValueError, EventTooLargeError) as problem:
             raise UpstreamProtocol(f"a stream that is not MCP: {problem}") from problem
 
     async def _take_aside(self, message: Json, listener: MessageListener, headers: Mapping[str, str]) -> None:

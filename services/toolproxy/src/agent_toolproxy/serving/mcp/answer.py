@@ -13,8 +13,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from agent_toolproxy.boundedjson import dump_json
+from agent_toolproxy.mcp.eventframes import HEADERS, KEEP_ALIVE, frame
 from agent_toolproxy.mcp.messages import Json
-from agent_toolproxy.mcp.sse import HEADERS, KEEP_ALIVE, frame
 
 KEEP_ALIVE_S: Final = 15.0
 

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from agent_llmgateway.wire.answerstream import EventTranslator
-from agent_llmgateway.wire.sse import EventScanner, read_data
+from agent_kit.errors import EventTooLargeError
+from agent_kit.sse import EventScanner, read_data
+from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.wire.answerstream import EVENT_LIMIT_BYTES, EventTranslator
 from agent_llmgateway.wire.translate.answers.blocks import Block, BlockSequence, Step
 from agent_llmgateway.wire.translate.answers.chatreader import ChatReader
 from agent_llmgateway.wire.translate.answers.events import named_event
@@ -169,7 +171,7 @@ class ChainedStream:
     def __init__(self, first: EventTranslator, second: EventTranslator) -> None:
         self._first = first
         self._second = second
-        self._scanner = EventScanner()
+        self._scanner = EventScanner(EVENT_LIMIT_BYTES)
 
     def feed(self, data: bytes) -> bytes:
         """See `EventTranslator`."""
@@ -182,5 +184,9 @@ class ChainedStream:
     def _pass_on(self, events: bytes) -> bytes:
         if not events:
             return b""
-        found = (read_data(block) for block in self._scanner.feed(events).blocks)
+        try:
+            batch = self._scanner.feed(events)
+        except EventTooLargeError as error:
+            raise MalformedEventError(str(error)) from error
+        found = (read_data(block) for block in batch.blocks)
         return b"".join(self._second.feed(data) for data in found if data is not None)

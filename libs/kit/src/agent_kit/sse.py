@@ -1,4 +1,4 @@
-"""Server-sent events in raw chunks.
+"""Reads server-sent events from the chunks of a body, in time linear in its bytes and within a limit.
 
 Chunks are not events: one chunk may hold forty, or a tenth of one. The scanner keeps what is unfinished and
 gives out aligned bytes, so that nothing is ever sent on that a later error event would have to interrupt.
@@ -6,17 +6,18 @@ No line-wise reading: lines have no limit, and one of 128 KiB is a legal event.
 """
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from agent_llmgateway.errors import MalformedEventError
-from agent_llmgateway.wire.lenient import BOM
+from agent_kit.errors import EventTooLargeError
 
 MOST_PIECES: Final = 65_536
 """Pieces of one event that are kept apart: each costs more memory than a byte."""
-EVENT_LIMIT_BYTES: Final = 16 << 20
-"""Largest event; a longer one can only be an upstream gone wrong."""
-
-_BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n")
+_LONGEST_ID_CHARS: Final = 1024
+_BOM: Final = b"\xef\xbb\xbf"
+_BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\n\r(?=[^\n])")
+_LINE: Final = re.compile(rb"([^\r\n]+)(?:\r\n|\r|\n|$)")
 
 
 class Batch(NamedTuple):
@@ -30,9 +31,10 @@ _NOTHING: Final = Batch(b"", [])
 
 
 class EventScanner:
-    """Cuts a stream of chunks at event boundaries."""
+    """Cuts a stream of chunks at event boundaries; no event may be larger than `limit_bytes`."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
         self._rest = b""
         self._pieces: list[bytes] = []
         self._size = 0
@@ -45,7 +47,7 @@ class EventScanner:
         return not self._rest and not self._pieces
 
     def feed(self, chunk: bytes) -> Batch:
-        """The events that are whole with `chunk`. Raises MalformedEventError for one over the limit.
+        """The events that are whole with `chunk`. Raises EventTooLargeError.
 
         A chunk with which no event ends is only kept, so that an event that comes byte by byte costs no more than its
         length, whatever is in it.
@@ -54,8 +56,7 @@ class EventScanner:
             self._tail = (self._tail + chunk)[-3:]
             self._pieces.append(chunk)
             self._size += len(chunk)
-            if len(self._rest) + self._size > EVENT_LIMIT_BYTES:
-                raise MalformedEventError(f"an event of more than {EVENT_LIMIT_BYTES} bytes")
+            self._check(len(self._rest) + self._size)
             if len(self._pieces) >= MOST_PIECES:
                 self._join()
             return _NOTHING
@@ -95,17 +96,78 @@ class EventScanner:
         return Batch(data[:start], blocks)
 
     def _keep(self, data: bytes) -> Batch:
-        if len(data) > EVENT_LIMIT_BYTES:
-            raise MalformedEventError(f"an event of more than {EVENT_LIMIT_BYTES} bytes")
+        self._check(len(data))
         self._rest = data
         self._tail = data[-3:]
         return _NOTHING
+
+    def _check(self, size_bytes: int) -> None:
+        if size_bytes > self._limit_bytes:
+            raise EventTooLargeError(f"an event of more than {self._limit_bytes} bytes")
 
 
 def read_data(block: bytes) -> bytes | None:
     """The data of an event; None for comments and events without data."""
     if block.startswith(b"data: ") and b"\n" not in (line := block[6:].rstrip(b"\r\n")) and b"\r" not in line:
         return line
-    block = block.removeprefix(BOM)
-    lines = [line[5:].removeprefix(b" ") for line in block.splitlines() if line.startswith(b"data:")]
+    lines = [value for name, value in _read_fields(block) if name == b"data"]
     return b"\n".join(lines) if lines else None
+
+
+def _read_fields(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and value of each line, one at a time; the name of a comment is empty."""
+    for match in _LINE.finditer(block.removeprefix(_BOM)):
+        name, _, value = match[1].partition(b":")
+        yield name, value.removeprefix(b" ")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event with data. `event_id` is the last one that its stream has given."""
+
+    data: str
+    name: str = "message"
+    event_id: str | None = None
+
+
+class EventReader:
+    """Reads whole events from chunks, and what a stream says of itself: `last_id`, and `retry_ms` before it is resumed.
+
+    What is not UTF-8 is replaced.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._scanner = EventScanner(limit_bytes)
+        self.retry_ms: int | None = None
+        self.last_id: str | None = None
+
+    def begin_again(self) -> None:
+        """Forget an event that a broken connection left unfinished: a resumed stream sends it whole."""
+        self._scanner = EventScanner(self._limit_bytes)
+
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        """The events that `chunk` completes. Raises EventTooLargeError."""
+        for block in self._scanner.feed(chunk).blocks:
+            event = self._read(block)
+            if event is not None:
+                yield event
+
+    def _read(self, block: bytes) -> Event | None:
+        data: list[bytes] = []
+        event_name = b""
+        for name, value in _read_fields(block):
+            if name == b"data":
+                data.append(value)
+            elif name == b"event":
+                event_name = value
+            else:
+                self._note(name, value)
+        text = b"\n".join(data).decode(errors="replace")
+        return Event(text, event_name.decode(errors="replace") or "message", self.last_id) if text else None
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        if name == b"id" and b"\0" not in value:
+            self.last_id = value.decode(errors="replace")[:_LONGEST_ID_CHARS]
+        elif name == b"retry" and value.isdigit():
+            self.retry_ms = int(value[:9])
