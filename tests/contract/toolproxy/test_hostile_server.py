@@ -109,4 +109,4 @@ def test_a_definition_too_many_is_the_servers_failure(tmp_path: Path) -> None:
     with HostileServer(*many) as bad, running(tmp_path, tools=[]) as proxy:
         proxy.reload(tools=[{"name": "bad", "required": False, "custom": {"name": "bad", "source": f"mcp+{bad.url}"}}])
         assert "more than 5000 tools" in proxy.wait_for_state("bad", "failed")["error"]
-        assert httpx.get(f"{proxy.ops_url}/readyz").status_code == 200
+        proxy.wait_for(lambda: httpx.get(f"{proxy.ops_url}/readyz").status_code == 200)
