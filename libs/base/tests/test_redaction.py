@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_base.redaction import MASK, SHORTEST_SECRET, LineRedactor, Redactor
+from agent_base.redaction import MASK, SHORTEST_SECRET, LineRedactor, Redactor, StreamMasker
 
 CANARY = 'c4nary/Va+lue\nwith "quotes" and ünïcode'
 
@@ -160,3 +160,54 @@ def test_a_private_key_on_one_line_hides_none_of_the_next() -> None:
     lines = LineRedactor(Redactor())
     assert lines.redact(f"key: {PEM[0]} c4nary {PEM[-1]} end") == f"key: {MASK} end"
     assert lines.redact("after") == "after"
+
+
+@given(secret=st.text("ab", min_size=SHORTEST_SECRET, max_size=8), text=st.text("ab-", max_size=60), data=st.data())
+def test_no_value_survives_in_pieces(secret: str, text: str, data: st.DataObject) -> None:
+    redactor = Redactor()
+    redactor.add(secret)
+    stream = StreamMasker(redactor)
+    shown, rest = "", f"{text}{secret}{text}"
+    while rest:
+        cut = data.draw(st.integers(1, len(rest)))
+        shown += stream.feed(rest[:cut])
+        rest = rest[cut:]
+    shown += stream.flush()
+    assert secret not in shown
+    assert shown.replace(MASK, "").replace("a", "").replace("b", "").count("-") == 2 * text.count("-")
+
+
+def test_a_piece_that_begins_no_value_is_shown_at_once() -> None:
+    redactor = Redactor()
+    redactor.add("s3cret-value")
+    stream = StreamMasker(redactor)
+    assert [stream.feed(piece) for piece in ("10 %\n", "s", "ome s3cr", "et-value end")] == [
+        "10 %\n",
+        "",
+        "some ",
+        f"{MASK} end",
+    ]
+
+
+def test_two_values_that_overlap_are_both_masked() -> None:
+    redactor = Redactor()
+    for value in ("abcd", "cdefgh"):
+        redactor.add(value)
+    stream = StreamMasker(redactor)
+    shown = stream.feed("xabcd") + stream.feed("zz") + stream.flush()
+    assert shown == f"x{MASK}zz"
+
+
+@pytest.mark.parametrize("length", range(SHORTEST_SECRET, len("s3cret-value")))
+def test_the_first_part_of_a_value_is_masked_where_text_was_cut(length: int) -> None:
+    redactor = Redactor()
+    redactor.add("s3cret-value")
+    assert redactor.mask_cut("output " + "s3cret-value"[:length]) == f"output {MASK}"
+
+
+def test_a_value_that_repeats_itself_takes_no_time_out_of_proportion() -> None:
+    redactor = Redactor()
+    redactor.add("a" * 100_000 + "b")
+    started = time.process_time()
+    redactor.mask_cut("a" * 60_000 + "c" + "a" * 60_000)
+    assert time.process_time() - started < 20

@@ -146,7 +146,7 @@ def toolbox_of(pins: Pins, registry: Registry | OneServer, changes: Changes) -> 
         audit_log=Audit(Redactor()),
         recorder=CallRecorder(str, lambda: False),
         telemetry=SilentTelemetry(),
-        mask=str,
+        redactor=Redactor(),
     )
 
 

@@ -13,6 +13,7 @@ from contract.toolproxy.toolproxy_harness import ToolProxy, descendants
 from agent_toolproxy.process import landlock, syscallfilter
 
 CANARY = 'canary-Token_7"&x'
+OUTPUT_BYTES = 100_000
 HOLDER = '#!/bin/sh\necho "$TOKEN" > "$HOME/.secret"; echo $$ > "$AGENT_WORKSPACE/holder"; exec sleep 300\n'
 ATTACK = '#!/bin/sh\nexec python3 -c "$1"\n'
 
@@ -152,7 +153,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
             "credentials": credentials,
         },
     ]
-    made.write_config(tools=tools, limits={"timeoutSeconds": 600})
+    made.write_config(tools=tools, limits={"timeoutSeconds": 600, "outputBytes": OUTPUT_BYTES})
     try:
         yield Hostile(made.start())
     finally:
@@ -226,6 +227,37 @@ def test_a_credential_is_masked_however_it_is_printed(hostile: Hostile, expressi
         assert "canary" not in shown
         assert "Token_7" not in shown
         assert "***" in shown
+
+
+@pytest.mark.parametrize("size", [1, 5, len(CANARY) - 1])
+def test_a_credential_is_masked_in_output_that_is_streamed_in_pieces(hostile: Hostile, size: int) -> None:
+    code = "\n".join(
+        (
+            "import os, sys, time",
+            "t = 'before ' + os.environ['TOKEN'] + ' after'",
+            f"for at in range(0, len(t), {size}):",
+            f"    print(t[at:at + {size}], end='', flush=True); time.sleep(0.02)",
+        )
+    )
+    url, headers = f"{hostile.proxy.url}/v1/tools/printer:run", {"Accept": "text/event-stream"}
+    answer = httpx.post(url, json={"arguments": {"args": [code]}}, headers=headers, timeout=60).text
+
+    events = [json.loads(line.removeprefix("data: ")) for line in answer.splitlines() if line.startswith("data: ")]
+    streamed = "".join(event["text"] for event in events[:-1])
+    assert streamed == "before *** after"
+    assert "canary" not in answer
+    assert "Token" not in answer
+
+
+def test_a_credential_is_masked_where_output_is_cut(hostile: Hostile) -> None:
+    code = f"import os; print('x' * ({OUTPUT_BYTES} - 9) + os.environ['TOKEN'] * 2, end='')"
+
+    for answer in (
+        hostile.proxy.run("printer", {"args": [code]}).json(),
+        hostile.proxy.call("printer", {"args": [code]}),
+    ):
+        assert answer["structuredContent"]["truncated"] == ["stdout"]
+        assert "canary" not in json.dumps(answer)
 
 
 def test_what_a_tool_leaves_behind_ends_with_it(hostile: Hostile) -> None:

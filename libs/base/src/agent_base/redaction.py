@@ -18,6 +18,8 @@ MASK: Final = "***"
 _KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
 SHORTEST_SECRET: Final = 4
 """Characters. Shorter values are not registered: masking them would blank out ordinary words."""
+_PROBE_CHARS: Final = 64
+"""Compared first, so that a long value is not compared as a whole at each place."""
 
 _NAMES: Final = (
     r"(?:x-)?api[_-]?key|(?:proxy-)?authorization|passw(?:or)?d|(?:access|refresh|id|auth|bearer)[_-]?token"
@@ -132,6 +134,20 @@ class Redactor:
         """`text` without the registered values; shapes are let through."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
+    def mask_cut(self, text: str) -> str:
+        """`text`, which was cut off, without the registered values, the last of which may be there in part."""
+        begun = self.find_begun(text)
+        rest = MASK if len(text) - begun >= SHORTEST_SECRET else text[begun:]
+        return self.mask_values(text[:begun]) + rest
+
+    def find_begun(self, text: str) -> int:
+        """From where on `text` may be the beginning of a registered value; its length when it is of none."""
+        begun = min((_find_begun(value, text) for value in self._values), default=len(text))
+        for match in self._pattern.finditer(text) if self._pattern else ():
+            if match.start() < begun < match.end():
+                return match.start()
+        return begun
+
     def redact(self, text: str) -> str:
         """`text` without registered values and without anything shaped like a secret."""
         masked = self.mask_values(text)
@@ -149,6 +165,26 @@ class Redactor:
         return MASK if text and _compiled(_FIELD).search(name) else self.redact(text)
 
 
+class StreamMasker:
+    """Masks registered values in text that comes in pieces: the end of each waits while it may begin a value."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """What can be shown by now."""
+        text = self._held + text
+        begun = self._redactor.find_begun(text)
+        self._held = text[begun:]
+        return self._redactor.mask_values(text[:begun])
+
+    def flush(self) -> str:
+        """The rest, which nothing follows."""
+        rest, self._held = self._held, ""
+        return self._redactor.mask_cut(rest)
+
+
 class LineRedactor:
     """Redacts text that comes line by line: a private key takes many lines, and only the first shows what it is."""
 
@@ -164,6 +200,16 @@ class LineRedactor:
         _, begin, after = line.rpartition(_KEY_BEGIN)
         self._in_key = bool(begin) and _KEY_END not in after
         return self._redactor.redact(line)
+
+
+def _find_begun(value: str, text: str) -> int:
+    """Where the longest end of `text` begins with which `value` begins, without being there as a whole."""
+    at = text.find(value[0], max(0, len(text) - len(value) + 1))
+    while at >= 0:
+        if value.startswith(text[at : at + _PROBE_CHARS]) and value.startswith(text[at:]):
+            return at
+        at = text.find(value[0], at + 1)
+    return len(text)
 
 
 def _spellings(text: str) -> Iterator[str]:

@@ -92,7 +92,7 @@ class Proxy:
         self._current = CurrentConfig()
         self._watch = MemoryWatch()
         self._metrics_registry.register(MemoryGauge(self._watch))
-        credentials = CredentialStore(self._locate_credentials, redactor.add)
+        credentials = CredentialStore(self._locate_credentials, redactor)
         self._memory = MemoryLink(credentials=credentials, redact=redactor.redact, watch=self._watch)
         workspace_root = settings.located(settings.workspace)
         lock = LockFile(store.root, workspace_root)
@@ -141,7 +141,7 @@ class Proxy:
             audit_log=self._audit,
             recorder=self._recorder,
             telemetry=telemetry,
-            mask=redactor.mask_values,
+            redactor=redactor,
         )
 
     def _locate_credentials(self, name: str) -> Path:

@@ -55,7 +55,7 @@ class MemoryLink:
             _log.error("the memory cannot be used: %s", error)
             return None
         if address.password:
-            self._credentials.register(address.password)
+            self._credentials.redactor.add(address.password)
         credentials = self._credentials.of(config.credentials)
         password = partial(_read_password, credentials)
         authority = credentials.folder / _AUTHORITY_KEY if credentials.folder else None

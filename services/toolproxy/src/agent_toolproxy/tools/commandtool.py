@@ -12,7 +12,7 @@ from agent_toolproxy.credentials import Credentials
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import InvalidArguments, SourceInvalid
 from agent_toolproxy.process.arguments import Invocation, build_invocation, input_schema_of
-from agent_toolproxy.process.runner import Command, ProcessLimits, ProcessResult, run_command
+from agent_toolproxy.process.runner import Command, ProcessLimits, ProcessResult, Stream, run_command
 from agent_toolproxy.process.workspace import Workspace, minimal_environment
 from agent_toolproxy.schema import Schema, SchemaError
 from agent_toolproxy.tools.gate import Gate
@@ -120,7 +120,7 @@ class CommandTool:
         good = result.exit_code in self._definition.success_codes
         if self._output and good:
             return self._show_json(result.stdout, self._output)
-        stdout, stderr = _decode(result.stdout), _decode(result.stderr)
+        stdout, stderr = self._shown(result, "stdout"), self._shown(result, "stderr")
         structured: Json = {
             "exitCode": result.exit_code,
             "stdout": stdout,
@@ -136,6 +136,10 @@ class CommandTool:
         text = "\n".join(part for part in (stdout.rstrip("\n"), stderr.rstrip("\n"), *notes) if part)
         shown = None if self._output else structured
         return text_result(text, shown, is_error=not good)
+
+    def _shown(self, result: ProcessResult, stream: Stream) -> str:
+        text = _decode(result.stdout if stream == "stdout" else result.stderr)
+        return self._credentials.mask_cut(text) if stream in result.truncated else text
 
     @staticmethod
     def _show_json(stdout: bytes, schema: Schema) -> Json:

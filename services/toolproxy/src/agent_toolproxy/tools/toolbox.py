@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from agent_base.redaction import Redactor
 from agent_kit.telemetry import Span, Telemetry
 from agent_toolproxy.call import Call, Json, ServedTool
 from agent_toolproxy.currentconfig import CurrentConfig
@@ -20,6 +21,7 @@ from agent_toolproxy.tools.callrecord import CallRecorder, EndedCall
 from agent_toolproxy.tools.changes import Changes
 from agent_toolproxy.tools.configuredtool import ConfiguredTool
 from agent_toolproxy.tools.discovery import is_allowed
+from agent_toolproxy.tools.masking import call_masked
 from agent_toolproxy.tools.pinning import Drift, Pins
 from agent_toolproxy.tools.search import OWNER, SearchTools
 
@@ -50,7 +52,7 @@ class Toolbox:
         audit_log: audit.Audit,
         recorder: CallRecorder,
         telemetry: Telemetry,
-        mask: Callable[[str], str],
+        redactor: Redactor,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._registry = registry
@@ -61,7 +63,7 @@ class Toolbox:
         self._audit = audit_log
         self._recorder = recorder
         self._telemetry = telemetry
-        self._mask = mask
+        self._redactor = redactor
         self._clock = clock
         self._search = SearchTools(lambda: tuple(self._served.values()), self.call)
         self._search_tools = {served.name: served for served in self._search.served_tools()}
@@ -199,26 +201,13 @@ class Toolbox:
         if owner is None or served.owner == OWNER:
             return await served.handler(call)
         with owner.in_use():
-            return mask_result(await served.handler(call), self._mask)
+            return await call_masked(served.handler, call, self._redactor)
 
     def _with_trace(self, call: Call, parent: Mapping[str, str]) -> Call:
         headers: dict[str, str] = {}
         self._telemetry.inject(headers, parent)
         meta: dict[str, Any] = {**call.meta, **headers}
         return replace(call, meta=meta)
-
-
-def mask_result(result: Json, mask: Callable[[str], str]) -> Json:
-    """`result` without the values of credentials, wherever a tool or a server has put them."""
-    return {key: _masked(value, mask) for key, value in result.items()}
-
-
-def _masked(value: Any, mask: Callable[[str], str]) -> Any:  # noqa: ANN401 - any JSON
-    if isinstance(value, str):
-        return mask(value)
-    if isinstance(value, dict):
-        return {mask(str(key)): _masked(each, mask) for key, each in value.items()}
-    return [_masked(each, mask) for each in value] if isinstance(value, list) else value
 
 
 def _outcome_of(result: Json, span: Span) -> str:

@@ -1,0 +1,60 @@
+"""Keeps the values of credentials out of everything that a tool or server answers: its result, and what comes before.
+
+A tool is given its credentials, and may print them; an agent that reads them could use them without the tool.
+"""
+
+import codecs
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from agent_base.redaction import Redactor, StreamMasker
+from agent_toolproxy.call import Call, Handler, Json, ProgressListener
+from agent_toolproxy.process.runner import OutputListener, Stream
+
+
+async def call_masked(handler: Handler, call: Call, redactor: Redactor) -> Json:
+    """The result of a call, in which, as in its output and progress, no credential is. Raises CallError."""
+    output = _MaskedOutput(call.on_output, redactor) if call.on_output else None
+    progress = _masked_progress(call.on_progress, redactor.mask_cut) if call.on_progress else None
+    result = await handler(replace(call, on_output=output.send if output else None, on_progress=progress))
+    if output is not None:
+        await output.flush()
+    return {key: _masked(value, redactor.mask_values) for key, value in result.items()}
+
+
+class _MaskedOutput:
+    """Passes output on. A value may come in pieces, so the end of each waits until it is known to be none's begin."""
+
+    def __init__(self, listener: OutputListener, redactor: Redactor) -> None:
+        self._listener = listener
+        decoder = codecs.getincrementaldecoder("utf-8")
+        streams: tuple[Stream, Stream] = ("stdout", "stderr")
+        self._streams = {name: (decoder("replace"), StreamMasker(redactor)) for name in streams}
+
+    async def send(self, stream: Stream, data: bytes) -> None:
+        decoder, masker = self._streams[stream]
+        await self._pass_on(stream, masker.feed(decoder.decode(data)))
+
+    async def flush(self) -> None:
+        for stream, (decoder, masker) in self._streams.items():
+            await self._pass_on(stream, masker.feed(decoder.decode(b"", final=True)) + masker.flush())
+
+    async def _pass_on(self, stream: Stream, text: str) -> None:
+        if text:
+            await self._listener(stream, text.encode())
+
+
+def _masked_progress(listener: ProgressListener, mask: Callable[[str], str]) -> ProgressListener:
+    async def listen(progress: Json) -> None:
+        await listener(_masked(progress, mask))
+
+    return listen
+
+
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {mask(str(key)): _masked(each, mask) for key, each in value.items()}
+    return [_masked(each, mask) for each in value] if isinstance(value, list) else value
