@@ -1,15 +1,16 @@
 """What an agent can make a tool try against the proxy, its configuration and the calls of other tools."""
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from contract import podroot
 from contract.toolproxy.toolproxy_harness import ToolProxy, descendants
 
+from agent_api.layout import POD_GID, TOOLPROXY_UID
 from agent_toolproxy.process import landlock, syscallfilter
 
 CANARY = 'canary-Token_7"&x'
@@ -58,6 +59,32 @@ LISTS = {
     "rename_of_the_home": "os.rename('{home}', 'stolen')",
     "removal_of_the_home": "os.rmdir('{home}')",
     "removal_of_the_secret": "os.unlink('{home}/.secret')",
+}
+NAMESPACES = {
+    "secret_of_another_call": "open('{home}/.secret').read()",
+    "credentials": "open('{root}/etc/agentberth/credentials/holder/token').read()",
+    "mount_over_the_tools": "check(libc.mount(b'tmpfs', b'{tools}', b'tmpfs', 0, None))",
+    "move_the_configuration": "check(libc.mount(b'{root}/etc', b'/mnt', None, 4096, None))",
+    "memory_limit_of_the_proxy": "resource.prlimit({proxy}, resource.RLIMIT_AS, (1 << 20, 1 << 20))",
+    "kill_the_proxy": "os.kill({proxy}, 9)",
+    "trace_another_call": "check(libc.ptrace(0x4206, {holder}, 0, 0))",
+}
+LASTING = {
+    "shared_memory": "check(libc.shmget(7, 1 << 20, 0o1666))",
+    "semaphores": "check(libc.semget(7, 1, 0o1666))",
+    "messages": "check(libc.msgget(7, 0o1666))",
+}
+SYSTEM = {
+    "become_root": "os.setuid(0)",
+    "passwords": "open('/etc/shadow').read()",
+    "programs_of_the_image": "open('/usr/bin/planted', 'w')",
+    "configuration_of_the_image": "open('/etc/planted', 'w')",
+    "root_folder": "os.mkdir('/planted')",
+    "device": "os.mknod('disk', 0o60666, os.makedev(8, 0))",
+    "another_root": "os.chroot('.')",
+    "host_name": "check(libc.sethostname(b'x', 1))",
+    "kernel_log": "check(libc.klogctl(4, ctypes.create_string_buffer(64), 64))",
+    "kernel_setting": "open('/proc/sys/kernel/core_pattern', 'w').write('|/workspace/x')",
 }
 TARGETS = ("proxy", "supervisor", "holder", "own_supervisor")
 PROCESSES = {
@@ -132,9 +159,7 @@ def parent_of(pid: int) -> int:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
-    made = ToolProxy(tmp_path_factory.mktemp("agent"))
-    if os.geteuid() == 0:  # in a Pod there are no capabilities, whatever the user id
-        made.wrapper = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+    made = ToolProxy(tmp_path_factory.mktemp("agent") / "pod").in_a_pod()
     made.write_credential("holder", "token", CANARY)
     made.add_program("holder", HOLDER)
     made.add_program("attack", ATTACK)
@@ -200,6 +225,39 @@ def test_no_process_outside_of_the_call_is_reached(hostile: Hostile, name: str, 
 
     assert said.startswith("refused"), said
     assert hostile.is_unharmed()
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_a_user_namespace_of_its_own_opens_nothing(hostile: Hostile, name: str) -> None:
+    said = hostile.attempt(f"libc.unshare(0x10020000); {NAMESPACES[name].format(**hostile.names)}")
+
+    assert said.startswith("refused"), said
+    assert hostile.is_unharmed()
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_nothing_outlives_a_call_in_the_kernel(hostile: Hostile, name: str) -> None:
+    assert hostile.attempt(LASTING[name]).startswith("refused")
+
+
+@pytest.mark.skipif(not podroot.is_available(), reason="needs root, to run the proxy as a user who is not")
+@pytest.mark.parametrize("name", SYSTEM)
+def test_the_container_is_not_the_tools_either(hostile: Hostile, name: str) -> None:
+    said = hostile.attempt(SYSTEM[name])
+
+    assert said.startswith("refused"), said
+    assert hostile.is_unharmed()
+
+
+@pytest.mark.skipif(not podroot.is_available(), reason="needs root, to run the proxy as a user who is not")
+def test_the_proxy_has_the_user_of_a_pod_and_says_what_the_kernel_gives(hostile: Hostile) -> None:
+    status = Path(f"/proc/{hostile.proxy.pid}/status").read_text()
+
+    assert f"Uid:\t{TOOLPROXY_UID}\t{TOOLPROXY_UID}" in status
+    assert f"Gid:\t{POD_GID}\t{POD_GID}" in status
+    for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"):
+        assert line in status
+    assert hostile.proxy.report()["walls"] == landlock.describe()
 
 
 @pytest.mark.parametrize(

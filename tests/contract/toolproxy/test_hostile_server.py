@@ -29,7 +29,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToolProxy]:
             {"name": "good", "custom": {"name": "good", "source": f"mcp+{good.url}"}},
             {"name": "lines", "custom": {"name": "lines", "source": "mcp+stdio:path:lines"}},
         ]
-        made = ToolProxy(tmp_path_factory.mktemp("hostile"), tools=tools, limits={"timeoutSeconds": 20})
+        folder = tmp_path_factory.mktemp("hostile") / "pod"
+        made = ToolProxy(folder, tools=tools, limits={"timeoutSeconds": 20}).in_a_pod()
         made.add_program("lines", f"#!/bin/sh\nexec {script}\n")
         try:
             yield made.start()

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from contract import podroot
+from contract.podroot import PodRoot
+
+from agent_api.layout import TOOLPROXY_UID
 
 PROGRAM = Path(sys.executable).with_name("agent-toolproxy")
 PATIENCE_S = 40.0
@@ -31,16 +35,27 @@ class ToolProxy:
         for folder in (self.tools, self.workspace, self.programs, root / "tmp", self.config_file.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.environ: dict[str, str] = {}
-        self.wrapper: tuple[str, ...] = ()
-        """Words before the program's own, such as what takes root's capabilities away."""
+        self._pod: PodRoot | None = None
         self.write_config(**config)
         self._process: subprocess.Popen[bytes] | None = None
         self._ports: tuple[int, int] = (0, 0)
+
+    def in_a_pod(self) -> Self:
+        """Run it with the user, the volumes and the read-only root of a Pod, where this machine can."""
+        if podroot.is_available():
+            empty = self.root.with_name(f"{self.root.name}-rootfs")
+            empty.mkdir()
+            self._pod = PodRoot(TOOLPROXY_UID, self.root, empty)
+            for folder in (self.tools, self.workspace, self.root / "tmp"):
+                podroot.make_volume(folder)
+            podroot.mount_file(self.config_file)
+        return self
 
     def write_config(self, **config: Any) -> None:
         policy = {"allowedNetworks": LOOPBACK, **config.pop("policy", {})}
         temporary = self.config_file.with_suffix(".new")
         temporary.write_text(json.dumps({"agent": "test", "policy": policy, **config}))
+        self._hand_over(temporary)
         temporary.replace(self.config_file)
 
     def write_credential(self, folder: str, key: str, value: str) -> None:
@@ -48,7 +63,12 @@ class ToolProxy:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{key}")
         temporary.write_text(value)
+        self._hand_over(temporary)
         temporary.replace(path)
+
+    def _hand_over(self, mounted: Path) -> None:
+        if self._pod is not None:
+            podroot.mount_file(mounted)
 
     def add_program(self, name: str, text: str) -> Path:
         path = self.programs / name
@@ -66,13 +86,11 @@ class ToolProxy:
             "CANARY_OF_THE_PROXY": "must not be inherited",
             **self.environ,
         }
+        own = ("--root", str(self.root), "--port", "0", "--ops-host", "127.0.0.1", "--ops-port", "0")
+        command = [str(PROGRAM), *own, "--watch-interval-s", "0.1", *flags]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [
-                    *self.wrapper,
-                    *(PROGRAM, "--root", self.root, "--port", "0", "--ops-host", "127.0.0.1", "--ops-port", "0"),
-                    *("--watch-interval-s", "0.1", *flags),
-                ],
+                self._pod.wrap(command) if self._pod else command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environ,
@@ -177,7 +195,7 @@ class ToolProxy:
             arguments, folder = (process / "cmdline").read_bytes(), (process / "cwd").readlink()
         except OSError:
             return False
-        return arguments.startswith(b"sleep\0") and folder.is_relative_to(self.root)
+        return arguments.startswith(b"sleep\0") and str(self.root) in str(folder)  # below a root of its own, perhaps
 
     def stop(self) -> int:
         assert self._process is not None
