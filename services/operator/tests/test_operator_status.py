@@ -8,6 +8,7 @@ from services.operator.tests.operator_objects import agent, deployment, pod, sta
 
 from agent_api.agenttype import ConditionType, Reason
 from agent_api.initreport import InitError, InitFault, InitReport
+from agent_api.toolsreport import ToolsReport
 from agent_kube import Forbidden, HotLoopError, Invalid, ServerFault
 from agent_operator.status.api_rejection import failed_pass
 from agent_operator.status.conditions import Verdict, conditions
@@ -174,6 +175,24 @@ def test_weaker_posture_is_said_beside_the_rest() -> None:
     assert entry(found, "SecurityPosture")["message"] == "a writable root; profile baseline"
     assert found["reason"] == "Ready"
     assert all(c["type"] != "SecurityPosture" for c in status(seen())["conditions"])
+
+
+@pytest.mark.parametrize(
+    "isolation,status_,words",
+    [
+        ({"landlock": 7, "files": True, "signals": True, "systemCalls": True}, "True", "Landlock 7"),
+        ({"landlock": 3, "files": True, "systemCalls": True}, "False", "tools can end each other"),
+        ({"systemCalls": True}, "False", "Landlock is missing"),
+        ({"landlock": 7, "files": True, "signals": True}, "False", "no filter of system calls"),
+    ],
+)
+def test_the_posture_says_what_the_nodes_kernel_gives(isolation: dict[str, Any], status_: str, words: str) -> None:
+    report = ToolsReport.model_validate({"agent": "a", "ready": True, "isolation": isolation})
+
+    found = entry(status(seen(sidecars=Sidecars(tools=report))), "SecurityPosture")
+
+    assert found["status"] == status_
+    assert words in found["message"]
 
 
 def test_suspended_is_not_ready() -> None:

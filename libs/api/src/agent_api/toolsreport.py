@@ -26,6 +26,15 @@ class ToolReport(Report):
     diff: str = Field(default="", description="What changed in a blocked tool's definition, cut to 2,000 characters.")
 
 
+class Isolation(Report):
+    """What the node's kernel gives to keep tools apart."""
+
+    landlock: int = Field(default=0, description="The version of Landlock's ABI; 0 is none.")
+    files: bool = Field(default=False, description="Tools do not see credentials and each other's files and memory.")
+    signals: bool = Field(default=False, description="Tools cannot end each other, nor the proxy.")
+    system_calls: bool = Field(default=False, description="Tools cannot change each other's limits and priorities.")
+
+
 class ToolsReport(Report):
     """The whole proxy."""
 
@@ -36,5 +45,6 @@ class ToolsReport(Report):
     config_error: str = ""
     tools: tuple[ToolReport, ...] = ()
     walls: str = Field(default="", description="What this node's kernel gives to keep tools apart.")
+    isolation: Isolation | None = None
     memory: MemoryReport | None = None
     lock: ToolsLock = Field(default=ToolsLock(), description="What this proxy has seen and accepted.")

@@ -102,10 +102,10 @@ class ProxyRules:
         return bool(self.https or self.http)
 
     @property
-    def hosts(self) -> frozenset[str]:
-        """The hosts of the proxies themselves."""
-        found = (urlsplit(proxy).hostname for proxy in (self.https, self.http) if proxy)
-        return frozenset(host for host in found if host)
+    def addresses(self) -> frozenset[tuple[str, int]]:
+        """Hosts and ports of the proxies themselves."""
+        parts = [urlsplit(proxy) for proxy in (self.https, self.http) if proxy]
+        return frozenset((each.hostname, each.port or _PORTS.get(each.scheme, 0)) for each in parts if each.hostname)
 
 
 def _with_scheme(proxy: str) -> str:

@@ -4,10 +4,10 @@ import hashlib
 from itertools import islice
 from typing import Final, Protocol
 
-from agent_api.toolsreport import ToolReport, ToolsReport
+from agent_api.toolsreport import Isolation, ToolReport, ToolsReport
 from agent_kit.memorywatch import MemoryWatch
 from agent_toolproxy.currentconfig import CurrentConfig
-from agent_toolproxy.process.landlock import describe as describe_walls
+from agent_toolproxy.process import landlock, syscallfilter
 from agent_toolproxy.tools.pinning import Pins, hash_definition
 from agent_toolproxy.tools.registry import Registry
 from agent_toolproxy.tools.toolbox import Toolbox
@@ -52,7 +52,8 @@ class Reporter:
             config_error=str(self._config.error or ""),
             tools=(*self._tools(), *self._drifts(), *self._set_aside()),
             memory=self._memory.report,
-            walls=describe_walls(),
+            walls=landlock.describe(),
+            isolation=_isolation(),
             lock=self._pins.lock.bounded(),
         )
 
@@ -98,3 +99,13 @@ class Reporter:
             )
             for name, drift in sorted(self._toolbox.drifts.items())
         ]
+
+
+def _isolation() -> Isolation:
+    version = landlock.kernel_version()
+    return Isolation(
+        landlock=version,
+        files=version >= landlock.LEAST_VERSION,
+        signals=version >= landlock.SCOPED_FROM,
+        system_calls=syscallfilter.is_available(),
+    )

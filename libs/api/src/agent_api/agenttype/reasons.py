@@ -289,9 +289,15 @@ class Reason(StrEnum):
         ),
     )
     READY = ("Ready", (_READY, _TOOLS, _GATEWAY), "Everything in the spec is there.", _NOTHING)
+    ISOLATED = (
+        "Isolated",
+        (_POSTURE,),
+        "Nothing is weaker than by default, and the node's kernel keeps tools apart; the message says by what.",
+        _NOTHING,
+    )
     WEAKENED = (
         "Weakened",
         (_POSTURE,),
-        "The agent is less protected than by default; the message lists what is weaker.",
-        "Make sure that it is intended.",
+        "The agent, or the kernel of its node, protects less than by default; the message lists what is weaker.",
+        "Make sure that it is intended; for a kernel, choose nodes with Linux 6.12 or newer.",
     )

@@ -8,6 +8,7 @@ from agent_api.agenttype import AgentType, ConditionType, Phase, Reason
 from agent_operator.sources import PodObject
 from agent_operator.status.conditions import Verdict, conditions
 from agent_operator.status.finding import Finding
+from agent_operator.status.isolation import describe_isolation, missing_isolation
 from agent_operator.status.preparation import judge_preparation
 from agent_operator.status.progress import Progress
 from agent_operator.status.sidecars import Sidecars
@@ -41,9 +42,7 @@ def status_of(seen: Seen, before: Plain, *, generation: int, now: str) -> Plain:
     """The whole status of an accepted AgentType; `before` is the status that the server has."""
     verdicts = _verdicts(seen)
     ready = verdicts[-1]
-    if seen.weaknesses:
-        text = "; ".join(seen.weaknesses)
-        verdicts.append(Verdict(ConditionType.SECURITY_POSTURE, "False", Reason.WEAKENED, text))
+    verdicts += _posture(seen)
     progress = seen.progress
     selector = Identity.of(seen.agent).selector()
     status = {
@@ -111,6 +110,18 @@ def _monitored(seen: Seen) -> list[Verdict]:
         text = "the cluster has no PodMonitor (monitoring.coreos.com/v1): install the Prometheus operator's definitions"
         return [Verdict(ConditionType.MONITORED, "False", Reason.NO_POD_MONITORS, text)]
     return [Verdict(ConditionType.MONITORED, "True", Reason.COLLECTED, "")]
+
+
+def _posture(seen: Seen) -> list[Verdict]:
+    """What is weaker than the default; with tools also that nothing is, which depends on the node."""
+    report = seen.sidecars.tools
+    weaknesses = (*seen.weaknesses, *missing_isolation(report))
+    if weaknesses:
+        return [Verdict(ConditionType.SECURITY_POSTURE, "False", Reason.WEAKENED, "; ".join(weaknesses))]
+    if report is None or report.isolation is None:
+        return []
+    text = describe_isolation(report.isolation)
+    return [Verdict(ConditionType.SECURITY_POSTURE, "True", Reason.ISOLATED, text)]
 
 
 def _available(progress: Progress) -> Verdict:

@@ -16,7 +16,7 @@ async def open_session(addresses: AddressPolicy, proxies: ProxyRules) -> AsyncIt
 
     What goes through a proxy is resolved there: which addresses it may lead to is the proxy's to judge.
     """
-    resolver = PolicyResolver(addresses, proxies.hosts)
+    resolver = PolicyResolver(addresses, proxies.addresses)
     connector = ProxiedConnector(proxies, resolver=resolver, ttl_dns_cache=10, limit=0, keepalive_timeout=15)
     async with aiohttp.ClientSession(
         connector=connector,
