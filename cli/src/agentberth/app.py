@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agentberth.commands import console, crd, diagnose, init, render, run, test, tools, validate
+from agentberth.commands import console, crd, diagnose, init, policy, render, run, test, tools, validate
 from agentberth.errors import CommandError
 from agentberth.options import Parser
 from agentberth.terminal import stderr, stdout
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("agentberth")
     top.add_argument("--version", action="version", version=f"agentberth {version}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (init, run, test, validate, render, console, diagnose, tools, crd):
+    for module in (init, run, test, validate, render, policy, console, diagnose, tools, crd):
         module.register(commands)
     return top
 
