@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from agent_api import layout
+from agent_base.removal import remove_tree
 from agentberth.errors import CommandError
 from agentberth.local.memory import DATA
 
@@ -19,9 +20,9 @@ def bring_back(root: Path) -> None:
     kept = root / _KEPT
     for name in _FOLDERS if kept.is_dir() else ():
         if (kept / name).is_dir():
-            shutil.rmtree(root / name, ignore_errors=True)
+            _remove(root / name)
             (kept / name).rename(root / name)
-    shutil.rmtree(kept, ignore_errors=True)
+    _remove(kept)
 
 
 @contextlib.contextmanager
@@ -42,5 +43,10 @@ def clean(root: Path, workspace: Path | None) -> Iterator[None]:
         yield
     finally:
         for name in _FOLDERS:
-            shutil.rmtree(root / name, ignore_errors=True)
+            _remove(root / name)
         bring_back(root)
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # what is left is told when the next run needs its place
+        remove_tree(folder)

@@ -1,13 +1,13 @@
 """Folders as whole trees: made readable for the agent's own user id, measured, checked for links that leave."""
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from agent_api.initreport import InitFault
+from agent_base.removal import remove_tree
 from agent_initenv.errors import StepError
 
 FOLDER_MODE: Final = 0o755
@@ -62,8 +62,8 @@ def remove(path: Path) -> None:
     """Remove a file, a link or a whole tree; nothing there is fine."""
     if path.is_symlink() or path.is_file():
         path.unlink(missing_ok=True)
-    elif path.exists():
-        shutil.rmtree(path)
+    else:
+        remove_tree(path)
 
 
 def _check_link(path: str, root: str) -> None:

@@ -11,7 +11,6 @@ import gzip
 import lzma
 import os
 import posixpath
-import shutil
 import stat
 import tarfile
 import zipfile
@@ -21,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
+from agent_base.removal import remove_tree
 from agent_toolproxy.errors import LimitExceeded, UnsafeArchive
 
 Kind = Literal["tar", "zip", "program"]
 _CHUNK_BYTES: Final = 1 << 20
 _SET_ID: Final = stat.S_ISUID | stat.S_ISGID
 _LONGEST_LINK: Final = 4096
+_DEEPEST: Final = 128
+"""Folders. Programs and libraries have a dozen."""
 _MAGIC: Final[Mapping[bytes, Callable[..., Any]]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -159,6 +161,8 @@ def _target(folder: Path, name: str) -> Path | None:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise UnsafeArchive(f"{_shown(name)} leads out of the archive")
+    if len(parts) > _DEEPEST:
+        raise UnsafeArchive(f"{_shown(name)} is more than {_DEEPEST} folders deep")
     parent = folder
     for part in parts[:-1]:
         parent = parent / part
@@ -193,7 +197,7 @@ def _make_room(target: Path) -> None:
     if target.is_symlink() or target.is_file():
         target.unlink()
     elif target.is_dir():
-        shutil.rmtree(target)
+        remove_tree(target)
 
 
 def check_links(folder: Path) -> None:

@@ -1,16 +1,15 @@
 """Paths that a caller names, kept inside the workspace."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from agent_base.proxies import network_variables
+from agent_base.removal import remove_tree
 from agent_toolproxy.errors import InvalidArguments, ToolNotReady
 from agent_toolproxy.process.runner import Confinement
-from agent_toolproxy.store.store import remove_tree
 
 
 class Workspace:
@@ -56,10 +55,8 @@ class Workspace:
         try:
             yield path
         finally:
-            try:
+            with suppress(OSError):
                 remove_tree(path)
-            except OSError:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def minimal_environment(path: str, home: Path, workspace: Path) -> dict[str, str]:

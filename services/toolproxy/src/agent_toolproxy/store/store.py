@@ -16,7 +16,6 @@ which nothing reads.
 import fcntl
 import json
 import os
-import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_base.atomicfile import write_atomically
+from agent_base.removal import remove_tree
 from agent_toolproxy.errors import StoreBusy
 
 
@@ -149,18 +149,6 @@ class Store:
                 doomed = self._staging / uuid.uuid4().hex
                 folder.rename(doomed)
                 remove_tree(doomed)
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder, also one with folders that may not be written to."""
-    if not folder.exists():
-        return
-    for parent, folders, _ in os.walk(folder):
-        for name in folders:
-            path = Path(parent, name)
-            if not path.is_symlink():
-                path.chmod(0o755)
-    shutil.rmtree(folder)
 
 
 def canonical_json(value: object) -> bytes:
