@@ -43,6 +43,15 @@ def test_every_origin_is_refused_that_was_not_allowed(origin: str) -> None:
     assert Door("127.0.0.1").check_source(headers(("host", "localhost"), ("origin", origin))) == "origin"
 
 
+def test_a_page_of_the_sidecar_itself_is_no_stranger() -> None:
+    door = Door("127.0.0.1")
+    own = headers(("host", "localhost:8802"), ("origin", "http://localhost:8802"))
+    assert door.check_source(own) is None
+    assert door.check_source(headers(("host", "localhost:8802"), ("origin", "http://localhost:3000"))) == "origin"
+    rebound = headers(("host", "evil.example:8802"), ("origin", "http://evil.example:8802"))
+    assert door.check_source(rebound) == "host"
+
+
 def test_an_allowed_origin_does_not_cover_for_a_second_one() -> None:
     door = Door("127.0.0.1", allowed_origins=("http://console",))
     both = headers(("host", "localhost"), ("origin", "http://console"), ("origin", "http://evil.example"))

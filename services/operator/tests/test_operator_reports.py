@@ -117,7 +117,7 @@ def tools(*, ready: bool, state: str) -> Answer[ToolsReport]:
 @pytest.mark.parametrize(
     "ready, state, reason, message",
     [
-        (False, "installing", Reason.PROGRESSING, "installing jq"),
+        (False, "installing", Reason.PROGRESSING, "preparing jq"),
         (False, "ready", Reason.PROGRESSING, "the tools are being listed"),
         (False, "failed", Reason.TOOL_FAILED, "jq: failed"),
         (True, "ready", Reason.READY, "1 of 1 ready"),

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Mapping
 from agent_api.toolsconfig import PlannedTool, ToolOptions
 from agent_toolproxy.call import Json
 from agent_toolproxy.currentconfig import CurrentConfig
-from agent_toolproxy.errors import UpstreamHttp, UpstreamUnavailable
+from agent_toolproxy.errors import UpstreamHttp, UpstreamSessionLost, UpstreamUnavailable
 from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import RequestId, response
 from agent_toolproxy.tools.connectors import Connection
+from agent_toolproxy.tools.lanes import Lanes
 from agent_toolproxy.tools.provision import Program
 from agent_toolproxy.tools.upstream import ConfiguredServer
 
@@ -33,7 +34,7 @@ class ForgetfulServer:
         if self.session is None:
             raise UpstreamHttp(400, "no session")
         if self.session != self.known:
-            raise UpstreamHttp(404, "unknown session")
+            raise UpstreamSessionLost(404, "unknown session")
         return response(exchange.message_id, {"content": [], "tools": []})
 
     async def notify(self, message: Json, headers: Mapping[str, str]) -> None:
@@ -72,7 +73,7 @@ async def test_a_lost_server_is_not_ready_while_it_is_being_closed() -> None:
     connector = SlowToClose()
     changed = asyncio.Event()
     server = ConfiguredServer(
-        PlannedTool(name="up"), ToolOptions(), connector, current=CurrentConfig(), on_change=changed.set
+        PlannedTool(name="up"), ToolOptions(), connector, lanes=Lanes(), current=CurrentConfig(), on_change=changed.set
     )
 
     async def until(state: str) -> None:

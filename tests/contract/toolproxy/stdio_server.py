@@ -1,13 +1,14 @@
 """An MCP server on stdio, to be put behind the proxy. Its first argument says what it is like.
 
 modern, legacy; silent and dies: old servers that do not answer the probe, or end themselves over it; dies-early: one
-that cannot start. It writes junk and to stderr too, as servers do.
+that cannot start; sleeps SECONDS: a modern one that takes its time. It writes junk and to stderr too, as servers do.
 """
 
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,13 @@ def main() -> None:
         sys.exit("cannot start: no such thing")
     sys.stdout.write("this line is not MCP\n")
     sys.stderr.write("a word on stderr\n")
+    for _ in range(int(os.environ.get("STDERR_LINES", "0"))):
+        sys.stderr.write(f"the key is {os.environ.get('KEY')}\n")
+    if sys.argv[1] == "sleeps":
+        time.sleep(float(sys.argv[2]))
     if "--child" in sys.argv:
         subprocess.Popen(["sleep", "2222"], start_new_session=True)
-    server = Server(sys.argv[1])
+    server = Server("modern" if sys.argv[1] == "sleeps" else sys.argv[1])
     for line in sys.stdin:
         server.take(json.loads(line))
 

@@ -298,7 +298,116 @@ def test_a_changed_list_is_told_to_listeners(proxy: ToolProxy, upstream: Upstrea
     assert proxy.tool_names() == ["up__echo"]
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        (404, None),
+        (404, {"id": None, "error": {"code": -32001, "message": "Session not found"}}),
+        (404, {"id": "server-error", "error": {"code": -32600, "message": "Session not found"}}),
+        (400, {"id": None, "error": {"code": -32000, "message": "Bad Request: No valid session ID provided"}}),
+        (400, {"error": {"code": -32000, "message": "Bad Request"}}),
+    ],
+)
+def test_a_session_that_a_server_lost_is_opened_again_by_the_next_call(
+    proxy: ToolProxy, lost: tuple[int, dict[str, Any] | None]
+) -> None:
+    with UpstreamServer(era="legacy", lost_session=lost) as upstream:
+        proxy.write_config(tools=[server("up", upstream.url)])
+        proxy.start()
+        upstream.behaviour.sessions.clear()
+        result = proxy.call("up__echo", {"text": "again"})
+        assert json.loads(text_of(result))["text"] == "again"
+        assert len(upstream.behaviour.calls) == 1
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+def test_a_server_that_moved_to_another_path_is_followed_but_not_to_another_server(proxy: ToolProxy, era: str) -> None:
+    with UpstreamServer(era=era, moved=True) as upstream:
+        proxy.write_config(tools=[server("up", upstream.url)])
+        proxy.start()
+        assert json.loads(text_of(proxy.call("up__echo", {"text": "x"})))["text"] == "x"
+
+
+def test_an_old_server_that_fails_over_the_probe_is_served(proxy: ToolProxy) -> None:
+    with UpstreamServer(era="legacy", discover_status=500) as upstream:
+        proxy.write_config(tools=[server("up", upstream.url)])
+        proxy.start()
+        assert json.loads(text_of(proxy.call("up__echo", {"text": "x"})))["text"] == "x"
+
+
+@pytest.mark.parametrize("answer", [{"jsonrpc": "1.0", "result": {}}, {"result": {}}, {"jsonrpc": "2.0"}])
+def test_an_answer_in_a_stream_that_cannot_be_read_fails_at_once(proxy: ToolProxy, answer: dict[str, Any]) -> None:
+    with UpstreamServer(era="legacy", raw_answer=answer) as upstream:
+        proxy.write_config(tools=[server("up", upstream.url)], limits={"timeoutSeconds": 3600})
+        proxy.start()
+        result = proxy.call("up__echo", {"text": "x"})
+        assert result["isError"] is True
+        assert "cannot be read" in text_of(result)
+
+
+def test_what_a_client_cannot_do_is_told_in_its_own_revision(proxy: ToolProxy, upstream: UpstreamServer) -> None:
+    proxy.write_config(tools=[server("up", upstream.url)])
+    proxy.start()
+    needed: dict[str, Any] = {"requiredCapabilities": {"elicitation": {}}}
+    upstream.behaviour.failure = {"code": -32021, "message": "elicitation is needed", "data": needed}
+    answer = proxy.post("tools/call", {"name": "up__echo", "arguments": {}}, name="up__echo")
+    assert answer.status_code == 400
+    assert (answer.json()["error"]["code"], answer.json()["error"]["data"]) == (-32021, needed)
+
+
+def test_a_name_that_two_tools_would_have_is_reported(proxy: ToolProxy, upstream: UpstreamServer) -> None:
+    tool = {"name": "b__echo", "inputSchema": {"type": "object"}}
+    with UpstreamServer(tools=[tool]) as other:
+        proxy.write_config(tools=[server("a", other.url), server("a__b", upstream.url, include=["echo"])])
+        proxy.start()
+        proxy.wait_for(lambda: "a has a tool of this name too" in proxy.report()["tools"][1].get("notServed", ""))
+
+
 # Children
+
+
+def test_a_child_that_is_slower_than_it_may_be_says_so_and_holds_nobody_back(proxy: ToolProxy) -> None:
+    slow = stdio(proxy, "slow", "sleeps", "120", required=False)
+    slow["custom"]["startTimeoutSeconds"] = 1
+    late = stdio(proxy, "late", "sleeps", "2")
+    proxy.write_config(tools=[slow, *(stdio(proxy, f"t{number}", "modern") for number in range(6)), late])
+    proxy.start()
+    assert "late__echo" in proxy.tool_names()
+    state = proxy.wait_for_state("slow", "failed")
+    assert "did not answer within 1 s" in state["error"]
+    proxy.wait_for(lambda: any("starting: it has 120 s" in str(line.get("progress")) for line in proxy.log_lines()))
+    report = next(each for each in proxy.report()["tools"] if each["name"] == "slow")
+    assert report["since"]
+
+
+def test_what_a_child_says_on_stderr_is_in_the_log_without_secrets(proxy: ToolProxy) -> None:
+    proxy.write_credential("up", "key", "a-value-to-be-masked")
+    more = {"credentialEnvironment": {"KEY": "key"}, "environment": {"STDERR_LINES": "5000"}}
+    child = stdio(proxy, "child", "modern", credentials="up")
+    child["custom"] |= more
+    proxy.write_config(tools=[child])
+    proxy.start()
+    said = [line for line in proxy.log_lines() if line.get("message") == "server stderr"]
+    assert "a word on stderr" in said[0]["line"]
+    assert len(said) < 200
+    assert "a-value-to-be-masked" not in proxy.log.read_text()
+    proxy.stop()
+    assert any(line.get("message") == "server stderr: lines left out" for line in proxy.log_lines())
+
+
+def test_a_program_that_cannot_be_executed_says_why(proxy: ToolProxy) -> None:
+    proxy.add_program("broken", "#!/no/such/interpreter\n")
+    proxy.write_config(tools=[{"name": "child", "custom": {"name": "child", "source": "mcp+stdio:path:broken"}}])
+    proxy.launch()
+    assert "its program cannot be run" in proxy.wait_for_state("child", "failed")["error"]
+
+
+def test_a_child_that_ends_says_how(proxy: ToolProxy) -> None:
+    proxy.write_config(tools=[stdio(proxy, "child", "dies-early")])
+    proxy.launch()
+    error = proxy.wait_for_state("child", "failed")["error"]
+    proxy.wait_for(lambda: "exit code 1" in proxy.tool("child")["error"])
+    assert "no such thing" in error
 
 
 @pytest.mark.parametrize("era", ["modern", "legacy", "dies"])

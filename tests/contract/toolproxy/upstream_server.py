@@ -40,6 +40,13 @@ class Behaviour:
     failure: dict[str, Any] | None = None
     changed: threading.Event = field(default_factory=threading.Event)
     sessions: set[str] = field(default_factory=set)
+    lost_session: tuple[int, dict[str, Any] | None] = (404, None)
+    """Status and JSON-RPC error for a session that is not known."""
+    moved: bool = False
+    """Whether the server is at /mcp/ and sends everybody there."""
+    discover_status: int = 0
+    raw_answer: dict[str, Any] | None = None
+    """Of a call, in an event stream that stays open: no message, maybe."""
 
     def discover(self) -> dict[str, Any]:
         capabilities = {"tools": {"listChanged": True}}
@@ -133,6 +140,12 @@ class _Handler(BaseHTTPRequestHandler):
         behaviour.headers.append(dict(self.headers.items()))
         if behaviour.black_hole:
             time.sleep(30)
+        if behaviour.moved and self.path == "/mcp":
+            self._send(307, {}, {"Location": "/mcp/"})
+            return
+        if behaviour.discover_status and body.get("method") == "server/discover":
+            self._empty(behaviour.discover_status)
+            return
         if behaviour.token and self.headers.get("Authorization") != f"Bearer {behaviour.token}":
             self._empty(401)
         elif behaviour.era == "modern":
@@ -205,9 +218,17 @@ class _Handler(BaseHTTPRequestHandler):
         elif session is None:
             self._error(body, 400, -32000, "Bad Request: no session")
         elif session not in self.behaviour.sessions:
-            self._empty(404)
+            status, problem = self.behaviour.lost_session
+            if problem is None:
+                self._empty(status)
+            else:
+                self._send(status, {"jsonrpc": "2.0", **problem})
         elif "id" not in body:
             self._empty(202)
+        elif body["method"] == "tools/call" and self.behaviour.raw_answer is not None:
+            self._begin_stream()
+            self._event({"id": body["id"], **self.behaviour.raw_answer})
+            self.behaviour.hold.wait(60)
         elif body["method"] == "tools/list":
             self._result(body, self.behaviour.list_tools(body.get("params", {})), modern=False)
         elif body["method"] == "tools/call":

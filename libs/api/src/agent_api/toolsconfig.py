@@ -57,6 +57,12 @@ class ToolOptions(Config):
     version_arguments: tuple[str, ...] = Field(
         default=(), description="Arguments that make a program on PATH print its version."
     )
+    start_timeout_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="Of an MCP server, from its start until its tools are listed; default: limits.startTimeoutSeconds.",
+    )
     include: tuple[str, ...] = Field(
         default=(), description="Globs of the server's own tool names that are served; empty: all."
     )
@@ -140,6 +146,13 @@ class ToolLimits(Config):
 
     timeout_seconds: float = Field(default=60, gt=0, le=3600, description="Of one call.")
     install_timeout_seconds: float = Field(default=600, gt=0, le=7200, description="Of one install.")
+    start_timeout_seconds: float = Field(
+        default=120,
+        gt=0,
+        le=3600,
+        description="From the start of a stdio server until its tools are listed; a server at a URL has "
+        "upstreamTimeoutSeconds.",
+    )
     output_bytes: int = Field(default=1_048_576, ge=1024, le=134_217_728, description="Of stdout and of stderr.")
     download_bytes: int = Field(default=536_870_912, ge=1024, description="Of one download.")
     unpacked_bytes: int = Field(default=2_147_483_648, ge=1024, description="Of one tool, unpacked.")

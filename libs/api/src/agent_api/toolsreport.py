@@ -23,6 +23,12 @@ class ToolReport(Report):
     digest: str = Field(default="", description="sha256 of what was installed.")
     definition_hash: str = ""
     error: str = ""
+    progress: str = Field(default="", description="What is being done about a tool that is not ready.")
+    since: str = Field(default="", description="Last change of the state: RFC 3339, UTC.")
+    last_error: str = Field(default="", description="Cause of the last failure, also after it is over.")
+    not_served: str = Field(
+        default="", description="Tools of a server that are not served, such as those of a name that is taken."
+    )
     diff: str = Field(default="", description="What changed in a blocked tool's definition, cut to 2,000 characters.")
 
 

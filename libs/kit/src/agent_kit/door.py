@@ -45,11 +45,12 @@ class Door:
         self._known: str | None = None
 
     def check_source(self, headers: Headers) -> Refusal | None:
-        """Whether Host and Origin are ours."""
+        """Whether Host and Origin are ours. An Origin that names the very Host is a page of ours, if the Host is."""
         origins = headers.getall("Origin", ())
-        if origins and any(origin not in self._origins for origin in origins):
-            return "origin"
         hosts = headers.getall("Host", ())
+        own = {f"http://{host.lower()}" for host in hosts}
+        if origins and any(origin not in self._origins and origin.lower() not in own for origin in origins):
+            return "origin"
         if len(hosts) != 1:
             return "host"
         if hosts[0] == self._known:

@@ -43,6 +43,7 @@ from agent_toolproxy.tools.callrecord import CallRecorder
 from agent_toolproxy.tools.changes import Changes
 from agent_toolproxy.tools.factory import ToolParts, make_tool
 from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.lanes import Lanes
 from agent_toolproxy.tools.pinning import Pins
 from agent_toolproxy.tools.provision import Provisioner
 from agent_toolproxy.tools.registry import Registry
@@ -123,7 +124,9 @@ class Proxy:
             provisioner=provisioner,
             workspace=workspace,
             gate=gate,
+            lanes=Lanes(),
             path=path,
+            redact=redactor.redact,
             memory=self._memory,
             credentials=credentials,
             session=session,

@@ -23,6 +23,8 @@ class Call:
     arguments: Mapping[str, Any]
     via: Literal["mcp", "rest"] = "mcp"
     meta: Mapping[str, Any] = field(default_factory=dict)
+    modern: bool = False
+    """Whether the caller speaks MCP of 2026-07-28, which has errors and requests that older clients have not."""
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     """The caller's own, cut to what can be relayed; empty for callers without a way to answer."""
     retry: Mapping[str, Any] = field(default_factory=dict)

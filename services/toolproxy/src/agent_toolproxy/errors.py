@@ -27,6 +27,7 @@
     │   ├── UpstreamTimeout      no answer in time
     │   ├── UpstreamAuth         it refused our credential: 401 or 403
     │   ├── UpstreamHttp         an HTTP `status` that is no answer of MCP
+    │   │   └── UpstreamSessionLost  a handshake server does not know our session any more, and has run nothing
     │   ├── UpstreamProtocol     its answer is not MCP
     │   └── UpstreamRefused      it answered with a JSON-RPC error: `code`, `data`
     └── StoreBusy                another proxy works on the same tools folder
@@ -176,6 +177,10 @@ class UpstreamHttp(UpstreamError):
     def __init__(self, status: int, message: str) -> None:
         self.status = status
         super().__init__(message)
+
+
+class UpstreamSessionLost(UpstreamHttp):
+    """A handshake server does not know our session any more."""
 
 
 class UpstreamProtocol(UpstreamError):

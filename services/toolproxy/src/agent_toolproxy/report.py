@@ -8,12 +8,15 @@ from agent_api.toolsreport import Isolation, ToolReport, ToolsReport
 from agent_kit.memorywatch import MemoryWatch
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.process import landlock, syscallfilter
+from agent_toolproxy.tools.configuredtool import ConfiguredTool
 from agent_toolproxy.tools.pinning import Pins, hash_definition
 from agent_toolproxy.tools.registry import Registry
 from agent_toolproxy.tools.toolbox import Toolbox
 
 _MOST_SET_ASIDE: Final = 100
 """Of one server, in the report; the log has all."""
+_MOST_NOT_SERVED: Final = 5
+_LONGEST_CHARS: Final = 1000
 
 
 class ConfigSource(Protocol):
@@ -63,17 +66,18 @@ class Reporter:
             return "tools.json has not been read yet"
         missing = [each for each in self._registry.tools() if each.planned.required and each.state != "ready"]
         if missing:
-            return "; ".join(
-                f"{each.name} is {each.state}" + (f": {each.error}" if each.error else "") for each in missing
-            )
+            return "; ".join(_describe(each) for each in missing)
         return None if self._toolbox.settled else "the list of tools is being made"
 
     def _tools(self) -> list[ToolReport]:
-        return [self._with_hash(tool.report()) for tool in self._registry.tools()]
+        return [self._complete(tool) for tool in self._registry.tools()]
 
-    def _with_hash(self, report: ToolReport) -> ToolReport:
-        served = self._toolbox.served.get(report.name)
-        return report.model_copy(update={"definition_hash": hash_definition(served.definition)}) if served else report
+    def _complete(self, tool: ConfiguredTool) -> ToolReport:
+        served = self._toolbox.served.get(tool.name)
+        reasons = [f"{name}: {reason}" for name, reason in islice(tool.set_aside.items(), _MOST_NOT_SERVED)]
+        reasons += self._toolbox.collisions.get(tool.name, [])[:_MOST_NOT_SERVED]
+        own = {"definition_hash": hash_definition(served.definition)} if served and served.owner == tool.name else {}
+        return tool.report().model_copy(update={**own, "not_served": "; ".join(reasons)[:_LONGEST_CHARS]})
 
     def _is_required(self, exported: str) -> bool:
         server = self._registry.tool(exported.partition("__")[0])
@@ -109,3 +113,7 @@ def _isolation() -> Isolation:
         signals=version >= landlock.SCOPED_FROM,
         system_calls=syscallfilter.is_available(),
     )
+
+
+def _describe(tool: ConfiguredTool) -> str:
+    return f"{tool.name} is {tool.state}" + "".join(f": {each}" for each in (tool.error, tool.progress) if each)

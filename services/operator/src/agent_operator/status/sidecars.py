@@ -114,8 +114,8 @@ def judge_tools(answer: Answer[ToolsReport]) -> Verdict:
     if report.config_error:
         return Verdict(ConditionType.TOOLS_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
     if not report.ready:
-        waiting = ", ".join(tool.name for tool in report.tools if tool.required and tool.state != "ready")
-        text = f"installing {waiting}" if waiting else "the tools are being listed"
+        waiting = [tool for tool in report.tools if tool.required and tool.state != "ready"]
+        text = f"preparing {', '.join(map(_describe_progress, waiting))}" if waiting else "the tools are being listed"
         return Verdict(ConditionType.TOOLS_READY, "False", Reason.PROGRESSING, text)
     count = sum(tool.state == "ready" for tool in report.tools)
     degraded = f"; degraded: {_causes(broken)}" if broken else ""
@@ -181,6 +181,10 @@ def _filled(tool: ToolReport) -> Plain:
     blocked = {"definitionHash": tool.definition_hash} if tool.state == "blocked" and tool.definition_hash else {}
     bounded = {key: value[:_LONGEST_CHARS] for key, value in plain.items() if value}
     return {"required": tool.required, **bounded, **blocked}
+
+
+def _describe_progress(tool: ToolReport) -> str:
+    return f"{tool.name} ({tool.progress[:_LONGEST_CHARS]})" if tool.progress else tool.name
 
 
 def _owner(exported: str) -> str:

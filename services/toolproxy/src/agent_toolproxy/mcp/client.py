@@ -13,6 +13,7 @@ from agent_toolproxy.errors import (
     UpstreamHttp,
     UpstreamProtocol,
     UpstreamRefused,
+    UpstreamSessionLost,
     UpstreamTimeout,
 )
 from agent_toolproxy.mcp.codec import encode_header
@@ -68,7 +69,12 @@ class Session:
             self.era = "modern"
             return
         self.era = "legacy"
-        await self._initialize(timeout_s)
+        try:
+            await self._initialize(timeout_s)
+        except UpstreamRefused as refusal:
+            if refusal.code != UNSUPPORTED_VERSION or not await self._probe(timeout_s):
+                raise
+            self.era = "modern"  # it was too slow to answer the first probe
 
     async def _probe(self, timeout_s: float) -> bool:
         """Whether the server speaks 2026-07-28."""
@@ -82,7 +88,7 @@ class Session:
                 return False
             raise
         except UpstreamHttp as answer:
-            if 400 <= answer.status < 500:
+            if 400 <= answer.status <= 501:  # old servers fail over a method that they do not know
                 return False
             raise
         supported = result.get("supportedVersions")
@@ -184,8 +190,8 @@ class Session:
             generation = self._generation
         try:
             return await self.request(method, params, **more)
-        except UpstreamHttp as answer:
-            if self.era != "legacy" or answer.status != 404:
+        except UpstreamSessionLost:
+            if self.era != "legacy":
                 raise
         async with self._reopening:
             if generation == self._generation:

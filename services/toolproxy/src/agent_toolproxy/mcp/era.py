@@ -120,6 +120,13 @@ def find_fault(message: Any) -> str | None:  # noqa: ANN401 - any JSON
     return None if isinstance(message.get("params", {}), dict) else "params must be an object"
 
 
+def answers(message: Any, awaited: RequestId) -> bool:  # noqa: ANN401 - any JSON
+    """Whether a value that is no message was meant as the answer to the request `awaited`."""
+    if not isinstance(message, dict) or "method" in message or str(message.get("id")) != str(awaited):
+        return False
+    return not {"jsonrpc", "result", "error"}.isdisjoint(message)
+
+
 def _is_served(version: str) -> bool:
     return version in MODERN_VERSIONS or version in _LEGACY_SERVED
 

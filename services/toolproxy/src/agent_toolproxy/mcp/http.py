@@ -22,10 +22,11 @@ from agent_toolproxy.errors import (
     UpstreamAuth,
     UpstreamHttp,
     UpstreamProtocol,
+    UpstreamSessionLost,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from agent_toolproxy.mcp.era import find_fault
+from agent_toolproxy.mcp.era import answers, find_fault
 from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import (
     CANCELLED,
@@ -48,6 +49,7 @@ _LARGEST_STREAM_BYTES: Final = 64 << 20
 _CONNECT_S: Final = 10.0
 _SHORT_S: Final = 5.0
 _RESUMPTIONS: Final = 3
+_MOST_REDIRECTS: Final = 3
 _DEFAULT_RETRY_MS: Final = 1000
 _LONGEST_RETRY_MS: Final = 30_000
 
@@ -128,21 +130,52 @@ class HttpLink:
             self._version = headers.get(HEADER_VERSION, self._version)
         if message is not None:
             own["Content-Type"] = "application/json"
-        await self._addresses.check_url(self._url)
+        all_headers = {**headers, **own, "Accept": _ACCEPT if message is not None else "text/event-stream"}
+        data = dump_json(message).encode() if message is not None else None
         try:
-            async with self._session.request(
-                method,
-                URL(self._url, encoded=True),
-                data=dump_json(message).encode() if message is not None else None,
-                headers={**headers, **own, "Accept": _ACCEPT if message is not None else "text/event-stream"},
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-            ) as answer:
-                yield answer
+            for _ in range(_MOST_REDIRECTS):
+                async with self._open(method, all_headers, data) as answer:
+                    if not self._moves(answer):
+                        yield answer
+                        return
+            raise UpstreamProtocol(f"{self._host} redirects without an end")
         except (aiohttp.ServerTimeoutError, aiohttp.ConnectionTimeoutError) as problem:
             raise UpstreamUnavailable(f"{self._host} cannot be reached in time") from problem
         except aiohttp.ClientError as problem:
             raise UpstreamUnavailable(f"{self._host} cannot be reached: {_reason(problem)}") from problem
+
+    @contextlib.asynccontextmanager
+    async def _open(
+        self, method: str, headers: Mapping[str, str], data: bytes | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        await self._addresses.check_url(self._url)
+        async with self._session.request(
+            method,
+            URL(self._url, encoded=True),
+            data=data,
+            headers=headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+        ) as answer:
+            yield answer
+
+    def _moves(self, answer: aiohttp.ClientResponse) -> bool:
+        """Whether the same server has it at another path; a slash at the end is all that it is, mostly.
+
+        Another origin is never followed: it would get the credential.
+        """
+        location = answer.headers.get("Location")
+        if answer.status not in (307, 308) or location is None:
+            return False
+        here = URL(self._url, encoded=True)
+        try:
+            there = here.join(URL(location, encoded=True))
+        except ValueError:
+            return False
+        if there.origin() != here.origin() or there == here:
+            return False
+        self._url = str(there)
+        return True
 
     async def _read_answer(self, answer: aiohttp.ClientResponse, exchange: Exchange, listener: MessageListener) -> Json:
         if answer.status in (401, 403):
@@ -150,9 +183,11 @@ class HttpLink:
         if answer.status == 200 and answer.content_type == "text/event-stream":
             return await self._read_stream(answer, exchange, listener)
         message = await self._read_message(answer)
+        if self._session_id is not None and _is_lost_session(answer.status, message, exchange):
+            raise UpstreamSessionLost(answer.status, f"{self._host} does not know the session any more")
         if message is not None and "method" not in message and _is_ours(message.get("id"), exchange):
             return message
-        if answer.status >= 500:
+        if answer.status >= 500 and not (answer.status <= 501 and exchange.message["method"] == "server/discover"):
             raise UpstreamUnavailable(f"{self._host} answered {answer.status}")
         if answer.status >= 300:
             raise UpstreamHttp(answer.status, f"{self._host} answered {answer.status}")
@@ -194,7 +229,7 @@ class HttpLink:
         self, answer: aiohttp.ClientResponse, reader: EventReader, exchange: Exchange, listener: MessageListener
     ) -> Json | None:
         with contextlib.suppress(aiohttp.ClientPayloadError, aiohttp.ClientConnectionError):
-            async for message in self._messages(answer, reader, _LARGEST_STREAM_BYTES):
+            async for message in self._messages(answer, reader, _LARGEST_STREAM_BYTES, exchange.message_id):
                 if "method" in message:
                     await self._take_aside(message, listener, exchange.headers)
                 elif _is_ours(message.get("id"), exchange):
@@ -203,7 +238,10 @@ class HttpLink:
 
     @staticmethod
     async def _messages(
-        answer: aiohttp.ClientResponse, reader: EventReader, limit_bytes: int | None = None
+        answer: aiohttp.ClientResponse,
+        reader: EventReader,
+        limit_bytes: int | None = None,
+        awaited: RequestId | None = None,
     ) -> AsyncIterator[Json]:
         size = 0
         try:
@@ -213,8 +251,11 @@ class HttpLink:
                     raise UpstreamProtocol(f"a stream of more than {limit_bytes} bytes")
                 for event in reader.feed(chunk):
                     message: Any = load_json(event.data, deepest=DEEPEST_LIST) if event.name == "message" else None
-                    if message is not None and find_fault(message) is None:
+                    fault = None if message is None else find_fault(message)
+                    if message is not None and fault is None:
                         yield message
+                    elif awaited is not None and answers(message, awaited):
+                        raise UpstreamProtocol(f"an answer that cannot be read: {fault}")
                     await asyncio.sleep(0)  # thousands of events of one chunk would keep everyone else waiting
         except (ValueError, EventTooLargeError) as problem:
             raise UpstreamProtocol(f"a stream that is not MCP: {problem}") from problem
@@ -228,6 +269,13 @@ class HttpLink:
         said = response(message["id"], {}) if known else error(message["id"], METHOD_NOT_FOUND, "Method not found")
         with contextlib.suppress(ToolProxyError, TimeoutError):
             await self.notify(said, headers)
+
+
+def _is_lost_session(status: int, message: Json | None, exchange: Exchange) -> bool:
+    """404 is what the specification says; 400 with an error for no request in particular is what many servers say."""
+    if exchange.message["method"] == "initialize":
+        return False
+    return status == 404 or (status == 400 and (message is None or str(message.get("id")) != str(exchange.message_id)))
 
 
 def _is_ours(message_id: object, exchange: Exchange) -> bool:

@@ -80,9 +80,11 @@ def _as_text(block: object) -> Json:
     return {"type": "text", "text": block if isinstance(block, str) else dump_json(block)[:_LONGEST_BLOCK_CHARS]}
 
 
-def show_failure(server: str, error: ToolProxyError) -> Json:
+def show_failure(server: str, error: ToolProxyError, *, modern: bool = False) -> Json:
     """A failure as a result that a model can read, if it is not one for the caller. Raises UpstreamRejected."""
     if isinstance(error, UpstreamRefused):
+        if error.code == MISSING_CAPABILITY and modern:
+            raise UpstreamRejected(MISSING_CAPABILITY, f"{server}: {error}", error.data) from error
         if error.code == MISSING_CAPABILITY:
             return text_result(f"{server}: this tool needs something that the client cannot do: {error}", is_error=True)
         raise_refusal(server, error)

@@ -5,12 +5,14 @@ import contextlib
 import itertools
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from signal import SIGKILL
 from typing import Any, Final
 
 from agent_toolproxy.boundedjson import DEEPEST_LIST, dump_json, load_json
 from agent_toolproxy.errors import UpstreamProtocol, UpstreamTimeout, UpstreamUnavailable
-from agent_toolproxy.mcp.era import find_fault
+from agent_toolproxy.mcp.era import answers, find_fault
+from agent_toolproxy.mcp.linelog import LineLog
 from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import (
     CANCELLED,
@@ -22,16 +24,16 @@ from agent_toolproxy.mcp.messages import (
     notification,
     response,
 )
-from agent_toolproxy.process.runner import LINE_BYTES, Child
+from agent_toolproxy.process.runner import LINE_BYTES, Child, Outcome
 
 _log = logging.getLogger(__name__)
 _STDERR_CHUNK_BYTES: Final = 1 << 14
-_STDERR_KEPT_BYTES: Final = 2048
 _WRITE_S: Final = 10.0
 _LINES_IN_A_ROW: Final = 50
 _MOST_JUNK_LINES: Final = 10_000
 _JUNK_LINES_LOGGED: Final = 5
 _JUNK_CHARS: Final = 300
+_JUNK_READ_BYTES: Final = 16_384
 _LONGEST_ID_CHARS: Final = 16
 _ANSWERED_ID: Final = re.compile(rb'"id"\s*:\s*"?(\d{1,15})"?\s*[,}]')
 
@@ -41,14 +43,16 @@ class StdioLink:
 
     silence_is_legacy = True
 
-    def __init__(self, name: str, child: Child) -> None:
+    def __init__(self, name: str, child: Child, redact: Callable[[str], str]) -> None:
         self._name = name
         self._child = child
         self._waiting: dict[RequestId, asyncio.Future[Json]] = {}
         self._listeners: dict[RequestId, MessageListener] = {}
         self._unasked: MessageListener | None = None
         self._writing = asyncio.Lock()
-        self._last_words = b""
+        self._redact = redact
+        self._stderr = LineLog(name, redact)
+        self._ended = False
         self._gone = ""
         self._junk_lines = 0
 
@@ -61,12 +65,19 @@ class StdioLink:
                     await self._read_messages()
                 finally:
                     draining.cancel()
+                    self._stderr.close()
+                    if self._junk_lines > _JUNK_LINES_LOGGED:
+                        _log.warning(
+                            "lines of a server that are not MCP",
+                            extra={"server": self._name, "lines": self._junk_lines},
+                        )
         except asyncio.CancelledError:
             self._fail(f"the connection to {self._name} was given up")
             raise
         except BaseException as problem:
             self._fail(f"the connection to {self._name} was given up: {_cause_of(problem)}")
             raise
+        self._ended = True
         self._fail(f"the server process ended{self._why()}")
         raise UpstreamUnavailable(self._gone)
 
@@ -133,7 +144,7 @@ class StdioLink:
         except ValueError as problem:
             message, fault = None, str(problem)
         if fault is not None:
-            self._take_junk(line, fault)
+            self._take_junk(line, message, fault)
         elif "method" not in message:
             self._take_response(message)
         elif "id" in message:
@@ -146,18 +157,17 @@ class StdioLink:
         if future is not None and not future.done():
             future.set_result(message)
 
-    def _take_junk(self, line: bytes, fault: str) -> None:
+    def _take_junk(self, line: bytes, message: object, fault: str) -> None:
         """A line that is no message. If it is the answer to a call, the caller learns at once that it is unreadable."""
         self._junk_lines += 1
         if self._junk_lines > _MOST_JUNK_LINES:
             raise UpstreamProtocol(f"{self._name} wrote {_MOST_JUNK_LINES} lines to its output that are not MCP")
         if self._junk_lines <= _JUNK_LINES_LOGGED and line.strip():
-            shown = line[:_JUNK_CHARS].decode("utf-8", "replace").strip()
+            shown = self._redact(line[:_JUNK_READ_BYTES].decode("utf-8", "replace").strip())[:_JUNK_CHARS]
             _log.warning(
                 "a server wrote a line that is not MCP", extra={"server": self._name, "reason": fault, "line": shown}
             )
-        found = _ANSWERED_ID.search(line[:_JUNK_CHARS])
-        future = self._waiting.get(int(found[1])) if found else None
+        future = next((self._waiting[each] for each in self._waiting if _is_answer(line, message, each)), None)
         if future is not None and not future.done():
             future.set_exception(UpstreamProtocol(f"{self._name} sent an answer that cannot be read: {fault}"))
 
@@ -180,7 +190,21 @@ class StdioLink:
 
     async def _drain_stderr(self) -> None:
         while chunk := await self._child.stderr.read(_STDERR_CHUNK_BYTES):
-            self._last_words = (self._last_words + chunk)[-_STDERR_KEPT_BYTES:]
+            self._stderr.feed(chunk)
+
+    def describe_end(self, outcome: Outcome) -> str:
+        """Why the process is no more, when it ended of itself."""
+        if outcome.error:
+            return f"its program cannot be run: {outcome.error}"
+        how = f" with exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
+        if outcome.signal is not None:
+            how = f" by signal {outcome.signal}" + (", as when memory runs out" if outcome.signal == SIGKILL else "")
+        return f"the server process ended{how}{self._why()}"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process closed its output."""
+        return self._ended
 
     def _fail(self, reason: str) -> None:
         self._gone = self._gone or reason
@@ -189,9 +213,16 @@ class StdioLink:
                 future.set_exception(UpstreamUnavailable(self._gone))
 
     def _why(self) -> str:
-        text = self._last_words.decode("utf-8", "replace").strip()
-        last = text.splitlines()[-1].strip() if text else ""
-        return f"; its last words: {last[:300]}" if last else ""
+        return f"; its last words: {self._stderr.last_line}" if self._stderr.last_line else ""
+
+
+def _is_answer(line: bytes, message: object, awaited: RequestId) -> bool:
+    """By what was parsed, else by what stands at the beginning or the end of the line."""
+    if message is not None:
+        return answers(message, awaited)
+    ends = line[:_JUNK_CHARS], line[-_JUNK_CHARS:]
+    found = (match for end in ends for match in _ANSWERED_ID.finditer(end))
+    return b'"jsonrpc"' in line and any(int(match[1]) == awaited for match in found)
 
 
 def _cause_of(problem: BaseException) -> str:

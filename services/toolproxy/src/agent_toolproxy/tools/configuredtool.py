@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,12 +12,16 @@ from typing import Final
 from agent_api.toolsconfig import PlannedTool
 from agent_api.toolsreport import ToolReport, ToolState
 from agent_base.backoff import Backoff
+from agent_kit.calls import rfc3339
 from agent_toolproxy.call import Kind, ServedTool
 from agent_toolproxy.errors import InstallError
 from agent_toolproxy.tools.commandtool import CommandTool
 from agent_toolproxy.tools.discovery import FoundTool
-from agent_toolproxy.tools.provision import Provisioner
+from agent_toolproxy.tools.lanes import Lanes
+from agent_toolproxy.tools.provision import Program, Provisioner
 
+WAITING: Final = "waiting until tools that are prepared before it are done"
+INSTALLING: Final = "finding or installing its program"
 RETRY: Final = Backoff(first_s=1.0, longest_s=120.0, low=1.0)
 _log = logging.getLogger(__name__)
 
@@ -29,6 +34,10 @@ class ConfiguredTool(ABC):
         self.kind = kind
         self.state: ToolState = "pending"
         self.error = ""
+        self.progress = ""
+        """What it is doing while it is not ready."""
+        self.last_error = ""
+        self.since = rfc3339(time.time())
         self.version = ""
         self.source = ""
         self.digest = ""
@@ -62,6 +71,11 @@ class ConfiguredTool(ABC):
             if not self._calls:
                 self._idle.set()
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a call is running."""
+        return self._calls > 0
+
     async def idle(self, timeout_s: float) -> None:
         """Return when no call is running, or after `timeout_s`."""
         try:
@@ -81,15 +95,28 @@ class ConfiguredTool(ABC):
             source=self.source,
             digest=self.digest,
             error=self.error,
+            progress=self.progress,
+            last_error=self.last_error,
+            since=self.since,
         )
 
     def set_state(self, state: ToolState, error: str = "") -> None:
         """Change the state, and say so."""
         if (state, error) != (self.state, self.error):
+            if state != self.state:
+                self.since = rfc3339(time.time())
             self.state, self.error = state, error
+            self.last_error = error or self.last_error
+            self.progress = ""
             level = logging.WARNING if state == "failed" else logging.INFO
             _log.log(level, "tool %s", state, extra={"tool": self.name, "reason": error})
         self._on_change()
+
+    def show_progress(self, progress: str) -> None:
+        """Say what is being done; it is gone with the next change of the state."""
+        if progress != self.progress:
+            self.progress = progress
+            _log.info("tool progress", extra={"tool": self.name, "progress": progress})
 
 
 class UnavailableTool(ConfiguredTool):
@@ -112,9 +139,11 @@ class ConfiguredCommand(ConfiguredTool):
         found: FoundTool,
         tool: CommandTool,
         provisioner: Provisioner,
+        lanes: Lanes,
         on_change: Callable[[], None],
     ) -> None:
         super().__init__(planned, "command", on_change)
+        self._lanes = lanes
         self._found = found
         self._tool = tool
         self._provisioner = provisioner
@@ -133,10 +162,17 @@ class ConfiguredCommand(ConfiguredTool):
                 return
             await asyncio.sleep(RETRY.pause_s(failures))
 
+    async def _provide(self) -> Program:
+        if self._found.place in ("path", "installed"):
+            return await self._provisioner.provide(self.name, self._found)
+        self.set_state("installing", self.error)
+        self.show_progress(WAITING)
+        async with self._lanes.enter(required=self.planned.required):
+            self.show_progress(INSTALLING)
+            return await self._provisioner.provide(self.name, self._found, required=self.planned.required)
+
     async def _become_ready(self) -> None:
-        if self._found.place not in ("path", "installed"):
-            self.set_state("installing", self.error)
-        program = await self._provisioner.provide(self.name, self._found)
+        program = await self._provide()
         self.version = program.version or self._found.version
         self.source = program.source
         self.digest = program.digest

@@ -18,7 +18,7 @@ from agent_toolproxy.mcp.http import HttpLink
 from agent_toolproxy.mcp.link import Link
 from agent_toolproxy.mcp.stdio import StdioLink
 from agent_toolproxy.network.addresspolicy import AddressPolicy
-from agent_toolproxy.process.runner import Command, ProcessLimits, start_process
+from agent_toolproxy.process.runner import Child, Command, ProcessLimits, start_process
 from agent_toolproxy.process.workspace import Workspace, minimal_environment
 from agent_toolproxy.tools.discovery import FoundTool
 from agent_toolproxy.tools.provision import Program, Provisioner
@@ -57,7 +57,9 @@ class StdioConnector:
         credentials: Credentials,
         path: str,
         current: CurrentConfig,
+        redact: Callable[[str], str],
     ) -> None:
+        self._redact = redact
         self._name = name
         self._found = found
         self._provisioner = provisioner
@@ -75,14 +77,27 @@ class StdioConnector:
         try:
             with self._workspace.private_folder() as home:
                 command = self._command(self._program, self._found.definition, home)
-                async with start_process(command, interval_s=_COUNT_EVERY_S) as child:
-                    link = StdioLink(self._name, child)
-                    try:
-                        yield Connection(link, link.run, self._program)
-                    finally:
-                        child.stdin.close()
+                async with self._run(command, self._program) as connection:
+                    yield connection
         except CallError as error:
             raise UpstreamUnavailable(str(error)) from error
+
+    @asynccontextmanager
+    async def _run(self, command: Command, program: Program) -> AsyncIterator[Connection]:
+        """Raises UpstreamUnavailable with the cause of the process's end, which is known only when it has ended."""
+        child: Child | None = None
+        link: StdioLink | None = None
+        try:
+            async with start_process(command, interval_s=_COUNT_EVERY_S) as child:
+                link = StdioLink(self._name, child, self._redact)
+                try:
+                    yield Connection(link, link.run, program)
+                finally:
+                    child.stdin.close()
+        except Exception as error:
+            if child is not None and link is not None and link.has_ended:
+                raise UpstreamUnavailable(link.describe_end(child.outcome)) from error
+            raise
 
     def _command(self, program: Program, definition: ToolDefinition, home: Path) -> Command:
         limits = self._current.limits

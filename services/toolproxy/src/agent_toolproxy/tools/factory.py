@@ -1,5 +1,6 @@
 """From a planned tool to its tool: the one place that knows which kind of tool is made of what."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from agent_toolproxy.tools.configuredtool import ConfiguredCommand, ConfiguredTo
 from agent_toolproxy.tools.connectors import Connector, HttpConnector, StdioConnector
 from agent_toolproxy.tools.discovery import FoundTool, find_tool
 from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.lanes import Lanes
 from agent_toolproxy.tools.provision import Provisioner
 from agent_toolproxy.tools.upstream import ConfiguredServer
 
@@ -35,7 +37,9 @@ class ToolParts:
     provisioner: Provisioner
     workspace: Workspace
     gate: Gate
+    lanes: Lanes
     path: str
+    redact: Callable[[str], str]
     memory: MemoryLink
     credentials: CredentialStore
     session: aiohttp.ClientSession
@@ -53,7 +57,14 @@ def make_tool(parts: ToolParts, planned: PlannedTool) -> ConfiguredTool:
         credentials = parts.credentials.of(planned.credentials)
         if isinstance(found.source, StdioServer | HttpServer):
             connector = _make_connector(parts, planned, found, credentials)
-            return ConfiguredServer(planned, found.definition, connector, current=parts.current, on_change=on_change)
+            return ConfiguredServer(
+                planned,
+                found.definition,
+                connector,
+                lanes=parts.lanes,
+                current=parts.current,
+                on_change=on_change,
+            )
         tool = CommandTool(
             found.definition.model_copy(update={"name": planned.name}),
             workspace=parts.workspace,
@@ -62,7 +73,7 @@ def make_tool(parts: ToolParts, planned: PlannedTool) -> ConfiguredTool:
             path=parts.path,
             current=parts.current,
         )
-        return ConfiguredCommand(planned, found, tool, parts.provisioner, on_change)
+        return ConfiguredCommand(planned, found, tool, parts.provisioner, parts.lanes, on_change)
     except InstallError as error:
         return UnavailableTool(planned, error, on_change)
 
@@ -84,6 +95,7 @@ def _make_connector(parts: ToolParts, planned: PlannedTool, found: FoundTool, cr
         credentials=credentials,
         path=parts.path,
         current=parts.current,
+        redact=parts.redact,
     )
 
 

@@ -24,14 +24,19 @@ class Gate:
     @asynccontextmanager
     async def enter(self, timeout_s: float) -> AsyncIterator[None]:
         """Wait for a place, at most `timeout_s`. Raises ToolBusy."""
-        await self._take(timeout_s)
+        await self.take(timeout_s)
         try:
             yield
         finally:
-            self._inside -= 1
-            self._let_in()
+            self.give_back()
 
-    async def _take(self, timeout_s: float) -> None:
+    def give_back(self) -> None:
+        """Leave the place that `take` gave."""
+        self._inside -= 1
+        self._let_in()
+
+    async def take(self, timeout_s: float | None) -> None:
+        """As `enter`, for a place that is given back elsewhere; None waits for as long as it takes."""
         if self._inside < self._limit and not self._waiting:
             self._inside += 1
             return
@@ -47,7 +52,7 @@ class Gate:
             elif place in self._waiting:
                 self._waiting.remove(place)
             if isinstance(error, TimeoutError):
-                raise ToolBusy(f"{self._limit} calls are running and none ended within {timeout_s:g} s") from error
+                raise ToolBusy(f"{self._limit} calls are running and none ended within {timeout_s or 0:g} s") from error
             raise
 
     def _let_in(self) -> None:

@@ -20,10 +20,14 @@ from agent_toolproxy.process.workspace import Workspace, minimal_environment
 from agent_toolproxy.sources.source import HttpsSource, NpmSource, Package, PathSource, PypiSource, StdioServer
 from agent_toolproxy.store.store import Record, Store
 from agent_toolproxy.tools.discovery import FoundTool, current_platform
+from agent_toolproxy.tools.lanes import KeyedLocks, Lanes
 from agent_toolproxy.tools.pinning import Pins
 
 _VERSION: Final = re.compile(rb"\d+(?:\.\d+)+[\w.+-]*")
 _VERSION_S: Final = 5.0
+_PACKAGES: Final = 2
+"""Package managers at a time for required tools: one takes more than 100 MB. A third one is for optional tools."""
+_OPTIONAL_PACKAGES: Final = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +69,18 @@ class Provisioner:
         self._image_path = image_path
         self._context = context
         self._current = current
-        self._one_at_a_time = asyncio.Lock()
+        self._packages = Lanes(_PACKAGES, _OPTIONAL_PACKAGES)
+        self._same = KeyedLocks()
 
     def which(self, program: str) -> str | None:
         """A program of the image; what is installed below /tools is another place."""
         return shutil.which(program, path=self._image_path)
 
-    async def provide(self, name: str, found: FoundTool) -> Program:
-        """The program of `found`, which is installed if it has to be. Raises InstallError."""
+    async def provide(self, name: str, found: FoundTool, *, required: bool = True) -> Program:
+        """The program of `found`, which is installed if it has to be. Raises InstallError.
+
+        Tools of one package come one after the other: the second one finds what the first one fetched.
+        """
         package = found.package
         if package is None:
             raise NotFound(f"{name!r} has no program")
@@ -80,8 +88,11 @@ class Provisioner:
             return await self._use_path(package, found)
         if found.record is not None:
             return self._use_record(found.record)
-        async with self._one_at_a_time:
-            return self._use_record(await self._install(name, package, found))
+        async with self._same.hold(package.url if isinstance(package, HttpsSource) else repr(package)):
+            if isinstance(package, HttpsSource):
+                return self._use_record(await self._install(name, package, found))
+            async with self._packages.enter(required=required):
+                return self._use_record(await self._install(name, package, found))
 
     async def _use_path(self, package: PathSource, found: FoundTool) -> Program:
         path = self.which(package.program)

@@ -106,8 +106,8 @@ async def _run_contained(tool: ConfiguredTool) -> None:
 
 
 def planned_tools(config: ToolsConfig) -> list[PlannedTool]:
-    """The tools of the configuration; the memory's are there when there is a memory, asked for or not."""
-    planned = list({each.name: each for each in config.tools}.values())
+    """The tools of the configuration, required ones first; the memory's too when there is a memory."""
+    planned = sorted({each.name: each for each in config.tools}.values(), key=lambda each: not each.required)
     if config.memory and all(each.name != MEMORY for each in planned):
         definition = ToolDefinition(name=MEMORY, source="builtin:memory")
         planned.append(PlannedTool(name=MEMORY, required=False, catalogue=definition))

@@ -5,7 +5,9 @@ hides nothing but itself.
 """
 
 import asyncio
+import logging
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -26,6 +28,7 @@ from agent_toolproxy.tools.pinning import Drift, Pins
 from agent_toolproxy.tools.search import OWNER, SearchTools
 
 _LONGEST_SHOWN = 100
+_log = logging.getLogger(__name__)
 
 
 class Registry(Protocol):
@@ -73,6 +76,8 @@ class Toolbox:
         self._relisted = asyncio.Event()
         self._version = 0
         self.drifts: dict[str, Drift] = {}
+        self.collisions: dict[str, list[str]] = {}
+        """Names that a configured tool would serve and another one serves already, by the first tool's name."""
 
     @property
     def settled(self) -> bool:
@@ -116,17 +121,28 @@ class Toolbox:
         policy = self._current.policy
         served_tools: dict[str, ServedTool] = {}
         owners: dict[str, ConfiguredTool] = {}
+        collisions = defaultdict[str, list[str]](list)
         for tool in self._registry.tools():
             for served in tool.served_tools:
-                if is_allowed(policy, served.name, served.owner):
-                    owners.setdefault(served.name, tool)
-                    served_tools.setdefault(served.name, served)
+                if not is_allowed(policy, served.name, served.owner):
+                    continue
+                if (first := owners.setdefault(served.name, tool)) is tool:
+                    served_tools[served.name] = served
+                else:
+                    collisions[tool.name].append(f"{served.name}: {first.name} has a tool of this name too")
+        self._note_collisions(dict(collisions))
         pinned = {name: served.definition for name, served in served_tools.items() if served.kind == "mcp"}
         self.drifts = await asyncio.to_thread(self._pins.judge, pinned) if pinned else {}
         self._served = {name: served_tools[name] for name in sorted(served_tools) if name not in self.drifts}
         self._owners = owners
         self._show_metrics()
         self._relist()
+
+    def _note_collisions(self, collisions: dict[str, list[str]]) -> None:
+        for name, reasons in collisions.items():
+            if reasons != self.collisions.get(name):
+                _log.warning("tools are not served", extra={"tool": name, "reason": "; ".join(reasons)})
+        self.collisions = collisions
 
     def _relist(self) -> None:
         shown = self._search_tools if self._is_searching() else self._served

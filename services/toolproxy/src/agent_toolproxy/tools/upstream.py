@@ -19,16 +19,19 @@ from agent_toolproxy.errors import (
     ToolBusy,
     ToolProxyError,
     UpstreamError,
+    UpstreamHttp,
     UpstreamProtocol,
+    UpstreamTimeout,
     UpstreamUnavailable,
 )
-from agent_toolproxy.mcp.client import Era, Session
+from agent_toolproxy.mcp.client import PROBE_S, Era, Session
 from agent_toolproxy.mcp.export import ExportedTool, export_tools
 from agent_toolproxy.mcp.messages import TOOLS_CHANGED
 from agent_toolproxy.mcp.outcome import show_failure, show_result
-from agent_toolproxy.tools.configuredtool import ConfiguredTool
+from agent_toolproxy.tools.configuredtool import INSTALLING, WAITING, ConfiguredTool
 from agent_toolproxy.tools.connectors import Connection, Connector
 from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.lanes import Lanes, Place
 
 _log = logging.getLogger(__name__)
 RETRY: Final = Backoff(first_s=0.5, longest_s=30.0)
@@ -48,10 +51,12 @@ class ConfiguredServer(ConfiguredTool):
         options: ToolOptions,
         connector: Connector,
         *,
+        lanes: Lanes,
         current: CurrentConfig,
         on_change: Callable[[], None],
     ) -> None:
         super().__init__(planned, "mcp", on_change)
+        self._lanes = lanes
         self.description = options.description
         self._options = options
         self._connector = connector
@@ -95,41 +100,71 @@ class ConfiguredServer(ConfiguredTool):
         return failure
 
     async def _live(self) -> None:
-        """One connection, until it is lost. Raises UpstreamError or InstallError, or a group of them."""
+        """One connection, until it is lost. Raises UpstreamError or InstallError, or a group of them.
+
+        A place among the tools that are being prepared is kept until it is ready.
+        """
         if self.state != "failed":
             self.set_state("installing")
-        async with self._connector.open() as connection:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(_run(connection))
-                    group.create_task(self._converse(connection))
-            except* (UpstreamError, InstallError) as lost:
-                self.set_state("failed", str(_first(lost)))  # now, not after the closing, which may take its time
-                raise
-            finally:
-                self._session = None
-                self._connected.clear()
+        self.show_progress(WAITING)
+        async with self._lanes.enter(required=self.planned.required) as place:
+            self.show_progress(INSTALLING)
+            async with self._connector.open() as connection:
+                await self._use(connection, place)
 
-    async def _converse(self, connection: Connection) -> None:
+    async def _use(self, connection: Connection, place: Place) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_run(connection))
+                group.create_task(self._converse(connection, place))
+        except* (UpstreamError, InstallError) as lost:
+            self.set_state("failed", str(_first(lost)))  # now, not after the closing, which may take its time
+            raise
+        finally:
+            self._session = None
+            self._connected.clear()
+
+    async def _converse(self, connection: Connection, place: Place) -> None:
         self._connecting, self._may_be_silent = True, connection.link.silence_is_legacy
-        session = Session(connection.link, era="legacy" if self._era == "legacy" else None)
-        await session.connect(self.limits.upstream_timeout_seconds)
-        await self._refresh(session)
+        session = Session(
+            connection.link,
+            era="legacy" if self._era == "legacy" else None,
+            probe_s=min(PROBE_S, self.limits.upstream_timeout_seconds),
+        )
+        await self._start(session, self._start_limit_s(connection))
         self._era, self._connecting = session.era, False
         program = connection.program
         self.version, self.source, self.digest = program.version, program.source, program.digest
         self._session = session
         self._connected.set()
         self.set_state("ready")
+        place.release()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch(session))
             group.create_task(self._check(session))
 
-    async def _refresh(self, session: Session) -> None:
+    def _start_limit_s(self, connection: Connection) -> float:
+        """A child has to be started first; a server at a URL runs already."""
+        usual_s = self.limits.start_timeout_seconds
+        if not connection.link.silence_is_legacy:
+            usual_s = self.limits.upstream_timeout_seconds
+        return self._options.start_timeout_seconds or usual_s
+
+    async def _start(self, session: Session, limit_s: float) -> None:
+        self.show_progress(f"starting: it has {limit_s:g} s to answer and to list its tools")
         try:
-            tools = await session.list_tools(self.limits.upstream_timeout_seconds)
+            async with asyncio.timeout(limit_s):
+                await session.connect(limit_s)
+                await self._refresh(session, limit_s)
+        except (TimeoutError, UpstreamTimeout) as error:
+            text = f"it did not answer within {limit_s:g} s; if it needs longer, set config.startTimeoutSeconds"
+            raise UpstreamTimeout(text) from error
+
+    async def _refresh(self, session: Session, timeout_s: float) -> None:
+        try:
+            tools = await session.list_tools(timeout_s)
         except TimeoutError as error:
-            raise UpstreamUnavailable("tools/list took too long") from error
+            raise UpstreamTimeout(f"tools/list took longer than {timeout_s:g} s") from error
         exported = await asyncio.to_thread(export_tools, self.name, tools, self._options)
         served_tools = tuple(
             ServedTool(owner=self.name, kind="mcp", definition=each.definition, handler=UpstreamTool(self, each))
@@ -168,7 +203,12 @@ class ConfiguredServer(ConfiguredTool):
                 async with asyncio.timeout(CHECK_EVERY_S):
                     await self._check_requested.wait()
             self._check_requested.clear()
-            await self._refresh(session)
+            try:
+                await self._refresh(session, self.limits.upstream_timeout_seconds)
+            except UpstreamTimeout:
+                if not self.is_in_use:
+                    raise
+                _log.info("a server is too busy to list its tools", extra={"tool": self.name})
 
     def request_check(self) -> None:
         """A call failed as if the server were gone: find out now."""
@@ -202,9 +242,9 @@ class UpstreamTool:
         except ToolBusy:
             raise
         except ToolProxyError as error:
-            if isinstance(error, UpstreamUnavailable):
+            if isinstance(error, UpstreamUnavailable | UpstreamHttp):
                 self._server.request_check()
-            return show_failure(self._server.name, error)
+            return show_failure(self._server.name, error, modern=call.modern)
         except Exception as error:  # noqa: BLE001 - the boundary of the server's answers
             _log.exception("an answer could not be handled", extra={"tool": self._tool.definition["name"]})
             problem = UpstreamProtocol(f"its answer cannot be handled ({type(error).__name__})")

@@ -15,6 +15,7 @@ from agent_toolproxy.errors import CallError, InvalidArguments, UnknownTool, Ups
 from agent_toolproxy.mcp.messages import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
+    MISSING_CAPABILITY,
     PREFIX,
     PROGRESS,
     Json,
@@ -87,7 +88,7 @@ async def call_tool(tools: Tools, params: Json, send: Send, *, modern: bool) -> 
     except UnknownTool as error:
         raise RpcError(INVALID_PARAMS, str(error)) from error
     except UpstreamRejected as error:
-        status = 400 if error.rpc_code == INVALID_PARAMS else 200
+        status = 400 if error.rpc_code in (INVALID_PARAMS, MISSING_CAPABILITY) else 200
         raise RpcError(error.rpc_code, str(error), status, error.data) from error
     except InvalidArguments as error:
         return text_result(f"invalid arguments: {error}", is_error=True)
@@ -102,6 +103,7 @@ def _make_call(params: Json, arguments: Json, send: Send, *, modern: bool) -> Ca
     return Call(
         arguments=arguments,
         meta={key: value for key, value in meta.items() if not key.startswith(PREFIX) and key != "progressToken"},
+        modern=modern,
         capabilities=relayed_capabilities(meta) if modern else {},
         retry={key: params[key] for key in ("inputResponses", "requestState") if modern and key in params},
         on_progress=progress,
