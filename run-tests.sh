@@ -54,6 +54,7 @@ floor() {
 }
 contract() {
     hack/bootstrap programs
+    .venv/bin/python tests/contract/llmgateway/clients/environments.py openai
     hack/gotools/build collector dashboards >/dev/null
     run contract "${several[@]}" tests/contract "$@"
 }

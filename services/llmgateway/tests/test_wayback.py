@@ -171,3 +171,28 @@ def test_items_that_are_gone_are_an_error_that_names_them() -> None:
         with pytest.raises(NotCarriedError) as refused:
             clean("responses", change, Target("m"))
         assert refused.value.param
+
+
+def test_thoughts_that_another_server_wrote_into_completions_are_not_shown_to_openai() -> None:
+    turn = {"role": "assistant", "content": "hi", "reasoning_content": "hm", "reasoning": "hm"}
+    document = {"messages": [{"role": "user", "content": "x"}, turn]}
+    target = Target("m")
+    assert clean("chat", document, target)["messages"][1] == {"role": "assistant", "content": "hi"}
+    assert set(target.dropped) == {"messages[].reasoning_content", "messages[].reasoning"}
+    for other in (Target("m", is_vendor=False), Target("m", "openai-compatible", is_vendor=False)):
+        assert clean("chat", document, other) == document
+
+
+def test_calls_of_another_provider_need_no_thoughts_before_them() -> None:
+    use = {"type": "tool_use", "id": "call_1", "name": "f", "input": {}}
+    document = {
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "messages": [
+            {"role": "assistant", "content": [{"type": "text", "text": "let me look"}, use]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "x"}]},
+        ],
+    }
+    target = Target("m")
+    assert clean("messages", document, target)["thinking"] == {"type": "disabled"}
+    assert target.dropped == ("thinking",)
+    assert clean("messages", document, Target("m", is_vendor=False)) == document

@@ -69,7 +69,6 @@ def prepare_wire(call: Call, provider: Provider, model: str, items: ItemStore) -
 
 USER_AGENT: Final = "agent-llmgateway"
 """For requests of clients that do not say what they are."""
-_ANTHROPIC_HOST: Final = URL(PROVIDERS["anthropic"].address).host
 _TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {
     "chat": ("messages",),
     "messages": ("chat",),
@@ -78,10 +77,12 @@ _TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {
 
 
 def _target(provider: Provider, model: str, items: ItemStore) -> Target:
-    """Servers that only speak Anthropic's dialect, and so have another address, need not sign what they think."""
+    """A server that only speaks a vendor's dialect has another address; so has the vendor behind a proxy."""
     config = provider.config
-    is_look_alike = config.type == "anthropic" and URL(provider.base_url).host != _ANTHROPIC_HOST
-    return Target(model, config.type, config.options, items, signs_thoughts=not is_look_alike)
+    is_vendor = config.options.get("vendorApi")
+    if not isinstance(is_vendor, bool):
+        is_vendor = URL(provider.base_url).host == URL(PROVIDERS[config.type].address).host
+    return Target(model, config.type, config.options, items, is_vendor=is_vendor)
 
 
 def _translate(call: Call, provider: Provider, model: str, dialect: DialectName, items: ItemStore) -> WireRequest:

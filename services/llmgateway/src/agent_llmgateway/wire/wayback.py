@@ -20,6 +20,8 @@ from agent_llmgateway.wire.translate.words import UNSIGNED
 Document = dict[str, Any]
 _LONG_ID: Final = re.compile(rb'"tool_call_id"\s*:\s*"[^"]{%d}' % (LONGEST + 1))
 _ODD_ID: Final = re.compile(rb'"tool_use_id"\s*:\s*"(?![A-Za-z0-9_-]+")')
+_FOREIGN_USE: Final = re.compile(rb'"tool_use_id"\s*:\s*"(?!(?:srv)?toolu_)')
+_THINKING_ON: Final = re.compile(rb'"thinking"\s*:\s*\{[^{}]*"enabled"')
 _LONG_CALL_ID: Final = re.compile(rb'"call_id"\s*:\s*"[^"]{65}')
 _THINKING: Final = re.compile(rb'"type"\s*:\s*"thinking"')
 _SIGNATURE: Final = re.compile(rb'"signature"\s*:\s*"[^"]')
@@ -40,8 +42,16 @@ def clean_request(dialect: str, body: bytes, target: Target) -> bytes:
 # Chat completions
 
 
+_FOREIGN_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details")
+"""Thoughts as other servers write them into the turns of a completion; OpenAI refuses turns that have them."""
+
+
 def _chat_needs_it(body: bytes, target: Target) -> bool:
-    return target.kind == "openai" and b'"tool_call_id"' in body and bool(_LONG_ID.search(body))
+    if target.kind != "openai":
+        return False
+    if target.is_vendor and any(f'"{name}"'.encode() in body for name in _FOREIGN_FIELDS):
+        return True
+    return b'"tool_call_id"' in body and bool(_LONG_ID.search(body))
 
 
 def _clean_chat(document: Document, target: Target) -> None:
@@ -51,7 +61,10 @@ def _clean_chat(document: Document, target: Target) -> None:
         for call in _dicts(turn.get("tool_calls")):
             if len(call.get("id") or "") > LONGEST:
                 call["id"] = portable_id(call["id"])
-    target.drop("messages[].tool_calls[].id")
+                target.drop("messages[].tool_calls[].id")
+        for name in _FOREIGN_FIELDS if target.is_vendor else ():
+            if turn.pop(name, None) is not None:
+                target.drop(f"messages[].{name}")
 
 
 # Messages
@@ -64,7 +77,9 @@ def _messages_need_it(body: bytes, target: Target) -> bool:
         return False
     if UNSIGNED.encode() in body:
         return True
-    return target.signs_thoughts and len(_SIGNATURE.findall(body)) < len(_THINKING.findall(body))
+    if target.is_vendor and _FOREIGN_USE.search(body) and _THINKING_ON.search(body):
+        return True
+    return target.is_vendor and len(_SIGNATURE.findall(body)) < len(_THINKING.findall(body))
 
 
 def _clean_messages(document: Document, target: Target) -> None:
@@ -83,14 +98,14 @@ def _clean_messages(document: Document, target: Target) -> None:
                     block[name] = portable_id(block[name])
     if removed:
         target.drop("messages[].content[].thinking")
-        _fit_thinking(document, target)
+    _fit_thinking(document, target)
 
 
 def _is_foreign(block: object, target: Target) -> bool:
     if not isinstance(block, dict) or block.get("type") != "thinking":
         return False
     signature = block.get("signature")
-    return signature == UNSIGNED or (target.signs_thoughts and signature in (None, ""))
+    return signature == UNSIGNED or (target.is_vendor and signature in (None, ""))
 
 
 def _fit_thinking(document: Document, target: Target) -> None:

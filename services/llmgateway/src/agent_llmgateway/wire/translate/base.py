@@ -26,7 +26,8 @@ class Target:
     """Whom a request goes to, and what is left out of it on the way.
 
     `strict`: nothing may be left out or carried in another form. `names` has what the tools of a responses request
-    are called in its translation, by that name. `signs_thoughts`: thoughts without a signature are not its own.
+    are called in its translation, by that name. `is_vendor`: it is the vendor itself, which refuses thoughts and fields
+    that are not its own, and not another server that speaks its dialect.
     """
 
     model: str
@@ -34,7 +35,7 @@ class Target:
     options: Mapping[str, Any] = field(default_factory=dict)
     items: ItemStore = field(default_factory=ItemStore)
     names: dict[str, Document] = field(default_factory=dict)
-    signs_thoughts: bool = True
+    is_vendor: bool = True
     _dropped: dict[str, None] = field(default_factory=dict)
 
     @property
