@@ -2,17 +2,21 @@ import asyncio
 import json
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from agent_api.calls import CallsReport
 from agent_api.model import Report
+from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer, new_nonce
 from agent_base.redaction import MASK, Redactor
-from agent_kit.errors import ListenError
+from agent_kit.errors import ListenError, TokenError
 from agent_kit.metrics import new_registry
 from agent_kit.ops import Check, OpsServer, ReportSource
+from agent_kit.reportkey import read_signer
 
 HOST = "127.0.0.1"
 
@@ -147,3 +151,33 @@ async def test_the_port_is_free_again_afterwards() -> None:
         port = first.port
     async with OpsServer(HOST, port) as second:
         assert second.port == port
+
+
+@pytest.mark.parametrize("path, purpose", [("/report", "report"), ("/calls", "calls")])
+@pytest.mark.parametrize("nonce", [new_nonce(), "", "short", "n" * 65, "new\tline" * 4])
+async def test_reports_and_calls_are_signed_for_whoever_brings_a_nonce(path: str, purpose: Any, nonce: str) -> None:
+    signer = Signer("k" * 64, "pod-1", "llmgateway")
+    report, calls = Health(tokens_used=1), CallsReport(agent="a")
+    async with (
+        OpsServer(HOST, 0, report=lambda: report, calls=lambda _: calls, signer=signer) as ops,
+        aiohttp.ClientSession() as http,
+        http.get(f"http://{HOST}:{ops.port}{path}", headers={NONCE_HEADER: nonce}) as answer,
+    ):
+        body, signature = await answer.read(), answer.headers.get(SIGNATURE_HEADER, "")
+        assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert signer.is_signed(purpose, nonce, body, signature) == (16 <= len(nonce) <= 64 and "\t" not in nonce)
+
+
+def test_a_report_key_is_the_file_of_a_pod(tmp_path: Path) -> None:
+    path, pod = tmp_path / "report-key", {"AGENT_RUN_ID": "pod-1"}
+    assert read_signer(path, "llmgateway", pod) is None
+    path.write_text("k" * 64 + "\n")
+    assert read_signer(path, "llmgateway", pod) == Signer("k" * 64, "pod-1", "llmgateway")
+
+
+@pytest.mark.parametrize("key, pod", [("", "pod-1"), ("k" * 31, "pod-1"), ("\u00e9" * 64, "pod-1"), ("k" * 64, "")])
+def test_what_is_no_report_key_stops_the_sidecar(tmp_path: Path, key: str, pod: str) -> None:
+    path = tmp_path / "report-key"
+    path.write_text(key)
+    with pytest.raises(TokenError, match="report-key"):
+        read_signer(path, "llmgateway", {"AGENT_RUN_ID": pod})

@@ -10,10 +10,12 @@ from services.operator.tests.operator_objects import pod
 
 from agent_api.agenttype import Reason
 from agent_api.gatewayreport import GatewayReport, ProviderState
+from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_operator.status.reports import REMEMBERED_BYTES, REPORT_BYTES, Answer, ReportReader
 from agent_operator.status.sidecars import judge_gateway, judge_tools, tool_status
 
+SIGNER = Signer("k" * 64, "uid-pod", "toolproxy")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REPORT = ToolsReport(
     agent="subject",
@@ -22,11 +24,16 @@ REPORT = ToolsReport(
 )
 
 
+def sign(request: web.Request, body: bytes, signer: Signer = SIGNER) -> dict[str, str]:
+    """The header of a sidecar's answer."""
+    return {SIGNATURE_HEADER: signer.sign("report", request.headers[NONCE_HEADER], body)}
+
+
 async def in_pieces(request: web.Request) -> web.StreamResponse:
     """The report as a network may bring it."""
-    answer = web.StreamResponse()
-    await answer.prepare(request)
     text = REPORT.model_dump_json(by_alias=True).encode()
+    answer = web.StreamResponse(headers=sign(request, text))
+    await answer.prepare(request)
     for start in range(0, len(text), 1000):
         await answer.write(text[start : start + 1000])
         await asyncio.sleep(0)
@@ -46,8 +53,33 @@ async def refused(_: web.Request) -> web.Response:
     return web.Response(status=503)
 
 
-async def nonsense(_: web.Request) -> web.Response:
-    return web.Response(text="<html>")
+async def nonsense(request: web.Request) -> web.Response:
+    return web.Response(text="<html>", headers=sign(request, b"<html>"))
+
+
+BODY = REPORT.model_dump_json(by_alias=True).encode()
+
+
+async def unsigned(_: web.Request) -> web.Response:
+    return web.Response(body=BODY)
+
+
+async def of_another_pod(request: web.Request) -> web.Response:
+    """As an agent gets it from the sidecar of another replica."""
+    return web.Response(body=BODY, headers=sign(request, BODY, Signer(SIGNER.key, "uid-other", SIGNER.sidecar)))
+
+
+async def of_the_other_sidecar(request: web.Request) -> web.Response:
+    return web.Response(body=BODY, headers=sign(request, BODY, Signer(SIGNER.key, SIGNER.pod_uid, "llmgateway")))
+
+
+async def of_before(_: web.Request) -> web.Response:
+    """As an agent got it when it asked the sidecar itself."""
+    return web.Response(body=BODY, headers={SIGNATURE_HEADER: SIGNER.sign("report", "n" * 22, BODY)})
+
+
+async def changed(request: web.Request) -> web.Response:
+    return web.Response(body=BODY.replace(b"true", b"false"), headers=sign(request, BODY))
 
 
 @asynccontextmanager
@@ -67,7 +99,7 @@ async def sidecar(handler: Handler) -> AsyncIterator[int]:
 
 async def read(port: int) -> Answer[ToolsReport]:
     async with ReportReader(timeout_s=20) as reader:
-        return await reader.read(pod(podIP="127.0.0.1"), port, ToolsReport, ready=True)
+        return await reader.read(pod(podIP="127.0.0.1"), port, ToolsReport, signer=SIGNER, ready=True)
 
 
 async def test_a_report_is_whole_however_many_pieces_it_comes_in() -> None:
@@ -88,15 +120,29 @@ async def test_what_is_no_report_is_named(handler: Handler, error: str) -> None:
         assert await read(port) == Answer(error=error)
 
 
+@pytest.mark.parametrize("handler", [unsigned, of_another_pod, of_the_other_sidecar, of_before, changed])
+async def test_what_the_sidecar_did_not_sign_for_this_question_is_not_believed(handler: Handler) -> None:
+    async with sidecar(handler) as port:
+        found = await read(port)
+
+    assert found.report is None
+    verdict = judge_tools(found)
+    assert (verdict.status, verdict.reason) == ("False", Reason.UNSIGNED_REPORT)
+    assert verdict.message == "what answers at the port of toolproxy does not sign with the Pod's key"
+
+
 async def test_what_is_remembered_of_any_number_of_large_reports_is_bounded() -> None:
     large = ToolsReport(agent="x" * (REPORT_BYTES - 1000), ready=True).model_dump_json().encode()
 
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=large)
+    async def answer(request: web.Request) -> web.Response:
+        signer = Signer(SIGNER.key, f"uid-p{number}", SIGNER.sidecar)
+        return web.Response(body=large, headers=sign(request, large, signer))
 
     async with sidecar(answer) as port, ReportReader(timeout_s=20) as reader:
         for number in range(3 * REMEMBERED_BYTES // REPORT_BYTES):
-            found = await reader.read(pod(name=f"p{number}", podIP="127.0.0.1"), port, ToolsReport, ready=True)
+            signer = Signer(SIGNER.key, f"uid-p{number}", SIGNER.sidecar)
+            subject = pod(name=f"p{number}", podIP="127.0.0.1")
+            found = await reader.read(subject, port, ToolsReport, signer=signer, ready=True)
             assert found.report is not None
             assert found.size_bytes == len(large)
             kept = sum(each.answer.size_bytes for each in reader._known.values())

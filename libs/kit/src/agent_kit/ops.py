@@ -2,12 +2,14 @@
 
 It is started first and stopped last, so that a service that is still loading, or already draining, can say so.
 Its answers are read by whoever can reach the Pod's address: every text is redacted, and no traceback is in one.
+Whoever sends a nonce gets the report and the calls signed, where there is a key.
 """
 
 import asyncio
 import inspect
+import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +17,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
+from agent_api.signing import NONCE, NONCE_HEADER, SIGNATURE_HEADER, Purpose, Signer
 from agent_kit.errors import ListenError
 from agent_kit.metrics import render_metrics
 
@@ -48,6 +51,8 @@ class OpsServer:
         calls: CallsSource | None = None,
         redact: Callable[[str], str] = str,
         check_timeout_s: float = 1.0,
+        signer: Signer | None = None,
+        routes: Iterable[web.RouteDef] = (),
     ) -> None:
         self._host = host
         self._wanted_port = port
@@ -57,6 +62,8 @@ class OpsServer:
         self._calls = calls
         self._redact = redact
         self._check_timeout_s = check_timeout_s
+        self._signer = signer
+        self._routes = tuple(routes)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -72,6 +79,7 @@ class OpsServer:
         app.router.add_get("/metrics", self._answer_metrics)
         app.router.add_get("/report", self._answer_report)
         app.router.add_get("/calls", self._answer_calls)
+        app.add_routes(self._routes)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -129,9 +137,9 @@ class OpsServer:
         if self._calls is None:
             return web.Response(status=404, text="this service keeps no calls\n")
         report = await asyncio.to_thread(self._calls, _number(request.query.get("after", "")))
-        return web.Response(text=report.model_dump_json(by_alias=True), content_type="application/json")
+        return self._sign(request, "calls", report.model_dump_json(by_alias=True))
 
-    async def _answer_report(self, _: web.Request) -> web.Response:
+    async def _answer_report(self, request: web.Request) -> web.Response:
         if self._report is None:
             return web.Response(status=404, text="this service has no report\n")
         try:
@@ -141,7 +149,14 @@ class OpsServer:
             _log.debug("report raised", exc_info=error)
             return web.Response(status=500, text=f"the report could not be made: {type(error).__name__}\n")
         document = _redact_strings(report.model_dump(mode="json", by_alias=True), self._redact)
-        return web.json_response(document)
+        return self._sign(request, "report", json.dumps(document))
+
+    def _sign(self, request: web.Request, purpose: Purpose, text: str) -> web.Response:
+        """JSON, signed when that was asked for."""
+        body, nonce = text.encode(), request.headers.get(NONCE_HEADER, "")
+        signed = self._signer is not None and NONCE.fullmatch(nonce) is not None
+        headers = {SIGNATURE_HEADER: self._signer.sign(purpose, nonce, body)} if self._signer and signed else {}
+        return web.Response(body=body, content_type="application/json", charset="utf-8", headers=headers)
 
 
 def _number(text: str) -> int:

@@ -11,6 +11,7 @@ from time import monotonic, time
 
 from prometheus_client import CollectorRegistry
 
+from agent_api import layout
 from agent_api.calls import CallsReport
 from agent_api.gatewayreport import BudgetState, GatewayReport
 from agent_base.proxies import ProxyRules
@@ -22,6 +23,7 @@ from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
 from agent_kit.metrics import new_registry
 from agent_kit.ops import OpsServer
+from agent_kit.reportkey import read_signer
 from agent_kit.service import Stop, launch
 from agent_kit.telemetry import Telemetry
 from agent_kit.tracing import start_telemetry
@@ -140,6 +142,7 @@ def build_ops(
         calls=partial(report_calls, state),
         redact=state.redactor.redact,
         check_timeout_s=settings.ops_check_timeout_s,
+        signer=read_signer(settings.locate(settings.report_key), layout.LLMGATEWAY),
     )
 
 

@@ -9,6 +9,7 @@ from agent_kit.settings import ServiceSettings, setting
 
 CONFIG_FILE: Final = Path(layout.CONFIG_GATEWAY, layout.GATEWAY_KEY)
 TOKEN_FILE: Final = Path(layout.CONFIG_GATEWAY, layout.TOKEN_FILE)
+REPORT_KEY_FILE: Final = Path(layout.CONFIG_GATEWAY, layout.REPORT_KEY_FILE)
 STATE_FILE: Final = Path(layout.TMP, "llmgateway-budget.json")
 
 
@@ -23,6 +24,9 @@ class GatewaySettings(ServiceSettings):
     ops_port: int = setting(layout.LLMGATEWAY_OPS_PORT, "Port of the ops server.", at_least=0, at_most=65535)
     token: Path = setting(  # noqa: RUF009 - likewise
         TOKEN_FILE, "File of the token that requests must show as their key; without the file everybody is served."
+    )
+    report_key: Path = setting(  # noqa: RUF009 - likewise
+        REPORT_KEY_FILE, "File of the key that reports are signed with; without the file they are not signed."
     )
     allowed_hosts: tuple[str, ...] = setting(
         (), "Values of the Host header that are served beside localhost and the loopback addresses."

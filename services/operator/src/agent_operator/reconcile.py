@@ -176,7 +176,9 @@ class Reconciler:
             agent=parsed.agent,
             progress=progress,
             pods=pods,
-            sidecars=await read_reports(parsed.agent, pods, self._reports, server=server, before=before),
+            sidecars=await read_reports(
+                parsed.agent, pods, self._reports, keys=self._keys.of(obj), server=server, before=before
+            ),
             refusal=refusal_of(applied),
             unknown_settings=parsed.unknown_settings,
             pod_monitors=self._stores[MONITORED].served,

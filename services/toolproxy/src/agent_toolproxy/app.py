@@ -16,6 +16,7 @@ from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
 from agent_kit.metrics import new_registry
 from agent_kit.ops import OpsServer
+from agent_kit.reportkey import read_signer
 from agent_kit.service import Stop, launch
 from agent_kit.telemetry import Telemetry
 from agent_kit.tracing import start_telemetry
@@ -172,6 +173,7 @@ class Proxy:
             calls=lambda after: self._recorder.ring.report(self._current.value.agent, after),
             redact=redactor.redact,
             check_timeout_s=settings.ops_check_timeout_s,
+            signer=read_signer(settings.located(settings.report_key), layout.TOOLPROXY),
         )
         async with ops, serve(app, settings.host, settings.port) as port:
             for work in (config.run, self._registry.run, self._toolbox.run, self._watch.run):

@@ -9,6 +9,7 @@ from agent_kit.settings import ServiceSettings, setting
 
 _CONFIG: Final = Path(layout.CONFIG_TOOLS, layout.TOOLS_KEY)
 _TOKEN: Final = Path(layout.CONFIG_TOOLS, layout.TOKEN_FILE)
+_REPORT_KEY: Final = Path(layout.CONFIG_TOOLS, layout.REPORT_KEY_FILE)
 _TOOLS: Final = Path(layout.TOOLS)
 _WORKSPACE: Final = Path(layout.WORKSPACE)
 
@@ -26,6 +27,9 @@ class ToolProxySettings(ServiceSettings):
     workspace: Path = setting(_WORKSPACE, "Folder that tools work in; tools.lock.json is kept there.")  # noqa: RUF009 - a Path is immutable
     token: Path = setting(  # noqa: RUF009 - a Path is immutable
         _TOKEN, "File of the token that requests must show; without the file everybody is served."
+    )
+    report_key: Path = setting(  # noqa: RUF009 - a Path is immutable
+        _REPORT_KEY, "File of the key that reports are signed with; without the file they are not signed."
     )
     root: str = setting("/", "Folder that the Pod's mounted paths are below, on a laptop.")
     allowed_hosts: tuple[str, ...] = setting(

@@ -248,6 +248,18 @@ class Reason(StrEnum):
         "A sidecar cannot use its newest configuration, and continues with the one before.",
         "Correct the setting that the message names.",
     )
+    UNSIGNED_REPORT = (
+        "UnsignedReport",
+        (_TOOLS, _GATEWAY, _READY),
+        (
+            "What answers at a sidecar's port does not sign with the key that is mounted in that sidecar: a Pod of an "
+            "older version that still runs, or the agent in the sidecar's place."
+        ),
+        (
+            "After an upgrade, wait until the Pods are replaced. Otherwise look into the agent's container and the "
+            "sidecar's log, and delete the Pod."
+        ),
+    )
     NO_PROVIDER = (
         "NoProvider",
         (_GATEWAY, _READY),

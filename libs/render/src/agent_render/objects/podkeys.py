@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_api import layout
+from agent_api.signing import Signer
 from agent_render.identity import Manifest, fingerprint
 
 KEYS_HASH = f"{layout.GROUP}/pod-key-hash"
+_REPORT_KEYS = {layout.LLMGATEWAY: layout.GATEWAY_REPORT_KEY, layout.TOOLPROXY: layout.TOOLS_REPORT_KEY}
 _NEEDED = {
     layout.GATEWAY_KEY: (layout.GATEWAY_TOKEN_KEY, layout.GATEWAY_REPORT_KEY),
     layout.TOOLS_KEY: (layout.TOOLS_TOKEN_KEY, layout.TOOLS_REPORT_KEY),
@@ -39,6 +41,10 @@ class PodKeys:
     def derive(self, name: str) -> str:
         """The key that is called `name` in the ConfigMap."""
         return hmac.new(self.secret.encode(), name.encode(), hashlib.sha256).hexdigest()
+
+    def signer(self, sidecar: str, pod_uid: str) -> Signer:
+        """Of what a sidecar, `llmgateway` or `toolproxy`, of one Pod says and is told."""
+        return Signer(self.derive(_REPORT_KEYS[sidecar]), pod_uid, sidecar)
 
     def data(self, config: Mapping[str, str]) -> dict[str, str]:
         """What the ConfigMap with `config` holds of them: those of the sidecars that are configured there."""

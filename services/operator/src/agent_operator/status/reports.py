@@ -1,7 +1,8 @@
 """What the sidecars say of themselves at /report, read over HTTP from the Pod's own address.
 
-A report is fetched when the Pod's readiness has changed and every `refresh_s` after that, never in a tight loop: the
-answer in between is the one remembered.
+A report is believed only when it is signed with the sidecar's key, for this Pod and this very question: the agent may
+answer at the port of a sidecar that has ended. It is fetched when the Pod's readiness has changed and every `refresh_s`
+after that, never in a tight loop: the answer in between is the one remembered.
 """
 
 import time
@@ -14,12 +15,14 @@ from typing import Final, Generic, Self, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
+from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer, new_nonce
 from agent_kit.bodies import read_at_most
 from agent_operator.sources import PodObject
 
 R = TypeVar("R", bound=BaseModel)
 
 REPORT_BYTES: Final = 1 << 18
+UNSIGNED: Final = "what answers at the port of {sidecar} does not sign with the Pod's key"
 REMEMBERED: Final = 20_000
 REMEMBERED_BYTES: Final = 32 << 20
 """Of all reports, as they came: parsed they take a few times as much."""
@@ -31,6 +34,8 @@ class Answer(Generic[R]):
 
     report: R | None = None
     error: str = ""
+    unsigned: bool = False
+    """There was an answer, and not from the sidecar of this Pod."""
     size_bytes: int = field(default=0, compare=False)
 
 
@@ -66,7 +71,7 @@ class ReportReader:
         if self._session:
             await self._session.close()
 
-    async def read(self, pod: PodObject, port: int, model: type[R], *, ready: bool) -> Answer[R]:
+    async def read(self, pod: PodObject, port: int, model: type[R], *, signer: Signer, ready: bool) -> Answer[R]:
         """The report of the sidecar with ops port `port`; `ready` is the sidecar's readiness as the kubelet has it."""
         if not pod.status.pod_ip:
             return Answer(error="the Pod has no address yet")
@@ -74,7 +79,7 @@ class ReportReader:
         known = self._known.get(key)
         fresh = known is not None and known.ready == ready and self._clock() - known.at < self._age_limit_s(ready=ready)
         if known is None or not fresh:
-            answer = await self._fetch(pod.status.pod_ip, port, model)
+            answer = await self._fetch(pod.status.pod_ip, port, model, signer)
             known = _Remembered(ready, self._clock(), answer)  # type: ignore[arg-type]
             self._remember(key, known)
         return known.answer  # type: ignore[return-value]
@@ -91,19 +96,27 @@ class ReportReader:
         """What is not ready yet is looked at again sooner: an error there is what the user waits for."""
         return self.refresh_s if ready else min(self.refresh_s, 10.0)
 
-    async def _fetch(self, address: str, port: int, model: type[R]) -> Answer[R]:
+    async def _fetch(self, address: str, port: int, model: type[R], signer: Signer) -> Answer[R]:
         if self._session is None:
             raise RuntimeError("ReportReader is used outside its context")
-        host = f"[{address}]" if ":" in address else address
+        nonce, url = new_nonce(), f"{base_url(address, port)}/report"
         try:
-            async with self._session.get(f"http://{host}:{port}/report", allow_redirects=False) as answer:
+            async with self._session.get(url, headers={NONCE_HEADER: nonce}, allow_redirects=False) as answer:
                 if answer.status != 200:
                     return Answer(error=f"the report is refused with status {answer.status}")
                 body = await read_at_most(REPORT_BYTES, answer.content.iter_any())
+                signature = answer.headers.get(SIGNATURE_HEADER, "")
             if body is None:
                 return Answer(error=f"the report is larger than {REPORT_BYTES >> 10} KiB")
+            if not signer.is_signed("report", nonce, body, signature):
+                return Answer(error=UNSIGNED.format(sidecar=signer.sidecar), unsigned=True)
             return Answer(model.model_validate_json(body), size_bytes=len(body))
         except ValidationError:
             return Answer(error="the report cannot be understood")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return Answer(error=f"the report cannot be read ({type(error).__name__})")
+
+
+def base_url(address: str, port: int) -> str:
+    """Of a Pod's address, which may be of IPv6."""
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,6 +15,7 @@ from agent_operator.status.conditions import Verdict
 from agent_operator.status.memory import ServerState
 from agent_operator.status.memorystatus import is_stopped, judge_memory, memory_status, of_sidecar
 from agent_operator.status.reports import Answer, ReportReader
+from agent_render.objects.podkeys import PodKeys
 
 Plain = dict[str, Any]
 _MOST_DRIFTS = 32
@@ -44,6 +44,7 @@ async def read_reports(
     pods: Sequence[PodObject],
     reader: ReportReader,
     *,
+    keys: PodKeys,
     server: ServerState | None = None,
     before: Mapping[str, Any] | None = None,
 ) -> Sidecars:
@@ -55,7 +56,8 @@ async def read_reports(
     before = before or {}
     status: Plain = {"toolStatus": None, "llmStatus": None, "memoryStatus": None}
     memory = agent.spec.memory
-    ask = partial(_ask, pods, reader, hasten=memory is not None and not _was_ready(before, ConditionType.MEMORY_READY))
+    hasten = memory is not None and not _was_ready(before, ConditionType.MEMORY_READY)
+    ask = _Questions(pods, reader, keys, hasten).ask
     reports: list[MemoryReport | None] = []
     tools_report: ToolsReport | None = None
     if agent.spec.tools is not None:
@@ -85,27 +87,36 @@ def _was_ready(before: Mapping[str, Any], kind: str) -> bool:
     return any(c["type"] == kind and c["status"] == "True" for c in before.get("conditions", ()))
 
 
-async def _ask(
-    pods: Sequence[PodObject],
-    reader: ReportReader,
-    container: str,
-    port: int,
-    model: Any,  # noqa: ANN401 - one of the two report models
-    *,
-    hasten: bool,
-) -> Answer[Any]:
-    for pod in pods:
-        state = next((s for s in pod.status.init_container_statuses if s.name == container), None)
-        if state is not None and state.state.waiting is None and state.state.terminated is None:
-            return await reader.read(pod, port, model, ready=state.ready and not hasten)
-    return Answer(error="the sidecar does not run yet")
+@dataclass(frozen=True)
+class _Questions:
+    """Reports of the first of `pods` whose sidecar runs. With `hasten`, as often as of one that is not ready."""
+
+    pods: Sequence[PodObject]
+    reader: ReportReader
+    keys: PodKeys
+    hasten: bool
+
+    async def ask(self, container: str, port: int, model: Any) -> Answer[Any]:  # noqa: ANN401 - one of the two report models
+        for pod in self.pods:
+            state = next((s for s in pod.status.init_container_statuses if s.name == container), None)
+            if state is not None and state.state.waiting is None and state.state.terminated is None:
+                signer = self.keys.signer(container, pod.metadata.uid)
+                return await self.reader.read(pod, port, model, signer=signer, ready=state.ready and not self.hasten)
+        return Answer(error="the sidecar does not run yet")
+
+
+def _unheard(kind: ConditionType, answer: Answer[Any]) -> Verdict:
+    """Without a report: for now, or because somebody else answers."""
+    if answer.unsigned:
+        return Verdict(kind, "False", Reason.UNSIGNED_REPORT, answer.error)
+    return Verdict(kind, "Unknown", Reason.PROGRESSING, answer.error)
 
 
 def judge_tools(answer: Answer[ToolsReport]) -> Verdict:
     """`ToolsReady`: every required tool is ready; what is merely degraded is named."""
     report = answer.report
     if report is None:
-        return Verdict(ConditionType.TOOLS_READY, "Unknown", Reason.PROGRESSING, answer.error)
+        return _unheard(ConditionType.TOOLS_READY, answer)
     broken = [tool for tool in report.tools if tool.state in _BROKEN]
     required = [tool for tool in broken if tool.required]
     if required:
@@ -126,7 +137,7 @@ def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
     """`GatewayReady`: the configuration is in use, and at least one provider has a key."""
     report = answer.report
     if report is None:
-        return Verdict(ConditionType.GATEWAY_READY, "Unknown", Reason.PROGRESSING, answer.error)
+        return _unheard(ConditionType.GATEWAY_READY, answer)
     if report.config_error:
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
     if not report.ready and any(provider.usable for provider in report.providers):
