@@ -194,9 +194,9 @@ def test_nothing_behind_an_error_in_a_large_chunk_is_given_on(dialect: str) -> N
 def test_what_is_more_or_less_than_output_is_not_plain(events: bytes) -> None:
     plain = b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":null}],"usage":null}\n\n'
     chat = DIALECTS["chat"]
-    assert chat.count_plain(plain * 3) == 3
-    assert chat.count_plain(events) == 0
-    assert chat.count_plain(plain + events) == (1 if not events else 0)
+    assert chat.count_plain(plain * 3).events == 3
+    assert chat.count_plain(events).events == 0
+    assert chat.count_plain(plain + events).events == (1 if not events else 0)
 
 
 def choice(index: int, text: str = "", finish: str | None = None) -> bytes:

@@ -40,7 +40,7 @@ def test_a_budget_is_overshot_by_one_answer_at_most(costs: list[int], limit: int
         async def ask(cost: int) -> None:
             nonlocal spent
             try:
-                async with budget.admit(config, (Route("a", "m"),), 10, None) as reservation:
+                async with budget.admit(config.budget, 4096, 0) as reservation:
                     await asyncio.sleep(0)
                     assert reservation is not None
                     reservation.charge(cost, 0)
@@ -90,7 +90,7 @@ async def test_an_answer_is_counted_once_its_client_has_gone_and_the_next_is_let
     answered = asyncio.Event()
 
     async def ask() -> None:
-        async with budget.admit(config, (Route("a", "m"),), 10, None) as reservation:
+        async with budget.admit(config.budget, 4096, 0) as reservation:
             assert reservation is not None
             reservation.charge(7, 0)
             answered.set()

@@ -64,7 +64,7 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
 
 def test_what_is_read() -> None:
     envelope, _ = read_envelope(b'{"model":"a","stream":true,"max_completion_tokens":7,"anything":{"else":[1]}}')
-    assert (envelope.model, envelope.stream, envelope.output_limit_tokens) == ("a", True, 7)
+    assert (envelope.model, envelope.stream, envelope.output_limit_tokens("chat")) == ("a", True, 7)
 
 
 @pytest.mark.parametrize("second", ["model", "MODEL", "Model", "mode\\u006c", "\\u006dodel", "M\\u004fDEL"])

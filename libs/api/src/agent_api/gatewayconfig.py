@@ -1,7 +1,8 @@
 """`gateway.json`: the model providers of one agent. Written by agent_render, hot-reloaded by agent-llmgateway."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -64,17 +65,53 @@ class Price(Config):
     input_usd: float = Field(ge=0)
     output_usd: float = Field(ge=0)
     cached_input_usd: float | None = Field(default=None, ge=0, description="None: as input.")
+    cache_write_usd: float | None = Field(
+        default=None, ge=0, description="Input written to the provider's prompt cache; None: as input."
+    )
+    long_cache_write_usd: float | None = Field(
+        default=None, ge=0, description="The same, kept for an hour; None: as other writes."
+    )
+    reasoning_usd: float | None = Field(default=None, ge=0, description="None: as output.")
+    premium_factor: float = Field(
+        default=2.0, ge=1, le=100, description="Of a request for a faster service (`priority`, `fast`)."
+    )
 
-    def cost_micro_usd(self, *, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
-        """What one call costs, in millionths of a dollar. `cached_tokens` are a part of `input_tokens`."""
-        cached_usd = self.input_usd if self.cached_input_usd is None else self.cached_input_usd
-        fresh_tokens = input_tokens - cached_tokens
-        return fresh_tokens * self.input_usd + cached_tokens * cached_usd + output_tokens * self.output_usd
+    def cost_micro_usd(
+        self,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        cached_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        long_cache_write_tokens: int = 0,
+        reasoning_tokens: int = 0,
+    ) -> float:
+        """What one call costs, in millionths of a dollar.
+
+        Cached and written tokens are a part of the input, those written for long of those written, reasoning of the
+        output.
+        """
+        read_usd = self.input_usd if self.cached_input_usd is None else self.cached_input_usd
+        write_usd = self.input_usd if self.cache_write_usd is None else self.cache_write_usd
+        long_usd = write_usd if self.long_cache_write_usd is None else self.long_cache_write_usd
+        thought_usd = self.output_usd if self.reasoning_usd is None else self.reasoning_usd
+        return (
+            (input_tokens - cached_tokens - cache_write_tokens) * self.input_usd
+            + cached_tokens * read_usd
+            + (cache_write_tokens - long_cache_write_tokens) * write_usd
+            + long_cache_write_tokens * long_usd
+            + (output_tokens - reasoning_tokens) * self.output_usd
+            + reasoning_tokens * thought_usd
+        )
+
+
+_SNAPSHOT: Final = re.compile(r"-(?:20\d{6}|20\d\d-\d\d-\d\d|latest)$")
 
 
 def find_price(prices: Mapping[str, Price], provider: str, model: str) -> Price | None:
-    """The price of a provider's model: by `provider/model`, else by `model`."""
-    return prices.get(f"{provider}/{model}") or prices.get(model)
+    """The price of a provider's model: by `provider/model`, else by `model`, else by the model without its date."""
+    names = (f"{provider}/{model}", model, _SNAPSHOT.sub("", model))
+    return next((prices[name] for name in names if name in prices), None)
 
 
 class GatewayMemory(Config):

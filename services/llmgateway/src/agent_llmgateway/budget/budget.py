@@ -1,28 +1,25 @@
-"""What the agent may spend, checked before a request is sent and settled from what its answer says it took.
+"""What the agent may spend, checked before a request is sent and settled from what its tries have cost.
 
-What an answer will take is not known before it is there. So a request reserves the most it can be expected to
-take, and while the rest of the budget is smaller than all reservations, requests go one at a time: over the limit
-goes at most the one that was in flight.
+What an answer will take is not known before it is there. So a request reserves the most that it can take (see
+`metering`), and while the rest of the budget is smaller than all reservations, requests go one at a time: over the
+limit goes at most the one that was in flight.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent_api.gatewayconfig import GatewayBudget, GatewayConfig
+from agent_api.gatewayconfig import GatewayBudget
 from agent_api.gatewayreport import BudgetState
 from agent_llmgateway.budget.ledger import DAY_S, HOUR_S, MICRO, Ledger, Spent
-from agent_llmgateway.budget.price import cost_micro_usd
 from agent_llmgateway.errors import OverBudgetError
-from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.wire.usage import Usage
 
-USUAL_OUTPUT_TOKENS: Final = 4096
-"""Reserved for an answer whose request sets no limit; more when a longer answer has been seen."""
-BYTES_PER_TOKEN: Final = 4
-"""Only for answers whose provider does not say what they took."""
+LONGEST_WAIT_S: Final = 120.0
+"""Of a request for those before it, when the rest of the budget is too small for all of them."""
+RETRY_S: Final = 5.0
+"""After which a client may ask again that has waited in vain."""
 
 
 @dataclass(slots=True)
@@ -48,7 +45,6 @@ class Budget:
         self._now_epoch_s = now_epoch_s
         self._in_flight: list[Reservation] = []
         self._settled = asyncio.Condition()
-        self._longest_output = USUAL_OUTPUT_TOKENS
         self._last_read = Spent()
 
     def use(self, ledger: Ledger) -> None:
@@ -56,16 +52,18 @@ class Budget:
         self._ledger = ledger
 
     @asynccontextmanager
-    async def admit(
-        self, config: GatewayConfig, routes: Sequence[Route], body_bytes: int, output_limit: int | None
-    ) -> AsyncIterator[Reservation | None]:
-        """A place for one request; None when nothing is limited. Raises OverBudgetError."""
-        limits = config.budget
-        if limits.tokens_per_hour is None and limits.usd_per_day is None:
-            yield None
-            return
-        reservation = self._estimate(config, routes, body_bytes, output_limit)
-        await self._enter(limits, reservation)
+    async def admit(self, limits: GatewayBudget, tokens: int, micro_usd: int) -> AsyncIterator[Reservation]:
+        """A place for one request that takes no more than this. Raises OverBudgetError."""
+        reservation = Reservation(tokens, micro_usd)
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                await self._enter(limits, reservation)
+        except TimeoutError:
+            raise OverBudgetError(
+                "What is left of the agent's budget is reserved by requests in flight, "
+                f"and none of them ended within {LONGEST_WAIT_S:g} s",
+                RETRY_S,
+            ) from None
         try:
             yield reservation
         finally:
@@ -89,18 +87,6 @@ class Budget:
     async def _read(self) -> Spent:
         self._last_read = await self._ledger.read()
         return self._last_read
-
-    def note_output(self, usage: Usage | None) -> None:
-        """Learn how long answers get."""
-        if usage is not None:
-            self._longest_output = max(self._longest_output, usage.output_tokens)
-
-    def _estimate(
-        self, config: GatewayConfig, routes: Sequence[Route], body_bytes: int, output_limit: int | None
-    ) -> Reservation:
-        output = output_limit or self._longest_output
-        costs = [cost_micro_usd(config, route, Usage(body_bytes, output)) for route in routes]
-        return Reservation(body_bytes + output, max((cost for cost in costs if cost is not None), default=0))
 
     async def _enter(self, limits: GatewayBudget, reservation: Reservation) -> None:
         async with self._settled:
@@ -146,8 +132,3 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await task
         raise
-
-
-def assume_usage(body_bytes: int, output_events: int) -> Usage:
-    """What is charged, and only charged, for an answer whose usage is unknown: an agent cannot spend by not asking."""
-    return Usage(-(-body_bytes // BYTES_PER_TOKEN), output_events)

@@ -12,12 +12,17 @@ def price_of(config: GatewayConfig, route: Route) -> Price | None:
     return find_price(config.prices, route.provider, route.model)
 
 
-def cost_micro_usd(config: GatewayConfig, route: Route, usage: Usage) -> int | None:
-    """Millionths of a dollar, rounded up; None without a price."""
+def cost_micro_usd(config: GatewayConfig, route: Route, usage: Usage, *, premium: bool = False) -> int | None:
+    """Millionths of a dollar, rounded up; None without a price. `premium`: a faster service was asked for."""
     price = price_of(config, route)
     if price is None:
         return None
     cost = price.cost_micro_usd(
-        input_tokens=usage.input_tokens, cached_tokens=usage.cached_tokens, output_tokens=usage.output_tokens
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        long_cache_write_tokens=usage.long_cache_write_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
     )
-    return math.ceil(cost)
+    return math.ceil(cost * price.premium_factor if premium else cost)

@@ -16,6 +16,7 @@ from agent_llmgateway.wire.answerstream import AnswerStream
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.collect import as_stream_request, open_collector
 from agent_llmgateway.wire.lenient import BOM
+from agent_llmgateway.wire.meter import TryMeter
 from agent_llmgateway.wire.usage import Usage
 
 ERROR_BYTES: Final = 1 << 20
@@ -24,6 +25,10 @@ ERROR_BYTES: Final = 1 << 20
 
 STREAM_BEGINNINGS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 """A stream is known by these when its content type does not say so."""
+
+
+_GOES_ON: Final = frozenset({"queued", "in_progress"})
+"""Of a response: it is made in the background, and nobody will say what it took."""
 
 
 class Answer(msgspec.Struct):
@@ -64,7 +69,7 @@ class Attempts:
         limits: GatewayLimits,
     ) -> Answer:
         """An answer that has begun. Raises AttemptError."""
-        began = self._clock()
+        began, trial = self._clock(), call.meter.current
         body = as_stream_request(wire.dialect.name, wire.body) if deadlines.as_stream else None
         first_token_s = deadlines.first_token_s
         if deadlines.as_stream and body is None:  # nothing is seen of it until it is there
@@ -84,12 +89,14 @@ class Attempts:
             if not 200 <= response.status < 300:
                 await self._raise_error(response, wire, deadlines)
             if not call.stream and (body is None or not await self._is_stream(response, deadlines)):
-                return await self._read_whole(wire, response, deadlines, limits)
+                return await self._read_whole(trial, wire, response, deadlines, limits)
             if body is not None:
-                return await self._collect(wire, response, deadlines, limits, began)
-            await self._check_stream(wire, response, deadlines, limits)
+                return await self._collect(trial, wire, response, deadlines, limits, began)
+            await self._check_stream(trial, wire, response, deadlines, limits)
             translator = wire.open_stream() if wire.open_stream else None
-            stream = AnswerStream(response, wire.dialect, translator, choices=call.envelope.n or 1)
+            stream = trial.stream = AnswerStream(
+                response, wire.dialect, translator, choices=call.envelope.n or 1, hides_usage=wire.hides_usage
+            )
             whole = call.delivery == "complete"
             held = HoldBack(stream, deadlines, limits, self._clock, began=began, whole=whole)
             while await held.next() is Held.NOTHING:
@@ -101,6 +108,7 @@ class Attempts:
 
     async def _collect(
         self,
+        trial: TryMeter,
         wire: WireRequest,
         response: UpstreamResponse,
         deadlines: AttemptDeadlines,
@@ -108,12 +116,12 @@ class Attempts:
         began: float,
     ) -> Answer:
         """The whole answer that a stream is."""
-        stream = AnswerStream(response, wire.dialect, open_collector(wire.dialect.name))
+        stream = trial.stream = AnswerStream(response, wire.dialect, open_collector(wire.dialect.name))
         held = HoldBack(stream, deadlines, limits, self._clock, began=began, whole=True)
         while await held.next() is Held.NOTHING:
             pass
         await stream.settle()
-        return self._make_whole(wire, response, b"".join(held.pieces))
+        return self._make_whole(trial, wire, response, b"".join(held.pieces))
 
     async def _raise_error(
         self, response: UpstreamResponse, wire: WireRequest, deadlines: AttemptDeadlines
@@ -128,17 +136,24 @@ class Attempts:
         )
 
     async def _read_whole(
-        self, wire: WireRequest, response: UpstreamResponse, deadlines: AttemptDeadlines, limits: GatewayLimits
+        self,
+        trial: TryMeter,
+        wire: WireRequest,
+        response: UpstreamResponse,
+        deadlines: AttemptDeadlines,
+        limits: GatewayLimits,
     ) -> Answer:
         body = response.read_ready()
         if body is None:
             left_s = max(0.001, deadlines.ends_at - self._clock())
             body = await response.read_all(limits.answer_bytes, deadlines.timeouts.idle, left_s)
-        return self._make_whole(wire, response, body)
+        return self._make_whole(trial, wire, response, body)
 
-    def _make_whole(self, wire: WireRequest, response: UpstreamResponse, body: bytes) -> Answer:
+    def _make_whole(self, trial: TryMeter, wire: WireRequest, response: UpstreamResponse, body: bytes) -> Answer:
         try:
             facts = wire.dialect.read_answer(body)
+            trial.usage, trial.is_answered = facts.usage, facts.finish_reason not in _GOES_ON
+            trial.answer = b"" if facts.usage else body
             if facts.failure is not None:
                 raise AttemptError(facts.failure)
             shown = body if wire.read_whole is None else wire.read_whole(body)
@@ -148,11 +163,16 @@ class Attempts:
         return Answer(response.headers, shown, facts.usage, model=facts.model, finish_reason=facts.finish_reason)
 
     async def _check_stream(
-        self, wire: WireRequest, response: UpstreamResponse, deadlines: AttemptDeadlines, limits: GatewayLimits
+        self,
+        trial: TryMeter,
+        wire: WireRequest,
+        response: UpstreamResponse,
+        deadlines: AttemptDeadlines,
+        limits: GatewayLimits,
     ) -> None:
         """Raises AttemptError for an answer that is no stream: the error in it, when it has one."""
         if not await self._is_stream(response, deadlines):
-            await self._read_whole(wire, response, deadlines, limits)
+            await self._read_whole(trial, wire, response, deadlines, limits)
             raise AttemptError(broken_failure("the provider answered a request for a stream without one"))
 
     async def _is_stream(self, response: UpstreamResponse, deadlines: AttemptDeadlines) -> bool:

@@ -113,6 +113,8 @@ class Failover:
     async def _try(self, plan: RoutePlan, wire: WireRequest, key: Key, *, last: bool) -> RoutedAnswer | Failure:
         dependencies, breaker = self._dependencies, _breaker_key(plan, key)
         self._memory.note_try(plan.route.provider)
+        is_message = wire.dialect.family == "anthropic"
+        trial = self._call.meter.begin(plan.route.provider, plan.route.model, is_message=is_message)
         began = dependencies.clock()
         has_verdict = False
         try:
@@ -123,6 +125,7 @@ class Failover:
             has_verdict = True
         except AttemptError as error:
             has_verdict = True
+            trial.failure = error.failure
             self._judge(plan, breaker, error.failure, dependencies.clock() - began)
             return error.failure
         finally:

@@ -29,6 +29,8 @@ class Failure:
     body: bytes = b""
     dialect: str = ""
     """Whose error form `body` has."""
+    is_sent: bool = True
+    """Whether the provider may have had the request."""
 
 
 _KIND_STATUS: Final = {
@@ -100,9 +102,9 @@ def read_event_failure(error: object, *, dialect: str, body: bytes = b"") -> Fai
     )  # fmt: skip
 
 
-def network_failure(message: str) -> Failure:
-    """Nothing of an answer came: not resolved, refused, reset."""
-    return Failure(Cause.UNAVAILABLE, 503, message, "api_connection_error")
+def network_failure(message: str, *, is_sent: bool = False) -> Failure:
+    """Nothing of an answer came: not resolved, refused, reset. `is_sent`: the provider may have had the request."""
+    return Failure(Cause.UNAVAILABLE, 503, message, "api_connection_error", is_sent=is_sent)
 
 
 def broken_failure(message: str) -> Failure:

@@ -5,7 +5,8 @@ import time
 from typing import Final
 
 from agent_kit.telemetry import Span
-from agent_llmgateway.budget.budget import Reservation, assume_usage
+from agent_llmgateway.budget.budget import Reservation
+from agent_llmgateway.budget.metering import RequestBounds
 from agent_llmgateway.budget.price import cost_micro_usd
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.failover.dependencies import RoutedAnswer
@@ -24,7 +25,7 @@ OPERATIONS: Final = {"embeddings": "embeddings", "count_tokens": "count_tokens"}
 
 
 class RequestAccount:
-    """The account of one call. `reservation` is set while a budget is in force."""
+    """The account of one call."""
 
     def __init__(self, state: GatewayState, provider_set: ProviderSet, call: Call, span: Span) -> None:
         self._state = state
@@ -33,7 +34,6 @@ class RequestAccount:
         self._span = span
         self.operation = OPERATIONS.get(call.dialect.name, "chat")
         self.began = state.clock()
-        self.reservation: Reservation | None = None
         self._tries: list[AttemptRecord] = []
         self._first_output_s: float | None = None
         self._settled: tuple[Route, Usage | None] | None = None
@@ -79,10 +79,15 @@ class RequestAccount:
             self._state.metrics.note_broken(route.provider, failure.cause)
             self._state.tally.note_error(route.provider, failure)
             self._span.fail(failure.cause)
-        self.settle(routed, stream.usage, stream.outputs)
+        self.settle(routed, stream.usage)
 
-    def settle(self, routed: RoutedAnswer, usage: Usage | None, outputs: int) -> None:
-        """An answer has been given; `outputs` are the events of a stream that carried some of it."""
+    def charge(self, reservation: Reservation, bounds: RequestBounds) -> None:
+        """Take what all tries have cost."""
+        for charge in self._state.meter.charge(self._provider_set.config, bounds, self._call):
+            reservation.charge(charge.usage.total_tokens, charge.micro_usd)
+
+    def settle(self, routed: RoutedAnswer, usage: Usage | None) -> None:
+        """An answer has been given."""
         state, route = self._state, routed.plan.route
         self._settled = (route, usage)
         if self._provider_set.config.capture_content:
@@ -96,11 +101,6 @@ class RequestAccount:
             self._describe(routed, usage)
         if usage is not None:
             state.tally.note_usage(route.provider, usage)
-        if self.reservation is not None:
-            state.budget.note_output(usage)
-            charged = usage or assume_usage(len(self._call.body), outputs)
-            config = self._provider_set.config
-            self.reservation.charge(charged.total_tokens, cost_micro_usd(config, route, charged) or 0)
 
     def note_end(self, route: Route, error: str) -> None:
         """The request is over; `error` names what the client was told instead of an answer."""

@@ -49,12 +49,12 @@ class CompletionHandler:
         self._state.failover.retry_budget.note_request()
         error = "cancelled"
         try:
-            if self._provider_set.has_budget:
-                response = await self._answer_in_budget(request, plans)
-            elif self._call.stream:
-                response = await self._answer_stream(request, plans)
-            elif call.dialect.name == "count_tokens":
+            if call.dialect.name == "count_tokens":  # costs nothing
                 response = await self._count_tokens(plans)
+            elif self._provider_set.has_budget:
+                response = await self._answer_in_budget(request, plans)
+            elif call.stream:
+                response = await self._answer_stream(request, plans)
             else:  # the short way: every coroutine in between is paid for at each wake-up
                 response = self._respond(await self._failover(plans).run())
             error = ""
@@ -66,16 +66,17 @@ class CompletionHandler:
         return response
 
     async def _answer_in_budget(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
-        call = self._call
+        call, meter, config = self._call, self._state.meter, self._config
         routes = [plan.route for plan in plans]
-        limit = call.envelope.output_limit_tokens
-        async with self._state.budget.admit(self._config, routes, len(call.body), limit) as reservation:
-            self._account.reservation = reservation
-            if call.stream:
-                return await self._answer_stream(request, plans)
-            if call.dialect.name == "count_tokens":
-                return await self._count_tokens(plans)
-            return self._respond(await self._failover(plans).run())
+        bounds = meter.bounds(config, call, routes)
+        amount = meter.reserve(config, bounds, routes)
+        async with self._state.budget.admit(config.budget, amount.tokens, amount.micro_usd) as reservation:
+            try:
+                if call.stream:
+                    return await self._answer_stream(request, plans)
+                return self._respond(await self._failover(plans).run())
+            finally:
+                self._account.charge(reservation, bounds)
 
     async def _answer_stream(self, request: web.BaseRequest, plans: tuple[RoutePlan, ...]) -> web.StreamResponse:
         delivery = Delivery(self._state, self._call, request, self._account)
@@ -99,7 +100,7 @@ class CompletionHandler:
 
     def _respond(self, routed: RoutedAnswer) -> web.Response:
         """A whole answer."""
-        self._account.settle(routed, routed.answer.usage, 0)
+        self._account.settle(routed, routed.answer.usage)
         body = routed.answer.body
         if body is None:
             raise GatewayError("a whole answer without a body")

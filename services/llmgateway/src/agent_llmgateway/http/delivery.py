@@ -7,6 +7,7 @@ ends with an error event in the client's dialect, and with a connection that is 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from math import inf
 from typing import Final
 
@@ -34,6 +35,10 @@ _log = logging.getLogger(__name__)
 KEEP_ALIVE_S: Final = 5.0
 """Between two comments while a whole answer is awaited; also how long a real status is still possible."""
 KEEP_ALIVE: Final = b": keep-alive\n\n"
+USAGE_S: Final = 0.5
+"""How long the usage of a finished stream is waited for when the client has gone."""
+ARRIVED_S: Final = 0.02
+"""How long what has come already is read on when the client has gone."""
 SLICE_BYTES: Final = 1 << 16
 
 
@@ -76,8 +81,8 @@ class Delivery:
             return response
         finally:
             self._tell_breaker(routed, failure, gone=gone)
-            self._account.note_stream_end(routed, failure)
             await self._close(stream, gone=gone)
+            self._account.note_stream_end(routed, failure)
 
     async def send_complete(
         self, failover: Failover, headers_of: Callable[[RoutedAnswer], dict[str, str]]
@@ -177,10 +182,21 @@ class Delivery:
 
     async def _close(self, stream: AnswerStream, *, gone: bool) -> None:
         try:
-            if not gone and stream.ended:
+            if gone:  # in a task of its own: this one may have been cancelled
+                await asyncio.wait({asyncio.ensure_future(_read_on(stream))})
+            elif stream.ended:
                 await stream.settle()
         finally:
             stream.close()
+
+
+async def _read_on(stream: AnswerStream) -> None:
+    """Count what has come of a stream whose client is gone, and hear what it took when all of it has come."""
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + (USAGE_S if stream.finished else ARRIVED_S)
+    with suppress(AttemptError):
+        while not stream.ended and (left_s := ends_at - loop.time()) > 0:
+            await stream.next(left_s)
 
 
 async def _hold_error(failover: Failover) -> RoutedAnswer | GatewayError:

@@ -11,7 +11,7 @@ from agent_llmgateway.errors import NotCarriedError
 from agent_llmgateway.upstream.providers import ANTHROPIC_VERSION
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.dialects import DIALECTS, DialectName
-from agent_llmgateway.wire.envelope import replace_model
+from agent_llmgateway.wire.envelope import ask_for_usage, replace_model
 from agent_llmgateway.wire.itemstore import ItemStore
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 from agent_llmgateway.wire.wayback import clean_request
@@ -60,11 +60,26 @@ def prepare_wire(call: Call, provider: Provider, model: str, items: ItemStore) -
         body = clean_request(spoken, call.body, target)
         body = body if model == call.model else replace_model(body, model)
         headers = _headers(call, spoken, same_dialect=True)
-        return WireRequest(provider.url(spoken, call.query), body, headers, call.dialect, dropped=target.dropped)
+        asks = _needs_usage(call, provider)
+        return WireRequest(
+            provider.url(spoken, call.query),
+            ask_for_usage(body) if asks else body,
+            headers,
+            call.dialect,
+            dropped=target.dropped,
+            hides_usage=asks,
+        )
     for dialect in _TARGETS.get(spoken, ()):
         if dialect in provider.paths:
             return _translate(call, provider, model, dialect, items)
     raise NotCarriedError(f"{spoken} is not served by the provider {provider.name} of type {provider.config.type}")
+
+
+def _needs_usage(call: Call, provider: Provider) -> bool:
+    """Whether a stream has to be asked for its usage, because the client did not; off by `streamUsage: false`."""
+    if not call.stream or call.dialect.name != "chat" or call.envelope.asks_for_usage:
+        return False
+    return provider.config.options.get("streamUsage") is not False
 
 
 USER_AGENT: Final = "agent-llmgateway"
@@ -89,8 +104,7 @@ def _translate(call: Call, provider: Provider, model: str, dialect: DialectName,
     translation = TRANSLATIONS[call.dialect.name, dialect]
     target = _target(provider, model, items)
     translated = translation.request(call.body, target)
-    options = call.envelope.stream_options
-    with_usage = call.dialect.name != "chat" or bool(options and options.include_usage)
+    with_usage = call.dialect.name != "chat" or call.envelope.asks_for_usage
     return WireRequest(
         provider.url(dialect, ""),
         translated.body,

@@ -8,6 +8,7 @@ from agent_base.redaction import Redactor
 from agent_kit.calls import CallRing
 from agent_kit.telemetry import Telemetry
 from agent_llmgateway.budget.budget import Budget
+from agent_llmgateway.budget.meter import Meter
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.errors import GatewayError
 from agent_llmgateway.failover.breaker import BreakerBoard
@@ -33,6 +34,7 @@ class GatewayState:
     calls: CallRing[CallRecord]
     run_parent: Mapping[str, str] = field(default_factory=dict)
     """W3C headers of the agent's run, for requests without any."""
+    meter: Meter = field(default_factory=Meter)
     items: ItemStore = field(default_factory=ItemStore)
     provider_set: ProviderSet | None = None
     in_flight: int = 0

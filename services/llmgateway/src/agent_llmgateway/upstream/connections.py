@@ -241,5 +241,5 @@ def _explain(error: Exception, connect_s: float, headers_s: float) -> NoReturn:
     elif isinstance(error, aiohttp.ClientResponseError):
         failure = broken_failure("the answer is not HTTP")
     else:
-        failure = network_failure("the connection was closed before the answer began")
+        failure = network_failure("the connection was closed before the answer began", is_sent=True)
     raise AttemptError(failure) from error

@@ -11,7 +11,7 @@ from agent_kit.errors import EventTooLargeError
 from agent_kit.sse import Batch, EventScanner, read_data
 from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.failures.failure import Failure, broken_failure
-from agent_llmgateway.wire.dialects import Dialect, EventInfo
+from agent_llmgateway.wire.dialects import NOT_PLAIN, Dialect, EventInfo
 from agent_llmgateway.wire.fastpath import PlainEvents
 from agent_llmgateway.wire.usage import Usage, merge_usage
 
@@ -50,12 +50,19 @@ class EventTranslator(Protocol):
 class AnswerStream:
     """A stream as the client is to see it. `choices` is how many answers were asked for.
 
-    `usage` is None until the provider has said it; `failure` is one that is known already and raised next;
+    `usage` is None until the provider has said it, and its own event is left out when the client did not ask for it
+    (`hides_usage`); `text_bytes` are those that the model made; `failure` is one that is known already and raised next;
     `malformed` counts events that could not be read and went on as they came.
     """
 
     def __init__(
-        self, source: ChunkSource, dialect: Dialect, translator: EventTranslator | None = None, *, choices: int = 1
+        self,
+        source: ChunkSource,
+        dialect: Dialect,
+        translator: EventTranslator | None = None,
+        *,
+        choices: int = 1,
+        hides_usage: bool = False,
     ) -> None:
         self._source = source
         self._dialect = dialect
@@ -63,11 +70,13 @@ class AnswerStream:
         self._scanner = EventScanner(EVENT_LIMIT_BYTES)
         self._plain = None if translator else PlainEvents(dialect.count_plain)
         self._choices = choices
+        self._hides_usage = hides_usage
         self._unfinished: set[int] = set()
         self._finished: set[int] = set()
         self.failure: Failure | None = None
         self.usage: Usage | None = None
         self.outputs = 0
+        self.text_bytes = 0
         self.malformed = 0
         self.finished = False
         self.ended = False
@@ -108,11 +117,12 @@ class AnswerStream:
         for part in self._plain.split(chunk):
             if self.ended or self.failure is not None:
                 break
-            count = self._plain.count(part) if self.outputs and self._scanner.is_aligned else 0
-            if count:
-                self.outputs += count
+            count = self._plain.count(part) if self.outputs and self._scanner.is_aligned else NOT_PLAIN
+            if count.events:
+                self.outputs += count.events
+                self.text_bytes += count.text_bytes
                 self._note_choices((0,), ())
-            out.append(part if count else self._read(self._feed(part)))
+            out.append(part if count.events else self._read(self._feed(part)))
         return b"".join(out)
 
     def _feed(self, part: bytes) -> Batch:
@@ -146,6 +156,7 @@ class AnswerStream:
 
     def _read(self, batch: Batch) -> bytes:
         out: list[bytes] = []
+        hidden = False
         for block in batch.blocks:
             data = read_data(block)
             if data is None:
@@ -167,8 +178,11 @@ class AnswerStream:
             self._note(info)
             if info.done:
                 return self._read_done(out, shown)
-            out.append(shown)
-        return batch.raw if self._translator is None else b"".join(out)
+            if self._hides_usage and info.usage is not None and info.is_quiet:
+                hidden = True
+            else:
+                out.append(shown)
+        return b"".join(out) if hidden or self._translator is not None else batch.raw
 
     def _read_done(self, out: list[bytes], last: bytes) -> bytes:
         if not self.finished:  # a sentinel without a finish: cut, however politely
@@ -181,6 +195,7 @@ class AnswerStream:
     def _note(self, info: EventInfo) -> None:
         if info.output:
             self.outputs += 1
+            self.text_bytes += info.text_bytes
         if info.unfinished or info.finished:
             self._note_choices(info.unfinished, info.finished)
         elif info.finish:

@@ -9,6 +9,7 @@ from yarl import URL
 from agent_llmgateway.wire.answerstream import EventTranslator
 from agent_llmgateway.wire.dialects import Dialect
 from agent_llmgateway.wire.envelope import Envelope
+from agent_llmgateway.wire.meter import RequestMeter
 
 Delivery = Literal["live", "complete"]
 
@@ -24,12 +25,14 @@ class Call(msgspec.Struct, frozen=True):
     delivery: Delivery
     headers: Mapping[str, str]
     query: str = ""
+    meter: RequestMeter = msgspec.field(default_factory=RequestMeter)
 
 
 class WireRequest(msgspec.Struct, frozen=True):
     """What a provider is sent, without its key, and how its answer is read.
 
-    `dropped` names hints of the request that its dialect has no word for.
+    `dropped` names hints of the request that its dialect has no word for. `hides_usage`: a stream was asked for its
+    usage, and the client was not the one who asked.
     """
 
     url: URL
@@ -39,3 +42,4 @@ class WireRequest(msgspec.Struct, frozen=True):
     read_whole: Callable[[bytes], bytes] | None = None
     open_stream: Callable[[], EventTranslator] | None = None
     dropped: tuple[str, ...] = ()
+    hides_usage: bool = False

@@ -32,16 +32,27 @@ class Envelope(msgspec.Struct):
     n: int | None = None
     stream_options: StreamOptions | None = None
 
+    def output_limit_tokens(self, dialect: str) -> int | None:
+        """Most tokens of one answer, when the request says so in a field that its dialect has."""
+        given = [getattr(self, name) for name in _LIMITS.get(dialect, ())]
+        limits = [int(limit) for limit in given if limit is not None and 1 <= limit <= LARGEST_LIMIT]
+        return max(limits, default=None)
+
     @property
-    def output_limit_tokens(self) -> int | None:
-        """Most tokens the answer may have, when the request says so."""
-        limit = self.max_completion_tokens or self.max_output_tokens or self.max_tokens
-        return int(limit) if limit else None
+    def asks_for_usage(self) -> bool:
+        """Whether a stream of chat completions is to tell what it took."""
+        return self.stream_options is not None and self.stream_options.include_usage is True
 
 
 _decode_envelope: Final = msgspec.json.Decoder(Envelope).decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 LONGEST_MODEL: Final = 256
+LARGEST_LIMIT: Final = 1_000_000_000
+_LIMITS: Final = {
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "messages": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+}
 _MODEL_NAME: Final = re.compile(rb'"model"\s*:', re.IGNORECASE)
 _HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SPACE: Final = b" \t\r\n"
@@ -105,6 +116,17 @@ def replace_model(body: bytes, model: str) -> bytes:
         if name == "model":
             return body[:begins] + msgspec.json.encode(model) + body[ends:]
     raise BadRequestError("`model` is missing", code="missing_model", param="model")
+
+
+def ask_for_usage(body: bytes) -> bytes:
+    """A request for a stream of chat completions, whose last event is to say what it took; else as it was."""
+    if b"stream_options" in body or b"\\u" in body:
+        for name, begins, ends in _fields_of(body):
+            if name == "stream_options":
+                given = msgspec.json.decode(body[begins:ends])
+                options = {**given, "include_usage": True} if isinstance(given, dict) else {"include_usage": True}
+                return body[:begins] + msgspec.json.encode(options) + body[ends:]
+    return body[: body.rindex(b"}")] + b',"stream_options":{"include_usage":true}}'
 
 
 def _fields_of(body: bytes) -> Iterator[tuple[str, int, int]]:

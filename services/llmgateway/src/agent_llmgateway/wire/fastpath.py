@@ -7,6 +7,8 @@ is looked at event by event; so this path can be wrong only by being slow.
 from collections.abc import Callable
 from typing import Final
 
+from agent_llmgateway.wire.dialects import NOT_PLAIN, PlainCount
+
 MANY_BYTES: Final = 2048
 """A chunk from which on it pays to look at its middle in one go."""
 LAST_EVENTS: Final = 4
@@ -16,16 +18,16 @@ LAST_EVENTS: Final = 4
 class PlainEvents:
     """Finds the plain part of chunks. `count` is the dialect's `count_plain`."""
 
-    def __init__(self, count: Callable[[bytes], int]) -> None:
+    def __init__(self, count: Callable[[bytes], PlainCount]) -> None:
         self._count = count
 
     def split(self, chunk: bytes) -> tuple[bytes, ...]:
         """`chunk` in parts, of which the large one is likely to be plain."""
         return (chunk,) if len(chunk) < MANY_BYTES else _cut_ends(chunk)
 
-    def count(self, part: bytes) -> int:
-        """How many events `part` is, when it is whole events with nothing but output; else 0."""
-        return 0 if b"\r" in part else self._count(part)
+    def count(self, part: bytes) -> PlainCount:
+        """What `part` is, when it is whole events with nothing but output; else `NOT_PLAIN`."""
+        return NOT_PLAIN if b"\r" in part else self._count(part)
 
 
 def _cut_ends(chunk: bytes) -> tuple[bytes, ...]:

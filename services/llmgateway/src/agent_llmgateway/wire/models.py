@@ -58,6 +58,12 @@ _MODELS: Final = tuple(
 )
 
 
+def may_think(model: str) -> bool:
+    """Whether a model may make thoughts that nobody sees; one that is not known may."""
+    name = model.rpartition("/")[2].lower()
+    return next((facts.reasoning or "gpt-oss" in name for pattern, facts in _MODELS if pattern.match(name)), True)
+
+
 def facts_of(model: str, kind: str, options: Mapping[str, Any]) -> ModelFacts:
     """What is known of `model` at a provider of type `kind` with these options.
 

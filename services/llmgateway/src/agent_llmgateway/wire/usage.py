@@ -12,7 +12,7 @@ MOST_TOKENS: Final = 1_000_000_000
 class Usage(msgspec.Struct, frozen=True):
     """`input_tokens` includes those read from (`cached_tokens`) and written to the provider's prompt cache.
 
-    `output_tokens` includes `reasoning_tokens`.
+    `output_tokens` includes `reasoning_tokens`, `cache_write_tokens` those that are kept longer than minutes.
     """
 
     input_tokens: int
@@ -20,6 +20,7 @@ class Usage(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    long_cache_write_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -41,19 +42,24 @@ def read_message_usage(usage: object) -> Usage | None:
     """`usage` of a message. Anthropic counts cached input apart, `Usage` counts it in. None without any input."""
     if not isinstance(usage, dict):
         return None
-    fresh = _count(usage.get("input_tokens"))
-    if fresh is None:
+    fresh, output = _count(usage.get("input_tokens")), _count_or_none(usage, "output_tokens")
+    if fresh is None or output is None:
         return None
     cached = _count(usage.get("cache_read_input_tokens")) or 0
     written = _count(usage.get("cache_creation_input_tokens")) or 0
-    return Usage(fresh + cached + written, _count(usage.get("output_tokens")) or 0, cached, written)
+    for_long = min(_detail(usage.get("cache_creation"), "ephemeral_1h_input_tokens"), written)
+    thought = min(_detail(usage.get("output_tokens_details"), "thinking_tokens"), output)
+    return Usage(fresh + cached + written, output, cached, written, thought, for_long)
 
 
 def read_message_output(usage: object) -> Usage | None:
     """`usage` of a `message_delta`, which may count the output alone."""
     if not isinstance(usage, dict):
         return None
-    return read_message_usage(usage) or Usage(0, _count(usage.get("output_tokens")) or 0)
+    output = _count_or_none(usage, "output_tokens")
+    if output is None:
+        return None
+    return read_message_usage(usage) or Usage(0, output)
 
 
 def merge_usage(before: Usage | None, new: Usage | None) -> Usage | None:
@@ -66,6 +72,7 @@ def merge_usage(before: Usage | None, new: Usage | None) -> Usage | None:
         max(before.cached_tokens, new.cached_tokens),
         max(before.cache_write_tokens, new.cache_write_tokens),
         max(before.reasoning_tokens, new.reasoning_tokens),
+        max(before.long_cache_write_tokens, new.long_cache_write_tokens),
     )
 
 
@@ -110,15 +117,33 @@ def response_usage(usage: Usage) -> Document:
 def _read_openai(usage: object, asked: str, made: str) -> Usage | None:
     if not isinstance(usage, dict):
         return None
-    prompt = _count(usage.get(f"{asked}_tokens"))
-    if prompt is None:
+    prompt, output = _count(usage.get(f"{asked}_tokens")), _count_or_none(usage, f"{made}_tokens")
+    if prompt is None or output is None:
         return None
     of_input, of_output = usage.get(f"{asked}_tokens_details"), usage.get(f"{made}_tokens_details")
     cached = _detail(of_input, "cached_tokens") or _count(usage.get("prompt_cache_hit_tokens")) or 0
     cached = min(cached, prompt)
     written = min(_detail(of_input, "cache_write_tokens"), prompt - cached)
-    output = _count(usage.get(f"{made}_tokens")) or 0
-    return Usage(prompt, output, cached, written, min(_detail(of_output, "reasoning_tokens"), output))
+    output, thought = _with_thoughts(prompt, output, _detail(of_output, "reasoning_tokens"), usage.get("total_tokens"))
+    return Usage(prompt, output, cached, written, thought)
+
+
+def _with_thoughts(prompt: int, output: int, thought: int, total: object) -> tuple[int, int]:
+    """Output and thoughts in it. Some providers count thoughts beside the output, and only the total tells."""
+    made = (_count(total) or 0) - prompt
+    if made == output:
+        return output, min(thought, output)
+    if made > output:
+        return made, min(max(thought, made - output), made)
+    if thought > output:
+        return output + thought, thought
+    return output, min(thought, output)
+
+
+def _count_or_none(usage: Document, name: str) -> int | None:
+    """A count that may be missing, which is 0; None for one that is no count."""
+    value = usage.get(name)
+    return 0 if value is None else _count(value)
 
 
 def _detail(details: object, name: str) -> int:

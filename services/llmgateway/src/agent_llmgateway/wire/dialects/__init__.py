@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Final
 
-from agent_llmgateway.wire.dialects.base import AnswerFacts, Dialect, DialectName, EventInfo, Problem
+from agent_llmgateway.wire.dialects.base import (
+    NOT_PLAIN,
+    AnswerFacts,
+    Dialect,
+    DialectName,
+    EventInfo,
+    PlainCount,
+    Problem,
+)
 from agent_llmgateway.wire.dialects.chat import Chat
 from agent_llmgateway.wire.dialects.embeddings import Embeddings
 from agent_llmgateway.wire.dialects.messages import CountTokens, Messages
@@ -17,4 +25,4 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = {
     "count_tokens": CountTokens(),
 }
 
-__all__ = ["DIALECTS", "AnswerFacts", "Dialect", "DialectName", "EventInfo", "Problem"]
+__all__ = ["DIALECTS", "NOT_PLAIN", "AnswerFacts", "Dialect", "DialectName", "EventInfo", "PlainCount", "Problem"]

@@ -6,7 +6,7 @@ says what they mean.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.wire.usage import Usage
 
 DialectName = providers.Dialect
+_Event = TypeVar("_Event")
 
 
 class EventInfo(NamedTuple):
@@ -31,10 +32,24 @@ class EventInfo(NamedTuple):
     unfinished: tuple[int, ...] = ()
     """Choices that it adds to, and those that it ends; where an answer has only one there are none."""
     finished: tuple[int, ...] = ()
+    text_bytes: int = 0
+    """Of what the model made."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it says nothing of any choice."""
+        return not (self.output or self.unfinished or self.finished)
+
+
+class PlainCount(NamedTuple):
+    """Events that are nothing but output, and the bytes of text in them."""
+
+    events: int
+    text_bytes: int
 
 
 QUIET: Final = EventInfo()
-OUTPUT: Final = EventInfo(output=True)
+NOT_PLAIN: Final = PlainCount(0, 0)
 
 
 class AnswerFacts(msgspec.Struct, frozen=True):
@@ -75,10 +90,10 @@ class Dialect(Protocol):
         """What `data` of an event means. Raises MalformedEventError."""
         ...
 
-    def count_plain(self, events: bytes) -> int:
-        """How many `events` are, when each is whole, well-formed and carries nothing but output; else 0.
+    def count_plain(self, events: bytes) -> PlainCount:
+        """What `events` are, when each is whole, well-formed and carries nothing but output; else `NOT_PLAIN`.
 
-        0 is no verdict: the events are then looked at one by one by `read_event`. The short way for nearly all.
+        That is no verdict: the events are then looked at one by one by `read_event`. The short way for nearly all.
         """
         ...
 
@@ -95,19 +110,19 @@ class Dialect(Protocol):
         ...
 
 
-def count_alike(decoder: "msgspec.json.Decoder[Any]", prefix: bytes, events: bytes) -> int:
-    """How many `events` are, when each is `prefix` and one line of JSON that `decoder` takes; else 0.
+def decode_alike(decoder: "msgspec.json.Decoder[_Event]", prefix: bytes, events: bytes) -> "list[_Event] | None":
+    """`events`, when each is `prefix` and one line of JSON that `decoder` takes; else None.
 
     One call of the decoder for all of them: a call for each costs as much as what it finds out.
     """
     if not events.startswith(prefix) or not events.endswith(b"\n\n"):
-        return 0
+        return None
     lines = events[len(prefix) : -2].replace(b"\n\n" + prefix, b"\n")
     try:
-        count = len(decoder.decode_lines(lines))
+        decoded = decoder.decode_lines(lines)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return 0
-    return count if count == lines.count(b"\n") + 1 else 0
+        return None
+    return decoded if len(decoded) == lines.count(b"\n") + 1 else None
 
 
 def has_content(raw: msgspec.Raw) -> bool:

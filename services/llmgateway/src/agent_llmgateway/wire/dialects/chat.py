@@ -6,14 +6,32 @@ import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failures.failure import read_event_failure
-from agent_llmgateway.wire.dialects.base import AnswerFacts, DialectName, EventInfo, Problem, count_alike, openai_error
+from agent_llmgateway.wire.dialects.base import (
+    NOT_PLAIN,
+    AnswerFacts,
+    DialectName,
+    EventInfo,
+    PlainCount,
+    Problem,
+    decode_alike,
+    openai_error,
+)
 from agent_llmgateway.wire.lenient import is_empty, list_at, object_at, read_document, word_at
+from agent_llmgateway.wire.textsize import size_of, size_of_text
 from agent_llmgateway.wire.usage import read_chat_usage
+
+
+class _PlainDelta(msgspec.Struct, frozen=True):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _PlainChoice(msgspec.Struct):
     index: Literal[0] = 0
     finish_reason: None = None
+    delta: _PlainDelta = _PlainDelta()
 
 
 class _PlainChunk(msgspec.Struct):
@@ -44,7 +62,7 @@ class Chat:
         chunk = read_document(data)
         if not is_empty(chunk.get("error")):
             return EventInfo(failure=read_event_failure(chunk["error"], dialect=self.name))
-        output = False
+        output, text_bytes = False, 0
         unfinished: list[int] = []
         finished: list[int] = []
         for place, item in enumerate(list_at(chunk.get("choices"), "choices")):
@@ -54,12 +72,14 @@ class Chat:
             ends.append(index if isinstance(index, int) else place)
             delta = object_at(choice.get("delta"), f"choices[{place}].delta")
             output = output or any(not is_empty(delta.get(name)) for name in _OUTPUT_FIELDS)
+            text_bytes += size_of([delta.get(name) for name in _OUTPUT_FIELDS])
         usage = read_chat_usage(chunk.get("usage"))
-        return EventInfo(output, bool(finished), False, usage, None, tuple(unfinished), tuple(finished))
+        return EventInfo(output, bool(finished), False, usage, None, tuple(unfinished), tuple(finished), text_bytes)
 
-    def count_plain(self, events: bytes) -> int:
+    def count_plain(self, events: bytes) -> PlainCount:
         """See `Dialect`. A chunk with a finish, usage or an error is not one that can be decoded here."""
-        return count_alike(_PLAIN, b"data: ", events)
+        chunks = decode_alike(_PLAIN, b"data: ", events)
+        return NOT_PLAIN if chunks is None else PlainCount(len(chunks), sum(map(_text_bytes, chunks)))
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
@@ -79,3 +99,11 @@ class Chat:
     def error_event(self, problem: Problem) -> bytes:
         """See `Dialect`: the SDKs raise on an `error` in the data."""
         return b"data: " + self.error_body(problem) + b"\n\n"
+
+
+def _text_bytes(chunk: _PlainChunk) -> int:
+    delta = chunk.choices[0].delta
+    size = size_of_text(delta.content or "") + len(delta.tool_calls)
+    if delta.reasoning_content or delta.reasoning:
+        size += size_of_text(delta.reasoning_content or delta.reasoning or "")
+    return size

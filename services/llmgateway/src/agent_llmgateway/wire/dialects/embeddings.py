@@ -7,10 +7,12 @@ import msgspec
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failures.failure import read_event_failure
 from agent_llmgateway.wire.dialects.base import (
+    NOT_PLAIN,
     QUIET,
     AnswerFacts,
     DialectName,
     EventInfo,
+    PlainCount,
     Problem,
     openai_error,
 )
@@ -30,9 +32,9 @@ class Embeddings:
         """See `Dialect`."""
         return QUIET
 
-    def count_plain(self, events: bytes) -> int:  # noqa: ARG002 - the protocol's
+    def count_plain(self, events: bytes) -> PlainCount:  # noqa: ARG002 - the protocol's
         """See `Dialect`."""
-        return 0
+        return NOT_PLAIN
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""

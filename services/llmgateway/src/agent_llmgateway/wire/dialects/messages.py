@@ -7,15 +7,17 @@ import msgspec
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failures.failure import read_event_failure
 from agent_llmgateway.wire.dialects.base import (
-    OUTPUT,
+    NOT_PLAIN,
     QUIET,
     AnswerFacts,
     DialectName,
     EventInfo,
+    PlainCount,
     Problem,
-    count_alike,
+    decode_alike,
 )
 from agent_llmgateway.wire.lenient import is_empty, object_at, read_document, word_at
+from agent_llmgateway.wire.textsize import size_of, size_of_text
 from agent_llmgateway.wire.usage import read_message_output, read_message_usage
 
 _STATUS_KIND: Final = {
@@ -32,8 +34,15 @@ _STATUS_KIND: Final = {
 }
 
 
+class _PlainDelta(msgspec.Struct, frozen=True):
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+
+
 class _Plain(msgspec.Struct):
     type: Literal["content_block_delta"]
+    delta: _PlainDelta = _PlainDelta()
 
 
 _DELTA: Final = b"event: content_block_delta\ndata: "
@@ -54,7 +63,7 @@ class Messages:
         event = read_document(data)
         kind = event.get("type")
         if kind == "content_block_delta":
-            return OUTPUT
+            return EventInfo(output=True, text_bytes=size_of(event.get("delta")))
         if kind == "message_stop":
             return _STOP
         if kind == "error" or not is_empty(event.get("error")):
@@ -64,13 +73,14 @@ class Messages:
             return EventInfo(usage=read_message_usage(message.get("usage")))
         if kind == "content_block_start":
             block = object_at(event.get("content_block"), "content_block")
-            return OUTPUT if _has_output(block) else QUIET
+            return EventInfo(output=True, text_bytes=size_of(block)) if _has_output(block) else QUIET
         usage = read_message_output(event.get("usage"))
         return QUIET if usage is None else EventInfo(usage=usage)
 
-    def count_plain(self, events: bytes) -> int:
+    def count_plain(self, events: bytes) -> PlainCount:
         """See `Dialect`."""
-        return count_alike(_PLAIN, _DELTA, events)
+        deltas = decode_alike(_PLAIN, _DELTA, events)
+        return NOT_PLAIN if deltas is None else PlainCount(len(deltas), sum(map(_text_bytes, deltas)))
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
@@ -105,6 +115,11 @@ class CountTokens(Messages):
         if not isinstance(answer.get("input_tokens"), int):
             raise MalformedEventError("`input_tokens` is not a number")
         return AnswerFacts()
+
+
+def _text_bytes(event: _Plain) -> int:
+    delta = event.delta
+    return size_of_text(delta.text or delta.thinking or delta.partial_json)
 
 
 def _has_output(block: dict[str, Any]) -> bool:

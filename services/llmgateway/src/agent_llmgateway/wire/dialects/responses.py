@@ -7,20 +7,23 @@ import msgspec
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failures.failure import read_event_failure
 from agent_llmgateway.wire.dialects.base import (
-    OUTPUT,
+    NOT_PLAIN,
     QUIET,
     AnswerFacts,
     DialectName,
     EventInfo,
+    PlainCount,
     Problem,
     openai_error,
 )
 from agent_llmgateway.wire.lenient import is_empty, object_at, read_document, word_at
+from agent_llmgateway.wire.textsize import size_of, size_of_text
 from agent_llmgateway.wire.usage import read_response_usage
 
 
 class _Plain(msgspec.Struct):
     type: str
+    delta: str = ""
 
 
 _decode_plain: Final = msgspec.json.Decoder(_Plain).decode
@@ -42,7 +45,7 @@ class Responses:
         event = read_document(data)
         kind = word_at(event.get("type"))
         if kind.endswith(".delta"):
-            return OUTPUT
+            return EventInfo(output=True, text_bytes=size_of(event.get("delta")))
         if kind in _FINAL:
             response = object_at(event.get("response"), "response")
             return EventInfo(finish=True, done=True, usage=read_response_usage(response.get("usage")))
@@ -50,10 +53,10 @@ class Responses:
             return EventInfo(failure=read_event_failure(_error_of(event), dialect=self.name))
         return QUIET
 
-    def count_plain(self, events: bytes) -> int:
+    def count_plain(self, events: bytes) -> PlainCount:
         """See `Dialect`."""
-        blocks = events.removesuffix(b"\n\n").split(b"\n\n")
-        return len(blocks) if all(map(_is_plain, blocks)) else 0
+        sizes = [_plain_bytes(block) for block in events.removesuffix(b"\n\n").split(b"\n\n")]
+        return PlainCount(len(sizes), sum(sizes)) if min(sizes) >= 0 else NOT_PLAIN
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
@@ -91,11 +94,15 @@ def _error_of(event: dict[str, Any]) -> object:
     return {"message": event.get("message") or "the response failed", "code": event.get("code")}
 
 
-def _is_plain(block: bytes) -> bool:
+def _plain_bytes(block: bytes) -> int:
+    """Bytes of text in an event that is nothing but output; -1 for another one."""
     if not block.startswith(b"event: response."):
-        return False
+        return -1
     name, _, data = block[7:].partition(b"\ndata: ")
+    if not name.endswith(b".delta"):
+        return -1
     try:
-        return name.endswith(b".delta") and _decode_plain(data).type.endswith(".delta")
+        event = _decode_plain(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
+        return -1
+    return size_of_text(event.delta) if event.type.endswith(".delta") else -1

@@ -1,0 +1,160 @@
+"""How large a request is to a model, which is not how many bytes it has.
+
+Text is measured in bytes: no tokenizer makes more than one token of a byte. Pictures, documents and sound have their
+own rules. What a request only refers to (an earlier answer, a file, a search) may be as long as the model can read.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.wire.lenient import read_json
+from agent_llmgateway.wire.mediatokens import (
+    MOST_PICTURE_TOKENS,
+    PAGE_TOKENS,
+    Family,
+    document_tokens,
+    picture_tokens,
+    sound_tokens,
+)
+
+Document = dict[str, Any]
+LONGEST_DOCUMENT_TOKENS: Final = 100 * PAGE_TOKENS
+"""A document behind an address or an id: the APIs take a hundred pages."""
+LEAST_MEDIA_CHARACTERS: Final = 64
+"""A shorter text is counted as text wherever it stands."""
+_SPECIAL: Final = re.compile(
+    rb'"(?:input_)?(?:image|audio|video|file|document|container|search_result)|_id"|url"|"base64"|\\u|"conversation"'
+    rb'|"prompt"\s*:\s*\{|"type"\s*:\s*"(?!(?:text|function|custom|input_text|output_text|message|tool_use|tool_result'
+    rb'|thinking|json_schema|json_object|object|string|number|integer|boolean|array|null|ephemeral)")'
+)
+"""What may make a request longer or shorter than its bytes. `\\u` may spell any of it."""
+_OPEN_FIELDS: Final = ("previous_response_id", "conversation", "prompt", "container")
+_TURNS: Final = ("messages", "input", "system")
+_HOLDERS: Final = ("content", "output", "source")
+"""Fields of turns and parts in which there may be media."""
+_PLAIN_TOOLS: Final = frozenset({"function", "custom", "namespace", ""})
+
+
+class RequestSize(msgspec.Struct, frozen=True):
+    """`text_bytes` are all bytes that are not media. `is_open`: it refers to what is kept elsewhere."""
+
+    text_bytes: int
+    media_tokens: int = 0
+    is_open: bool = False
+
+    @property
+    def most_tokens(self) -> int:
+        """No tokenizer makes more of what is in the request itself."""
+        return self.text_bytes + self.media_tokens
+
+
+def measure_request(body: bytes, family: Family) -> RequestSize:
+    """The size of a request of a dialect of `family`. A body that is not JSON is text."""
+    if not _SPECIAL.search(body):
+        return RequestSize(len(body))
+    try:
+        document = read_json(body)
+    except MalformedEventError:
+        return RequestSize(len(body), is_open=True)
+    media_bytes = media_tokens = 0
+    is_open = isinstance(document, dict) and _is_open(document)
+    for taken, tokens in _media_of(document, family):
+        media_bytes += taken
+        media_tokens += tokens
+    return RequestSize(max(0, len(body) - media_bytes), media_tokens, is_open)
+
+
+def _is_open(document: Document) -> bool:
+    """Whether the provider adds to the input what the request does not hold."""
+    if any(isinstance(document.get(name), str | dict) and document[name] for name in _OPEN_FIELDS):
+        return True
+    tools = document.get("tools")
+    if isinstance(tools, list) and any(_runs_at_provider(tool) for tool in tools):
+        return True
+    items = document.get("input")
+    return isinstance(items, list) and any(isinstance(i, dict) and i.get("type") == "item_reference" for i in items)
+
+
+def _runs_at_provider(tool: object) -> bool:
+    if not isinstance(tool, dict):
+        return False
+    kind = tool.get("type", "")
+    return not (isinstance(kind, str) and kind in _PLAIN_TOOLS) or "web_search_options" in tool
+
+
+def _media_of(document: Any, family: Family) -> Iterator[tuple[int, int]]:  # noqa: ANN401 - JSON
+    """Characters and tokens of each piece of media. Without recursion: a body may be nested deeply.
+
+    Only where the APIs take media: what looks like it in a tool's schema or arguments is text to a model.
+    """
+    if not isinstance(document, dict):
+        return
+    waiting: list[Any] = [document.get(name) for name in _TURNS]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            found = _media_at(value, family)
+            if found is None:
+                waiting += [value.get(name) for name in _HOLDERS]
+            else:
+                yield found
+
+
+def _media_at(part: Document, family: Family) -> tuple[int, int] | None:
+    """Media that `part` is; None when it is something else, whose parts are looked at."""
+    kind = part.get("type")
+    if not isinstance(kind, str):
+        return None
+    source = part.get("source")
+    if kind in ("image", "document") and isinstance(source, dict):
+        return _source_at(kind, source, family)
+    if kind in ("image_url", "input_image"):
+        given = part.get("image_url")
+        holder = given if isinstance(given, dict) else part
+        url = holder.get("url") if isinstance(given, dict) else given
+        return _picture_at(url, family, low_detail=holder.get("detail") == "low")
+    if kind in ("file", "input_file", "container_upload"):
+        holder = part["file"] if isinstance(part.get("file"), dict) else part
+        return _document_at(holder.get("file_data"))
+    if kind == "input_audio" and isinstance(part.get("input_audio"), dict):
+        data = part["input_audio"].get("data")
+        return _taken(data, sound_tokens(data)) if _is_long(data) else None
+    return None
+
+
+def _source_at(kind: str, source: Document, family: Family) -> tuple[int, int] | None:
+    data = source.get("data")
+    if source.get("type") in ("text", "content"):
+        return None
+    return _picture_at(data, family) if kind == "image" else _document_at(data)
+
+
+def _picture_at(url: object, family: Family, *, low_detail: bool = False) -> tuple[int, int]:
+    if not isinstance(url, str) or not _is_long(url):
+        return 0, MOST_PICTURE_TOKENS
+    return _taken(url, picture_tokens(_payload(url), family, low_detail=low_detail))
+
+
+def _document_at(data: object) -> tuple[int, int]:
+    if not isinstance(data, str) or not _is_long(data):
+        return 0, LONGEST_DOCUMENT_TOKENS
+    return _taken(data, document_tokens(_payload(data)))
+
+
+def _payload(url: str) -> str:
+    """Of a `data:` address the base64."""
+    return url.partition(",")[2] if url.startswith("data:") else url
+
+
+def _taken(data: object, tokens: int) -> tuple[int, int]:
+    return (len(data) if isinstance(data, str) else 0), tokens
+
+
+def _is_long(data: object) -> bool:
+    return isinstance(data, str) and len(data) >= LEAST_MEDIA_CHARACTERS
