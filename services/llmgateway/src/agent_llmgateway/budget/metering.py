@@ -23,7 +23,7 @@ from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.lenient import read_json
 from agent_llmgateway.wire.meter import TryMeter
-from agent_llmgateway.wire.models import may_think
+from agent_llmgateway.wire.models import thinks_unseen
 from agent_llmgateway.wire.requestsize import RequestSize, measure_request
 from agent_llmgateway.wire.textsize import size_of
 from agent_llmgateway.wire.usage import Usage
@@ -135,7 +135,7 @@ def is_free(trial: TryMeter) -> bool:
 def usage_of_try(bounds: RequestBounds, trial: TryMeter, longest_seen: int, counted_input: int | None) -> Usage:
     """What is charged for a try: what its provider said as far as that can be true, else the most it can have been."""
     known = _believed_input(bounds, trial.known_usage)
-    made = _made_bytes(trial)
+    made = _made_bytes(trial, 0 if known is None else known.output_tokens)
     if known is None:
         most = bounds.most_input(trial.model) if counted_input is None else counted_input
         known = Usage(most, 0)
@@ -150,19 +150,23 @@ def usage_of_try(bounds: RequestBounds, trial: TryMeter, longest_seen: int, coun
 def _output_of(bounds: RequestBounds, trial: TryMeter, known: Usage, made: int, longest_seen: int) -> int:
     """Of an answer whose output nobody told, or told too low or too high to be true."""
     told = known.output_tokens if known.output_tokens <= _most_believed(bounds, made) else 0
-    if trial.is_finished:
-        return max(told, -(-made // DENSE_BYTES)) if told else made
+    if trial.is_finished and told:
+        return max(told, -(-made // DENSE_BYTES))
     hidden = bounds.most_output(longest_seen, without_limit=HIDDEN_TOKENS) if _may_hide(bounds, trial) else 0
     return max(told, made, hidden)
 
 
 def _may_hide(bounds: RequestBounds, trial: TryMeter) -> bool:
-    """Whether more may have been made than has come: thoughts, or a whole answer that was not waited for."""
-    if trial.failure is not None and trial.stream is None and _is_status(trial.failure):
-        return False
+    """Whether more may have been made than has come: thoughts, or a whole answer that was not waited for.
+
+    A whole answer of an unknown model that says nothing of its usage is taken for all that was made.
+    """
+    if trial.is_finished:
+        lied = trial.known_usage is not None and trial.known_usage.output_tokens > 0
+        return thinks_unseen(trial.model) is True or (lied and thinks_unseen(trial.model) is None)
     if trial.stream is None:
-        return True
-    return bounds.asks_to_think if trial.is_message else may_think(trial.model)
+        return trial.failure is None or not _is_status(trial.failure)
+    return bounds.asks_to_think if trial.is_message else thinks_unseen(trial.model) is not False
 
 
 def _is_status(failure: Failure) -> bool:
@@ -193,11 +197,11 @@ def _is_output_told(bounds: RequestBounds, told: int, made: int) -> bool:
     return made // LEAST_SHARE <= told <= _most_believed(bounds, made)
 
 
-def _made_bytes(trial: TryMeter) -> int:
-    """Of what the model has made, as far as it has come."""
+def _made_bytes(trial: TryMeter, told: int) -> int:
+    """Of what the model has made, as far as it has come. A whole answer is read only when `told` may be too low."""
     if trial.stream is not None:
         return trial.stream.text_bytes
-    if not trial.answer:
+    if len(trial.answer) // LEAST_SHARE <= told:
         return 0
     try:
         answer = read_json(trial.answer)

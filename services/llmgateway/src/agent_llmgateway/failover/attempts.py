@@ -153,7 +153,7 @@ class Attempts:
         try:
             facts = wire.dialect.read_answer(body)
             trial.usage, trial.is_answered = facts.usage, facts.finish_reason not in _GOES_ON
-            trial.answer = b"" if facts.usage else body
+            trial.answer = body
             if facts.failure is not None:
                 raise AttemptError(facts.failure)
             shown = body if wire.read_whole is None else wire.read_whole(body)

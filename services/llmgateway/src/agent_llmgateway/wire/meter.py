@@ -20,8 +20,7 @@ class MeteredStream(Protocol):
 class TryMeter(msgspec.Struct):
     """One try. Without a failure and unfinished, it was left: its client went away.
 
-    `is_message`: the provider speaks Anthropic's dialect. `answer` is kept of a whole answer that does not say its
-    usage.
+    `is_message`: the provider speaks Anthropic's dialect. `answer` is a whole answer as it came.
     """
 
     provider: str

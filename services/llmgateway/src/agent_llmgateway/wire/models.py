@@ -58,10 +58,10 @@ _MODELS: Final = tuple(
 )
 
 
-def may_think(model: str) -> bool:
-    """Whether a model may make thoughts that nobody sees; one that is not known may."""
+def thinks_unseen(model: str) -> bool | None:
+    """Whether a model makes thoughts that nobody sees; None for one that is not known."""
     name = model.rpartition("/")[2].lower()
-    return next((facts.reasoning or "gpt-oss" in name for pattern, facts in _MODELS if pattern.match(name)), True)
+    return next((facts.reasoning or "gpt-oss" in name for pattern, facts in _MODELS if pattern.match(name)), None)
 
 
 def facts_of(model: str, kind: str, options: Mapping[str, Any]) -> ModelFacts:
