@@ -1,6 +1,7 @@
 import pytest
 
-from agent_api.gatewayconfig import Price, find_price
+from agent_api.gatewayconfig import find_price
+from agent_api.listprices import Price
 
 
 @pytest.mark.parametrize("cached_usd, cost", [(None, 1000 * 3 + 100 * 15), (0.3, 600 * 3 + 120 + 1500), (0, 3300)])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_api.gatewayconfig import GatewayBudget, GatewayConfig, Price
+from agent_api.gatewayconfig import GatewayBudget, GatewayConfig
+from agent_api.listprices import Price
 from agent_llmgateway.budget.budget import Budget
 from agent_llmgateway.budget.ledger import FileLedger, Spent
 from agent_llmgateway.budget.price import cost_micro_usd

@@ -107,9 +107,12 @@ async def test_streams_count_too_and_an_unknown_usage_is_charged_but_never_repor
         assert counted.budget.tokens_this_hour == 100
         assert (counted.providers[0].input_tokens, counted.providers[0].output_tokens) == (60, 40)
         await statuses_of(session, gateway, 1, stream=True)
+        assert gateway.report().budget.tokens_this_hour == 200, "asked for by the gateway"
+        mock.set_script({"replies": [{"usage": None}]})
+        await statuses_of(session, gateway, 1, stream=True)
         unknown = gateway.report()
-        assert unknown.budget.tokens_this_hour > 100
-        assert (unknown.providers[0].input_tokens, unknown.providers[0].output_tokens) == (60, 40)
+        assert unknown.budget.tokens_this_hour > 200
+        assert (unknown.providers[0].input_tokens, unknown.providers[0].output_tokens) == (120, 80)
         assert gateway.metrics()['agentberth_llmgateway_unknown_usage_total{provider="only"}'] == 1
 
 

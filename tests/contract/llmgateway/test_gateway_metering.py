@@ -211,6 +211,7 @@ async def judged(provider: BillingProvider, folder: Path, config: Document) -> A
             yield Caller(gateway, provider, session)
 
 
+@pytest.mark.timeout(900)
 async def test_no_way_to_call_costs_less_than_its_bill(provider: BillingProvider, keys: Path, tmp_path: Path) -> None:
     names = [f"m{number}" for number in range(len(CHOSEN))]
     provider.scripts = {name: row.script for name, row in zip(names, CHOSEN, strict=True)}

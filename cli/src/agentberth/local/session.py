@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from agent_api import layout
 from agent_api.agenttype import AgentType
-from agent_api.gatewayconfig import Price
 from agent_api.initreport import InitReport
+from agent_api.listprices import Price
 from agent_base.atomicfile import write_atomically
 from agent_render import RenderError, pod_template
 from agent_render.identity import Identity

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from agent_api.gatewayconfig import Price
+from agent_api.listprices import Price
 from agentberth.errors import CommandError
 from agentberth.replay.deck import Deck
 from agentberth.replay.usage import Usage, usage_of

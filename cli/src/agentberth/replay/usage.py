@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent_api.cassette import RecordedResponse, Recording
-from agent_api.gatewayconfig import Price, find_price
+from agent_api.gatewayconfig import find_price
+from agent_api.listprices import Price
 from agentberth.replay import events
 from agentberth.replay.bodies import parsed, unpack, unpack_chunk
 

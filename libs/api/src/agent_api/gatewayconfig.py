@@ -1,13 +1,13 @@
 """`gateway.json`: the model providers of one agent. Written by agent_render, hot-reloaded by agent-llmgateway."""
 
-import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
+from agent_api.listprices import Price, listed, undated
 from agent_api.model import Config
-from agent_api.providers import ProviderType
+from agent_api.providers import PROVIDERS, ProviderType
 
 
 class Timeouts(Config):
@@ -59,59 +59,14 @@ class GatewayBudget(Config):
     usd_per_day: float | None = Field(default=None, gt=0)
 
 
-class Price(Config):
-    """Price of a model, in US dollars per million tokens."""
-
-    input_usd: float = Field(ge=0)
-    output_usd: float = Field(ge=0)
-    cached_input_usd: float | None = Field(default=None, ge=0, description="None: as input.")
-    cache_write_usd: float | None = Field(
-        default=None, ge=0, description="Input written to the provider's prompt cache; None: as input."
-    )
-    long_cache_write_usd: float | None = Field(
-        default=None, ge=0, description="The same, kept for an hour; None: as other writes."
-    )
-    reasoning_usd: float | None = Field(default=None, ge=0, description="None: as output.")
-    premium_factor: float = Field(
-        default=2.0, ge=1, le=100, description="Of a request for a faster service (`priority`, `fast`)."
-    )
-
-    def cost_micro_usd(
-        self,
-        *,
-        input_tokens: int,
-        output_tokens: int,
-        cached_tokens: int = 0,
-        cache_write_tokens: int = 0,
-        long_cache_write_tokens: int = 0,
-        reasoning_tokens: int = 0,
-    ) -> float:
-        """What one call costs, in millionths of a dollar.
-
-        Cached and written tokens are a part of the input, those written for long of those written, reasoning of the
-        output.
-        """
-        read_usd = self.input_usd if self.cached_input_usd is None else self.cached_input_usd
-        write_usd = self.input_usd if self.cache_write_usd is None else self.cache_write_usd
-        long_usd = write_usd if self.long_cache_write_usd is None else self.long_cache_write_usd
-        thought_usd = self.output_usd if self.reasoning_usd is None else self.reasoning_usd
-        return (
-            (input_tokens - cached_tokens - cache_write_tokens) * self.input_usd
-            + cached_tokens * read_usd
-            + (cache_write_tokens - long_cache_write_tokens) * write_usd
-            + long_cache_write_tokens * long_usd
-            + (output_tokens - reasoning_tokens) * self.output_usd
-            + reasoning_tokens * thought_usd
-        )
-
-
-_SNAPSHOT: Final = re.compile(r"-(?:20\d{6}|20\d\d-\d\d-\d\d|latest)$")
-
-
 def find_price(prices: Mapping[str, Price], provider: str, model: str) -> Price | None:
-    """The price of a provider's model: by `provider/model`, else by `model`, else by the model without its date."""
-    names = (f"{provider}/{model}", model, _SNAPSHOT.sub("", model))
-    return next((prices[name] for name in names if name in prices), None)
+    """The price of a provider's model: by `provider/model`, by `model`, by that without its date, else by the list."""
+    names = (f"{provider}/{model}", model, undated(model))
+    own = next((prices[name] for name in names if name in prices), None)
+    if own is not None:
+        return own
+    row = listed(model)
+    return row.price if row else None
 
 
 class GatewayMemory(Config):
@@ -167,3 +122,41 @@ class GatewayConfig(Config):
         default=False, description="true: prompts and answers are put into spans and recorded calls."
     )
     limits: GatewayLimits = GatewayLimits()
+
+    @property
+    def limits_money(self) -> bool:
+        """Whether what may be spent is limited in money."""
+        return self.budget.usd_per_day is not None
+
+    def unpriced(self) -> tuple[str, ...]:
+        """Routes that a budget of money refuses, since nobody says what they cost: `provider/model`."""
+        if not self.limits_money:
+            return ()
+        free = {provider.name for provider in self.providers if is_free(provider)}
+        known = {(provider.name, model) for provider in self.providers for model in served_models(provider)}
+        own = {provider.name: served_models(provider) for provider in self.providers}
+        for alias in self.models:
+            for route in alias.routes:
+                models = (route.model,) if route.model else own.get(route.provider, ())[:1]
+                known |= {(route.provider, model) for model in models}
+        dear = [(provider, model) for provider, model in known if provider not in free]
+        return tuple(sorted(f"{p}/{m}" for p, m in dear if find_price(self.prices, p, m) is None))
+
+    def context_of(self, provider: str, model: str) -> int | None:
+        """Tokens that a model reads, when that is known."""
+        for name in (f"{provider}/{model}", model):
+            if name in self.context_tokens:
+                return self.context_tokens[name]
+        row = listed(model)
+        return row.context_tokens if row else None
+
+
+def is_free(provider: GatewayProvider) -> bool:
+    """Whether nobody is paid for the answers of `provider`: they come from a script in the gateway itself."""
+    return PROVIDERS[provider.type].is_scripted and not provider.base_url
+
+
+def served_models(provider: GatewayProvider) -> tuple[str, ...]:
+    """The models that `provider` is known to serve; its own, for requests that fail over to it, is the first."""
+    first = provider.model or (None if provider.models else PROVIDERS[provider.type].default_model)
+    return tuple(dict.fromkeys((*((first,) if first else ()), *provider.models)))

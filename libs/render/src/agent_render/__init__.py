@@ -5,13 +5,14 @@ A part of the Pod (init container, sidecar) is one module that returns a `PodPar
 `agent_render.objects.pod.PARTS`; a kind of object is one module, listed once in `agent_render.manifests.CHILDREN`.
 """
 
-from agent_render.errors import RenderError, SettingsError, UnsupportedError
+from agent_render.errors import NoPriceError, RenderError, SettingsError, UnsupportedError
 from agent_render.manifests import render
 from agent_render.objects.pod import pod_template
 from agent_render.settings import PlatformSettings
 from agent_render.settings.document import parse_settings
 
 __all__ = [
+    "NoPriceError",
     "PlatformSettings",
     "RenderError",
     "SettingsError",

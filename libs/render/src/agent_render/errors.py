@@ -2,6 +2,7 @@
 
     RenderError
     ├── UnsupportedError    the spec is valid, but this platform cannot carry it out
+    │   └── NoPriceError    a budget of money, and a model whose price nobody says
     └── SettingsError       the platform's settings are not valid
 
 The message is one sentence that says what to change; the operator shows it as `Accepted=False`.
@@ -18,6 +19,16 @@ class RenderError(Exception):
 
 class UnsupportedError(RenderError):
     """Raised when the spec asks for what the platform's settings do not offer."""
+
+
+class NoPriceError(UnsupportedError):
+    """Raised for a budget of money that would refuse calls, since what they cost is not known."""
+
+    def __init__(self, routes: Iterable[str]) -> None:
+        super().__init__(
+            f"llm.budget.usdPerDay: no price is known of {', '.join(routes)}; "
+            "add it to `prices` in the platform's settings"
+        )
 
 
 class SettingsError(RenderError):

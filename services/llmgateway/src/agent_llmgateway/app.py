@@ -121,7 +121,8 @@ def build_state(
 def build_checks(state: GatewayState, watched: WatchedFile[LoadedConfig], server: GatewayServer, stop: Stop) -> Checks:
     """What has to be well for the gateway to be ready."""
     keys = partial(check_keys, state)
-    return {"config": watched.check, "keys": keys, "server": server.check, "stop": stop.check}
+    prices = partial(check_prices, state)
+    return {"config": watched.check, "keys": keys, "prices": prices, "server": server.check, "stop": stop.check}
 
 
 def build_ops(
@@ -186,6 +187,13 @@ def open_providers(settings: GatewaySettings, redactor: Redactor, loaded: Loaded
 def check_keys(state: GatewayState) -> str | None:
     """A readiness check."""
     return state.provider_set.check() if state.provider_set else "no configuration is in use"
+
+
+def check_prices(state: GatewayState) -> str | None:
+    """A readiness check: a budget of money that refuses every call is not ready, and says which prices it lacks."""
+    config = state.provider_set.config if state.provider_set else None
+    unpriced = config.unpriced() if config else ()
+    return f"budget.usdPerDay is set and no price is known of {', '.join(unpriced)}" if unpriced else None
 
 
 async def make_report(

@@ -61,6 +61,13 @@ class Reason(StrEnum):
         "Correct the field that the message names; `agentberth validate` checks the manifest.",
         True,
     )
+    NO_PRICE = (
+        "NoPrice",
+        (_ACCEPTED, _READY),
+        "`llm.budget` limits money, and nobody says what a model costs that a provider serves: calls would be refused.",
+        "Add the models in the message to `prices` in the platform's settings, or limit tokens instead.",
+        True,
+    )
     APPLY_REFUSED = (
         "ApplyRefused",
         (_ACCEPTED, _READY),

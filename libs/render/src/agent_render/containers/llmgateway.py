@@ -12,6 +12,7 @@ from agent_api.gatewayconfig import (
     Timeouts,
 )
 from agent_render.containers import memoryaccess, sidecar
+from agent_render.errors import NoPriceError
 from agent_render.parts.monitoring import keeps_content
 from agent_render.parts.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
@@ -20,10 +21,16 @@ _ADDRESS = f"http://127.0.0.1:{layout.LLMGATEWAY_PORT}"
 
 
 def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
-    """The sidecar, its configuration and keys, and where the agent finds it."""
+    """The sidecar, its configuration and keys, and where the agent finds it.
+
+    Raises NoPriceError when a budget of money would refuse what a provider serves.
+    """
     llm = agent.spec.llm
     if llm is None:
         return PodPart()
+    config = gateway_config(agent, llm, settings)
+    if unpriced := config.unpriced():
+        raise NoPriceError(unpriced)
     keys = {p.name: p.credentials_secret for p in llm.providers if p.credentials_secret}
     key_volumes, key_mounts = sidecar.credentials(layout.CREDENTIALS, keys)
     memory_volumes, memory_mounts = memoryaccess.credentials(agent)
@@ -59,7 +66,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
             sidecar.token_variable(agent, "LLM_GATEWAY_TOKEN", layout.GATEWAY_TOKEN_KEY),
             variable("LLM_GATEWAY_URL", f"{_ADDRESS}{layout.DOOR}/$(LLM_GATEWAY_TOKEN)"),
         ),
-        config={layout.GATEWAY_KEY: gateway_config(agent, llm, settings).model_dump_json(indent=2)},
+        config={layout.GATEWAY_KEY: config.model_dump_json(indent=2)},
     )
 
 

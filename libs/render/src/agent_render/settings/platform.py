@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from agent_api.agenttype import Pod
-from agent_api.gatewayconfig import Price
+from agent_api.listprices import Price
 from agent_api.model import Config
 from agent_api.toolsconfig import ToolDefinition
 from agent_render.settings.allowed import Allowed

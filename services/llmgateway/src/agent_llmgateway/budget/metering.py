@@ -37,8 +37,8 @@ USUAL_CONTEXT_TOKENS: Final = 200_000
 PICTURE_FACTOR: Final = 34
 _DEAR_PICTURES: Final = "4o-mini"
 """This model counts so many times the tokens for a picture, at a price so many times lower."""
-UNSEEN_INPUT_TOKENS: Final = 4096
-"""What a provider may add to the input by itself, such as the words that explain tools to the model."""
+UNSEEN_INPUT_TOKENS: Final = 200_000
+"""Believed of a provider beyond what the request holds: what it adds by itself, such as results of a search."""
 LEAST_SHARE: Final = 16
 """A provider that counts less than a token for so many bytes is not believed."""
 DENSE_BYTES: Final = 3
@@ -88,22 +88,15 @@ def bounds_of(call: Call, config: GatewayConfig, routes: Sequence[Route]) -> Req
     """What a call says of itself."""
     envelope, name = call.envelope, call.dialect.name
     size = measure_request(call.body, call.dialect.family)
-    sizes = config.context_tokens
-    contexts = [sizes.get(f"{r.provider}/{r.model}", sizes.get(r.model, USUAL_CONTEXT_TOKENS)) for r in routes]
     return RequestBounds(
         size=size,
-        kept_tokens=max(contexts) if size.is_open else 0,
+        kept_tokens=max(config.context_of(*route) or USUAL_CONTEXT_TOKENS for route in routes) if size.is_open else 0,
         choices=max(1, envelope.n or 1) if name == "chat" else 1,
         output_limit=envelope.output_limit_tokens(name),
         makes_text=name not in ("embeddings", "count_tokens"),
-        premium=is_premium(call.body),
-        asks_to_think=b'"thinking"' in call.body or b'"effort"' in call.body,
+        premium=envelope.is_premium,
+        asks_to_think=envelope.thinking is not None,
     )
-
-
-def is_premium(body: bytes) -> bool:
-    """Whether a faster service is asked for, which costs more."""
-    return (b'"service_tier"' in body and b'"priority"' in body) or (b'"speed"' in body and b'"fast"' in body)
 
 
 def charge_tries(
@@ -134,15 +127,13 @@ def is_free(trial: TryMeter) -> bool:
 
 def usage_of_try(bounds: RequestBounds, trial: TryMeter, longest_seen: int, counted_input: int | None) -> Usage:
     """What is charged for a try: what its provider said as far as that can be true, else the most it can have been."""
-    known = _believed_input(bounds, trial.known_usage)
-    made = _made_bytes(trial, 0 if known is None else known.output_tokens)
+    said = trial.known_usage
+    known = _believed_input(bounds, said)
     if known is None:
         most = bounds.most_input(trial.model) if counted_input is None else counted_input
-        known = Usage(most, 0)
-        is_told = False
-    else:
-        is_told = trial.is_finished
-    if is_told and _is_output_told(bounds, known.output_tokens, made):
+        known = Usage(most, 0 if said is None else said.output_tokens)
+    made = _made_bytes(trial, known.output_tokens)
+    if trial.is_finished and said is not None and _is_output_told(bounds, known.output_tokens, made):
         return known
     return _with_output(known, _output_of(bounds, trial, known, made, longest_seen))
 
@@ -166,7 +157,8 @@ def _may_hide(bounds: RequestBounds, trial: TryMeter) -> bool:
         return thinks_unseen(trial.model) is True or (lied and thinks_unseen(trial.model) is None)
     if trial.stream is None:
         return trial.failure is None or not _is_status(trial.failure)
-    return bounds.asks_to_think if trial.is_message else thinks_unseen(trial.model) is not False
+    unseen = thinks_unseen(trial.model)
+    return bounds.asks_to_think or unseen is True or (unseen is None and not trial.is_message)
 
 
 def _is_status(failure: Failure) -> bool:

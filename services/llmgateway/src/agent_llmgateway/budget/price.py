@@ -2,7 +2,8 @@
 
 import math
 
-from agent_api.gatewayconfig import GatewayConfig, Price, find_price
+from agent_api.gatewayconfig import GatewayConfig, find_price
+from agent_api.listprices import Price
 from agent_llmgateway.failover.routing import Route
 from agent_llmgateway.wire.usage import Usage
 

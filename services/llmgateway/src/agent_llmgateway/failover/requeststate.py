@@ -1,6 +1,5 @@
 """The state of one request on its way through its routes: tries, dead keys, and the error when none answers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent_api.gatewayconfig import GatewayConfig
@@ -82,8 +81,8 @@ class RequestMemory:
         refused = [each for each, failure in self.failures if failure.cause is Cause.CONTEXT]
         if not refused:
             return False
-        size = _context_of(self.config.context_tokens, route)
-        others = [_context_of(self.config.context_tokens, each) for each in refused]
+        size = self.config.context_of(*route)
+        others = [self.config.context_of(*each) for each in refused]
         return route in refused or any(size is not None and other is not None and size <= other for other in others)
 
     def last_error(self, wait_s: float | None) -> GatewayError:
@@ -101,7 +100,3 @@ class RequestMemory:
         waits = [each.retry_after_s for _, each in self.failures if each.retry_after_s is not None]
         waits += [] if wait_s is None else [wait_s]
         return AllRoutesError(first, self.records, min(waits, default=None))
-
-
-def _context_of(sizes: Mapping[str, int], route: Route) -> int | None:
-    return sizes.get(f"{route.provider}/{route.model}", sizes.get(route.model))

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agent_api.gatewayconfig import GatewayConfig, GatewayProvider
-from agent_api.providers import PROVIDERS
+from agent_api.gatewayconfig import GatewayConfig, GatewayProvider, served_models
 from agent_llmgateway.errors import UnknownModelError
 from agent_llmgateway.wire.dialects import DialectName
 
@@ -39,7 +38,7 @@ def find_routes(config: GatewayConfig, model: str, dialect: DialectName) -> tupl
 def list_models(config: GatewayConfig) -> list[str]:
     """Every name that a request may use and that is known beforehand: aliases, models, provider/model."""
     names = [alias.name for alias in config.models]
-    served = [(provider.name, model) for provider in config.providers for model in models_of(provider)]
+    served = [(provider.name, model) for provider in config.providers for model in served_models(provider)]
     names += [model for _, model in served]
     names += [f"{provider}/{model}" for provider, model in served]
     return list(dict.fromkeys(names))
@@ -47,15 +46,7 @@ def list_models(config: GatewayConfig) -> list[str]:
 
 def own_model(provider: GatewayProvider) -> str | None:
     """The model for requests that fail over to `provider`."""
-    if provider.model:
-        return provider.model
-    return provider.models[0] if provider.models else PROVIDERS[provider.type].default_model
-
-
-def models_of(provider: GatewayProvider) -> tuple[str, ...]:
-    """The models that `provider` is known to serve."""
-    own = own_model(provider)
-    return tuple(dict.fromkeys((*((own,) if own else ()), *provider.models)))
+    return next(iter(served_models(provider)), None)
 
 
 def _alias_routes(config: GatewayConfig, name: str) -> Sequence[Route]:
@@ -75,12 +66,12 @@ def _named_routes(config: GatewayConfig, name: str) -> Sequence[Route]:
 
 def _serving_routes(config: GatewayConfig, model: str) -> Sequence[Route]:
     """Those that serve it; behind them the others, each with its own model."""
-    serving = [Route(provider.name, model) for provider in config.providers if model in models_of(provider)]
+    serving = [Route(provider.name, model) for provider in config.providers if model in served_models(provider)]
     if not serving:
         return ()
     first = serving[0]
     others = [
-        Route(provider.name, model if model in models_of(provider) else own)
+        Route(provider.name, model if model in served_models(provider) else own)
         for provider in config.providers
         if provider.name != first.provider and (own := own_model(provider))
     ]

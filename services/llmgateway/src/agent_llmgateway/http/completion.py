@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from agent_api.gatewayconfig import is_free
 from agent_base.redaction import Redactor
 from agent_kit.telemetry import Span
 from agent_llmgateway.budget.price import price_of
@@ -120,12 +121,13 @@ class CompletionHandler:
 
     def _prepare(self, plan: RoutePlan) -> WireRequest:
         route = plan.route
-        if self._config.budget.usd_per_day is not None and price_of(self._config, route) is None:
+        provider = self._provider_set.providers[route.provider]
+        if self._config.limits_money and not is_free(provider.config) and price_of(self._config, route) is None:
             raise NotCarriedError(
                 f"budget.usdPerDay is set and {route.provider}/{route.model} has no price: add it to prices",
                 param="model",
             )
-        return prepare_wire(self._call, self._provider_set.providers[route.provider], route.model, self._state.items)
+        return prepare_wire(self._call, provider, route.model, self._state.items)
 
 
 def _shown_name(name: str) -> str:

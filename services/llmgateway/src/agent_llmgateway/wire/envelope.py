@@ -7,7 +7,7 @@ neither parsed into objects nor written again. Only the model's name is exchange
 import json
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -31,12 +31,20 @@ class Envelope(msgspec.Struct):
     max_output_tokens: int | float | None = None
     n: int | None = None
     stream_options: StreamOptions | None = None
+    service_tier: Any = None
+    speed: Any = None
+    thinking: Any = None
 
     def output_limit_tokens(self, dialect: str) -> int | None:
         """Most tokens of one answer, when the request says so in a field that its dialect has."""
         given = [getattr(self, name) for name in _LIMITS.get(dialect, ())]
         limits = [int(limit) for limit in given if limit is not None and 1 <= limit <= LARGEST_LIMIT]
         return max(limits, default=None)
+
+    @property
+    def is_premium(self) -> bool:
+        """Whether a faster service is asked for, which costs more."""
+        return self.service_tier in _PREMIUM or self.speed in _PREMIUM
 
     @property
     def asks_for_usage(self) -> bool:
@@ -47,6 +55,7 @@ class Envelope(msgspec.Struct):
 _decode_envelope: Final = msgspec.json.Decoder(Envelope).decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 LONGEST_MODEL: Final = 256
+_PREMIUM: Final = ("priority", "fast", "ultrafast")
 LARGEST_LIMIT: Final = 1_000_000_000
 _LIMITS: Final = {
     "chat": ("max_completion_tokens", "max_tokens"),

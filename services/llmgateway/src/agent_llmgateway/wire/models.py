@@ -58,10 +58,15 @@ _MODELS: Final = tuple(
 )
 
 
+_THINKING: Final = re.compile(r"gpt-(?:5(?![.\d]*-chat)|[6-9]|oss)|o[134](?:-|$)|claude-[a-z]+-[5-9]")
+
+
 def thinks_unseen(model: str) -> bool | None:
-    """Whether a model makes thoughts that nobody sees; None for one that is not known."""
+    """Whether a model may make thoughts that nobody sees and nobody asked for; None for one that is not known."""
     name = model.rpartition("/")[2].lower()
-    return next((facts.reasoning or "gpt-oss" in name for pattern, facts in _MODELS if pattern.match(name)), None)
+    if _THINKING.match(name):
+        return True
+    return next((False for pattern, _ in _MODELS if pattern.match(name)), None)
 
 
 def facts_of(model: str, kind: str, options: Mapping[str, Any]) -> ModelFacts:

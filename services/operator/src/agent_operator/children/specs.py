@@ -15,7 +15,7 @@ from agent_api.problems import examine
 from agent_kube import Manifest
 from agent_operator.sources import AGENT_TYPES, AgentObject
 from agent_operator.status.finding import Finding
-from agent_render import PlatformSettings, RenderError, render
+from agent_render import NoPriceError, PlatformSettings, RenderError, render
 
 REMEMBERED: Final = 256  # about 30 KiB each
 
@@ -63,6 +63,8 @@ class SpecReader:
             return Finding(Reason.INVALID, f"{first.field}: {first.message}")
         try:
             rendered = render(verdict.agent, platform)
+        except NoPriceError as error:
+            return Finding(Reason.NO_PRICE, str(error))
         except RenderError as error:
             return Finding(Reason.INVALID, str(error))
         except ValidationError as error:  # its own text repeats the input, which may hold a secret
