@@ -156,7 +156,7 @@ def complaint_of(dialect: str, body: Document, headers: dict[str, str]) -> str:
         return "stream_options is only allowed when stream is true"
     if dialect != "chat" and "include_usage" in json.dumps(body.get("stream_options")):
         return "Unknown parameter: stream_options.include_usage"
-    if (limit := body.get("max_tokens", body.get("max_completion_tokens", 1))) < 1:
+    if (limit := body.get("max_tokens") or body.get("max_completion_tokens") or 1) < 1:
         return f"max_tokens: {limit} is less than 1"
     return ""
 
@@ -188,6 +188,8 @@ def _parts_of(value: Any) -> list[Any]:
 def _picture_tokens(part: Document, *, tiled: bool) -> int:
     given = part.get("image_url")
     url = given["url"] if isinstance(given, dict) else given or part["source"]["data"]
+    width: int
+    height: int
     width, height = struct.unpack(">II", base64.b64decode(url.rpartition(",")[2])[16:24])
     if not tiled:
         return -(-width * height // 750)
@@ -297,7 +299,14 @@ def _message_frames(script: Script, end: Bill, steps: list[int]) -> list[tuple[i
     def named(kind: str, **more: Any) -> bytes:
         return f"event: {kind}\n".encode() + event_of({"type": kind, **more})
 
-    head = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None}
+    head: Document = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [],
+        "stop_reason": None,
+    }
     frames = [
         (0, named("message_start", message={**head, **tell("messages", script, end, output=1)})),
         (0, named("content_block_start", index=0, content_block={"type": "text", "text": ""})),

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import aiohttp
 import httpx
 import pytest
-from contract.llmgateway.billing import PATHS, BillingProvider, Script, run_billing
+from contract.llmgateway.billing import PATHS, BillingProvider, Script, Told, run_billing
 from contract.llmgateway.harness import Gateway, run_gateway
 
 Document = dict[str, Any]
@@ -68,25 +68,30 @@ PAIRS = (
     ("responses", "compatible"),
     ("responses", "anthropic"),
 )
-TELLING = ("truly", "never", "negative", "zero", "huge", "cached", "words", "floats", "strange")
+TELLING: tuple[Told, ...] = ("truly", "never", "negative", "zero", "huge", "cached", "words", "floats", "strange")
+LEAVING: tuple[End, ...] = ("first", "middle", "finish")
 FAILING: tuple[Any, ...] = (500, 503, "cut", "clean-end", "stall", "error-event")
-THINKING = {"chat": {}, "responses": {}, "messages": {"thinking": {"type": "enabled", "budget_tokens": 9000}}}
+THINKING: dict[str, Document] = {
+    "chat": {},
+    "responses": {},
+    "messages": {"thinking": {"type": "enabled", "budget_tokens": 9000}},
+}
 
 
 def rows() -> Iterator[Row]:
     for dialect, kind in PAIRS:
         for stream in (False, True):
             for told in TELLING:
-                yield Row(dialect, kind, stream, Script(told=told))  # type: ignore[arg-type]
+                yield Row(dialect, kind, stream, Script(told=told))
             yield Row(dialect, kind, stream, Script(hidden=8000))
             for fails in FAILING[: None if stream else 2]:
                 yield Row(dialect, kind, stream, Script(fails=fails, visible=400))
                 yield Row(dialect, kind, stream, Script(fails=fails, visible=400), backup=True)
             yield Row(dialect, kind, stream, Script(fails="silence"), backup=True)
             yield Row(dialect, kind, stream, Script(pause_s=0.3), "unread")
-        for end in ("first", "middle", "finish"):
-            yield Row(dialect, kind, True, Script(pause_s=0.001), end)  # type: ignore[arg-type]
-            yield Row(dialect, kind, True, Script(pause_s=0.02, per_event=40, visible=2000), end)  # type: ignore[arg-type]
+        for end in LEAVING:
+            yield Row(dialect, kind, True, Script(pause_s=0.001), end)
+            yield Row(dialect, kind, True, Script(pause_s=0.02, per_event=40, visible=2000), end)
         if kind != "anthropic" or dialect == "messages":
             more = THINKING[dialect]
             yield Row(dialect, kind, True, Script(hidden=8000, pause_s=0.001), "middle", more)
@@ -239,15 +244,15 @@ def friendly_bodies() -> Iterator[tuple[str, str, Document]]:
     picture_url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
     block = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
     ask = {"type": "text", "text": PROMPT}
-    chat = [{"messages": [{"role": "user", "content": PROMPT}]}]
+    chat: list[Document] = [{"messages": [{"role": "user", "content": PROMPT}]}]
     chat += [{**chat[0], "tools": tools}, {"messages": [{"role": "user", "content": [ask, picture_url]}]}]
     chat += [{**chat[0], "max_tokens": 1000}, {**chat[0], "n": 2}]
-    message = [
+    message: list[Document] = [
         {"messages": [{"role": "user", "content": content}], "max_tokens": 9000} for content in (PROMPT, [ask, block])
     ]
     asked = {"type": "input_text", "text": PROMPT}
     shown = {"type": "input_image", "image_url": f"data:image/png;base64,{data}"}
-    response = [{"input": PROMPT}, {"input": [{"role": "user", "content": [asked, shown]}]}]
+    response: list[Document] = [{"input": PROMPT}, {"input": [{"role": "user", "content": [asked, shown]}]}]
     for kind in ("openai", "compatible", "anthropic"):
         for dialect, bodies in (("chat", chat), ("messages", message), ("responses", response)):
             for body in bodies:
