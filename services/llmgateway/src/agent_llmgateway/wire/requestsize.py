@@ -46,11 +46,6 @@ class RequestSize(msgspec.Struct, frozen=True):
     media_tokens: int = 0
     is_open: bool = False
 
-    @property
-    def most_tokens(self) -> int:
-        """No tokenizer makes more of what is in the request itself."""
-        return self.text_bytes + self.media_tokens
-
 
 def measure_request(body: bytes, family: Family) -> RequestSize:
     """The size of a request of a dialect of `family`. A body that is not JSON is text."""
