@@ -9,7 +9,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agentberth.commands import console, crd, diagnose, init, policy, render, run, test, tools, validate
+from agentberth.commands import (
+    check,
+    completion,
+    console,
+    crd,
+    diagnose,
+    init,
+    install,
+    policy,
+    render,
+    run,
+    test,
+    tools,
+    uninstall,
+    validate,
+)
 from agentberth.errors import CommandError
 from agentberth.options import Parser
 from agentberth.terminal import stderr, stdout
@@ -24,8 +39,13 @@ examples:
   agentberth console                      show the agents of a cluster in a local web page
   agentberth diagnose librarian           say why an agent in a cluster is not ready
   agentberth tools diff librarian         show what changed in a tool that is blocked
-  agentberth crd | kubectl apply --server-side -f -  install the AgentType API
+  agentberth check                        say what a cluster lacks for agents to run
+  agentberth install                      install or upgrade Agentberth in a cluster
 """
+_COMMANDS = (
+    init, run, test, validate, render, policy, check, install, uninstall, console, diagnose, tools, crd, completion
+)  # fmt: skip
+"""In the order of `--help`: an agent's life on one machine, then in a cluster."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("agentberth")
     top.add_argument("--version", action="version", version=f"agentberth {version}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (init, run, test, validate, render, policy, console, diagnose, tools, crd):
+    for module in _COMMANDS:
         module.register(commands)
     return top
 

@@ -64,9 +64,7 @@ def diagnose(kubectl: Kubectl, name: str) -> Diagnosis:
         message=printable(ready.get("message", ""), _LINE_CHARS)
         if seen
         else "the operator has not looked at the present spec",
-        cure=_cure_of(ready.get("reason", ""))
-        if seen
-        else "check that the operator runs: kubectl get pods -A -l app.kubernetes.io/name=agent-operator",
+        cure=_cure_of(ready.get("reason", "")) if seen else "agentberth check says whether the operator runs",
     )
     if head.ready:
         return head

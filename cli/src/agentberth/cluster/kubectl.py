@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentberth.errors import CommandError
@@ -41,6 +41,21 @@ class Kubectl:
         found: dict[str, Any] = json.loads(self._run("get", kind, name, "--output", "json"))
         return found
 
+    def get_if_present(self, kind: str, name: str) -> dict[str, Any] | None:
+        """One object, None when it is absent. Raises CommandError."""
+        text = self._run("get", kind, name, "--output", "json", "--ignore-not-found")
+        found: dict[str, Any] | None = json.loads(text) if text.strip() else None
+        return found
+
+    def within(self, namespace: str) -> "Kubectl":
+        """The same cluster, in another namespace: of two flags kubectl takes the last."""
+        return replace(self, flags=(*self.flags, "--namespace", namespace))
+
+    def ask(self, *words: str, documents: Sequence[dict[str, Any]] = (), timeout_s: float = _TIMEOUT_S) -> str:
+        """What `kubectl WORDS` prints, with `documents` as one List at its standard input. Raises CommandError."""
+        items = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(documents)}) if documents else ""
+        return self._run(*words, stdin=items, timeout_s=timeout_s)
+
     def patch(self, kind: str, name: str, change: dict[str, Any]) -> None:
         """Merge `change` into an object. Raises CommandError with kubectl's own words."""
         self._run("patch", kind, name, "--type", "merge", "--patch", json.dumps(change))
@@ -59,12 +74,12 @@ class Kubectl:
             return []
         return text.splitlines()
 
-    def _run(self, *words: str) -> str:
+    def _run(self, *words: str, stdin: str = "", timeout_s: float = _TIMEOUT_S) -> str:
         command: Sequence[str] = (self.program, *self.flags, *words)
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired:
-            raise CommandError(f"the cluster gave no answer in {_TIMEOUT_S} s", cure="kubectl cluster-info") from None
+            raise CommandError(f"the cluster gave no answer in {timeout_s:g} s", cure="kubectl cluster-info") from None
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["kubectl failed"]
             raise CommandError(lines[-1].removeprefix("error: "))

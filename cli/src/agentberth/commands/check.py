@@ -1,0 +1,58 @@
+"""`agentberth check`: what a cluster lacks for agents to run in it."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Final
+
+from agentberth.commands import add
+from agentberth.terminal import stdout
+
+if TYPE_CHECKING:
+    from agentberth.commands import Commands
+    from agentberth.preflight.finding import Finding
+
+_EPILOG = """\
+Looks at the cluster, the installation, your rights and the operator's, network policies, DNS, storage, and what the
+agents of one namespace refer to. Reads through kubectl, with your context and rights, and changes nothing.
+
+Exit code 0 when agents can run, 1 when there is an error; warnings count as errors with --strict.
+
+examples:
+  agentberth check
+  agentberth check --namespace agents --context staging
+  agentberth check --strict --output json | jq -r '.findings[] | select(.level == "error") | .cure'
+"""
+_COLOURS: Final = {"ok": "green", "warning": "yellow", "error": "red", "skipped": "dim"}
+_WIDTH: Final = 9
+
+
+def register(commands: "Commands") -> None:
+    """Adds the command."""
+    parser = add(commands, "check", summary="say what a cluster lacks for agents to run", epilog=_EPILOG, call=_call)
+    parser.add_argument("-n", "--namespace", help="namespace of the agents (default: the context's)")
+    parser.add_argument("--context", help="kubectl context (default: the current one)")
+    parser.add_argument("--strict", action="store_true", help="fail for warnings too")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+
+
+def _call(options: argparse.Namespace) -> int:
+    from agentberth.cluster.kubectl import Kubectl  # noqa: PLC0415 - keeps `--help` quick
+    from agentberth.preflight.survey import survey  # noqa: PLC0415 - likewise
+
+    found: list[Finding] = []
+    for finding in survey(Kubectl.find(context=options.context, namespace=options.namespace)):
+        found.append(finding)
+        if options.output == "text":
+            _show(finding)
+    failing = {"error", "warning"} if options.strict else {"error"}
+    is_ok = not any(finding.level in failing for finding in found)
+    if options.output == "json":
+        stdout().line(json.dumps({"ok": is_ok, "findings": [one.plain() for one in found]}, indent=2))
+    return 0 if is_ok else 1
+
+
+def _show(finding: "Finding") -> None:
+    out = stdout()
+    level = out.paint(f"{finding.level:<{_WIDTH}}", _COLOURS[finding.level])
+    cure = f" {out.paint('-> ' + finding.cure, 'dim')}" if finding.cure else ""
+    out.line(f"{level}{finding.check}: {finding.message}{cure}")
