@@ -19,6 +19,10 @@ _CAUSES: Final = (
         "name a cluster: set KUBECONFIG to its kubeconfig, or choose with kubectl config use-context",
     ),
     (
+        r"EOF$|proxyconnect",
+        "a proxy in between does not let through: put the server's host into NO_PROXY, or take the proxy away",
+    ),
+    (
         r"no such host|lookup .* on ",
         "the server's name is unknown here: connect to its network or VPN, or mend `server`",
     ),
