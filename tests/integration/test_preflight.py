@@ -117,7 +117,8 @@ def answers(level: str, check: str, findings: list[Document]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "how", ["closed port", "unknown name", "no context", "wrong context", "stranger", "foreign authority"]
+    "how",
+    ["no credentials", "closed port", "unknown name", "no context", "wrong context", "stranger", "foreign authority"],
 )
 def test_a_cluster_that_cannot_be_reached_is_one_error_with_its_cure(
     how: str, cluster: Cluster, tmp_path: Path
@@ -127,9 +128,11 @@ def test_a_cluster_that_cannot_be_reached_is_one_error_with_its_cure(
     if how == "no context":
         file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config"}))
     elif how == "closed port":
-        write_kubeconfig(file, f"https://127.0.0.1:{free_port()}")
+        write_kubeconfig(file, f"https://127.0.0.1:{free_port()}", token="any")
+    elif how == "no credentials":
+        write_kubeconfig(file, admin.server, ca=admin.ca)
     elif how == "unknown name":
-        write_kubeconfig(file, "https://no-such-cluster.invalid:6443")
+        write_kubeconfig(file, "https://no-such-cluster.invalid:6443", token="any")
     elif how == "foreign authority":
         write_kubeconfig(file, admin.server, token="any")
     else:
@@ -146,6 +149,7 @@ def test_a_cluster_that_cannot_be_reached_is_one_error_with_its_cure(
         "unknown name": "unknown here",
         "no context": "KUBECONFIG",
         "wrong context": "get-contexts",
+        "no credentials": "no credentials",
         "stranger": "log in anew",
         "foreign authority": "trusts another authority",
     }

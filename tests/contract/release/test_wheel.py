@@ -13,13 +13,17 @@ from agentrelease.wheel import ROOT, build_wheel
 
 VERSION = "9.8.7"
 PATIENCE_S = 300
+IMAGES = {
+    f"agent-{name}": f"registry.example.com/berth/agent-{name}@sha256:{'c' * 64}"
+    for name in ("operator", "initenv", "toolproxy", "llmgateway")
+}
 NAMES_ON_THE_INDEX = ("agent-", "agent_")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    return build_wheel(folder / "dist", VERSION, folder)
+    return build_wheel(folder / "dist", VERSION, folder, IMAGES)
 
 
 def call(*command: str | Path, cwd: Path) -> str:
@@ -73,6 +77,9 @@ def test_it_runs_the_quickstart_from_there(programs: Path, tmp_path: Path) -> No
     assert answer == "High water is at six and at half past six.\n"
     imported = call(programs / "python", "-c", "import agent_api; print(agent_api.__file__)", cwd=home)
     assert imported.startswith(str(tmp_path))
+    printed = call(agentberth, "install", "--print", cwd=home)
+    assert all(image in printed for image in IMAGES.values())
+    assert "agent-operator:0.1.0" not in printed
 
 
 def test_it_requires_third_parties_only_and_says_what_it_is(wheel: Path) -> None:

@@ -6,7 +6,11 @@ import helm_python as helm
 import pytest
 import yaml
 from agentrelease import cli
+from agentrelease.manifests import read_images
 from integration.deploy.kustomizing import DEPLOY, render
+from integration.deploy.test_chart import compared
+
+from agentberth.cluster.bundle import Choices, installation
 
 DIGEST = f"sha256:{'b' * 64}"
 NAMES = ("agent-initenv", "agent-llmgateway", "agent-operator", "agent-toolproxy")
@@ -36,8 +40,13 @@ def test_install_yaml_and_the_chart_have_all_images_by_digest(images: Path, tmp_
         assert "agent-operator:0.1.0" not in text
     kinds = sorted(one["kind"] for one in installed)
     assert kinds == sorted(one["kind"] for one in render(DEPLOY / "base"))
+    assert installed == installation(Choices(images=read_images(images)))
     definition = yaml.safe_load((tmp_path / "dist/agenttype.yaml").read_text())
     assert definition["metadata"]["name"] == "agenttypes.agents.example.com"
+
+
+def test_what_the_command_installs_is_the_base() -> None:
+    assert compared(installation(Choices())) == compared(render(DEPLOY / "base"))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,11 @@ _CAUSES: Final = (
         "name a cluster: set KUBECONFIG to its kubeconfig, or choose with kubectl config use-context",
     ),
     (
-        r"EOF$|proxyconnect",
+        r"EOF$",  # kubectl asked for a user's name, and there is nobody to ask
+        "the context has no credentials: log in anew, or fetch the kubeconfig from the cluster's provider",
+    ),
+    (
+        r"proxyconnect|Proxy",
         "a proxy in between does not let through: put the server's host into NO_PROXY, or take the proxy away",
     ),
     (

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import ReleaseError
+from .manifests import read_images, write_chart, write_manifests
 from .wheel import build_wheel
 
 _EXAMPLES = """examples:
-  hack/release/build wheel --version 1.2.3                          dist/agentberth-1.2.3-py3-none-any.whl
+  hack/release/build wheel --version 1.2.3 --images images.txt      dist/agentberth-1.2.3-py3-none-any.whl
   hack/release/build manifests --version 1.2.3 --images images.txt  install.yaml, agenttype.yaml and the chart
 
 Each line of images.txt is an image with its digest, such as registry.example.com/agent-operator:1.2.3@sha256:...
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("part", choices=("wheel", "manifests"), help="what to build")
     parser.add_argument("--version", required=True, help="such as 1.2.3")
     parser.add_argument("--output", type=Path, default=Path("dist"), metavar="FOLDER", help="default: dist")
-    parser.add_argument("--images", type=Path, metavar="FILE", help="for manifests: the images, one a line")
+    parser.add_argument(
+        "--images", type=Path, metavar="FILE", help="the images, one a line; a wheel without installs local ones"
+    )
     options = parser.parse_args(arguments)
     if options.part == "manifests" and not options.images:
         parser.error("manifests need --images")
@@ -45,9 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _build(options: argparse.Namespace, output: Path, scratch: Path) -> list[Path]:
+    images = read_images(options.images) if options.images else {}
     if options.part == "wheel":
-        return [build_wheel(output, options.version, scratch)]
-    from .manifests import read_images, write_chart, write_manifests  # noqa: PLC0415 - a wheel needs no YAML
-
-    images = read_images(options.images)
-    return [*write_manifests(output, images, scratch), write_chart(output, options.version, images)]
+        return [build_wheel(output, options.version, scratch, images)]
+    return [*write_manifests(output, images), write_chart(output, options.version, images)]

@@ -4,12 +4,14 @@ All three name the images of the release by digest.
 """
 
 import io
-import subprocess
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+
+from agentberth.cluster.bundle import Choices, installation
+from agentberth.yamlout import dump
 
 from .errors import BuildError
 from .wheel import ROOT
@@ -35,28 +37,10 @@ def read_images(file: Path) -> dict[str, str]:
     return found
 
 
-def write_manifests(output: Path, images: Mapping[str, str], scratch: Path) -> tuple[Path, Path]:
-    """`install.yaml` and `agenttype.yaml` in `output`. Raises BuildError."""
-    name, _, digest = images["agent-operator"].partition("@")
-    kustomization = {
-        "resources": [_up(scratch) + str(ROOT / "deploy/base").lstrip("/")],
-        "images": [{"name": "agent-operator", "newName": name, "digest": digest}],
-        "configMapGenerator": [
-            {
-                "name": "agentberth-platform",
-                "namespace": "agentberth-system",
-                "behavior": "replace",
-                "files": ["platform.yaml"],
-            }
-        ],
-    }
-    (scratch / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
-    (scratch / "platform.yaml").write_text(yaml.safe_dump(_platform(images)), encoding="utf-8")
-    done = subprocess.run(["kubectl", "kustomize", str(scratch)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"kubectl could not render the base: {done.stderr.strip()}")
+def write_manifests(output: Path, images: Mapping[str, str]) -> tuple[Path, Path]:
+    """`install.yaml`, which is what `agentberth install` applies, and `agenttype.yaml` in `output`."""
     install, definition = output / "install.yaml", output / "agenttype.yaml"
-    install.write_text(done.stdout, encoding="utf-8")
+    install.write_text(dump(installation(Choices(images=images))), encoding="utf-8")
     definition.write_bytes((ROOT / "deploy/base/crds/agenttype.yaml").read_bytes())
     return install, definition
 
@@ -85,8 +69,3 @@ def _platform(images: Mapping[str, str]) -> dict[str, object]:
     platform: dict[str, object] = yaml.safe_load((ROOT / "deploy/base/operator/platform.yaml").read_text("utf-8"))
     sidecars = ("initenv", "toolproxy", "llmgateway")
     return {**platform, "images": {name: images[f"agent-{name}"] for name in sidecars}}
-
-
-def _up(folder: Path) -> str:
-    """From `folder` to the root of the file system: kustomize takes relative paths only."""
-    return "../" * (len(folder.resolve().parts) - 1)

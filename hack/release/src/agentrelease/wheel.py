@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agentberth.cluster.bundle import FILE, Choices, without_definition
+from agentberth.yamlout import dump
+
 from .errors import BuildError
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -81,9 +84,12 @@ def stage(target: Path, version: str, root: Path = ROOT) -> None:
     (target / "pyproject.toml").write_text(_project(packages, requirements, version), encoding="utf-8")
 
 
-def build_wheel(output: Path, version: str, scratch: Path) -> Path:
-    """The wheel in `output`. Raises BuildError."""
+def build_wheel(output: Path, version: str, scratch: Path, images: Mapping[str, str]) -> Path:
+    """The wheel in `output`, whose `agentberth install` installs `images`. Raises BuildError."""
     stage(scratch / "wheel", version)
+    if images:
+        manifests = scratch / "wheel/src" / NAME / "cluster" / FILE
+        manifests.write_text(dump(without_definition(Choices(images=images))), encoding="utf-8")
     uv = shutil.which("uv", path=str(ROOT / ".tools" / "bin")) or "uv"
     command = [uv, "build", "--quiet", "--wheel", "--no-sources", "--out-dir", str(output), str(scratch / "wheel")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=scratch)
