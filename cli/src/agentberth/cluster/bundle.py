@@ -15,7 +15,7 @@ from typing import Any, Final
 import yaml
 
 from agent_api.crd import crd
-from agent_render.registry import located
+from agent_render.settings.registry import located
 
 Plain = dict[str, Any]
 
