@@ -73,16 +73,6 @@ def find(objects: Iterable[Plain], kind: str, name: str) -> Plain:
     raise LookupError(f"there is no {kind} {name} in {FILE}")
 
 
-def images_of(objects: Iterable[Plain]) -> tuple[str, ...]:
-    """The images that an installation runs: the operator's, and those that its platform settings name."""
-    objects = list(objects)
-    (container,) = find(objects, "Deployment", OPERATOR)["spec"]["template"]["spec"]["containers"]
-    settings = yaml.safe_load(find(objects, "ConfigMap", PLATFORM)["data"][PLATFORM_KEY])
-    registry = settings.get("registry", "")
-    named = [image for name, image in settings.get("images", {}).items() if name != "pullPolicy"]
-    return (container["image"], *(located(image, registry) if registry else image for image in named))
-
-
 def checksummed(objects: list[Plain]) -> list[Plain]:
     """`objects` with the checksums of the ConfigMaps on the operator's Pods, so that a change rolls them."""
     metadata = find(objects, "Deployment", OPERATOR)["spec"]["template"]["metadata"]

@@ -43,10 +43,5 @@ class Surveyed:
     settings: Plain = field(default_factory=dict)
     agents: tuple[Plain, ...] = ()
 
-    @property
-    def platform(self) -> Kubectl:
-        """Kubectl in the operator's namespace."""
-        return self.kubectl.within(self.system)
-
 
 Check = Callable[[Surveyed], Iterator[Finding]]
