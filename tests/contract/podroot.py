@@ -54,9 +54,9 @@ class PodRoot:
     volumes: Path
     root: Path
 
-    def wrap(self, command: Sequence[str]) -> list[str]:
-        """`command`, in the same process, as in a container of a Pod; its folder is /."""
-        shown = dict.fromkeys((*SYSTEM, str(REPOSITORY), sys.prefix, sys.base_prefix))
+    def wrap(self, command: Sequence[str], *folders: Path) -> list[str]:
+        """`command`, in the same process, as in a container of a Pod; its folder is /. It sees `folders` too."""
+        shown = dict.fromkeys((*SYSTEM, str(REPOSITORY), sys.prefix, sys.base_prefix, *map(str, folders)))
         user = (str(self.root), str(self.volumes), str(self.uid), str(POD_GID))
         words = ("sh", "-c", SCRIPT, "sh", *user, *shown, "--", *PRIVILEGES, "--")
         return ["unshare", "--mount", *words, *command]

@@ -18,6 +18,8 @@ class Kubectl:
     """Runs kubectl against one cluster."""
 
     def __init__(self, program: str, kubeconfig: Path) -> None:
+        self.place = program, str(kubeconfig)
+        """The program, and the cluster that it is for."""
         self._command = (program, f"--kubeconfig={kubeconfig}", "--request-timeout=30s")
 
     def run(self, *arguments: str, stdin: str = "") -> str:

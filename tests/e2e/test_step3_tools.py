@@ -5,11 +5,21 @@ from pathlib import Path
 import pytest
 from e2e.agents import PYTHON_VERSION
 from e2e.place import Site
+from e2e.sidecars import RESTRICTED, lives, python_agent
 from e2e.toolhand import WORD
 from e2e.yard import Agent, Yard
 
 pytestmark = pytest.mark.step3
 
+GLUTTON = """\
+import json, os, urllib.request
+code = "held = []\\nwhile True: held.append(bytes(1 << 24))"
+body = json.dumps({"arguments": {"args": ["-c", code]}}).encode()
+request = urllib.request.Request(
+    os.environ["TOOL_PROXY_URL"] + "/v1/tools/python:run", body, {"content-type": "application/json"}
+)
+print(json.load(urllib.request.urlopen(request, timeout=60))["structuredContent"]["stderr"])
+"""
 TOOLHAND = (Path(__file__).parent / "toolhand.py").read_text()
 
 
@@ -64,3 +74,16 @@ def test_should_stay_unready_without_a_required_tool(restricted: Yard, site: Sit
     assert "no-such-tool" in condition["message"]
     assert made.status()["phase"] != "Running"
     assert made.condition("Ready")["reason"] == "ToolFailed"
+
+
+def test_should_outlive_a_tool_that_takes_all_memory(restricted: Yard, site: Site) -> None:
+    """The kernel ends a container as a whole, so the tool has to meet a limit of its own before."""
+    made = restricted.create("glutton", python_agent(site), tools={"required": ["python"]}, security=RESTRICTED)
+    made.wait_phase("Running")
+    before = lives(made)
+
+    assert "MemoryError" in made.run("python", "-c", GLUTTON)
+
+    assert lives(made) == before
+    condition = made.wait_condition("SecurityPosture", "True", "Isolated")
+    assert "Landlock" in condition["message"]

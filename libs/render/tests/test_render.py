@@ -14,6 +14,7 @@ from agent_api.agenttype import AgentType
 from agent_api.initplan import InitPlan
 from agent_api.problems import examine
 from agent_render import PlatformSettings, UnsupportedError, pod_template, render
+from agent_render.containers.toolproxy import tools_config
 from agent_render.posture import weaknesses
 
 AGENTS = sorted((Path(__file__).parent / "agents").glob("*.yaml"))
@@ -375,3 +376,16 @@ def test_without_an_init_container_startup_probes_hold_the_agent_back() -> None:
 def test_an_init_container_without_sidecars_awaits_nobody() -> None:
     files = {"files": [{"path": "a.txt", "content": "a"}]}
     assert "args" not in init_containers(agent(image="nginx:1.27", environment=files))[layout.INITENV]
+
+
+@pytest.mark.parametrize(
+    "limit,left", [(None, 768 << 20), ("512Mi", 256 << 20), ("300Mi", 64 << 20), ("8Gi", 1 << 30), ("1G", 731564544)]
+)
+def test_a_tool_gets_less_memory_than_its_container(limit: str | None, left: int) -> None:
+    spec: dict[str, Any] = {"tools": {"required": ["git"]}}
+    if limit is not None:
+        spec["resources"] = {"toolproxy": {"limits": {"memory": limit}}}
+    made = agent(spec=spec)
+    assert made.spec.tools is not None
+
+    assert tools_config(made, made.spec.tools, SETTINGS).limits.memory_bytes == left

@@ -9,10 +9,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from contract import podroot
+from contract.podroot import PodRoot
 
 from agent_api.initplan import InitPlan
 from agent_api.initreport import InitError, InitFault, InitReport
+from agent_api.layout import INITENV_UID
 
 PROGRAM = str(Path(sys.executable).with_name("agent-initenv"))
 FAST = {"backoffSeconds": 0.01}
@@ -58,6 +62,28 @@ class Pod:
         self.report = root / "report.json"
         self.env: dict[str, str] = {}
         root.mkdir(parents=True)
+        self._shown: tuple[Path, ...] = ()
+        self._container: PodRoot | None = None
+
+    def in_a_pod(self) -> Self:
+        """Run it with the user, the volumes and the read-only root of a Pod, where this machine can."""
+        if podroot.is_available():
+            empty = self.root.with_name(f"{self.root.name}-rootfs")
+            empty.mkdir()
+            self._container = PodRoot(INITENV_UID, self.root, empty)
+            for folder in (self.shared, self.root / "tmp"):
+                folder.mkdir(exist_ok=True)
+                podroot.make_volume(folder)
+            self.report.touch()
+            self.report.chmod(0o666)  # the kubelet's termination log
+            for path in self.root.glob("etc/**/*"):
+                if path.is_file():
+                    podroot.mount_file(path)
+        return self
+
+    def show(self, folder: Path) -> None:
+        """Let it see a folder of the test's own."""
+        self._shown = (*self._shown, folder)
 
     def mount(self, path: str, content: str | bytes) -> str:
         """Put a file below /etc/agentberth; its path in the Pod."""
@@ -65,6 +91,8 @@ class Pod:
         place = self.root / pod_path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content.encode() if isinstance(content, str) else content)
+        if self._container is not None:
+            podroot.mount_file(place)
         return pod_path
 
     def plan(self, **parts: Any) -> None:
@@ -74,7 +102,8 @@ class Pod:
         self.mount("init/init.json", json.dumps(document))
 
     def command(self, *more: str) -> list[str]:
-        return [PROGRAM, "--root", str(self.root), "--report", str(self.report), *more]
+        command = [PROGRAM, "--root", str(self.root), "--report", str(self.report), *more]
+        return self._container.wrap(command, *self._shown) if self._container else command
 
     def environment(self) -> dict[str, str]:
         coverage = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}

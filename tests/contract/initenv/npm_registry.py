@@ -12,14 +12,16 @@ from urllib.parse import unquote
 
 from contract.initenv.package_index import FaultyServer
 
+CLI = "#!/usr/bin/env node\nconsole.log('cli');\n"
 
-def make_tarball(name: str, version: str, *, manifest: Mapping[str, Any] | None = None) -> bytes:
-    """An npm package whose index.js exports its version."""
+
+def make_tarball(name: str, version: str, *, manifest: Mapping[str, Any] | None = None, program: str = CLI) -> bytes:
+    """An npm package whose index.js exports its version, and whose cli.js is `program`."""
     package = {"name": name, "version": version, "main": "index.js", **(manifest or {})}
     files = {
         "package/package.json": json.dumps(package),
         "package/index.js": f"module.exports = {json.dumps(version)};\n",
-        "package/cli.js": "#!/usr/bin/env node\nconsole.log('cli');\n",
+        "package/cli.js": program,
     }
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
@@ -47,9 +49,29 @@ class NpmRegistry(FaultyServer):
     def url(self) -> str:
         return f"{self.origin}/"
 
-    def add(self, name: str, version: str, *, manifest: Mapping[str, Any] | None = None, integrity: str = "") -> str:
+    def add(
+        self,
+        name: str,
+        version: str,
+        *,
+        manifest: Mapping[str, Any] | None = None,
+        integrity: str = "",
+        program: str = CLI,
+    ) -> str:
         """Offer a package and return the integrity that the registry claims for it."""
-        content = make_tarball(name, version, manifest=manifest)
+        content = make_tarball(name, version, manifest=manifest, program=program)
+        return self.add_tarball(name, version, content, manifest=manifest, integrity=integrity)
+
+    def add_tarball(
+        self,
+        name: str,
+        version: str,
+        content: bytes,
+        *,
+        manifest: Mapping[str, Any] | None = None,
+        integrity: str = "",
+    ) -> str:
+        """Offer a package whose tarball is `content`; the integrity that the registry claims for it."""
         path = f"/{name}/-/{name.rsplit('/', maxsplit=1)[-1]}-{version}.tgz"
         claimed = integrity or integrity_of(content)
         self._tarballs[path] = content

@@ -79,18 +79,19 @@ class Behaviour:
 class UpstreamServer:
     """A server at `url`, which can be stopped and started again on the same port."""
 
-    def __init__(self, **behaviour: Any) -> None:
+    def __init__(self, *, address: str = "127.0.0.1", **behaviour: Any) -> None:
         self.behaviour = Behaviour(**behaviour)
+        self._address = address
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/mcp"
+        return f"http://{self._address}:{self._port}/mcp"
 
     def start(self) -> None:
         handler = type("Handler", (_Handler,), {"behaviour": self.behaviour})
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
+        self._server = ThreadingHTTPServer((self._address, self._port), handler)
         self._server.daemon_threads = True
         self._port = int(self._server.server_address[1])
         self._connections: list[Any] = []

@@ -112,7 +112,6 @@ class Proxy:
             pins=pins,
             downloader=Downloader(session, addresses),
             workspace=workspace,
-            path=path,
             image_path=image_path,
             context=InstallContext(self._current, settings.located),
             current=self._current,

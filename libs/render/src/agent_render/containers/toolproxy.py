@@ -13,10 +13,15 @@ from agent_render.errors import UnsupportedError
 from agent_render.identity import Manifest
 from agent_render.parts.monitoring import keeps_content
 from agent_render.parts.part import PodPart, empty_dir, mount, scratch, variable
+from agent_render.parts.sizes import memory_limit_bytes
 from agent_render.settings import PlatformSettings
 
 _ADDRESS = f"http://127.0.0.1:{layout.TOOLPROXY_PORT}"
 _CREDENTIALS = f"{layout.CREDENTIALS}/tools"
+_OWN_BYTES = 256 << 20
+"""Kept for the proxy, what it holds of answers, and what unpacks a download."""
+_LEAST_OF_A_TOOL_BYTES = 64 << 20
+_MOST_OF_A_TOOL_BYTES = 1 << 30
 
 
 def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
@@ -93,8 +98,16 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
         memory=ToolsMemory(url=access.url, credentials=access.folder, prefix=access.prefix) if access else None,
         python_url=settings.python_index_url,
         npm_registry=settings.npm_registry,
-        limits=ToolLimits(timeout_seconds=policy.timeout_seconds),
+        limits=ToolLimits(timeout_seconds=policy.timeout_seconds, memory_bytes=_memory_of_a_tool(agent, settings)),
     )
+
+
+def _memory_of_a_tool(agent: AgentType, settings: PlatformSettings) -> int:
+    """What a process may have: less than its container, which the kernel ends as a whole when it has too much."""
+    limit = memory_limit_bytes(agent, settings, layout.TOOLPROXY)
+    if limit is None:
+        return _MOST_OF_A_TOOL_BYTES
+    return min(_MOST_OF_A_TOOL_BYTES, max(_LEAST_OF_A_TOOL_BYTES, limit - _OWN_BYTES))
 
 
 def _planned(tools: Tools, settings: PlatformSettings) -> Iterator[PlannedTool]:

@@ -36,6 +36,12 @@ def resources(agent: AgentType, settings: PlatformSettings, container: SizedCont
     return {"requests": _in_order(requests, own), "limits": _in_order(limits, own)}
 
 
+def memory_limit_bytes(agent: AgentType, settings: PlatformSettings, container: SizedContainer) -> int | None:
+    """The memory that a container may have; None where the author's own text is no quantity."""
+    limit = _value(resources(agent, settings, container)["limits"]["memory"])
+    return int(limit) if limit is not None else None
+
+
 def _complete(name: str, requests: dict[str, Amount], limits: dict[str, Amount], own: Resources) -> None:
     """What the author gave for `name` stays; the side that nobody gave follows."""
     if name not in _DIVISIBLE:

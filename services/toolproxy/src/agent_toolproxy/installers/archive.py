@@ -106,7 +106,7 @@ def _unpack_tar(path: Path, folder: Path, budget: Budget) -> None:
     with tarfile.open(path, "r:*") as archive:
         for member in archive:
             budget.spend_file()
-            target = _target(folder, member.name)
+            target = _target(folder, member.name, budget)
             if target is None:
                 continue
             if member.mode & _SET_ID:
@@ -124,7 +124,7 @@ def _unpack_tar(path: Path, folder: Path, budget: Budget) -> None:
 
 
 def _copy_hard_link(folder: Path, target: Path, member: tarfile.TarInfo, budget: Budget) -> None:
-    source = _target(folder, member.linkname)
+    source = _target(folder, member.linkname, budget)
     if source is None or source.is_symlink() or not source.is_file():
         raise UnsafeArchive(f"{_shown(member.name)} is a hard link to something that is not in the archive")
     with source.open("rb") as content:
@@ -135,7 +135,7 @@ def _unpack_zip(path: Path, folder: Path, budget: Budget) -> None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             budget.spend_file()
-            target = _target(folder, member.filename.replace("\\", "/"))
+            target = _target(folder, member.filename.replace("\\", "/"), budget)
             if target is None:
                 continue
             mode = member.external_attr >> 16
@@ -154,8 +154,11 @@ def _unpack_zip(path: Path, folder: Path, budget: Budget) -> None:
                 raise UnsafeArchive(f"{_shown(member.filename)} is neither file, folder nor link")
 
 
-def _target(folder: Path, name: str) -> Path | None:
-    """Where a member goes; None for the folder itself. Its parent folders are made, and none of them is a link."""
+def _target(folder: Path, name: str, budget: Budget) -> Path | None:
+    """Where a member goes; None for the folder itself. Its parent folders are made, and none of them is a link.
+
+    A folder that no member asked for counts as a file: one name may have thousands of them.
+    """
     if not name or "\0" in name or name.startswith("/"):
         raise UnsafeArchive(f"{_shown(name)} is an absolute or empty path")
     parts = [part for part in name.split("/") if part not in ("", ".")]
@@ -168,7 +171,9 @@ def _target(folder: Path, name: str) -> Path | None:
         parent = parent / part
         if parent.is_symlink():
             raise UnsafeArchive(f"{_shown(name)} goes through a link")
-        parent.mkdir(exist_ok=True)
+        if not parent.is_dir():
+            budget.spend_file()
+            parent.mkdir()
     return parent / parts[-1] if parts else None
 
 

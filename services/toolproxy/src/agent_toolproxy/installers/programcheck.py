@@ -1,8 +1,10 @@
 """Whether a file can be run here as a program, by its first bytes, before it is pinned and called ready.
 
-A login page, an error as JSON, an empty file or a program for another processor all download well.
+A login page, an error as JSON, an empty file or a program for another processor all download well. So does one whose
+interpreter or loader is not here, such as a program for musl in an image with glibc.
 """
 
+import os
 import struct
 from pathlib import Path
 from typing import Final
@@ -11,6 +13,8 @@ from agent_toolproxy.errors import NotAProgram
 
 _HEAD_BYTES: Final = 4096
 _ELF: Final = b"\x7fELF"
+_LOADER: Final = 3  # a program header's type
+_MOST_HEADERS: Final = 64
 _MACHINES: Final = {"amd64": 0x3E, "arm64": 0xB7}
 _NAMES: Final = {
     0x03: "386",
@@ -47,6 +51,13 @@ def _check_script(head: bytes) -> None:
     line = head.partition(b"\n")[0].removeprefix(b"#!").strip()
     if not line.startswith(b"/") or b"\0" in line:
         raise NotAProgram("what was downloaded is a script whose first line does not name an interpreter's path")
+    _check_present(line.split()[0], "a script for")
+
+
+def _check_present(path: bytes, what: str) -> None:
+    if not os.access(path, os.X_OK):
+        shown = path[:120].decode("utf-8", "replace")
+        raise NotAProgram(f"what was downloaded is {what} {shown}, which is not here: choose a build that needs none")
 
 
 def _check_elf(head: bytes, platform: str) -> None:
@@ -62,6 +73,24 @@ def _check_elf(head: bytes, platform: str) -> None:
     if machine != _MACHINES.get(wanted, machine):
         found = _NAMES.get(machine, f"machine {machine}")
         raise NotAProgram(f"what was downloaded is a program for {found}, and this node is {wanted}")
+    if (loader := _loader_of(head, order)) is not None:
+        _check_present(loader, "a program that is loaded by")
+
+
+def _loader_of(head: bytes, order: str) -> bytes | None:
+    """The loader that a 64-bit program names near its beginning, as linkers place it."""
+    if head[4] != 2 or len(head) < 64:
+        return None
+    start = struct.unpack_from(f"{order}Q", head, 32)[0]
+    size, count = struct.unpack_from(f"{order}HH", head, 54)
+    for number in range(min(count, _MOST_HEADERS)):
+        at = start + number * size
+        if at + 40 > len(head):
+            return None
+        kind, _, where, _, _, length = struct.unpack_from(f"{order}LLQQQQ", head, at)
+        if kind == _LOADER:
+            return head[where : where + length].rstrip(b"\0") or None
+    return None
 
 
 def _describe(head: bytes) -> str:

@@ -73,5 +73,5 @@ def minimal_environment(path: str, home: Path, workspace: Path) -> dict[str, str
 
 
 def search_path(store_bin: Path, inherited: str) -> str:
-    """Installed programs first, then the image's own."""
-    return os.pathsep.join(part for part in (str(store_bin), inherited) if part)
+    """The image's own programs first: a downloaded tool is nobody's `git`, whatever it is called."""
+    return os.pathsep.join(part for part in (inherited, str(store_bin)) if part)

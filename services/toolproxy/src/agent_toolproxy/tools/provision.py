@@ -47,7 +47,7 @@ class Program:
 
 
 class Provisioner:
-    """Finds or installs programs."""
+    """Finds or installs programs. What installs them is of the image alone: a downloaded tool may be called `node`."""
 
     def __init__(  # noqa: PLR0913 - the parts of an install
         self,
@@ -56,7 +56,6 @@ class Provisioner:
         pins: Pins,
         downloader: Downloader,
         workspace: Workspace,
-        path: str,
         image_path: str,
         context: InstallContext,
         current: CurrentConfig,
@@ -65,7 +64,6 @@ class Provisioner:
         self._pins = pins
         self._downloader = downloader
         self._workspace = workspace
-        self._path = path
         self._image_path = image_path
         self._context = context
         self._current = current
@@ -165,11 +163,11 @@ class Provisioner:
             )
         if isinstance(package, PypiSource):
             return PypiInstaller(
-                package, index=index, platform=platform, store=self._store, uv=self._need("uv"), path=self._path
+                package, index=index, platform=platform, store=self._store, uv=self._need("uv"), path=self._image_path
             )
         if isinstance(package, NpmSource):
             return NpmInstaller(
-                package, index=index, platform=platform, store=self._store, npm=self._need("npm"), path=self._path
+                package, index=index, platform=platform, store=self._store, npm=self._need("npm"), path=self._image_path
             )
         raise NotFound(f"{package.program} is not something to install")
 
@@ -195,11 +193,12 @@ class Provisioner:
             program=path,
             arguments=arguments,
             folder=home,
-            environment=minimal_environment(self._path, home, self._workspace.root),
+            environment=minimal_environment(self._image_path, home, self._workspace.root),
             limits=ProcessLimits(
                 timeout_s=_VERSION_S,
                 output_bytes=4096,
                 memory_bytes=limits.memory_bytes,
                 processes=limits.processes,
             ),
+            confinement=self._workspace.confinement(home),
         )
