@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_api import layout
-from agent_api.agenttype import AgentType
+from agent_api.agenttype import Agent, AgentType
 from agent_api.initplan import Runtime
+from agent_render.settings.platform import RuntimeImage, Runtimes
 from agentberth.errors import ManifestError
 from agentberth.local.interpreter import Interpreter, find
 
@@ -41,6 +42,7 @@ def localise(agent: AgentType, base: Path, *, has_command: bool) -> Localised:
         source = spec.code.source
         if source.names_folder:
             folder = _folder(base, source.path or "")
+            _refuse_missing_entry(spec, folder)
             source = source.model_copy(update={"path": layout.CONFIG_CODE})
         update["code"] = spec.code.model_copy(update={"source": source, "version": interpreter.version})
     if spec.package is not None:
@@ -85,3 +87,17 @@ def _folder(base: Path, path: str) -> Path:
             f"agent.code.source.path: there is no folder {folder}", cure="the path is relative to the manifest"
         )
     return folder
+
+
+def _refuse_missing_entry(agent: Agent, folder: Path) -> None:
+    """Raises ManifestError where the runtime would be started with a file that nothing makes."""
+    code, environment = agent.code, agent.environment
+    if code is None or agent.command or (environment is not None and (environment.setup or environment.files)):
+        return
+    default: RuntimeImage = getattr(Runtimes(), code.runtime)
+    name = next(iter(code.entrypoint or default.entrypoint))
+    if name.startswith("-") or (folder / name).exists():
+        return
+    there = sorted(file.name for file in folder.iterdir() if file.suffix in {".py", ".js", ".mjs", ".cjs"})
+    cure = f"agent.code.entrypoint: [{there[0]}]" if there else f"put {name} there, or name another file in entrypoint"
+    raise ManifestError(f"agent.code: there is no {name} in {folder}, which is what would be started", cure=cure)
