@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
+from agent_api.agenttype import AgentType
 from agent_api.calls import CallsReport
 from agent_api.cassette import CassetteHeader, Recording
 from agent_api.gatewayconfig import GatewayConfig
@@ -22,6 +23,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 MODELS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {
+        "agenttype": AgentType,
         "init-plan": InitPlan,
         "init-report": InitReport,
         "tools-config": ToolsConfig,

@@ -26,7 +26,7 @@ OPERATOR: Final = "agentberth-operator"
 SELECTOR: Final = f"app.kubernetes.io/name={OPERATOR}"
 DEFINITION: Final = "agenttypes.agents.example.com"
 PLATFORM, PLATFORM_KEY = "agentberth-platform", "platform.yaml"
-CATALOGUE, CATALOGUE_KEY = "agentberth-catalogue", "tools.yaml"
+CATALOGUE: Final = "agentberth-catalogue"
 _OPERATOR_IMAGE: Final = "agent-operator"
 _CONFIG_MAPS: Final = {PLATFORM: "checksum/platform", CATALOGUE: "checksum/catalogue"}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
