@@ -14,7 +14,8 @@ from agent_kit.errors import ListenError
 from agent_kit.service import Stop
 from agent_kit.telemetry import SilentTelemetry
 from agent_llmgateway.app import build_checks, build_state, serve
-from agent_llmgateway.budget.ledger import FileLedger
+from agent_llmgateway.budget.allowance import Allowance
+from agent_llmgateway.budget.budget import Budget
 from agent_llmgateway.http.server import GatewayServer
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.settings import GatewaySettings
@@ -22,8 +23,8 @@ from agent_llmgateway.upstream.connections import Upstream
 
 
 def state_of(upstream: Upstream, tmp_path: Path) -> GatewayState:
-    ledger = FileLedger(tmp_path / "b.json", time)
-    return build_state(CollectorRegistry(), ledger, upstream, SilentTelemetry(), Redactor())
+    budget = Budget(Allowance(tmp_path / "b.json", time), time)
+    return build_state(CollectorRegistry(), budget, upstream, SilentTelemetry(), Redactor())
 
 
 async def test_the_gateway_is_not_ready_before_it_listens(tmp_path: Path, unused_tcp_port: int) -> None:

@@ -18,6 +18,7 @@ _COLUMNS = (
     {"name": "Status", "type": "string", "jsonPath": ".status.phase"},
     {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'},
     {"name": "Reason", "type": "string", "jsonPath": ".status.reason"},
+    {"name": "Budget", "type": "string", "jsonPath": ".status.llmStatus.budget.summary", "priority": 1},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
 )
 

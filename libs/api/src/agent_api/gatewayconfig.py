@@ -53,10 +53,24 @@ class GatewayAlias(Config):
 
 
 class GatewayBudget(Config):
-    """What may be spent in a window; None means no limit."""
+    """What may be spent in a window of UTC, or in a run; None means no limit."""
 
     tokens_per_hour: int | None = Field(default=None, ge=1)
+    tokens_per_day: int | None = Field(default=None, ge=1)
+    tokens_per_month: int | None = Field(default=None, ge=1)
+    tokens_per_run: int | None = Field(default=None, ge=1)
+    usd_per_hour: float | None = Field(default=None, gt=0)
     usd_per_day: float | None = Field(default=None, gt=0)
+    usd_per_month: float | None = Field(default=None, gt=0)
+    usd_per_run: float | None = Field(default=None, gt=0)
+    granted: bool = Field(
+        default=False, description="true: an operator hands it out in slices, to all Pods of the agent together."
+    )
+
+    @property
+    def counts_money(self) -> bool:
+        """Whether a model needs a price."""
+        return any((self.usd_per_hour, self.usd_per_day, self.usd_per_month, self.usd_per_run))
 
 
 def find_price(prices: Mapping[str, Price], provider: str, model: str) -> Price | None:
@@ -126,7 +140,7 @@ class GatewayConfig(Config):
     @property
     def limits_money(self) -> bool:
         """Whether what may be spent is limited in money."""
-        return self.budget.usd_per_day is not None
+        return self.budget.counts_money
 
     def unpriced(self) -> tuple[str, ...]:
         """Routes that a budget of money refuses, since nobody says what they cost: `provider/model`."""

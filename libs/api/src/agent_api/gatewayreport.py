@@ -36,13 +36,24 @@ class ProviderState(Report):
     last_error_at: str = Field(default="", description="RFC 3339, UTC.")
 
 
+class LimitState(Report):
+    """One limit, in tokens or US dollars."""
+
+    name: str = Field(description="As in the AgentType: tokensPerHour, usdPerDay and so on.")
+    limit: float
+    granted: float = Field(description="What this gateway may have spent by the end of the window.")
+    spent: float = Field(description="By this gateway.")
+    resets_at: str = Field(default="", description="RFC 3339, UTC; empty for a limit per run.")
+
+
 class BudgetState(Report):
-    """What is spent in the current windows."""
+    """What this gateway has spent in the current windows; the first four are those of its hour and its day."""
 
     tokens_this_hour: int = 0
     tokens_per_hour: int | None = None
     usd_today: float = 0
     usd_per_day: float | None = None
+    limits: tuple[LimitState, ...] = ()
 
 
 class GatewayReport(Report):

@@ -17,8 +17,8 @@ NONCE_HEADER: Final = "Agentberth-Nonce"
 SIGNATURE_HEADER: Final = "Agentberth-Signature"
 NONCE: Final = re.compile("[0-9A-Za-z_-]{16,64}")
 
-Purpose = Literal["report", "calls"]
-"""Of the document that is signed."""
+Purpose = Literal["report", "calls", "grant order", "grant receipt", "last receipt"]
+"""Of the document that is signed; a last receipt has no nonce, since nobody has asked for it."""
 
 _PREFIX: Final = "v1="
 _LONGEST_SIGNATURE: Final = 128

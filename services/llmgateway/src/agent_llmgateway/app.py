@@ -27,8 +27,8 @@ from agent_kit.reportkey import read_signer
 from agent_kit.service import Stop, launch
 from agent_kit.telemetry import Telemetry
 from agent_kit.tracing import start_telemetry
+from agent_llmgateway.budget.allowance import Allowance
 from agent_llmgateway.budget.budget import Budget
-from agent_llmgateway.budget.ledger import FileLedger
 from agent_llmgateway.budget.memory import open_client
 from agent_llmgateway.config.loaded import LoadedConfig, parse_config
 from agent_llmgateway.config.providerset import ProviderSet
@@ -36,15 +36,16 @@ from agent_llmgateway.failover.attempts import Attempts
 from agent_llmgateway.failover.breaker import BreakerBoard
 from agent_llmgateway.failover.dependencies import FailoverDependencies
 from agent_llmgateway.failover.retries import RetryBudget
+from agent_llmgateway.grants import GrantDesk
 from agent_llmgateway.http.callrecord import show_call
 from agent_llmgateway.http.server import GatewayServer
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.livemetrics import LiveMetrics
+from agent_llmgateway.memoryprobe import follow_memory
 from agent_llmgateway.metrics.prometheus import Metrics
 from agent_llmgateway.metrics.tally import Tally
 from agent_llmgateway.reload import Reloader
 from agent_llmgateway.settings import GatewaySettings
-from agent_llmgateway.sharedledger import follow_budget_store
 from agent_llmgateway.upstream.connections import Upstream, check_c_parser
 
 NAME = "agent-llmgateway"
@@ -63,7 +64,9 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
     check_c_parser()
     registry = new_registry()
     watched = WatchedFile(settings.locate(settings.config), parse_config, interval_s=settings.watch_interval_s)
-    ledger = FileLedger(settings.locate(settings.state), time)
+    allowance = Allowance(settings.locate(settings.state), time, os.environ.get(RUN_VARIABLE, ""))
+    budget = Budget(allowance, time, grant_wait_s=settings.grant_wait_s)
+    signer = read_signer(settings.locate(settings.report_key), layout.LLMGATEWAY)
     memory = MemoryWatch()
     registry.register(MemoryGauge(memory))
     async with (
@@ -72,21 +75,22 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
             settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s, redact=redactor.redact
         ) as telemetry,
     ):
-        state = build_state(registry, ledger, upstream, telemetry, redactor)
+        state = build_state(registry, budget, upstream, telemetry, redactor)
         LiveMetrics(registry, state)
         reloader = Reloader(state, watched, partial(open_providers, settings, redactor))
         connect = partial(open_client, root=settings.root, redactor=redactor)
         server = GatewayServer(state, open_door(settings))
         checks = build_checks(state, watched, server, stop)
-        async with build_ops(settings, registry, state, watched, memory, checks):
+        desk = GrantDesk(budget, signer)
+        async with build_ops(settings, registry, state, watched, memory, checks=checks, desk=desk):
             stop.tasks.create_task(watched.run(), name="watch config")
             stop.tasks.create_task(reloader.run(), name="reload config")
-            stop.tasks.create_task(ledger.run(), name="write budget")
-            stop.tasks.create_task(follow_budget_store(state, watched, ledger, memory, connect), name="follow memory")
+            stop.tasks.create_task(budget.run(), name="write budget")
+            stop.tasks.create_task(follow_memory(watched, memory, connect), name="follow memory")
             stop.tasks.create_task(memory.run(), name="probe memory")
             freeze_gc()
             await serve_agents(server, state, settings, stop, reloader)
-            await ledger.close()
+            await desk.close(settings.last_words)
 
 
 def open_door(settings: GatewaySettings) -> Door:
@@ -98,7 +102,7 @@ def open_door(settings: GatewaySettings) -> Door:
 
 
 def build_state(
-    registry: CollectorRegistry, ledger: FileLedger, upstream: Upstream, telemetry: Telemetry, redactor: Redactor
+    registry: CollectorRegistry, budget: Budget, upstream: Upstream, telemetry: Telemetry, redactor: Redactor
 ) -> GatewayState:
     """What every request goes through."""
     board = BreakerBoard(monotonic)
@@ -107,7 +111,7 @@ def build_state(
         failover=FailoverDependencies(
             board, RetryBudget(), Attempts(upstream, monotonic).run, monotonic, asyncio.sleep
         ),
-        budget=Budget(ledger, time),
+        budget=budget,
         metrics=Metrics(registry, board),
         tally=Tally(board, redactor.redact),
         telemetry=telemetry,
@@ -125,13 +129,15 @@ def build_checks(state: GatewayState, watched: WatchedFile[LoadedConfig], server
     return {"config": watched.check, "keys": keys, "prices": prices, "server": server.check, "stop": stop.check}
 
 
-def build_ops(
+def build_ops(  # noqa: PLR0913 - each is one thing that the server shows
     settings: GatewaySettings,
     registry: CollectorRegistry,
     state: GatewayState,
     watched: WatchedFile[LoadedConfig],
     memory: MemoryWatch,
+    *,
     checks: Checks,
+    desk: GrantDesk,
 ) -> OpsServer:
     """Readiness, metrics and the report."""
     return OpsServer(
@@ -143,7 +149,8 @@ def build_ops(
         calls=partial(report_calls, state),
         redact=state.redactor.redact,
         check_timeout_s=settings.ops_check_timeout_s,
-        signer=read_signer(settings.locate(settings.report_key), layout.LLMGATEWAY),
+        signer=desk.signer,
+        routes=desk.routes(),
     )
 
 
@@ -207,7 +214,7 @@ async def make_report(
     if state.provider_set is None:
         return GatewayReport(agent="", ready=False, config_error=error, budget=BudgetState())
     ready = all(check() is None for check in checks.values())
-    budget = await state.budget.state(state.provider_set.config.budget)
+    budget = state.budget.state(state.provider_set.config.budget)
     return state.tally.report(state.provider_set, ready=ready, config_error=error, budget=budget, memory=memory.report)
 
 

@@ -162,6 +162,16 @@ class OverBudgetError(RefusalError):
         self.retry_after_s = retry_after_s
 
 
+class BudgetUnavailableError(OverBudgetError):
+    """What the agent may still spend is with the operator, or cannot be written down."""
+
+    kind = "budget_unavailable"
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message, retry_after_s)
+        self.code = "budget_unavailable"
+
+
 class MalformedEventError(GatewayError):
     """The data of a stream's event cannot be decoded."""
 

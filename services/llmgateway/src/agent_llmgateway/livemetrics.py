@@ -6,12 +6,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agent_llmgateway.budget.ledger import MICRO
+from agent_api.budget.limits import LIMITS
 from agent_llmgateway.http.state import GatewayState
 
 
 class LiveMetrics(Collector):
-    """The gauges. The budget is as it was when a request or the report last asked for it."""
+    """The gauges. A budget is what this gateway has spent of it, not the agent's other Pods."""
 
     def __init__(self, registry: CollectorRegistry, state: GatewayState) -> None:
         self._state = state
@@ -37,8 +37,5 @@ class LiveMetrics(Collector):
         provider_set = self._state.provider_set
         if provider_set is None:
             return
-        limits, spent = provider_set.config.budget, self._state.budget.last_seen
-        if limits.tokens_per_hour is not None:
-            yield "tokens_per_hour", limits.tokens_per_hour, spent.tokens
-        if limits.usd_per_day is not None:
-            yield "usd_per_day", limits.usd_per_day, spent.micro_usd / MICRO
+        for each in self._state.budget.state(provider_set.config.budget).limits:
+            yield LIMITS[each.name].field, each.limit, each.spent

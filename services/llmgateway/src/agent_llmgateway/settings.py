@@ -7,9 +7,11 @@ from typing import Final
 from agent_api import layout
 from agent_kit.settings import ServiceSettings, setting
 
+GRANT_WAIT_S: Final = 45.0
 CONFIG_FILE: Final = Path(layout.CONFIG_GATEWAY, layout.GATEWAY_KEY)
 TOKEN_FILE: Final = Path(layout.CONFIG_GATEWAY, layout.TOKEN_FILE)
 REPORT_KEY_FILE: Final = Path(layout.CONFIG_GATEWAY, layout.REPORT_KEY_FILE)
+TERMINATION_FILE: Final = Path(layout.TERMINATION_LOG)
 STATE_FILE: Final = Path(layout.TMP, "llmgateway-budget.json")
 
 
@@ -33,6 +35,12 @@ class GatewaySettings(ServiceSettings):
     )
     root: str = setting("/", "Folder below which the Pod's mounted paths are, for a run without a Pod.")
     state: Path = setting(STATE_FILE, "File that remembers what was spent.")  # noqa: RUF009 - likewise
+    last_words: Path = setting(  # noqa: RUF009 - likewise
+        TERMINATION_FILE, "Where the kubelet takes what was not spent of a granted budget from, at the end."
+    )
+    grant_wait_s: float = setting(
+        GRANT_WAIT_S, "Seconds that a request waits for the operator to grant more.", at_least=0, at_most=600
+    )
     grace_s: float = setting(
         3600.0,
         "Seconds after SIGTERM in which the process must be gone; streams have limits.drainSeconds of gateway.json.",

@@ -32,6 +32,9 @@ from agent_kube import (
 )
 from agent_operator import sources
 from agent_operator.agentstates import AgentStates
+from agent_operator.budget.exchange import GrantExchange
+from agent_operator.budget.keeper import BudgetKeeper
+from agent_operator.children.keys import KeyRing
 from agent_operator.platform import read_platform
 from agent_operator.reconcile import FIELD_MANAGER, Reconciler
 from agent_operator.settings import OperatorSettings
@@ -64,10 +67,13 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
     async with (
         telemetry_on as telemetry,
         ReportReader(refresh_s=settings.report_refresh_s) as reports,
+        GrantExchange() as exchange,
         Client(access, user_agent=NAME) as client,
     ):
         stores = Stores(sources.ALL, namespaces=settings.namespaces)
         recorder = EventRecorder(client, controller=FIELD_MANAGER, instance=instance)
+        keys = KeyRing(stores)
+        keeper = BudgetKeeper(client, stores, keys, exchange, recorder)
         reconciler = Reconciler(
             client,
             stores,
@@ -75,13 +81,17 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
             reports,
             AgentStates(registry),
             platform=platform,
+            keys=keys,
             resync_s=settings.resync_s,
             api_retry_s=settings.api_retry_s,
         )
         runtime = Runtime(
             client,
             stores,
-            controllers=[build_controller(reconciler, stores, settings, metrics, telemetry)],
+            controllers=[
+                build_controller(reconciler, stores, settings, metrics, telemetry),
+                build_budget_controller(keeper, stores, settings, metrics),
+            ],
             elector=build_elector(client, settings, metrics, instance) if settings.leader_election else None,
             recorder=recorder,
             operations=partial(build_ops, settings, registry, redactor, stop),
@@ -111,6 +121,21 @@ def build_controller(
         metrics=metrics,
         on_failure=reconciler.show_failure,
         around=partial(_pass, telemetry),
+    )
+
+
+def build_budget_controller(
+    keeper: BudgetKeeper, stores: Stores, settings: OperatorSettings, metrics: Metrics
+) -> Controller:
+    """Which objects wake a look at an agent's budget."""
+    return Controller(
+        keeper.reconcile,
+        name="budget",
+        stores=stores,
+        root=sources.AGENTS,
+        watches=[(sources.PODS_OF_AGENTS, sources.agent_of)],
+        settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s, settle_s=SETTLE_S),
+        metrics=metrics,
     )
 
 

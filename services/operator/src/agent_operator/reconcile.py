@@ -25,6 +25,7 @@ from agent_kube import (
 )
 from agent_operator.agentstates import AgentStates
 from agent_operator.children.fence import apply_fenced, is_open
+from agent_operator.children.granted import with_granted_budget
 from agent_operator.children.jobs import Runs, advance_job, choose, job_of, live_job, started_job
 from agent_operator.children.keys import KeyRing
 from agent_operator.children.specs import Parsed, SpecReader
@@ -52,7 +53,7 @@ from agent_operator.status.summary import Seen, hold_status, invalid_status, sta
 from agent_operator.status.texts import bounded
 from agent_operator.status.toolpins import PinKeeper
 from agent_render import PlatformSettings
-from agent_render.identity import AGENT_LABEL, RETAINED
+from agent_render.identity import AGENT_LABEL, RETAINED, Identity
 from agent_render.parts.monitoring import wants_metrics
 from agent_render.posture import weaknesses
 
@@ -82,6 +83,7 @@ class Reconciler:
         states: AgentStates,
         *,
         platform: PlatformSettings,
+        keys: KeyRing,
         resync_s: float,
         api_retry_s: float,
         now: Callable[[], datetime] = utc_now,
@@ -102,7 +104,7 @@ class Reconciler:
         self._memory = MemoryKeeper(client, stores, self._applier, field_manager=FIELD_MANAGER)
         self._pins = PinKeeper(client, stores, field_manager=FIELD_MANAGER)
         self._specs = SpecReader(platform)
-        self._keys = KeyRing(stores)
+        self._keys = keys
         self._failures: dict[ObjectKey, int] = {}  # in a row
         self._shown: dict[ObjectKey, Exception] = {}
 
@@ -151,7 +153,7 @@ class Reconciler:
         chosen = choose(parsed.rendered, self._stores, runs)
         pinned = await self._pins.prepare(obj, parsed.agent, chosen)
         children, refused = await self._memory.prepare(request, obj, parsed.agent, pinned)
-        children = self._keys.seal(obj, children)
+        children = with_granted_budget(self._keys.seal(obj, children), Identity.of(parsed.agent).config)
         applied = await apply_fenced(self._applier, request, obj, children, stops=parsed.agent.spec.suspend)
         add_refusal(applied, refused)
         return applied
@@ -235,7 +237,7 @@ class Reconciler:
     async def _write(
         self, request: Request, obj: AgentObject, status: dict[str, Any], before: Mapping[str, Any]
     ) -> None:
-        status = bounded(status)
+        status = with_budget(bounded(status), before)
         self._states.note(obj.key, status)
         await self._applier.patch_status(request, obj, status)
         if _is_event(status, before):
@@ -244,6 +246,12 @@ class Reconciler:
 
     def _stamp(self) -> str:
         return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def with_budget(status: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """`status` with what the keeper of budgets has written into it: only that one changes it."""
+    budget = (before.get("llmStatus") or {}).get("budget")
+    return {**status, "llmStatus": {**(status.get("llmStatus") or {}), "budget": budget}} if budget else status
 
 
 def unfenced_pods(applied: Applied) -> Iterator[str]:

@@ -190,15 +190,21 @@ class ModelAlias(ApiModel):
     routes: Annotated[tuple[Route, ...], Field(min_length=1, max_length=8)] = Field(description="Tried in this order.")
 
 
-class Budget(ApiModel):
-    """What the agent may spend; over it requests are answered with 429."""
+Tokens = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
+Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
 
-    tokens_per_hour: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = Field(
-        default=None, description="Input and output together. Default: no limit."
-    )
-    usd_per_day: Annotated[float, Field(gt=0, le=1_000_000)] | None = Field(
-        default=None, description="By the gateway's price table. Default: no limit."
-    )
+
+class Budget(ApiModel):
+    """What the agent may spend, all of its Pods together; over it requests are answered with 429."""
+
+    tokens_per_hour: Tokens | None = Field(default=None, description="Input and output together. Default: no limit.")
+    tokens_per_day: Tokens | None = Field(default=None, description="Likewise, in a day of UTC.")
+    tokens_per_month: Tokens | None = Field(default=None, description="Likewise, in a month of UTC.")
+    tokens_per_run: Tokens | None = Field(default=None, description="Likewise, by all Pods of one Job together.")
+    usd_per_hour: Dollars | None = Field(default=None, description="By the gateway's price table. Default: no limit.")
+    usd_per_day: Dollars | None = Field(default=None, description="Likewise, in a day of UTC.")
+    usd_per_month: Dollars | None = Field(default=None, description="Likewise, in a month of UTC.")
+    usd_per_run: Dollars | None = Field(default=None, description="Likewise, by all Pods of one Job together.")
 
 
 class Llm(ApiModel):

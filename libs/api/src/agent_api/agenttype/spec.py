@@ -168,6 +168,19 @@ class Spec(ApiModel):
             field="workspace",
         ),
         Rule(
+            message="a limit per run is for workload.kind Job or CronJob",
+            reason="A Deployment has no runs, so the limit would never begin anew.",
+            cel="!has(self.llm) || !has(self.llm.budget) || (has(self.workload) && self.workload.kind != 'Deployment') "
+            "|| (!has(self.llm.budget.tokensPerRun) && !has(self.llm.budget.usdPerRun))",
+            holds=lambda s: (
+                s.workload.kind != "Deployment"
+                or s.llm is None
+                or s.llm.budget is None
+                or (s.llm.budget.tokens_per_run is None and s.llm.budget.usd_per_run is None)
+            ),
+            field="llm",
+        ),
+        Rule(
             message="port 6379 belongs to the inmemory memory: choose another for the agent",
             reason="The sidecar listens there, and all containers of a Pod share its ports.",
             cel="!has(self.memory) || self.memory.type != 'inmemory' || !has(self.agent.ports) "

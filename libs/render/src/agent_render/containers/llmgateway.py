@@ -86,10 +86,7 @@ def gateway_config(agent: AgentType, llm: Llm, settings: PlatformSettings) -> Ga
         providers=tuple(_provider(provider) for provider in llm.providers),
         models=tuple(aliases),
         delivery=llm.delivery,
-        budget=GatewayBudget(
-            tokens_per_hour=budget.tokens_per_hour if budget else None,
-            usd_per_day=budget.usd_per_day if budget else None,
-        ),
+        budget=GatewayBudget(**budget.model_dump(by_alias=False)) if budget else GatewayBudget(),
         prices=settings.prices,
         capture_content=keeps_content(agent),
         memory=GatewayMemory(url=access.url, credentials=access.folder) if access else None,

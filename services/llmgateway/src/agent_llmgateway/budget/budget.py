@@ -2,27 +2,36 @@
 
 What an answer will take is not known before it is there. So a request reserves the most that it can take (see
 `metering`), and while the rest of the budget is smaller than all reservations, requests go one at a time: over the
-limit goes at most the one that was in flight.
+limit goes at most the one that was in flight. Where an operator grants the budget in slices, a request that its Pod's
+slice has no room for waits a while for a larger one.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from agent_api.budget.grants import GrantOrder, GrantReceipt
+from agent_api.budget.limits import LIMITS, MICRO, show_amount, window_end
 from agent_api.gatewayconfig import GatewayBudget
-from agent_api.gatewayreport import BudgetState
-from agent_llmgateway.budget.ledger import DAY_S, HOUR_S, MICRO, Ledger, Spent
-from agent_llmgateway.errors import OverBudgetError
+from agent_api.gatewayreport import BudgetState, LimitState
+from agent_llmgateway.budget.allowance import Allowance, Amounts, Shortage
+from agent_llmgateway.errors import BudgetUnavailableError, OverBudgetError
+from agent_llmgateway.settings import GRANT_WAIT_S
 
 LONGEST_WAIT_S: Final = 120.0
 """Of a request for those before it, when the rest of the budget is too small for all of them."""
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 RETRY_S: Final = 5.0
 """After which a client may ask again that has waited in vain."""
+TIDY_S: Final = 1.0
+_log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Reservation:
     """A request in flight. `charge` what it took before it ends; uncharged, it has cost nothing."""
 
@@ -30,98 +39,156 @@ class Reservation:
     micro_usd: int
     charged_tokens: int = 0
     charged_micro_usd: int = 0
+    limits: tuple[str, ...] = ()
 
     def charge(self, tokens: int, micro_usd: int) -> None:
         """What the answer took."""
         self.charged_tokens += tokens
         self.charged_micro_usd += micro_usd
 
+    @property
+    def amounts(self) -> Amounts:
+        """What is reserved."""
+        return {"tokens": self.tokens, "microUSD": self.micro_usd}
+
+    @property
+    def charged(self) -> Amounts:
+        """What was spent."""
+        return {"tokens": self.charged_tokens, "microUSD": self.charged_micro_usd}
+
 
 class Budget:
     """One for the process; limits and prices come with each request's configuration."""
 
-    def __init__(self, ledger: Ledger, now_epoch_s: Callable[[], float]) -> None:
-        self._ledger = ledger
+    def __init__(
+        self, allowance: Allowance, now_epoch_s: Callable[[], float], *, grant_wait_s: float = GRANT_WAIT_S
+    ) -> None:
+        self._allowance = allowance
+        self._grant_wait_s = grant_wait_s
         self._now_epoch_s = now_epoch_s
-        self._in_flight: list[Reservation] = []
-        self._settled = asyncio.Condition()
-        self._last_read = Spent()
-
-    def use(self, ledger: Ledger) -> None:
-        """Count in another ledger from now on."""
-        self._ledger = ledger
+        self._in_flight = 0
+        self._changed = asyncio.Condition()
 
     @asynccontextmanager
     async def admit(self, limits: GatewayBudget, tokens: int, micro_usd: int) -> AsyncIterator[Reservation]:
         """A place for one request that takes no more than this. Raises OverBudgetError."""
+        self._allowance.use(limits)
         reservation = Reservation(tokens, micro_usd)
+        await self._enter(reservation)
         try:
-            async with asyncio.timeout(LONGEST_WAIT_S):
-                await self._enter(limits, reservation)
-        except TimeoutError:
-            raise OverBudgetError(
-                "What is left of the agent's budget is reserved by requests in flight, "
-                f"and none of them ended within {LONGEST_WAIT_S:g} s",
-                RETRY_S,
-            ) from None
-        try:
+            await self._secure()
             yield reservation
         finally:
             await _to_the_end(self._settle(reservation))
 
-    async def state(self, limits: GatewayBudget) -> BudgetState:
-        """For the report."""
-        spent = await self._read()
+    def state(self, limits: GatewayBudget) -> BudgetState:
+        """For the report and the gauges."""
+        self._allowance.use(limits)
+        states = []
+        for name, (amount, holding) in self._allowance.held().items():
+            kind, ends_at = LIMITS[name], window_end(LIMITS[name].window, holding.window)
+            scale = 1 if kind.unit == "tokens" else MICRO
+            states.append(
+                LimitState(
+                    name=name,
+                    limit=amount / scale,
+                    granted=holding.cap / scale,
+                    spent=holding.spent / scale,
+                    resets_at="" if ends_at is None else datetime.fromtimestamp(ends_at, UTC).strftime(_TIME),
+                )
+            )
+        by_name = {each.name: each for each in states}
+        hour, day = by_name.get("tokensPerHour"), by_name.get("usdPerDay")
         return BudgetState(
-            tokens_this_hour=spent.tokens,
+            tokens_this_hour=int(hour.spent) if hour else 0,
             tokens_per_hour=limits.tokens_per_hour,
-            usd_today=round(spent.micro_usd / MICRO, 6),
+            usd_today=day.spent if day else 0,
             usd_per_day=limits.usd_per_day,
+            limits=tuple(states),
         )
 
-    @property
-    def last_seen(self) -> Spent:
-        """What was spent in the windows of now, as far as it was asked for; costs nothing."""
-        return self._last_read.at(self._now_epoch_s())
+    async def obey(self, order: GrantOrder) -> GrantReceipt:
+        """Take an order of the operator. Raises OSError when it cannot be written down."""
+        receipt = await self._allowance.obey(order)
+        async with self._changed:
+            self._changed.notify_all()
+        return receipt
 
-    async def _read(self) -> Spent:
-        self._last_read = await self._ledger.read()
-        return self._last_read
+    async def run(self) -> None:
+        """Keep the file near the count, for ever."""
+        while True:
+            await asyncio.sleep(TIDY_S)
+            try:
+                await self._allowance.tidy()
+            except OSError as error:
+                _log.warning("the file of the budget cannot be written: %s", error.strerror)
 
-    async def _enter(self, limits: GatewayBudget, reservation: Reservation) -> None:
-        async with self._settled:
-            while True:
-                spent = await self._read()
-                self._check(limits, spent)
-                if not self._in_flight or self._fits(limits, spent, reservation):
-                    self._in_flight.append(reservation)
-                    return
-                await self._settled.wait()
+    async def close(self) -> GrantReceipt | None:
+        """Give back what is not spent; the last receipt, where there is somebody to read it."""
+        try:
+            receipt = await self._allowance.close()
+        except OSError as error:
+            _log.warning("the file of the budget cannot be written: %s", error.strerror)
+            return None
+        return receipt if self._allowance.granted else None
 
-    def _check(self, limits: GatewayBudget, spent: Spent) -> None:
+    async def _enter(self, reservation: Reservation) -> None:
+        wants, shortage = self._allowance.wants, None
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_S) as clock, self._changed:
+                while (shortage := self._allowance.take(reservation.amounts, alone=not self._in_flight)) is not None:
+                    if shortage.spent:
+                        raise self._refuse(shortage, reservation)
+                    if shortage.granted and id(reservation) not in wants.waiting:
+                        clock.reschedule(asyncio.get_running_loop().time() + self._grant_wait_s)
+                    wants.waiting[id(reservation)] = reservation.amounts
+                    await self._changed.wait()
+                reservation.limits = self._allowance.names()
+                self._in_flight += 1
+        except TimeoutError:
+            raise self._refuse_late(shortage, reservation) from None
+        finally:
+            wants.waiting.pop(id(reservation), None)
+
+    async def _secure(self) -> None:
+        try:
+            await self._allowance.secure()
+        except OSError as error:
+            text = f"what it may spend cannot be written down ({error.strerror})"
+            if self._allowance.granted:
+                raise BudgetUnavailableError(f"The request was not sent: {text}", RETRY_S) from error
+            _log.warning("%s: a restart would forget what was spent", text)
+
+    def _refuse(self, shortage: Shortage, reservation: Reservation) -> OverBudgetError:
+        kind, now = LIMITS[shortage.limit], self._now_epoch_s()
+        self._allowance.wants.refused = (now, reservation.amounts)
+        shown = show_amount(kind, shortage.amount).removesuffix(".00")
+        wait_s = RETRY_S if shortage.ends_at is None else max(1.0, shortage.ends_at - now)
+        return OverBudgetError(f"The agent's budget of {shown} {kind.words} is spent", wait_s)
+
+    def _refuse_late(self, shortage: Shortage | None, reservation: Reservation) -> OverBudgetError:
         now = self._now_epoch_s()
-        if limits.tokens_per_hour is not None and spent.tokens >= limits.tokens_per_hour:
-            raise OverBudgetError(
-                f"The agent's budget of {limits.tokens_per_hour} tokens per hour is spent", HOUR_S - now % HOUR_S
+        if shortage is None or not shortage.granted:
+            return OverBudgetError(
+                "What is left of the agent's budget is reserved by requests in flight, "
+                f"and none of them ended within {LONGEST_WAIT_S:g} s",
+                RETRY_S,
             )
-        if limits.usd_per_day is not None and spent.micro_usd >= limits.usd_per_day * MICRO:
-            raise OverBudgetError(
-                f"The agent's budget of {limits.usd_per_day:g} USD per day is spent", DAY_S - now % DAY_S
-            )
-
-    def _fits(self, limits: GatewayBudget, spent: Spent, reservation: Reservation) -> bool:
-        tokens = spent.tokens + reservation.tokens + sum(each.tokens for each in self._in_flight)
-        micro_usd = spent.micro_usd + reservation.micro_usd + sum(each.micro_usd for each in self._in_flight)
-        return (limits.tokens_per_hour is None or tokens <= limits.tokens_per_hour) and (
-            limits.usd_per_day is None or micro_usd <= limits.usd_per_day * MICRO
+        self._allowance.wants.refused = (now, reservation.amounts)
+        kind, contact = LIMITS[shortage.limit], self._allowance.contact
+        heard = f"was heard of {now - contact:.0f} s ago" if contact else "was never heard of"
+        shown = show_amount(kind, shortage.amount).removesuffix(".00")
+        return BudgetUnavailableError(
+            f"This Pod's part of the budget of {shown} {kind.words} is used up, and the operator, which {heard}, has "
+            f"granted no more within {self._grant_wait_s:g} s",
+            RETRY_S,
         )
 
     async def _settle(self, reservation: Reservation) -> None:
-        if reservation.charged_tokens or reservation.charged_micro_usd:
-            self._last_read = await self._ledger.add(reservation.charged_tokens, reservation.charged_micro_usd)
-        async with self._settled:
-            self._in_flight.remove(reservation)
-            self._settled.notify_all()
+        self._allowance.settle(reservation.limits, reservation.amounts, reservation.charged)
+        async with self._changed:
+            self._in_flight -= 1
+            self._changed.notify_all()
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

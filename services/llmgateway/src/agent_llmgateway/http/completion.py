@@ -124,7 +124,7 @@ class CompletionHandler:
         provider = self._provider_set.providers[route.provider]
         if self._config.limits_money and not is_free(provider.config) and price_of(self._config, route) is None:
             raise NotCarriedError(
-                f"budget.usdPerDay is set and {route.provider}/{route.model} has no price: add it to prices",
+                f"the budget is in USD and {route.provider}/{route.model} has no price: add it to prices",
                 param="model",
             )
         return prepare_wire(self._call, provider, route.model, self._state.items)
