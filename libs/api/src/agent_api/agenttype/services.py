@@ -197,14 +197,26 @@ Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
 class Budget(ApiModel):
     """What the agent may spend, all of its Pods together; over it requests are answered with 429."""
 
-    tokens_per_hour: Tokens | None = Field(default=None, description="Input and output together. Default: no limit.")
-    tokens_per_day: Tokens | None = Field(default=None, description="Likewise, in a day of UTC.")
-    tokens_per_month: Tokens | None = Field(default=None, description="Likewise, in a month of UTC.")
-    tokens_per_run: Tokens | None = Field(default=None, description="Likewise, by all Pods of one Job together.")
-    usd_per_hour: Dollars | None = Field(default=None, description="By the gateway's price table. Default: no limit.")
-    usd_per_day: Dollars | None = Field(default=None, description="Likewise, in a day of UTC.")
-    usd_per_month: Dollars | None = Field(default=None, description="Likewise, in a month of UTC.")
-    usd_per_run: Dollars | None = Field(default=None, description="Likewise, by all Pods of one Job together.")
+    tokens_per_hour: Tokens | None = Field(
+        default=None, description="Input and output together, in an hour of UTC. Default: no limit."
+    )
+    tokens_per_day: Tokens | None = Field(default=None, description="The same in a day of UTC. Default: no limit.")
+    tokens_per_month: Tokens | None = Field(default=None, description="The same in a month of UTC. Default: no limit.")
+    tokens_per_run: Tokens | None = Field(
+        default=None, description="The same by all Pods of one Job together. Default: no limit."
+    )
+    usd_per_hour: Dollars | None = Field(
+        default=None, description="By the price table, in an hour of UTC. Default: no limit."
+    )
+    usd_per_day: Dollars | None = Field(
+        default=None, description="By the price table, in a day of UTC. Default: no limit."
+    )
+    usd_per_month: Dollars | None = Field(
+        default=None, description="By the price table, in a month of UTC. Default: no limit."
+    )
+    usd_per_run: Dollars | None = Field(
+        default=None, description="By the price table, by all Pods of one Job together. Default: no limit."
+    )
 
 
 class Llm(ApiModel):
