@@ -11,26 +11,39 @@ from agent_llmgateway.upstream.keys import open_pool, read_keys
 
 def test_keys_are_read_in_order_and_registered_as_secrets() -> None:
     seen: list[str] = []
-    files = {"b": b"key-b\n", "a": b"key-a", ".hidden": b"x", "empty": b" \n"}
-    keys = read_keys(seen.append, files)
-    assert [(key.name, key.value) for key in keys] == [("a", "key-a"), ("b", "key-b")]
+    files = {"api-key-2": b"key-b\n", "api-key": b"key-a", ".hidden": b"x", "api-key-3": b" \n"}
+    keys = read_keys(seen.append, (), files)
+    assert [(key.name, key.value) for key in keys] == [("api-key", "key-a"), ("api-key-2", "key-b")]
     assert seen == ["key-a", "key-b"]
     assert "key-a" not in repr(keys)
     for bad in (b"two words", b"line\nbreak", "ümlaut".encode()):
         with pytest.raises(ValueError, match="is not a key"):
-            read_keys(seen.append, {"k": bad})
+            read_keys(seen.append, (), {"api-key": bad})
+
+
+def test_what_lies_beside_the_keys_is_no_key() -> None:
+    seen: list[str] = []
+    files = {
+        "api-key": b"key",
+        "ca.crt": b"-----BEGIN CERTIFICATE-----\nMIIB",
+        "organization": b"org-1",
+        "note": b"a b",
+    }
+    assert [key.name for key in read_keys(seen.append, (), files)] == ["api-key"]
+    assert [key.name for key in read_keys(seen.append, ("organization", "gone"), files)] == ["organization"]
+    assert seen == ["key", "org-1"]
 
 
 def test_a_pool_takes_turns_and_sees_a_new_key(tmp_path: Path) -> None:
     async def use() -> None:
-        (tmp_path / "one").write_text("first-key")
+        (tmp_path / "api-key-1").write_text("first-key")
         pool = open_pool(str(tmp_path), needs_key=True, register=Redactor().add, interval_s=60)
         assert pool.keys == ()
         await pool.refresh()
-        (tmp_path / "two").write_text("second-key")
+        (tmp_path / "api-key-2").write_text("second-key")
         await pool.refresh()
         turns = [pool.in_turn()[0].name for _ in range(4)]
-        assert turns in (["one", "two"] * 2, ["two", "one"] * 2)
+        assert turns in (["api-key-1", "api-key-2"] * 2, ["api-key-2", "api-key-1"] * 2)
 
     asyncio.run(use())
     assert open_pool(None, needs_key=True, register=Redactor().add, interval_s=1).keys == ()

@@ -187,7 +187,7 @@ async def test_keys_of_a_pool_take_turns_and_a_limited_one_is_left_alone(
     tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
     folder = key_folder(tmp_path / "keys", "key-one")
-    (folder / "second").write_text("key-two\n")
+    (folder / "api-key-2").write_text("key-two\n")
     with (
         run_mock(tmp_path) as mock,
         run_gateway(tmp_path, only(mock, credentials=str(folder), model="mock")) as gateway,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agent_api.listprices import Price, listed, undated
 from agent_api.model import Config
@@ -14,24 +14,38 @@ class Timeouts(Config):
     """Limits of one call to a provider, in seconds."""
 
     connect: float = Field(default=5.0, gt=0, le=3600, description="To open the connection.")
-    first_token: float = Field(default=12.0, gt=0, le=3600, description="While another route is left.")
-    first_token_last: float = Field(default=120.0, gt=0, le=3600, description="On the last route.")
-    idle: float = Field(default=30.0, gt=0, le=3600, description="Between two chunks of a stream.")
+    first_token: float = Field(default=30.0, gt=0, le=3600, description="While another route is left.")
+    first_token_last: float = Field(
+        default=120.0, gt=0, le=3600, description="On the last route. Default: `firstToken` where that is set."
+    )
+    idle: float = Field(default=60.0, gt=0, le=3600, description="Between two chunks of a stream.")
     total: float = Field(default=600.0, gt=0, le=86400, description="Of one try, up to its first output.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hold_on_the_last_route(cls, given: Any) -> Any:  # noqa: ANN401 - pydantic's protocol
+        """Whoever sets `firstToken` means it on the last route too."""
+        if not isinstance(given, dict) or {"firstTokenLast", "first_token_last"} & given.keys():
+            return given
+        first = given.get("firstToken", given.get("first_token"))
+        return given if first is None else {**given, "firstTokenLast": first}
 
 
 class GatewayProvider(Config):
-    """A provider. Its keys are the files of `credentials`, one key each, re-read on change."""
+    """A provider. Its keys are the files of `credentials` that are called `api-key...`, re-read on change."""
 
     name: str
     type: ProviderType
     base_url: str = Field(default="", description="Empty: the public address of the type.")
-    credentials: str | None = Field(default=None, description="Folder; each file without a leading dot is one key.")
+    credentials: str | None = Field(default=None, description="Folder of its keys.")
     model: str | None = Field(default=None, description="Model for requests that fail over to this provider.")
     models: tuple[str, ...] = Field(default=(), description="Further models it serves.")
     timeouts: Timeouts = Timeouts()
     model_timeouts: dict[str, Timeouts] = Field(
         default_factory=dict, description="By model, instead of `timeouts`: reasoning models need more."
+    )
+    max_output_tokens: dict[str, int] = Field(
+        default_factory=dict, description="By model, instead of what is known of it: a request for more gets this much."
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="The provider's other settings, such as the script of a mock."

@@ -153,8 +153,9 @@ def check_shown(client: Client, feature: str, shown: dict[str, Any], digest: str
         assert all(text == f"I see {digest}" for text in texts), texts
     elif feature in ("tools", "failover"):
         assert texts
-        assert texts == [RESULTS, scripted.PLAIN] * (len(texts) // 2)
+        assert texts == [RESULTS, scripted.PLAIN] * (len(texts) // 2), texts
     elif feature == "thinking":
-        assert texts == [scripted.SPOKEN, scripted.PLAIN]
+        assert texts
+        assert texts == [scripted.SPOKEN, scripted.PLAIN] * (len(texts) // 2), texts
     else:
-        assert texts == [scripted.PLAIN, scripted.PLAIN]
+        assert texts == [scripted.PLAIN, scripted.PLAIN], texts

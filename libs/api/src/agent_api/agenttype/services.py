@@ -123,12 +123,32 @@ class ProviderTimeouts(ApiModel):
 
     connect: Annotated[float, Field(gt=0, le=3600)] | None = Field(default=None, description="To open the connection.")
     first_token: Annotated[float, Field(gt=0, le=3600)] | None = Field(
-        default=None, description="Until the first part of an answer; reasoning models need more."
+        default=None, description="Until the first part of an answer, while another route is left."
+    )
+    first_token_last: Annotated[float, Field(gt=0, le=3600)] | None = Field(
+        default=None, description="The same on the last route. Default: firstToken where that is set."
     )
     idle: Annotated[float, Field(gt=0, le=3600)] | None = Field(
         default=None, description="Between two parts of a stream."
     )
     total: Annotated[float, Field(gt=0, le=86400)] | None = Field(default=None, description="Of a whole call.")
+
+
+class ModelSettings(ApiModel):
+    """What is particular to one model of a provider."""
+
+    model: ModelName = Field(description="The model, as the provider calls it.")
+    timeouts: ProviderTimeouts | None = Field(default=None, description="Instead of the provider's, each by itself.")
+    context_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
+        default=None, description="Context window: what was too long for a larger or equal one is not sent there."
+    )
+    max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
+        default=None, description="Largest answer: a request for more is given this much."
+    )
+
+
+NoKey = Annotated[str, StringConstraints(max_length=256)] | None
+_NO_KEY = "Refused: a key belongs into the Secret of credentialsSecret, as api-key."
 
 
 class ProviderConfig(OpenModel):
@@ -142,6 +162,21 @@ class ProviderConfig(OpenModel):
         Field(default=None, description="Address of the API, such as https://host/v1.")
     )
     timeouts: ProviderTimeouts | None = None
+    model_settings: Annotated[tuple[ModelSettings, ...], Field(max_length=64), ListMap("model")] = Field(
+        default=(), description="What is particular to single models."
+    )
+    api_key: NoKey = Field(default=None, description=_NO_KEY)
+    key: NoKey = Field(default=None, description=_NO_KEY)
+    token: NoKey = Field(default=None, description=_NO_KEY)
+
+    rules: ClassVar = (
+        Rule(
+            message="a key does not belong into config: put it into a Secret, as api-key, that credentialsSecret names",
+            reason="Whoever may read the AgentType, or the agent's ConfigMap, could read the key.",
+            cel="!has(self.apiKey) && !has(self.key) && !has(self.token)",
+            holds=lambda c: c.api_key is None and c.key is None and c.token is None,
+        ),
+    )
 
 
 class Provider(ApiModel):
@@ -150,7 +185,7 @@ class Provider(ApiModel):
     name: DnsLabel = Field(description="Unique in the list; routes and the status refer to it.")
     type: ProviderType = Field(description="; ".join(f"{name}: {kind.about}" for name, kind in PROVIDERS.items()) + ".")
     credentials_secret: ObjectName | None = Field(
-        default=None, description="Secret with one or more API keys, one per key of the Secret."
+        default=None, description="Secret with the API key as api-key; with several, api-key-1, api-key-2 and so on."
     )
     config: ProviderConfig = ProviderConfig()
 

@@ -2,6 +2,7 @@
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, Llm, Provider
+from agent_api.agenttype.services import ProviderTimeouts
 from agent_api.gatewayconfig import (
     GatewayAlias,
     GatewayBudget,
@@ -88,6 +89,7 @@ def gateway_config(agent: AgentType, llm: Llm, settings: PlatformSettings) -> Ga
         delivery=llm.delivery,
         budget=GatewayBudget(**budget.model_dump(by_alias=False)) if budget else GatewayBudget(),
         prices=settings.prices,
+        context_tokens=_context_tokens(llm),
         capture_content=keeps_content(agent),
         memory=GatewayMemory(url=access.url, credentials=access.folder) if access else None,
     )
@@ -95,7 +97,7 @@ def gateway_config(agent: AgentType, llm: Llm, settings: PlatformSettings) -> Ga
 
 def _provider(provider: Provider) -> GatewayProvider:
     config = provider.config
-    timeouts = config.timeouts.model_dump(exclude_none=True, by_alias=False) if config.timeouts else {}
+    settings = config.model_settings
     return GatewayProvider(
         name=provider.name,
         type=provider.type,
@@ -103,6 +105,25 @@ def _provider(provider: Provider) -> GatewayProvider:
         credentials=f"{layout.CREDENTIALS}/{provider.name}" if provider.credentials_secret else None,
         model=config.model,
         models=config.models,
-        timeouts=Timeouts(**timeouts),
+        timeouts=_timeouts(config.timeouts),
+        model_timeouts={own.model: _timeouts(config.timeouts, own.timeouts) for own in settings if own.timeouts},
+        max_output_tokens={own.model: own.max_output_tokens for own in settings if own.max_output_tokens},
         options=config.model_extra or {},
     )
+
+
+def _timeouts(*given: ProviderTimeouts | None) -> Timeouts:
+    """The last one that sets a limit wins."""
+    limits: dict[str, float] = {}
+    for timeouts in given:
+        limits |= timeouts.model_dump(exclude_none=True, by_alias=False) if timeouts else {}
+    return Timeouts(**limits)
+
+
+def _context_tokens(llm: Llm) -> dict[str, int]:
+    return {
+        f"{provider.name}/{own.model}": own.context_tokens
+        for provider in llm.providers
+        for own in provider.config.model_settings
+        if own.context_tokens
+    }

@@ -3,12 +3,15 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from agent_api.gatewayconfig import GatewayConfig, GatewayProvider
 from agent_api.providers import PROVIDERS
 from agent_llmgateway.errors import ConfigError
 from agent_llmgateway.mock.script import parse_script
+
+KEY_HEADERS: Final = frozenset({"authorization", "x-api-key", "api-key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,12 @@ def _check_provider(index: int, provider: GatewayProvider) -> None:
     headers = provider.options.get("headers", {})
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise ConfigError(f"{where}: options.headers must be a map of text to text")
+    for name in headers:
+        if name.lower() in KEY_HEADERS:
+            raise ConfigError(f"{where}: options.headers must not show a key in {name}: use credentials")
+    keys = provider.options.get("keys", [])
+    if not isinstance(keys, list) or not all(isinstance(name, str) for name in keys):
+        raise ConfigError(f"{where}: options.keys must be a list of names of files")
     if PROVIDERS[provider.type].is_scripted:
         parse_script(provider.options, where=f"{where}: options")
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from yarl import URL
 
@@ -22,10 +22,13 @@ from agent_llmgateway.mock.server import MockServer
 from agent_llmgateway.upstream.keys import Key, KeyPool, open_pool
 from agent_llmgateway.upstream.providers import join_url, key_headers, paths_of
 from agent_llmgateway.wire.dialects import DialectName
+from agent_llmgateway.wire.models import ModelFacts, facts_of
 
 FIRST_KEYS_S: Final = 2.0
 """How long a new provider_set waits for its keys before it is used without them."""
 
+REASONING_TIMEOUTS: Final = Timeouts(first_token=120, first_token_last=300, idle=300)
+"""For models that think before their first word, and between two."""
 MOST_KEYS: Final = 32
 MOST_PLANS: Final = 1024
 """Names of models whose routes are remembered."""
@@ -73,8 +76,20 @@ class Provider:
         return url
 
     def timeouts_for(self, model: str) -> Timeouts:
-        """The limits of a call."""
-        return self.config.model_timeouts.get(model, self.config.timeouts)
+        """The limits of a call. A model that reasons has more time where nobody has set any."""
+        own = self.config.model_timeouts.get(model)
+        if own is None and self.config.timeouts == Timeouts() and self.facts_of(model).reasoning:
+            return REASONING_TIMEOUTS
+        return own or self.config.timeouts
+
+    def options_for(self, model: str) -> Mapping[str, Any]:
+        """`config.options`, with what is set of `model`."""
+        most = self.config.max_output_tokens.get(model)
+        return self.config.options if most is None else {**self.config.options, "maxOutputTokens": most}
+
+    def facts_of(self, model: str) -> ModelFacts:
+        """What is known of `model` here."""
+        return facts_of(model, self.config.type, self.options_for(model))
 
 
 class ProviderSet:
@@ -95,8 +110,12 @@ class ProviderSet:
             kind = PROVIDERS[provider.type]
             folder = None if provider.credentials is None else relocate(provider.credentials, root)
             pool = open_pool(
-                folder, needs_key=kind.needs_key, register=register_secret, interval_s=watch_interval_s
-            )  # fmt: skip
+                folder,
+                needs_key=kind.needs_key,
+                register=register_secret,
+                interval_s=watch_interval_s,
+                names=tuple(provider.options.get("keys", ())),
+            )
             base_url = provider.base_url or kind.address
             self.providers[provider.name] = Provider(
                 provider, base_url, paths_of(provider.type, provider.options), pool
@@ -145,7 +164,7 @@ class ProviderSet:
         """A readiness check: at least one route has a key."""
         if any(provider.keys.keys for provider in self.providers.values()):
             return None
-        return "no provider has a key: mount one in " + ", ".join(
+        return "no provider has a key: mount one as api-key in " + ", ".join(
             f"{provider.config.credentials or 'credentials'} ({provider.name})" for provider in self.providers.values()
         )
 

@@ -97,7 +97,7 @@ def _target(provider: Provider, model: str, items: ItemStore) -> Target:
     is_vendor = config.options.get("vendorApi")
     if not isinstance(is_vendor, bool):
         is_vendor = URL(provider.base_url).host == URL(PROVIDERS[config.type].address).host
-    return Target(model, config.type, config.options, items, is_vendor=is_vendor)
+    return Target(model, config.type, provider.options_for(model), items, is_vendor=is_vendor)
 
 
 def _translate(call: Call, provider: Provider, model: str, dialect: DialectName, items: ItemStore) -> WireRequest:

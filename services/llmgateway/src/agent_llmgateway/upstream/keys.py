@@ -1,10 +1,14 @@
-"""A provider's keys: every file of its folder is one. Read again when the folder changes, and when one is refused."""
+"""A provider's keys: the files of its folder that are called `api-key...`, or as its `config.keys` says.
+
+A Secret may hold more than keys, such as a CA or the name of an organisation: those are left alone. Keys are read again
+when the folder changes, and when one is refused.
+"""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agent_kit.files import WatchedFolder
 
@@ -25,11 +29,16 @@ class Key(NamedTuple):
 NO_KEY = Key("", None, "")
 
 
-def read_keys(register: Callable[[str], None], files: Mapping[str, bytes]) -> tuple[Key, ...]:
-    """The keys among `files`, in the order of their names. Raises ValueError that names the file."""
+PREFIX: Final = "api-key"
+
+
+def read_keys(
+    register: Callable[[str], None], names: Collection[str], files: Mapping[str, bytes]
+) -> tuple[Key, ...]:  # fmt: skip
+    """The keys among `files`, in the order of their names, or of `names`. Raises ValueError that names the file."""
     keys = []
-    for name in sorted(files):
-        if name.startswith("."):
+    for name in names or sorted(files):
+        if name not in files or not (names or name.startswith(PREFIX)):
             continue
         value = files[name].decode("utf-8", "replace").strip()
         if not value.isascii() or not value.isprintable() or " " in value:
@@ -80,10 +89,15 @@ class KeyPool:
 
 
 def open_pool(
-    path: str | None, *, needs_key: bool, register: Callable[[str], None], interval_s: float
-) -> KeyPool:  # fmt: skip
-    """The pool of a folder, or of a provider without one."""
+    path: str | None,
+    *,
+    needs_key: bool,
+    register: Callable[[str], None],
+    interval_s: float,
+    names: Collection[str] = (),
+) -> KeyPool:
+    """The pool of a folder, or of a provider without one. `names` are the files that are keys, when it says so."""
     if path is None:
         return KeyPool(None, needs_key=needs_key)
-    folder = WatchedFolder(Path(path), partial(read_keys, register), interval_s=interval_s)
+    folder = WatchedFolder(Path(path), partial(read_keys, register, names), interval_s=interval_s)
     return KeyPool(folder, needs_key=needs_key)
