@@ -7,10 +7,8 @@ from agent_toolproxy.errors import (
     NotAllowed,
     NotFound,
 )
-from agent_toolproxy.sources.source import (
-    HttpsSource,
-    PathSource,
-)
+from agent_toolproxy.installers.https import HttpsSource
+from agent_toolproxy.installers.onpath import PathSource
 from agent_toolproxy.store.store import Record
 from agent_toolproxy.tools.discovery import find_tool, is_allowed
 

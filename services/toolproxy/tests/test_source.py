@@ -3,16 +3,11 @@ import pytest
 from agent_toolproxy.errors import (
     SourceInvalid,
 )
-from agent_toolproxy.sources.source import (
-    BuiltinSource,
-    HttpServer,
-    HttpsSource,
-    NpmSource,
-    PathSource,
-    PypiSource,
-    StdioServer,
-    parse_source,
-)
+from agent_toolproxy.installers.https import HttpsSource
+from agent_toolproxy.installers.npm import NpmSource
+from agent_toolproxy.installers.onpath import PathSource
+from agent_toolproxy.installers.pypi import PypiSource
+from agent_toolproxy.sources.source import BuiltinSource, HttpServer, StdioServer, parse_source
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from agent_api.model import Config
 from agent_api.toolslock import ToolsLock
+from agent_api.toolsources import describe_forms
 
 
 class Artifact(Config):
@@ -81,8 +82,7 @@ class ToolDefinition(ToolOptions):
     version: str = ""
     source: str = Field(
         default="",
-        description="https://, pypi:, npm:, path:, mcp+stdio:<one of those>, mcp+https:// or builtin:; "
-        "empty with artifacts.",
+        description=f"{describe_forms(in_manifest=False)}; empty with artifacts.",
     )
     sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     artifacts: tuple[Artifact, ...] = ()

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from agent_api.agenttype import AgentType
 from agent_api.providers import PROVIDERS
+from agent_api.toolsources import TOOL_SOURCES, package_of
 from agent_render.initplan import package_runtime
 from agent_render.settings import PlatformSettings
 
 _PORTS = {"http": 80, "https": 443, "ssh": 22, "redis": 6379, "rediss": 6379}
 _SEALED = frozenset({"https", "ssh", "rediss"})
 _SCP = re.compile(r"[^/@:]+@(?P<host>[^/:]+):")
-_INDEXES = {"pypi": "https://pypi.org", "npm": "https://registry.npmjs.org"}
 
 
 @dataclass(frozen=True, order=True)
@@ -101,9 +101,9 @@ def _of_tools(agent: AgentType, settings: PlatformSettings) -> Iterator[tuple[st
 
 
 def _download(source: str, settings: PlatformSettings) -> str:
-    """The address behind a tool's source, "" when it is in the Pod already."""
-    bare = source.removeprefix("mcp+stdio:").removeprefix("mcp+")
-    return _index(bare.partition(":")[0], settings) if bare.startswith(("pypi:", "npm:")) else bare
+    """The address behind a tool's source: that of its index, if it has one; what is in the Pod already has none."""
+    package = package_of(source)
+    return _index(package.partition(":")[0], settings) or package
 
 
 def _of_packages(agent: AgentType, settings: PlatformSettings) -> Iterator[tuple[str, str]]:
@@ -113,9 +113,13 @@ def _of_packages(agent: AgentType, settings: PlatformSettings) -> Iterator[tuple
     yield "agent.environment.sdk", _index("npm" if runtime == "nodejs" else "pypi", settings)
 
 
-def _index(kind: str, settings: PlatformSettings) -> str:
-    own = settings.npm_registry if kind == "npm" else settings.python_index_url
-    return own or _INDEXES[kind]
+def _index(name: str, settings: PlatformSettings) -> str:
+    """Where packages of a kind of tool source come from; "" for a kind without an index."""
+    kind = TOOL_SOURCES.get(name)
+    if kind is None:
+        return ""
+    own: str = getattr(settings, kind.index_setting) if kind.index_setting else ""
+    return own or kind.index
 
 
 def _endpoint(field: str, url: str) -> Endpoint | None:

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from agent_api.agenttype.rule import ApiModel, ListMap, Matches, OpenModel, Rule, cel_list
 from agent_api.agenttype.scalars import DnsLabel, KubernetesObject, ObjectName, Url
 from agent_api.providers import NEED_BASE_URL, NEED_KEY, PROVIDERS, ProviderType
+from agent_api.toolsources import describe_forms, manifest_pattern
 
 ToolName = Annotated[
     str,
@@ -21,9 +22,8 @@ ToolSource = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2048),
     Matches(
-        r"(https://|pypi:|npm:|mcp\+stdio:(https://|pypi:|npm:)|mcp\+https://|builtin:)[^\s]+",
-        "must be https://..., pypi:name==version, npm:name@version, mcp+stdio:<one of those>, "
-        "mcp+https://... or builtin:memory",
+        manifest_pattern(),
+        f"must be {describe_forms(in_manifest=True)}",
     ),
 ]
 ToolPattern = Annotated[str, StringConstraints(min_length=1, max_length=128)]

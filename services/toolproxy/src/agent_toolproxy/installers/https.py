@@ -4,16 +4,40 @@ import asyncio
 import hashlib
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from agent_api.toolslock import LockedTool
 from agent_toolproxy.errors import DownloadFailed, InstallError, LimitExceeded, NotFound
 from agent_toolproxy.installers.archive import Kind
 from agent_toolproxy.installers.download import Downloader, discard
+from agent_toolproxy.installers.package import InstallParts, checked_url
 from agent_toolproxy.installers.programcheck import check_program
-from agent_toolproxy.installers.request import Installed, InstallRequest
+from agent_toolproxy.installers.request import Installed, Installer, InstallRequest
 from agent_toolproxy.installers.unpacking import Unpacking
 from agent_toolproxy.store.store import Store
+
+
+@dataclass(frozen=True)
+class HttpsSource:
+    """`https://...`: a file to download, which is a program or an archive with one in it."""
+
+    url: str
+    version: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        return cls(checked_url(text, text))
+
+    def installer(self, parts: InstallParts) -> Installer:
+        return HttpsInstaller(
+            self.url,
+            platform=parts.platform,
+            store=parts.store,
+            downloader=parts.downloader,
+            hidden=parts.hidden,
+        )
 
 
 class HttpsInstaller:

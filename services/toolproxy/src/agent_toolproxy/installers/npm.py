@@ -7,18 +7,24 @@ import asyncio
 import hashlib
 import json
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from agent_api.toolslock import LockedTool
 from agent_base.proxies import network_variables
 from agent_toolproxy.boundedjson import load_json
 from agent_toolproxy.errors import NotFound, PackageFailed
+from agent_toolproxy.installers.package import InstallParts
 from agent_toolproxy.installers.packager import Index, Packager
-from agent_toolproxy.installers.request import Installed, InstallRequest
-from agent_toolproxy.sources.source import NpmSource
+from agent_toolproxy.installers.request import Installed, Installer, InstallRequest
 from agent_toolproxy.store.store import Store, canonical_json
 
+_FORM: Final = re.compile(
+    r"npm:(?P<name>(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*)"
+    r"(?:@(?P<version>[A-Za-z0-9][A-Za-z0-9.+_-]*))?"
+)
 _LOCK: Final = "package-lock.json"
 _LARGEST_JSON_BYTES: Final = 8 << 20
 _FLAGS: Final = (
@@ -29,6 +35,25 @@ _FLAGS: Final = (
     "--loglevel=error",
     "--omit=dev",
 )
+
+
+@dataclass(frozen=True)
+class NpmSource:
+    """`npm:name@version`: an npm package with a `bin`."""
+
+    name: str
+    version: str
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        found = _FORM.fullmatch(text)
+        return cls(found["name"], found["version"] or "") if found else None
+
+    def installer(self, parts: InstallParts) -> Installer:
+        npm = parts.find_program("npm")
+        return NpmInstaller(
+            self, index=parts.index, platform=parts.platform, store=parts.store, npm=npm, path=parts.path
+        )
 
 
 class NpmInstaller:

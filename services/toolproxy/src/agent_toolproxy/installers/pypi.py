@@ -8,23 +8,54 @@ import asyncio
 import configparser
 import hashlib
 import os
+import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from agent_api.toolslock import LockedTool
 from agent_base.packagenames import normalise_project
 from agent_base.proxies import network_variables
 from agent_toolproxy.errors import NotFound, PackageFailed
+from agent_toolproxy.installers.package import InstallParts
 from agent_toolproxy.installers.packager import Index, Packager
-from agent_toolproxy.installers.request import Installed, InstallRequest
-from agent_toolproxy.sources.source import PypiSource
+from agent_toolproxy.installers.request import Installed, Installer, InstallRequest
 from agent_toolproxy.store.store import Store
 
+_FORM: Final = re.compile(
+    r"pypi:(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?P<extras>\[[A-Za-z0-9._,-]+\])?"
+    r"(?:==(?P<version>[A-Za-z0-9.!+_-]+))?"
+)
 _LIST: Final = "packages.txt"
 _LARGEST_ENTRY_POINTS_BYTES: Final = 1 << 20
 _ENVIRONMENT: Final = "env"
 _PYTHON: Final = f"{_ENVIRONMENT}/bin/python"
+
+
+@dataclass(frozen=True)
+class PypiSource:
+    """`pypi:name==version`: a Python package with a console script."""
+
+    name: str
+    extras: str
+    version: str
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        found = _FORM.fullmatch(text)
+        return cls(found["name"], found["extras"] or "", found["version"] or "") if found else None
+
+    @property
+    def requirement(self) -> str:
+        """As pip has it."""
+        return f"{self.name}{self.extras}" + (f"=={self.version}" if self.version else "")
+
+    def installer(self, parts: InstallParts) -> Installer:
+        uv = parts.find_program("uv")
+        return PypiInstaller(
+            self, index=parts.index, platform=parts.platform, store=parts.store, uv=uv, path=parts.path
+        )
 
 
 class PypiInstaller:

@@ -14,18 +14,10 @@ from typing import Final, Literal
 
 from agent_api.toolsconfig import Artifact, PlannedTool, ToolDefinition, ToolsPolicy
 from agent_toolproxy.errors import NotAllowed, NotFound
-from agent_toolproxy.sources.source import (
-    BuiltinSource,
-    HttpServer,
-    HttpsSource,
-    NpmSource,
-    Package,
-    PathSource,
-    PypiSource,
-    Source,
-    StdioServer,
-    parse_source,
-)
+from agent_toolproxy.installers.https import HttpsSource
+from agent_toolproxy.installers.onpath import PathSource
+from agent_toolproxy.installers.package import Package
+from agent_toolproxy.sources.source import BuiltinSource, HttpServer, Source, StdioServer, parse_source
 from agent_toolproxy.store.store import Record, canonical_json
 
 Place = Literal["installed", "path", "catalogue", "custom"]
@@ -120,7 +112,7 @@ def _find_installed(asked: _Asked) -> FoundTool | None:
 def _find_on_path(asked: _Asked) -> FoundTool | None:
     """A program of the image, unless the agent's author says where the tool comes from: that one is meant then."""
     defined = asked.defined
-    if defined and (defined.place == "custom" or not isinstance(defined.source, _PROGRAMS)):
+    if defined and (defined.place == "custom" or defined.package is not defined.source):  # a server is not a program
         return None
     definition = asked.planned.catalogue or asked.planned.custom or ToolDefinition(name=asked.planned.name)
     program = asked.which(definition.program or asked.planned.name)
@@ -131,7 +123,6 @@ def _find_defined(asked: _Asked) -> FoundTool | None:
     return asked.defined
 
 
-_PROGRAMS: Final = (HttpsSource, PypiSource, NpmSource, PathSource)
 _FINDERS: Final = (_find_installed, _find_on_path, _find_defined)
 
 

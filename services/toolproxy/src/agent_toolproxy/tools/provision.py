@@ -11,13 +11,13 @@ from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import CallError, InstallError, NotFound
 from agent_toolproxy.installers.context import InstallContext
 from agent_toolproxy.installers.download import Downloader
-from agent_toolproxy.installers.https import HttpsInstaller
-from agent_toolproxy.installers.npm import NpmInstaller
-from agent_toolproxy.installers.pypi import PypiInstaller
+from agent_toolproxy.installers.https import HttpsSource
+from agent_toolproxy.installers.onpath import PathSource
+from agent_toolproxy.installers.package import InstallParts, Package
 from agent_toolproxy.installers.request import Installed, Installer, InstallRequest
 from agent_toolproxy.process.runner import Command, ProcessLimits, run_command
 from agent_toolproxy.process.workspace import Workspace, minimal_environment
-from agent_toolproxy.sources.source import HttpsSource, NpmSource, Package, PathSource, PypiSource, StdioServer
+from agent_toolproxy.sources.source import StdioServer
 from agent_toolproxy.store.store import Record, Store
 from agent_toolproxy.tools.discovery import FoundTool, current_platform
 from agent_toolproxy.tools.lanes import KeyedLocks, Lanes
@@ -152,24 +152,17 @@ class Provisioner:
         return record
 
     def _installer(self, package: Package) -> Installer:
-        index, platform = self._context.index, current_platform()
-        if isinstance(package, HttpsSource):
-            return HttpsInstaller(
-                package.url,
-                platform=platform,
+        return package.installer(
+            InstallParts(
+                platform=current_platform(),
                 store=self._store,
                 downloader=self._downloader,
                 hidden=self._workspace.hidden,
+                index=self._context.index,
+                path=self._image_path,
+                find_program=self._need,
             )
-        if isinstance(package, PypiSource):
-            return PypiInstaller(
-                package, index=index, platform=platform, store=self._store, uv=self._need("uv"), path=self._image_path
-            )
-        if isinstance(package, NpmSource):
-            return NpmInstaller(
-                package, index=index, platform=platform, store=self._store, npm=self._need("npm"), path=self._image_path
-            )
-        raise NotFound(f"{package.program} is not something to install")
+        )
 
     def _need(self, program: str) -> str:
         if (path := self.which(program)) is None:
