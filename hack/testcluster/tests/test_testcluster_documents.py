@@ -8,8 +8,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from testcluster import control_plane, kwok, node
 from testcluster.archive import write_image
+from testcluster.components import control_plane, kwok, node
 from testcluster.errors import NotUpError
 from testcluster.home import ClusterConfig, Home
 from testcluster.host import remove_pod_cgroups, restore_sysctls, save_sysctls

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from testcluster.component import Component
+from testcluster.components.component import Component
 from testcluster.errors import CommandError, NotReadyError, NotUpError
 from testcluster.home import Home
 from testcluster.supervision import SupervisorClient, is_up, launch, log_tail

@@ -62,7 +62,6 @@ class ApiClient:
             return False
 
     def close(self) -> None:
-        """Ends the connection."""
         self._connection.close()
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from . import bootstrap, lifecycle, node
+from . import bootstrap, lifecycle
 from .build import find_programs
+from .components import node
 from .errors import ClusterError, NotUpError, UsageError
 from .home import Home, find_home
 from .loading import load_archive

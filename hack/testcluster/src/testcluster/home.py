@@ -46,7 +46,6 @@ class Home:
 
     @property
     def pki(self) -> Path:
-        """Keys and certificates."""
         return self.root / "pki"
 
     @property
@@ -66,7 +65,6 @@ class Home:
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
         return self.root / "kubeconfig"
 
     @property

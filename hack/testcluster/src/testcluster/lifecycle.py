@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import control_plane, kwok, network, node, pki
+from . import network, pki
 from .api import ApiClient, wait_until
 from .archive import write_image
+from .components import control_plane, kwok, node
 from .errors import CommandError, NotUpError, UsageError
 from .home import ClusterConfig, Home
 from .host import (

@@ -4,7 +4,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from . import node
+from .components import node
 from .home import Home
 
 

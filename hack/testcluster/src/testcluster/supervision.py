@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .component import Component
+from .components.component import Component
 from .errors import CommandError, NotReadyError, NotUpError
 from .home import Home
 from .supervisor import SOCKET_NAME, socket_address

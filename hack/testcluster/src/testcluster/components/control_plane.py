@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from testcluster.home import ClusterConfig, Home
+
 from .component import Component
-from .home import ClusterConfig, Home
 
 SERVICE_RANGE = "10.96.0.0/16"
 FIRST_SERVICE_ADDRESS = "10.96.0.1"

@@ -4,19 +4,20 @@ import string
 from pathlib import Path
 from typing import Any
 
-from .api import ApiClient
+from testcluster.api import ApiClient
+from testcluster.home import ClusterConfig, Home
+from testcluster.host import run_command
+from testcluster.network import HOST_ADDRESS, NODE_ADDRESS, POD_RANGE
+
 from .component import Component
 from .control_plane import SERVICE_RANGE
-from .home import ClusterConfig, Home
-from .host import run_command
-from .network import HOST_ADDRESS, NODE_ADDRESS, POD_RANGE
 
 NODE_NAME = "node1"
 DNS_ADDRESS = "10.96.0.10"
 PAUSE_IMAGE = "localhost/pause:1"
 IMAGE_NAMESPACE = "k8s.io"
 CLIENTS = ("kubelet", "kube-proxy", "coredns")
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = Path(__file__).resolve().parents[3] / "conf"
 
 
 def fill(text: str, home: Home) -> str:

@@ -6,11 +6,12 @@ kubelet's.
 
 from typing import Any
 
-from .api import ApiClient
-from .build import STAGES_FILE
+from testcluster.api import ApiClient
+from testcluster.build import STAGES_FILE
+from testcluster.home import ClusterConfig, Home
+
 from .component import Component
 from .control_plane import client_kubeconfig
-from .home import ClusterConfig, Home
 
 NODE_ANNOTATION = "kwok.x-k8s.io/node"
 LEASE_S = 40

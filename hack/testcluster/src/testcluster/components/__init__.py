@@ -1,0 +1,1 @@
+"""The programs of a cluster, each with its configuration and command line."""
