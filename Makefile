@@ -3,7 +3,7 @@
 RUN := .tools/bin/uv run --no-sync
 LOCKED := uv.lock pyproject.toml hack/bootstrap $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml plugins/*/pyproject.toml)
 
-.PHONY: help demo setup check lint types imports unused docs generate images test clean
+.PHONY: help demo setup check lint types imports unused sizes docs generate images test clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ demo: .venv/.demo ## run the quickstart agent on this machine
 
 setup: .venv/.dev ## all tools and packages for development
 
-check: setup lint types imports unused docs ## lint, types, import rules, unused code, lock, documentation
+check: setup lint types imports unused sizes docs ## lint, types, import rules, unused code, sizes, lock, documentation
 
 generate: setup ## write the generated files anew: CRD, schemas, spec page, golden files
 	@$(RUN) python hack/generate/all.py
@@ -44,6 +44,9 @@ imports: setup
 
 unused: setup
 	@$(RUN) python hack/check_unused.py
+
+sizes: setup
+	@$(RUN) python hack/check_sizes.py
 
 .venv/.demo: $(LOCKED)
 	@hack/bootstrap demo

@@ -109,7 +109,6 @@ def _image(deployment: Document) -> tuple[str, str]:
 def _values(deployment: Document, platform: Document) -> str:
     name, tag = _image(deployment)
     spec = deployment["spec"]
-    resources = spec["template"]["spec"]["containers"][0]["resources"]
     return _NOTE + "\n".join(
         (
             "# Before the name of each object, for a second installation in one cluster.",
@@ -121,22 +120,7 @@ def _values(deployment: Document, platform: Document) -> str:
             "  install: true",
             "# Namespaces to watch, with Roles in them and no right elsewhere. Empty: the whole cluster.",
             "watchNamespaces: []",
-            "operator:",
-            f"  replicas: {spec['replicas']}",
-            "  image:",
-            f"    repository: {name}",
-            f'    tag: "{tag}"',
-            "    # sha256:...; wins over the tag.",
-            '    digest: ""',
-            "  imagePullSecrets: []",
-            f"  resources: {json.dumps(resources)}",
-            "  nodeSelector: {}",
-            "  tolerations: []",
-            '  priorityClassName: ""',
-            "  podLabels: {}",
-            "  podAnnotations: {}",
-            "  # More variables; docs/reference/operator.md has those of the operator.",
-            "  env: []",
+            *_operator_values(name, tag, spec),
             "# platform.yaml: what the platform decides for all agents. docs/reference/operator.md has every field.",
             f"platform: {json.dumps(platform)}",
             "networkPolicy:",
@@ -147,6 +131,28 @@ def _values(deployment: Document, platform: Document) -> str:
             "  enabled: false",
             "",
         )
+    )
+
+
+def _operator_values(name: str, tag: str, spec: Document) -> tuple[str, ...]:
+    resources = spec["template"]["spec"]["containers"][0]["resources"]
+    return (
+        "operator:",
+        f"  replicas: {spec['replicas']}",
+        "  image:",
+        f"    repository: {name}",
+        f'    tag: "{tag}"',
+        "    # sha256:...; wins over the tag.",
+        '    digest: ""',
+        "  imagePullSecrets: []",
+        f"  resources: {json.dumps(resources)}",
+        "  nodeSelector: {}",
+        "  tolerations: []",
+        '  priorityClassName: ""',
+        "  podLabels: {}",
+        "  podAnnotations: {}",
+        "  # More variables; docs/reference/operator.md has those of the operator.",
+        "  env: []",
     )
 
 

@@ -32,6 +32,7 @@ from agentberth.local.models import ModelChoice, with_keys
 from agentberth.local.objects import Objects
 from agentberth.local.pod import SIDECAR_PORTS, Host, LocalProcess, processes, split_command
 from agentberth.local.ports import Ports
+from agentberth.local.runoutput import RunOutput
 from agentberth.local.supervisor import Outcome, Supervisor
 from agentberth.local.toolslock import keep_lock, with_lock
 from agentberth.local.volumes import link, materialise
@@ -178,29 +179,8 @@ class Session:
         results, notes = stdout(), stderr()
         if not self.quiet:
             self._announce(notes)
-        width = max(len(plan.name) for plan in self.plans)
-        order = {plan.name: at for at, plan in enumerate(self.plans)}
-        reported = {plan.name for plan in self.plans if plan.role == "init"}  # stdout is the report, not a log
-
-        unread = False
-
-        def emit(name: str, line: str, err: bool) -> None:  # noqa: FBT001 - see Emit
-            nonlocal unread
-            of_agent = name == self.plans[-1].name
-            if shown is not None:
-                shown.source.note_line(name, line)
-            target = results if of_agent and not err else notes
-            try:
-                if self.quiet and of_agent:
-                    target.line(line)
-                elif not self.quiet and (err or name not in reported):
-                    target.prefixed(name, line, width=width, order=order[name])
-            except BrokenPipeError:
-                target.discard()
-                unread = True
-                stop.set()
-
-        supervisor = Supervisor(emit, stop, self.grace_s if grace_s is None else grace_s)
+        output = RunOutput(self.plans, results, notes, stop, shown, quiet=self.quiet)
+        supervisor = Supervisor(output.emit, stop, self.grace_s if grace_s is None else grace_s)
         started = time.monotonic()
         async with (
             self.deck.running(stop) if self.deck else contextlib.nullcontext(),
@@ -213,7 +193,7 @@ class Session:
         if self.deck:
             summarise(self.deck, None if self.quiet else notes)
         code = self._conclude(outcome, time.monotonic() - started, notes)
-        return 128 + signal.SIGPIPE if unread else code
+        return 128 + signal.SIGPIPE if output.unread else code
 
     def report_replay(self, file: Path) -> None:
         """Writes what `agentberth test` compares."""

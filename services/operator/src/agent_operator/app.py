@@ -39,6 +39,7 @@ from agent_operator.platform import read_platform
 from agent_operator.reconcile import FIELD_MANAGER, Reconciler
 from agent_operator.settings import OperatorSettings
 from agent_operator.status.reports import ReportReader
+from agent_render.settings import PlatformSettings
 
 NAME = "agent-operator"
 SETTLE_S = 0.5  # what a starting agent's children tell comes in bursts: one look and one write for each
@@ -52,13 +53,7 @@ def main() -> None:
 
 async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> None:
     """Runs the operator until `stop`."""
-    platform = read_platform(
-        settings.platform,
-        settings.catalogue,
-        tracing_endpoint=settings.tracing_endpoint,
-        storage_class=settings.storage_class,
-        namespace=settings.lease_namespace,
-    )
+    platform = _read_platform(settings)
     instance = settings.instance or f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
     registry = new_registry()
     metrics = Metrics(registry)
@@ -100,6 +95,16 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
             drain_s=settings.drain_s,
         )
         await runtime.run(stop)
+
+
+def _read_platform(settings: OperatorSettings) -> PlatformSettings:
+    return read_platform(
+        settings.platform,
+        settings.catalogue,
+        tracing_endpoint=settings.tracing_endpoint,
+        storage_class=settings.storage_class,
+        namespace=settings.lease_namespace,
+    )
 
 
 def build_controller(

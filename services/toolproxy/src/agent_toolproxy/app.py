@@ -96,42 +96,15 @@ class Proxy:
         self._metrics_registry.register(MemoryGauge(self._watch))
         credentials = CredentialStore(self._locate_credentials, redactor)
         self._memory = MemoryLink(credentials=credentials, redact=redactor.redact, watch=self._watch)
-        workspace_root = settings.located(settings.workspace)
-        lock = LockFile(store.root, workspace_root)
+        lock = LockFile(store.root, settings.located(settings.workspace))
         lock.load()
         self._pins = pins = Pins(lock, self._current)
-        gate = Gate(1)
+        self._gate = Gate(1)
         self._configuration = Configuration(
-            current=self._current, addresses=addresses, pins=pins, gate=gate, memory=self._memory, store=store
-        )
-        image_path = os.environ.get("PATH", os.defpath)
-        path = search_path(store.bin, image_path)
-        workspace = Workspace(workspace_root, settings.located(layout.CONFIG), store.calls)
-        provisioner = Provisioner(
-            store=store,
-            pins=pins,
-            downloader=Downloader(session, addresses),
-            workspace=workspace,
-            image_path=image_path,
-            context=InstallContext(self._current, settings.located),
-            current=self._current,
+            current=self._current, addresses=addresses, pins=pins, gate=self._gate, memory=self._memory, store=store
         )
         changes = Changes()
-        parts = ToolParts(
-            current=self._current,
-            changes=changes,
-            store=store,
-            provisioner=provisioner,
-            workspace=workspace,
-            gate=gate,
-            lanes=Lanes(),
-            path=path,
-            redact=redactor.redact,
-            memory=self._memory,
-            credentials=credentials,
-            session=session,
-            addresses=addresses,
-        )
+        parts = self._make_parts(store, session, addresses, credentials, changes)
         self._registry = Registry(partial(make_tool, parts), changes)
         self._audit = Audit(redactor)
         self._recorder = CallRecorder(redactor.redact, lambda: self._current.value.capture_content)
@@ -145,6 +118,43 @@ class Proxy:
             recorder=self._recorder,
             telemetry=telemetry,
             redactor=redactor,
+        )
+
+    def _make_parts(
+        self,
+        store: Store,
+        session: aiohttp.ClientSession,
+        addresses: AddressPolicy,
+        credentials: CredentialStore,
+        changes: Changes,
+    ) -> ToolParts:
+        settings, current = self._settings, self._current
+        image_path = os.environ.get("PATH", os.defpath)
+        path = search_path(store.bin, image_path)
+        workspace = Workspace(settings.located(settings.workspace), settings.located(layout.CONFIG), store.calls)
+        provisioner = Provisioner(
+            store=store,
+            pins=self._pins,
+            downloader=Downloader(session, addresses),
+            workspace=workspace,
+            image_path=image_path,
+            context=InstallContext(current, settings.located),
+            current=current,
+        )
+        return ToolParts(
+            current=current,
+            changes=changes,
+            store=store,
+            provisioner=provisioner,
+            workspace=workspace,
+            gate=self._gate,
+            lanes=Lanes(),
+            path=path,
+            redact=self._redactor.redact,
+            memory=self._memory,
+            credentials=credentials,
+            session=session,
+            addresses=addresses,
         )
 
     def _locate_credentials(self, name: str) -> Path:

@@ -14,6 +14,7 @@ from agent_api.gatewayconfig import (
 )
 from agent_render.containers import memoryaccess, sidecar
 from agent_render.errors import NoPriceError
+from agent_render.identity import Manifest
 from agent_render.parts.monitoring import keeps_content
 from agent_render.parts.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
@@ -35,7 +36,6 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     keys = {p.name: p.credentials_secret for p in llm.providers if p.credentials_secret}
     key_volumes, key_mounts = sidecar.credentials(layout.CREDENTIALS, keys)
     memory_volumes, memory_mounts = memoryaccess.credentials(agent)
-    tmp_volume, _ = scratch(layout.LLMGATEWAY, settings.tmp_size)
     container = sidecar.container(
         agent,
         settings,
@@ -57,17 +57,22 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
             ),
             *key_volumes,
             *memory_volumes,
-            tmp_volume,
-        ),
-        agent_env=(
-            variable("OPENAI_BASE_URL", f"{_ADDRESS}/v1"),
-            sidecar.token_variable(agent, "OPENAI_API_KEY", layout.GATEWAY_TOKEN_KEY),
-            variable("ANTHROPIC_BASE_URL", _ADDRESS),
-            sidecar.token_variable(agent, "ANTHROPIC_API_KEY", layout.GATEWAY_TOKEN_KEY),
-            sidecar.token_variable(agent, "LLM_GATEWAY_TOKEN", layout.GATEWAY_TOKEN_KEY),
-            variable("LLM_GATEWAY_URL", f"{_ADDRESS}{layout.DOOR}/$(LLM_GATEWAY_TOKEN)"),
+            scratch(layout.LLMGATEWAY, settings.tmp_size)[0],
         ),
         config={layout.GATEWAY_KEY: config.model_dump_json(indent=2)},
+        agent_env=_agent_env(agent),
+    )
+
+
+def _agent_env(agent: AgentType) -> tuple[Manifest, ...]:
+    """Where the clients of each maker look for an address and a key."""
+    return (
+        variable("OPENAI_BASE_URL", f"{_ADDRESS}/v1"),
+        sidecar.token_variable(agent, "OPENAI_API_KEY", layout.GATEWAY_TOKEN_KEY),
+        variable("ANTHROPIC_BASE_URL", _ADDRESS),
+        sidecar.token_variable(agent, "ANTHROPIC_API_KEY", layout.GATEWAY_TOKEN_KEY),
+        sidecar.token_variable(agent, "LLM_GATEWAY_TOKEN", layout.GATEWAY_TOKEN_KEY),
+        variable("LLM_GATEWAY_URL", f"{_ADDRESS}{layout.DOOR}/$(LLM_GATEWAY_TOKEN)"),
     )
 
 

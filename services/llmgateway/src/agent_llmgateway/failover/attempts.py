@@ -71,20 +71,7 @@ class Attempts:
         """An answer that has begun. Raises AttemptError."""
         began, trial = self._clock(), call.meter.current
         body = as_stream_request(wire.dialect.name, wire.body) if deadlines.as_stream else None
-        first_token_s = deadlines.first_token_s
-        if deadlines.as_stream and body is None:  # nothing is seen of it until it is there
-            first_token_s = deadlines.timeouts.first_token_last
-        left_s = min(deadlines.ends_at - began, first_token_s)
-        headers = {**wire.headers, **key_headers}
-        if body is not None:
-            headers["accept"] = "text/event-stream"
-        response = await self._upstream.post(
-            wire.url,
-            wire.body if body is None else body,
-            headers,
-            connect_s=deadlines.timeouts.connect,
-            headers_s=left_s if left_s > 0 else 0.0,
-        )
+        response = await self._send(wire, body, key_headers, deadlines, began)
         try:
             if not 200 <= response.status < 300:
                 await self._raise_error(response, wire, deadlines)
@@ -105,6 +92,30 @@ class Attempts:
         except BaseException:
             response.close()
             raise
+
+    async def _send(
+        self,
+        wire: WireRequest,
+        body: bytes | None,
+        key_headers: Mapping[str, str],
+        deadlines: AttemptDeadlines,
+        began: float,
+    ) -> UpstreamResponse:
+        """`body` asks for a stream in place of the request's own; None sends that as it is."""
+        first_token_s = deadlines.first_token_s
+        if deadlines.as_stream and body is None:  # nothing is seen of it until it is there
+            first_token_s = deadlines.timeouts.first_token_last
+        left_s = min(deadlines.ends_at - began, first_token_s)
+        headers = {**wire.headers, **key_headers}
+        if body is not None:
+            headers["accept"] = "text/event-stream"
+        return await self._upstream.post(
+            wire.url,
+            wire.body if body is None else body,
+            headers,
+            connect_s=deadlines.timeouts.connect,
+            headers_s=left_s if left_s > 0 else 0.0,
+        )
 
     async def _collect(
         self,

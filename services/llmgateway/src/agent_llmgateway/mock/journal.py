@@ -47,7 +47,6 @@ class Journal:
         self.counts: Counter[str] = Counter()
 
     def begin(self, dialect: str, model: str, body: bytes, headers: Mapping[str, str]) -> Entry:
-        """Note a request."""
         shown = {name.lower(): value for name, value in headers.items()}
         key = shown.pop("authorization", "").removeprefix("Bearer ") or shown.pop("x-api-key", "")
         self.counts[model] += 1
@@ -71,7 +70,6 @@ class Journal:
         return [asdict(entry) for entry in self._entries if model in (None, entry.model)]
 
     def clear(self) -> None:
-        """Forget all."""
         self._entries.clear()
         self.counts.clear()
 

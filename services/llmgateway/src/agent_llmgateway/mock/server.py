@@ -1,18 +1,16 @@
-"""The mock over HTTP. Its faults are done to the connection itself: resets, cuts and silences are what they say."""
+"""The mock provider over HTTP: answers by its script, and breaks off where that says so."""
 
 import asyncio
 import itertools
 import json
 import logging
-import socket
-import struct
-from collections.abc import Awaitable, Callable
 from typing import Any, Final, Self
 
 import msgspec
 from aiohttp import web
 
 from agent_llmgateway.mock import answers, responses
+from agent_llmgateway.mock.faults import FAULTS, FOREVER_S, close_connection
 from agent_llmgateway.mock.journal import Entry, Journal
 from agent_llmgateway.mock.script import MockScript, Reply, ScriptedError, parse_script
 
@@ -24,7 +22,6 @@ _PATHS: Final = {
     "/messages": "messages",
     "/messages/count_tokens": "count_tokens",
 }
-_FOREVER_S: Final = 86_400.0
 
 
 class MockServer:
@@ -48,7 +45,6 @@ class MockServer:
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Close every connection."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -92,7 +88,7 @@ class MockServer:
             if not response.prepared:
                 await response.prepare(request)
             await response.write_eof()
-            _close(request)
+            close_connection(request)
         return response
 
     async def _reply(self, request: web.BaseRequest, exchange: "CompletionHandler") -> web.StreamResponse:
@@ -105,7 +101,7 @@ class MockServer:
         await asyncio.sleep(reply.delay_seconds)
         if reply.fault in ("reset-before-headers", "silence"):
             exchange.entry.end("faulted") if reply.fault != "silence" else None
-            return await _FAULTS[reply.fault](request)
+            return await FAULTS[reply.fault](request)
         if reply.status != 200:
             document = answers.error_document(reply.error, exchange.dialect, reply.status)
             return web.json_response(document, status=reply.status, headers=reply.headers)
@@ -182,7 +178,7 @@ class _Streaming:
                 if done:
                     return self._response
             if frame.sentinel and reply.fault in ("no-done", "no-done-open"):
-                await asyncio.sleep(_FOREVER_S if reply.fault == "no-done-open" else 0)
+                await asyncio.sleep(FOREVER_S if reply.fault == "no-done-open" else 0)
                 break
             await self._response.write(frame.data)
             outputs += frame.output
@@ -221,9 +217,9 @@ class _Streaming:
         if fault == "clean-end":
             return True
         if fault == "stall":
-            await asyncio.sleep(_FOREVER_S)
+            await asyncio.sleep(FOREVER_S)
         self._complete.entry.end("faulted")
-        await _FAULTS["cut" if fault == "cut" else "reset-before-headers"](self._request)
+        await FAULTS["cut" if fault == "cut" else "reset-before-headers"](self._request)
         return True
 
 
@@ -241,9 +237,9 @@ async def _answer_whole(request: web.BaseRequest, reply: Reply, exchange: Comple
         await response.prepare(request)
         await response.write(b"" if reply.fault == "reset-after-headers" else body[: len(body) // 2])
         if reply.fault == "stall":
-            await asyncio.sleep(_FOREVER_S)
+            await asyncio.sleep(FOREVER_S)
         exchange.entry.end("faulted")
-        return await _FAULTS["reset-before-headers" if reply.fault == "reset-after-headers" else "cut"](request)
+        return await FAULTS["reset-before-headers" if reply.fault == "reset-after-headers" else "cut"](request)
     return web.Response(body=body, headers=headers)
 
 
@@ -267,36 +263,3 @@ def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: 
     return web.BaseRequest(
         message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=1 << 30
     )
-
-
-def _close(request: web.BaseRequest) -> None:
-    if request.transport is not None:
-        request.transport.close()
-
-
-async def _reset(request: web.BaseRequest) -> web.StreamResponse:
-    """Send a TCP reset."""
-    transport = request.transport
-    if transport is not None:
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    raise ConnectionResetError
-
-
-async def _cut(request: web.BaseRequest) -> web.StreamResponse:
-    """Close in the middle, after what was sent has gone out."""
-    _close(request)
-    raise ConnectionResetError
-
-
-async def _be_silent(_: web.BaseRequest) -> web.StreamResponse:
-    await asyncio.sleep(_FOREVER_S)
-    raise ConnectionResetError
-
-
-_FAULTS: Final[dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]]] = {
-    "reset-before-headers": _reset,
-    "cut": _cut,
-    "silence": _be_silent,
-}
