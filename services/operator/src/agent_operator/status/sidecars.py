@@ -14,10 +14,11 @@ from agent_operator.sources import PodObject
 from agent_operator.status.conditions import Verdict
 from agent_operator.status.memory import ServerState
 from agent_operator.status.memorystatus import is_stopped, judge_memory, memory_status, of_sidecar
-from agent_operator.status.reports import Answer, ReportReader
+from agent_operator.status.reports import Answer, R, ReportReader
 from agent_render.objects.podkeys import PodKeys
 
 Plain = dict[str, Any]
+
 _MOST_DRIFTS = 32
 _MOST_TOOLS = 64
 """The definition takes no more in `toolStatus`."""
@@ -52,57 +53,86 @@ async def read_reports(
 
     While the memory is not ready, reports are read as often as those of a sidecar that is not.
     """
-    verdicts: list[Verdict] = []
     before = before or {}
-    status: Plain = {"toolStatus": None, "llmStatus": None, "memoryStatus": None}
-    memory = agent.spec.memory
-    hasten = memory is not None and not _was_ready(before, ConditionType.MEMORY_READY)
-    ask = _Questions(pods, reader, keys, hasten).ask
-    reports: list[MemoryReport | None] = []
-    tools_report: ToolsReport | None = None
-    if agent.spec.tools is not None:
-        tools = await ask(layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport)
-        reports.append(tools.report.memory if tools.report else None)
-        tools_report = tools.report
-        verdicts.append(judge_tools(tools))
-        wanted = agent.spec.tools
-        names = {*wanted.required, *wanted.optional, *(tool.name for tool in wanted.custom)}
-        status["toolStatus"] = tool_status(tools, names)
-    if agent.spec.llm is not None:
-        gateway = await ask(layout.LLMGATEWAY, layout.LLMGATEWAY_OPS_PORT, GatewayReport)
-        reports.append(gateway.report.memory if gateway.report else None)
-        verdicts.append(judge_gateway(gateway))
-        status["llmStatus"] = llm_status(gateway, {provider.name for provider in agent.spec.llm.providers})
-    if memory is not None:
-        if memory.type == "inmemory":
-            server = of_sidecar(pods)
-        report = next(filter(None, reports), None)
-        stopped = Verdict(ConditionType.MEMORY_READY, "Unknown", Reason.SUSPENDED, "stopped with the agent")
-        verdicts.append(stopped if is_stopped(agent) else judge_memory(memory, server, report))
-        status["memoryStatus"] = memory_status(agent, server, report, before.get("memoryStatus"))
-    return Sidecars(tuple(verdicts), status, tools_report)
-
-
-def _was_ready(before: Mapping[str, Any], kind: str) -> bool:
-    return any(c["type"] == kind and c["status"] == "True" for c in before.get("conditions", ()))
+    hasten = agent.spec.memory is not None and not _was_ready(before, ConditionType.MEMORY_READY)
+    probe = SidecarProbe(pods, reader, keys, hasten)
+    tools, tools_report = await _collect_tools(agent, probe)
+    models = await _collect_models(agent, probe)
+    memory = _collect_memory(agent, pods, server, tools.memory or models.memory, before)
+    status = {"toolStatus": tools.status, "llmStatus": models.status, "memoryStatus": memory.status}
+    verdicts = (tools.verdict, models.verdict, memory.verdict)
+    return Sidecars(tuple(verdict for verdict in verdicts if verdict is not None), status, tools_report)
 
 
 @dataclass(frozen=True)
-class _Questions:
-    """Reports of the first of `pods` whose sidecar runs. With `hasten`, as often as of one that is not ready."""
+class SidecarProbe:
+    """Asks the sidecars of the newest Pod that has them. `hasten`: as often as those that are not ready."""
 
     pods: Sequence[PodObject]
     reader: ReportReader
     keys: PodKeys
     hasten: bool
 
-    async def ask(self, container: str, port: int, model: Any) -> Answer[Any]:  # noqa: ANN401 - one of the two report models
+    async def ask(self, container: str, port: int, model: type[R]) -> Answer[R]:
+        """The report of one sidecar, or why there is none."""
         for pod in self.pods:
             state = next((s for s in pod.status.init_container_statuses if s.name == container), None)
             if state is not None and state.state.waiting is None and state.state.terminated is None:
                 signer = self.keys.signer(container, pod.metadata.uid)
                 return await self.reader.read(pod, port, model, signer=signer, ready=state.ready and not self.hasten)
         return Answer(error="the sidecar does not run yet")
+
+
+@dataclass(frozen=True)
+class _Collected:
+    """What one part of the Pod adds to the status; nothing when the agent does not have that part."""
+
+    verdict: Verdict | None = None
+    status: Plain | None = None
+    memory: MemoryReport | None = None
+    """What the sidecar says of the memory that it uses."""
+
+
+async def _collect_tools(agent: AgentType, probe: SidecarProbe) -> tuple[_Collected, ToolsReport | None]:
+    spec = agent.spec.tools
+    if spec is None:
+        return _Collected(), None
+    answer = await probe.ask(layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport)
+    names = {*spec.required, *spec.optional, *(tool.name for tool in spec.custom)}
+    memory = answer.report.memory if answer.report else None
+    return _Collected(judge_tools(answer), tool_status(answer, names), memory), answer.report
+
+
+async def _collect_models(agent: AgentType, probe: SidecarProbe) -> _Collected:
+    spec = agent.spec.llm
+    if spec is None:
+        return _Collected()
+    answer = await probe.ask(layout.LLMGATEWAY, layout.LLMGATEWAY_OPS_PORT, GatewayReport)
+    status = llm_status(answer, {provider.name for provider in spec.providers})
+    return _Collected(judge_gateway(answer), status, answer.report.memory if answer.report else None)
+
+
+def _collect_memory(
+    agent: AgentType,
+    pods: Sequence[PodObject],
+    server: ServerState | None,
+    report: MemoryReport | None,
+    before: Mapping[str, Any],
+) -> _Collected:
+    memory = agent.spec.memory
+    if memory is None:
+        return _Collected()
+    if memory.type == "inmemory":
+        server = of_sidecar(pods)
+    if is_stopped(agent):
+        verdict = Verdict(ConditionType.MEMORY_READY, "Unknown", Reason.SUSPENDED, "stopped with the agent")
+    else:
+        verdict = judge_memory(memory, server, report)
+    return _Collected(verdict, memory_status(agent, server, report, before.get("memoryStatus")))
+
+
+def _was_ready(before: Mapping[str, Any], kind: str) -> bool:
+    return any(c["type"] == kind and c["status"] == "True" for c in before.get("conditions", ()))
 
 
 def _unheard(kind: ConditionType, answer: Answer[Any]) -> Verdict:
