@@ -33,6 +33,7 @@ PLATFORM_VARIABLES = (
 )
 JOINED_VARIABLES = ("PATH", "PYTHONPATH", "NODE_PATH", "NODE_OPTIONS", "NO_PROXY", "no_proxy")
 OWNED_FOLDERS = ("code", "sdk", "glue", "node_modules", ".agentberth")
+_OWNED = "|".join(name.replace(".", "[.]") for name in OWNED_FOLDERS)
 
 
 class KeyReference(ApiModel):
@@ -226,7 +227,7 @@ class File(ApiModel):
             message="code, sdk, glue, node_modules and .agentberth under /shared are written by the platform: "
             "choose another path",
             reason="Those folders are replaced as a whole: the file would vanish.",
-            cel="!self.path.matches('^(code|sdk|glue|node_modules|[.]agentberth)(/.*)?$')",
+            cel=f"!self.path.matches('^({_OWNED})(/.*)?$')",
             holds=lambda f: f.path.split("/")[0] not in OWNED_FOLDERS,
             field="path",
         ),
