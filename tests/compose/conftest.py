@@ -74,7 +74,7 @@ class Project:
         """The id of a service's container, running or not."""
         return self.compose("ps", "--all", "--quiet", service).strip()
 
-    def hunt(self, service: str, key: str) -> str:
+    def find_key(self, service: str, key: str) -> str:
         """Where a new process in a service's container finds the key."""
         command = ("docker", "exec", "--interactive", self.container(service), "python3", "-", key[::-1])
         return self._fed(command)
@@ -87,7 +87,13 @@ class Project:
     def _fed(self, command: tuple[str, ...]) -> str:
         env = {**self.docker.environ, "AGENTBERTH_IMAGES": "localhost/", "AGENTBERTH_TAG": "dev"}
         done = subprocess.run(
-            command, cwd=ROOT, env=env, input=(HERE / "hunt.py").read_text(), capture_output=True, text=True, check=True
+            command,
+            cwd=ROOT,
+            env=env,
+            input=(HERE / "find_key.py").read_text(),
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return done.stdout.strip()
 

@@ -13,9 +13,11 @@ from e2e.place import Site
 from e2e.waiting import eventually
 from e2e.yard import Agent, Yard
 
-ASKER = (Path(__file__).parent / "asker.py").read_text()
+MODEL_CLIENT = (Path(__file__).parent / "model_client.py").read_text()
 SLEEPER = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()"
-_ASK = "import json, sys; sys.path.insert(0, '/shared'); import asker; print(json.dumps(asker.ask('ahoy')))"
+_ASK = (
+    "import json, sys; sys.path.insert(0, '/shared'); import model_client; print(json.dumps(model_client.ask('ahoy')))"
+)
 _LIST_TOOLS = """\
 import json, os, urllib.request
 tools = json.load(urllib.request.urlopen(os.environ["TOOL_PROXY_URL"] + "/v1/tools", timeout=30))["tools"]
@@ -25,11 +27,11 @@ RESTRICTED = {"profile": "restricted"}
 
 
 def python_agent(site: Site, code: str = SLEEPER) -> dict[str, Any]:
-    """`spec.agent` of an image with python, where /shared/asker.py can ask a model."""
+    """`spec.agent` of an image with python, where /shared/model_client.py can ask a model."""
     return {
         "image": site.images.python.format(version=PYTHON_VERSION),
         "command": ["python", "-c", code],
-        "environment": {"files": [{"path": "asker.py", "content": ASKER}]},
+        "environment": {"files": [{"path": "model_client.py", "content": MODEL_CLIENT}]},
     }
 
 

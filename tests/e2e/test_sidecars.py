@@ -59,20 +59,24 @@ def storyteller(site: Site, tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.step4
 def test_an_agent_that_takes_the_sidecars_ports_first_gets_none(restricted: Yard, site: Site, echo: str) -> None:
-    agent = python_agent(site, (HERE / "thief.py").read_text())
+    agent = python_agent(site, (HERE / "port_squatter.py").read_text())
     agent["environment"]["setup"] = [{"name": "squat", "command": ["python3", "-c", SQUATTER]}]
-    thief = restricted.create(
-        "thief", agent, llm={"providers": [provider("echo", echo)]}, tools={"required": ["jq"]}, security=RESTRICTED
+    port_squatter = restricted.create(
+        "port-squatter",
+        agent,
+        llm={"providers": [provider("echo", echo)]},
+        tools={"required": ["jq"]},
+        security=RESTRICTED,
     )
 
-    thief.wait_phase("Running")
+    port_squatter.wait_phase("Running")
 
-    log = thief.log("initenv-setup")  # a setup command is there before the agent, and after the sidecars
+    log = port_squatter.log("initenv-setup")  # a setup command is there before the agent, and after the sidecars
     assert "8801 EADDRINUSE" in log
     assert "8802 EADDRINUSE" in log
-    assert set(thief.said().values()) == {"EADDRINUSE"}
-    assert ask(thief) == "mock heard ahoy"
-    assert tool_states(thief) == {"jq": "ready"}
+    assert set(port_squatter.said().values()) == {"EADDRINUSE"}
+    assert ask(port_squatter) == "mock heard ahoy"
+    assert tool_states(port_squatter) == {"jq": "ready"}
 
 
 @pytest.mark.step4
@@ -128,7 +132,7 @@ def test_killed_sidecars_come_back_and_the_agent_goes_on(restricted: Yard, site:
 
 @pytest.mark.step4
 def test_a_job_succeeds_and_its_sidecars_leave(restricted: Yard, site: Site, echo: str) -> None:
-    code = "import sys; sys.path.insert(0, '/shared'); import asker; print(asker.ask('ahoy')[0])"
+    code = "import sys; sys.path.insert(0, '/shared'); import model_client; print(model_client.ask('ahoy')[0])"
     job = restricted.create(
         "errand",
         python_agent(site, code),

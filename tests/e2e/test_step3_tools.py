@@ -6,7 +6,7 @@ import pytest
 from e2e.agents import PYTHON_VERSION
 from e2e.place import Site
 from e2e.sidecars import RESTRICTED, lives, python_agent
-from e2e.toolhand import WORD
+from e2e.tool_caller import WORD
 from e2e.yard import Agent, Yard
 
 pytestmark = pytest.mark.step3
@@ -20,22 +20,22 @@ request = urllib.request.Request(
 )
 print(json.load(urllib.request.urlopen(request, timeout=60))["structuredContent"]["stderr"])
 """
-TOOLHAND = (Path(__file__).parent / "toolhand.py").read_text()
+TOOL_CALLER = (Path(__file__).parent / "tool_caller.py").read_text()
 
 
 @pytest.fixture(scope="module")
-def toolhand(harbour: Yard, site: Site) -> Agent:
+def tool_caller(harbour: Yard, site: Site) -> Agent:
     """An agent with a required tool and an optional one that is nowhere."""
     image = site.images.python.format(version=PYTHON_VERSION)
-    agent = {"image": image, "command": ["python", "-c", TOOLHAND]}
+    agent = {"image": image, "command": ["python", "-c", TOOL_CALLER]}
     tools = {"required": ["jq"], "optional": ["no-such-tool"]}
-    made = harbour.create("toolhand", agent, tools=tools, security={"profile": "restricted"})
+    made = harbour.create("tool-caller", agent, tools=tools, security={"profile": "restricted"})
     made.wait_phase("Running")
     return made
 
 
-def test_should_create_sidecar_container(toolhand: Agent) -> None:
-    pod = toolhand.pod()
+def test_should_create_sidecar_container(tool_caller: Agent) -> None:
+    pod = tool_caller.pod()
 
     (sidecar,) = pod["status"]["initContainerStatuses"]
     (main,) = pod["status"]["containerStatuses"]
@@ -45,26 +45,26 @@ def test_should_create_sidecar_container(toolhand: Agent) -> None:
     assert pod["spec"]["initContainers"][0]["restartPolicy"] == "Always"
 
 
-def test_should_enable_main_sidecar_communication(toolhand: Agent) -> None:
-    said = toolhand.said()
+def test_should_enable_main_sidecar_communication(tool_caller: Agent) -> None:
+    said = tool_caller.said()
 
     assert said["rest"]["structuredContent"]["stdout"] == f'"{WORD}"\n'
     assert said["rest"]["content"] == said["mcp"]["result"]["content"]
 
 
-def test_should_discover_tool(toolhand: Agent) -> None:
-    tools = {tool["name"]: tool for tool in toolhand.said()["tools"]["tools"]}
+def test_should_discover_tool(tool_caller: Agent) -> None:
+    tools = {tool["name"]: tool for tool in tool_caller.said()["tools"]["tools"]}
 
     assert tools["jq"]["state"] == "ready"
     assert tools["no-such-tool"]["state"] == "failed"
-    condition = toolhand.wait_condition("ToolsReady", "True", "Ready")
+    condition = tool_caller.wait_condition("ToolsReady", "True", "Ready")
     assert "no-such-tool" in condition["message"]
-    assert toolhand.status()["toolStatus"]["jq"]["state"] == "ready"
+    assert tool_caller.status()["toolStatus"]["jq"]["state"] == "ready"
 
 
 def test_should_stay_unready_without_a_required_tool(restricted: Yard, site: Site) -> None:
     image = site.images.python.format(version=PYTHON_VERSION)
-    agent = {"image": image, "command": ["python", "-c", TOOLHAND]}
+    agent = {"image": image, "command": ["python", "-c", TOOL_CALLER]}
     made = restricted.create(
         "empty-handed", agent, tools={"required": ["no-such-tool"]}, security={"profile": "restricted"}
     )

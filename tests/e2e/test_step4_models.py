@@ -16,7 +16,7 @@ pytestmark = pytest.mark.step4
 
 CANARY = "sk-canary-4f1d9c0b7a"
 
-ASKER = (Path(__file__).parent / "asker.py").read_text()
+MODEL_CLIENT = (Path(__file__).parent / "model_client.py").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -35,51 +35,55 @@ def cloud(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 
 
 @pytest.fixture(scope="module")
-def asker(harbour: Yard, site: Site, cloud: dict[str, str]) -> Agent:
+def model_client(harbour: Yard, site: Site, cloud: dict[str, str]) -> Agent:
     """An agent with both providers, the overloaded one first; their keys are in Secrets."""
     harbour.secret("primary-key", {"key": f"{CANARY}-primary"})
     harbour.secret("backup-key", {"key": CANARY})
     providers = [provider(name, url, secret=f"{name}-key") for name, url in cloud.items()]
     image = site.images.python.format(version=PYTHON_VERSION)
     hunted = [{"name": "HUNTED", "value": CANARY[::-1]}]
-    agent = {"image": image, "command": ["python", "-c", ASKER], "environment": {"variables": hunted}}
-    made = harbour.create("asker", agent, llm={"providers": providers}, security={"profile": "restricted"})
+    agent = {"image": image, "command": ["python", "-c", MODEL_CLIENT], "environment": {"variables": hunted}}
+    made = harbour.create("model-client", agent, llm={"providers": providers}, security={"profile": "restricted"})
     made.wait_phase("Running")
     return made
 
 
-def test_should_answer_from_the_backup_when_the_primary_fails(asker: Agent) -> None:
-    said = asker.said()
+def test_should_answer_from_the_backup_when_the_primary_fails(model_client: Agent) -> None:
+    said = model_client.said()
 
     assert (said["text"], said["by"]) == ("ahoy from the backup", "backup")
-    asker.wait_condition("GatewayReady", "True", "Ready")
+    model_client.wait_condition("GatewayReady", "True", "Ready")
 
 
-def test_should_keep_the_keys_out_of_the_agents_reach(asker: Agent) -> None:
-    said = asker.said()
+def test_should_keep_the_keys_out_of_the_agents_reach(model_client: Agent) -> None:
+    said = model_client.said()
 
     assert said["text"] == "ahoy from the backup"  # the very key that is looked for was used
     assert {"/workspace", "/tmp"} <= set(said["mounts"])  # they were looked through, and all others
     assert said["found"] == []
     assert said["pids"] == ["1"]  # no other container's processes are in sight
-    spec = asker.pod()["spec"]
-    assert CANARY not in str(asker.document())
+    spec = model_client.pod()["spec"]
+    assert CANARY not in str(model_client.document())
     (main,) = spec["containers"]
     secrets = {volume["name"] for volume in spec["volumes"] if "secret" in volume}
     assert secrets
     assert not secrets & {mount["name"] for mount in main["volumeMounts"]}
     (gateway,) = spec["initContainers"]
     assert secrets <= {mount["name"] for mount in gateway["volumeMounts"]}
-    assert CANARY not in asker.log("llmgateway")
+    assert CANARY not in model_client.log("llmgateway")
 
 
-def test_should_show_in_the_status_who_answers(asker: Agent) -> None:
-    asker.said()
+def test_should_show_in_the_status_who_answers(model_client: Agent) -> None:
+    model_client.said()
 
     status = eventually(
-        lambda: asker.status() if (asker.status().get("llmStatus") or {}).get("answering") == "backup" else None,
+        lambda: (
+            model_client.status()
+            if (model_client.status().get("llmStatus") or {}).get("answering") == "backup"
+            else None
+        ),
         what="llmStatus names the backup",
-        explain=asker.explain,
+        explain=model_client.explain,
     )
 
     primary = status["llmStatus"]["providers"]["primary"]

@@ -22,7 +22,7 @@ from agent_kube import (
     NotFound,
     Unreachable,
 )
-from agent_kube.apply.ledger import shape_of
+from agent_kube.apply.appliedstate import shape_of
 
 
 async def test_children_are_created_owned_and_marked(here: World) -> None:
@@ -179,7 +179,7 @@ async def test_unreachable_server_stops_at_once(here: World) -> None:
 async def test_no_op_apply_counts_as_no_write(here: World) -> None:
     await here.apply(config_map("c", a="1"))
     await here.apply(config_map("c", a="2"))
-    here.applier._ledger._by_shape[shape_of(here.applier._owned(config_map("c", a="2"), here.owner)), False] = 1
+    here.applier._applied._by_shape[shape_of(here.applier._owned(config_map("c", a="2"), here.owner)), False] = 1
     request = here.request()
     assert (await here.applier.apply(request, here.owner, [config_map("c", a="2")])).sent == 1
     assert request.writes.count == 0

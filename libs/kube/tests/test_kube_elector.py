@@ -198,10 +198,10 @@ async def test_leader_that_does_not_stop_is_ended_hard(api: FakeApi) -> None:
 async def test_stolen_lease_is_noticed(api: FakeApi) -> None:
     async with candidate(api, "a") as (a, task):
         await eventually(lambda: a.leading)
-        api.edit(LEASES, "lock", {"spec": {"holderIdentity": "thief"}})
-        with pytest.raises(LeadershipLost, match="taken by thief"):
+        api.edit(LEASES, "lock", {"spec": {"holderIdentity": "rival"}})
+        with pytest.raises(LeadershipLost, match="taken by rival"):
             await task
-    assert spec(api)["holderIdentity"] == "thief"  # not released: it is not ours
+    assert spec(api)["holderIdentity"] == "rival"  # not released: it is not ours
 
 
 async def test_renewal_whose_answer_was_lost_is_no_loss(api: FakeApi) -> None:

@@ -18,7 +18,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
 pytestmark = [pytest.mark.step5, pytest.mark.timeout(900)]  # the first one builds the collector
 
-TELLER = Path(__file__).with_name("teller.py")
+SPAN_LOGGER = Path(__file__).with_name("span_logger.py")
 POD, UID = "pilot-5d8f7c-x2x4z", "0c5f6a53-3c4e-4f6e-9d5e-8f1f6f0d8f10"
 NOBODY = "http://127.0.0.1:9"  # a backend that is away
 FRAMED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -102,7 +102,7 @@ def nanoseconds(moment: datetime) -> int:
 
 def tell(endpoint: str) -> list[str]:
     """What a program of ours logs; its span goes to `endpoint`."""
-    done = subprocess.run([sys.executable, str(TELLER), endpoint], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, str(SPAN_LOGGER), endpoint], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw
 
-from agent_kube.apply.ledger import Ledger
+from agent_kube.apply.appliedstate import AppliedState
 from agent_kube.apply.merge import merge_patch
 from agent_kube.apply.ownership import claim, owns
 from agent_kube.cache.store import Stores
@@ -75,7 +75,7 @@ class Applier:
     Each method takes the pass's Request, which counts the writes and makes the key rest until the caches show them.
 
     `field_manager`: one for the whole operator; the caches must not be running yet, since they note what it owns.
-    `mark`: name of the annotation that `Ledger` reads. `retained`: that of a child without an owner, which stays.
+    `mark`: name of the annotation that `AppliedState` reads. `retained`: that of a child without an owner, which stays.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Applier:
         self._stores = stores
         self._root = root
         self._writer = Writer(field_manager, mark)
-        self._ledger = Ledger()
+        self._applied = AppliedState()
         stores.track(self._writer)
 
     async def apply(self, request: Request, owner: ObjectModel, children: Sequence[Manifest]) -> Applied:
@@ -141,7 +141,7 @@ class Applier:
     async def delete(self, request: Request, source: Source[Any], live: ObjectModel) -> None:
         """Delete this very object, dependents in the background. Absent is well."""
         metadata = live.metadata
-        self._ledger.forget(metadata.uid)
+        self._applied.forget(metadata.uid)
         if await self._client.delete(source.resource, live.key, uid=metadata.uid):
             request.writes.record(Expectation(source, live.key, gone_uid=metadata.uid))
 
@@ -166,19 +166,19 @@ class Applier:
         if cached is None:
             created = await self._create(source, marked)
             if created is not None:
-                self._ledger.learn(created, manifest)
+                self._applied.learn(created, manifest)
                 self._record(request, source, None, created)
                 return True
         live = cached.metadata if cached is not None else await self._find(source, key_of(manifest))
-        if self._ledger.misses(live, digest, manifest):
+        if self._applied.misses(live, digest, manifest):
             await self._learn_from(source, live, manifest)
-        if self._ledger.holds(live, digest, manifest):
+        if self._applied.holds(live, digest, manifest):
             return False
         self._require_ours(source, live, owner.metadata.uid)
         if live.as_created:
             await self._claim(request, source, live)
         answer = await self._client.apply(source.resource, marked, field_manager=self._writer.manager)
-        self._ledger.learn(answer, manifest)
+        self._applied.learn(answer, manifest)
         self._record(request, source, live, answer)
         return True
 
@@ -195,7 +195,7 @@ class Applier:
         if metadata is None or metadata["resourceVersion"] != live.resource_version:
             return
         if owns(metadata.get("managedFields", []), self._writer.manager, manifest):
-            self._ledger.learn(live, manifest)
+            self._applied.learn(live, manifest)
 
     async def _claim(self, request: Request, source: Source[Any], live: ObjectMeta) -> None:
         """Own through apply what is owned through the create: the next apply then removes what is not rendered.

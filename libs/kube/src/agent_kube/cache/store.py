@@ -112,7 +112,6 @@ class Store(Generic[T]):
         await self._complete.wait()
 
     def get(self, key: ObjectKey) -> T | None:
-        """One object."""
         snapshot = self._snapshots.get(self._scope(key.namespace))
         return snapshot.objects.get(key) if snapshot else None
 

@@ -1,4 +1,4 @@
-"""A program of the kit that logs in a span: `teller.py OTLP-ENDPOINT`. Its log is on stdout, its span goes there."""
+"""A program of the kit that logs in a span: `span_logger.py OTLP-ENDPOINT`. The log is on stdout."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ WHOSE = {"component": "agent-toolproxy", "agent": "pilot", "namespace": "team"}
 
 def main(endpoint: str) -> None:
     configure(LogSettings("info", "json", WHOSE), Redactor())
-    log = logging.getLogger("teller")
+    log = logging.getLogger("span_logger")
     telemetry = OtlpTelemetry(endpoint, service="pilot-toolproxy", attributes={}, redact=str)
     log.info("no span yet")
     with telemetry.span("tools/call", attributes={"tool": "tide"}):

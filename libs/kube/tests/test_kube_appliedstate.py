@@ -14,7 +14,7 @@ from libs.kube.tests.kinds import (
 )
 from libs.kube.tests.world import world
 
-from agent_kube.apply.ledger import shape_of
+from agent_kube.apply.appliedstate import shape_of
 from agent_kube.apply.merge import merge_patch
 from agent_kube.objects import digest_manifest
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 
-ADDRESSES = ("127.0.0.1", "0.0.0.0")  # noqa: S104 - a thief tries
+ADDRESSES = ("127.0.0.1", "0.0.0.0")  # noqa: S104 - a squatter tries
 PORTS = (8801, 8802, 9801, 9802)
 
 

@@ -23,7 +23,7 @@ KNOWN_SHAPES = 8192  # digests whose shape is remembered
 Shape = tuple[bytes, bool]  # of a manifest, and whether the object is as it was created
 
 
-class Ledger:
+class AppliedState:
     """What the server should say about applied objects."""
 
     def __init__(self) -> None:
