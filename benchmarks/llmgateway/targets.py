@@ -34,7 +34,6 @@ class Target:
     failed: int = 0
 
     def median(self, load: str) -> float:
-        """Over the rounds."""
         return statistics.median(self.values[load])
 
 

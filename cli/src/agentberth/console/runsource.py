@@ -94,7 +94,6 @@ class RunSource:
             self.version += 1
 
     async def agents(self) -> Sequence[AgentRow]:
-        """The one."""
         return (self._row(),)
 
     async def agent(self, namespace: str, name: str) -> AgentView:

@@ -50,7 +50,6 @@ class ConsoleServer:
         self._page = _load_page()
 
     def app(self) -> web.Application:
-        """The application."""
         app = web.Application(middlewares=[self._guard])
         app.router.add_get("/", self._show_page)
         app.router.add_get("/page/{file}", self._show_file)

@@ -25,7 +25,6 @@ class Asked:
 
     @classmethod
     def of(cls, side: Side, method: str, path: str, body: bytes) -> Self:
-        """Reads the request."""
         title = f"{method} {path}"[:_LONGEST_CHARS]
         if method in ("GET", "HEAD"):
             return cls(side, title, reads=True)

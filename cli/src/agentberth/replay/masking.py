@@ -28,7 +28,6 @@ class Masking:
         return masked.replace(self._folder.encode(), RUN_FOLDER.encode()), changed
 
     def path(self, path: str) -> str:
-        """A request's path."""
         return self._redactor.redact(path)
 
     def header(self, name: str, value: str) -> str:

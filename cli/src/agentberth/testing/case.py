@@ -110,7 +110,6 @@ class Case:
 
     @property
     def cassette(self) -> Path:
-        """The cassette's file."""
         return self.path(self.document.cassette or f"{self.name}{_DEFAULT_CASSETTE}")
 
 

@@ -24,7 +24,6 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing deviates."""
         return not self.problems
 
 

@@ -25,7 +25,6 @@ class Base:
 
     @property
     def dockerfile(self) -> Path:
-        """Its recipe."""
         return FOLDER / f"{self.name}.Dockerfile"
 
 

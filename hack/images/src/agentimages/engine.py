@@ -69,7 +69,6 @@ class Buildah(Engine):
         self._mounts = host_mounts(environ)
 
     def build(self, recipe: Recipe) -> None:
-        """Build and tag."""
         volumes = [f"--volume={source}:{target}:ro" for source, target in self._mounts.items()]
         offline = ["--pull-never"] if recipe.arguments.get("BASE", "").startswith(LOCAL) else []
         stream(["buildah", "bud", "--layers", *offline, *volumes, *recipe.options(), str(recipe.context)])
@@ -103,7 +102,6 @@ class Docker(Engine):
     """Images by a docker daemon."""
 
     def build(self, recipe: Recipe) -> None:
-        """Build and tag."""
         stream(["docker", "build", *recipe.options(), str(recipe.context)])
 
     def label(self, tag: str, name: str) -> str:

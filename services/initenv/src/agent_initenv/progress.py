@@ -23,7 +23,6 @@ class Progress:
         self.note(name, title)
 
     def end(self, report: StepReport) -> None:
-        """A step ended."""
         size = f", {readable_size(report.size_bytes)}" if report.size_bytes else ""
         detail = f" ({report.detail})" if report.detail else ""
         self.note(report.name, f"{report.outcome} in {report.seconds:.2f} s{size}{detail}", report.outcome)

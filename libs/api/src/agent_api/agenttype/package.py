@@ -59,6 +59,5 @@ class Package(ApiModel):
 
     @property
     def program(self) -> tuple[str, ...]:
-        """The command line."""
         name = re.split(r"==|\[", self.pypi)[0] if self.pypi else (self.npm or "").rpartition("@")[0].rpartition("/")[2]
         return self.command or (name,)

@@ -50,7 +50,6 @@ class BreakerBoard:
         self._breakers: dict[BreakerKey, Breaker] = {}
 
     def state(self, key: BreakerKey) -> State:
-        """State now."""
         breaker = self._breakers.get(key)
         return breaker.state(self._clock()) if breaker else "closed"
 
@@ -93,7 +92,6 @@ class BreakerBoard:
         breaker.open_until, breaker.probing = 0.0, False
 
     def succeed(self, key: BreakerKey) -> None:
-        """The route answered."""
         breaker = self._breakers.get(key)
         if breaker is None:
             self._add(key)

@@ -27,9 +27,7 @@ class RouteProvider(Protocol):
         ...
 
     @property
-    def keys(self) -> KeyPool:
-        """Its keys."""
-        ...
+    def keys(self) -> KeyPool: ...
 
     @property
     def streams_whole(self) -> bool:

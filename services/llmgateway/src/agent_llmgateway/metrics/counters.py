@@ -20,7 +20,6 @@ class LabelledCounter:
         self.values: dict[tuple[str, ...], float] = {}
 
     def add(self, labels: tuple[str, ...], amount: float = 1.0) -> None:
-        """Count up."""
         self.values[labels] = self.values.get(labels, 0.0) + amount
 
     def read(self) -> Metric:
@@ -42,7 +41,6 @@ class LabelledHistogram:
         self._sums: dict[tuple[str, ...], float] = {}
 
     def observe(self, labels: tuple[str, ...], value: float) -> None:
-        """Count `value` in."""
         counts = self._counts.get(labels)
         if counts is None:
             counts = self._counts[labels] = [0] * (len(self._bounds) + 1)
@@ -71,6 +69,5 @@ class CounterCollector(Collector):
         self._members = members
 
     def collect(self) -> Iterator[Metric]:
-        """One family each."""
         for member in self._members:
             yield member.read()

@@ -77,7 +77,6 @@ class Metrics:
         self._requests.add((dialect, str(status)))
 
     def note_attempt(self, record: AttemptRecord) -> None:
-        """One try."""
         self._attempts.add((record.provider, self._label(record.model), record.outcome))
 
     def note_failover(self, provider: str) -> None:

@@ -43,14 +43,12 @@ class Tally:
         self.answering = ""
 
     def of(self, provider: str) -> ProviderTally:
-        """Counts of `provider`."""
         tally = self._providers.get(provider)
         if tally is None:
             tally = self._providers[provider] = ProviderTally()
         return tally
 
     def note_attempt(self, record: AttemptRecord, failure: Failure | None) -> None:
-        """One try."""
         tally = self.of(record.provider)
         if failure is None:
             self.answering = record.provider
@@ -81,7 +79,6 @@ class Tally:
         budget: BudgetState,
         memory: MemoryReport | None = None,
     ) -> GatewayReport:
-        """The whole report."""
         return GatewayReport(
             agent=provider_set.config.agent,
             ready=ready,

@@ -64,7 +64,6 @@ class Watch:
         self._task = None
 
     def close(self) -> None:
-        """Forget the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
