@@ -3,10 +3,8 @@
 One row for each. The AgentType page, the troubleshooting page, `agentberth diagnose` and the operator read this table.
 """
 
-from enum import StrEnum
-from typing import Self
-
 from agent_api.agenttype.conditiontypes import ConditionType
+from agent_api.agenttype.reasonrow import ReasonRow
 
 _ACCEPTED = ConditionType.ACCEPTED
 _PREPARED = ConditionType.WORKSPACE_PREPARED
@@ -20,29 +18,8 @@ _POSTURE = ConditionType.SECURITY_POSTURE
 _NOTHING = "Nothing to do."
 
 
-class Reason(StrEnum):
-    """Reasons of the conditions. WorkspacePrepared also takes the faults of `agent_api.initreport`.
-
-    `conditions` are those that can have the reason; `cause` and `cure` are sentences in Markdown, with links as
-    docs/ has them. With a `failing` reason the phase is Failed: waiting alone does not mend it.
-    """
-
-    conditions: tuple[ConditionType, ...]
-    cause: str
-    cure: str
-    failing: bool
-
-    def __new__(
-        cls, value: str, conditions: tuple[ConditionType, ...], cause: str, cure: str, *failing: bool
-    ) -> Self:  # fmt: skip
-        """A member from its row."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.conditions = conditions
-        member.cause = cause
-        member.cure = cure
-        member.failing = any(failing)
-        return member
+class Reason(ReasonRow):
+    """Reasons of the conditions. WorkspacePrepared also takes the faults of `agent_api.initreport`."""
 
     ACCEPTED = ("Accepted", (_ACCEPTED,), "The spec is valid and applied.", _NOTHING)
     UNKNOWN_SETTINGS = (
