@@ -57,10 +57,9 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
     instance = settings.instance or f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
     registry = new_registry()
     metrics = Metrics(registry)
-    telemetry_on = start_telemetry(settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s)
     access = await open_access()
     async with (
-        telemetry_on as telemetry,
+        start_telemetry(settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s) as telemetry,
         ReportReader(refresh_s=settings.report_refresh_s) as reports,
         GrantExchange() as exchange,
         Client(access, user_agent=NAME) as client,
@@ -83,10 +82,7 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
         runtime = Runtime(
             client,
             stores,
-            controllers=[
-                build_controller(reconciler, stores, settings, metrics, telemetry),
-                build_budget_controller(keeper, stores, settings, metrics),
-            ],
+            controllers=_build_controllers(reconciler, keeper, stores, settings, metrics, telemetry),
             elector=build_elector(client, settings, metrics, instance) if settings.leader_election else None,
             recorder=recorder,
             operations=partial(build_ops, settings, registry, redactor, stop),
@@ -105,6 +101,20 @@ def _read_platform(settings: OperatorSettings) -> PlatformSettings:
         storage_class=settings.storage_class,
         namespace=settings.lease_namespace,
     )
+
+
+def _build_controllers(
+    reconciler: Reconciler,
+    keeper: BudgetKeeper,
+    stores: Stores,
+    settings: OperatorSettings,
+    metrics: Metrics,
+    telemetry: Telemetry,
+) -> list[Controller]:
+    return [
+        build_controller(reconciler, stores, settings, metrics, telemetry),
+        build_budget_controller(keeper, stores, settings, metrics),
+    ]
 
 
 def build_controller(
