@@ -113,7 +113,9 @@ def read(file: Path) -> tuple[Document, ...]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
-        raise ManifestError(f"{place}: is not YAML: {error.problem or error}") from error
+        tab = "\\t" in (error.problem or "")
+        reason = "YAML takes no tabs here: indent with spaces" if tab else f"is not YAML: {error.problem or error}"
+        raise ManifestError(f"{place}: {reason}") from error
     except yaml.YAMLError as error:
         raise ManifestError(f"{file}: is not YAML: {str(error).splitlines()[0]}") from error
     except RecursionError:
