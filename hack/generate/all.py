@@ -26,11 +26,11 @@ from hack.generate import (  # noqa: E402 - the tree is on the path only now
 )
 
 GENERATORS = (
+    crd.files,  # the chart and what is installed are made of it
     catalogue.files,
     chart.files,
     compose.files,
     cli_page.files,
-    crd.files,
     golden.files,
     install.files,
     operator_page.files,
