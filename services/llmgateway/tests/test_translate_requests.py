@@ -428,3 +428,20 @@ def test_a_tool_that_failed_without_a_word_has_content_again(said: Any) -> None:
     assert back[-1]["content"] == [
         {"type": "tool_result", "tool_use_id": "toolu_1", "is_error": True, "content": "(empty)"}
     ]
+
+
+def test_open_models_get_their_instructions_once_and_at_the_beginning() -> None:
+    items = [
+        {"role": "developer", "content": [{"type": "input_text", "text": "be careful"}]},
+        {"role": "user", "content": "hi"},
+        {"role": "developer", "content": "be quick"},
+    ]
+    body = json.dumps({"model": "m", "instructions": "be brief", "input": items}).encode()
+    turns = json.loads(responses_to_chat(body, "m", {"type": "openai-compatible"}).body)["messages"]
+    assert turns == [
+        {"role": "system", "content": "be brief\n\nbe careful"},
+        {"role": "user", "content": "hi"},
+        {"role": "user", "content": "be quick"},
+    ]
+    kept = json.loads(responses_to_chat(body, "m", {"type": "openai"}).body)["messages"]
+    assert [turn["role"] for turn in kept] == ["system", "system", "user", "system"]

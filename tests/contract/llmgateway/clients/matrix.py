@@ -139,8 +139,8 @@ PIXEL: Final = bytes.fromhex(
 )
 
 
-COMMANDS: Final = re.compile(r"Results: .*weather of 6.*\|.*weather of 13.*\|.*noon", re.DOTALL)
-"""What coding agents give back of a command has a frame of their own around it."""
+COMMANDS: Final = re.compile(r"Results: (?=.*weather of 6)(?=.*weather of 13)[^|]*\|[^|]*\|.*noon.*", re.DOTALL)
+"""What coding agents give back of commands has a frame of their own, in the order in which the commands ended."""
 
 
 def check_shown(client: Client, feature: str, shown: dict[str, Any], digest: str) -> None:

@@ -26,6 +26,8 @@ def fit_chat(document: Document, target: Target) -> Document:
             if name in document:
                 target.drop(name)
                 del document[name]
+    if target.kind == "openai-compatible":
+        document["messages"] = _lead_with_instructions(document["messages"])
     if target.kind != "openai":
         return document
     if len(document.get("user") or "") > LONGEST_USER:
@@ -47,3 +49,20 @@ def _fit_effort(document: Document, target: Target) -> None:
         target.drop("reasoning_effort")
     if nearest is not None:
         document["reasoning_effort"] = nearest
+
+
+def _lead_with_instructions(turns: list[Document]) -> list[Document]:
+    """One system turn at the beginning: templates of open models refuse a second one, and any that comes later.
+
+    Instructions in the middle are the user's then, as for the messages API.
+    """
+    count = next((place for place, turn in enumerate(turns) if turn["role"] != "system"), len(turns))
+    heads, rest = turns[:count], turns[count:]
+    rest = [{**turn, "role": "user"} if turn["role"] == "system" else turn for turn in rest]
+    if count < 2:
+        return [*heads, *rest]
+    return [{"role": "system", "content": "\n\n".join(_text(turn["content"]) for turn in heads)}, *rest]
+
+
+def _text(content: str | list[Document]) -> str:
+    return content if isinstance(content, str) else "\n\n".join(part["text"] for part in content)
