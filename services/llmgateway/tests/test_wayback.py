@@ -196,3 +196,12 @@ def test_calls_of_another_provider_need_no_thoughts_before_them() -> None:
     assert clean("messages", document, target)["thinking"] == {"type": "disabled"}
     assert target.dropped == ("thinking",)
     assert clean("messages", document, Target("m", is_vendor=False)) == document
+
+
+def test_other_servers_are_told_instructions_by_the_name_that_they_know() -> None:
+    document = {"messages": [{"role": "developer", "content": "be brief"}, {"role": "user", "content": "developer"}]}
+    target = Target("m", "openai-compatible")
+    assert [turn["role"] for turn in clean("chat", document, target)["messages"]] == ["system", "user"]
+    assert target.dropped == ("messages[].role",)
+    for other in (Target("m"), Target("m", "openai-compatible", {"developerRole": True})):
+        assert clean("chat", document, other) == document

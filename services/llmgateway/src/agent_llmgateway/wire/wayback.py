@@ -18,6 +18,7 @@ from agent_llmgateway.wire.translate.toolids import LONGEST, is_portable, portab
 from agent_llmgateway.wire.translate.words import UNSIGNED
 
 Document = dict[str, Any]
+_DEVELOPER: Final = re.compile(rb'"role"\s*:\s*"developer"')
 _LONG_ID: Final = re.compile(rb'"tool_call_id"\s*:\s*"[^"]{%d}' % (LONGEST + 1))
 _ODD_ID: Final = re.compile(rb'"tool_use_id"\s*:\s*"(?![A-Za-z0-9_-]+")')
 _FOREIGN_USE: Final = re.compile(rb'"tool_use_id"\s*:\s*"(?!(?:srv)?toolu_)')
@@ -47,6 +48,8 @@ _FOREIGN_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details")
 
 
 def _chat_needs_it(body: bytes, target: Target) -> bool:
+    if target.kind == "openai-compatible":
+        return target.options.get("developerRole") is not True and bool(_DEVELOPER.search(body))
     if target.kind != "openai":
         return False
     if target.is_vendor and any(f'"{name}"'.encode() in body for name in _FOREIGN_FIELDS):
@@ -55,6 +58,9 @@ def _chat_needs_it(body: bytes, target: Target) -> bool:
 
 
 def _clean_chat(document: Document, target: Target) -> None:
+    if target.kind == "openai-compatible":
+        _rename_developer(document, target)
+        return
     for turn in _dicts(document.get("messages")):
         if len(turn.get("tool_call_id") or "") > LONGEST:
             turn["tool_call_id"] = portable_id(turn["tool_call_id"])
@@ -65,6 +71,14 @@ def _clean_chat(document: Document, target: Target) -> None:
         for name in _FOREIGN_FIELDS if target.is_vendor else ():
             if turn.pop(name, None) is not None:
                 target.drop(f"messages[].{name}")
+
+
+def _rename_developer(document: Document, target: Target) -> None:
+    """Instructions by OpenAI's newer name, which other servers do not know."""
+    for turn in _dicts(document.get("messages")):
+        if turn.get("role") == "developer":
+            turn["role"] = "system"
+            target.drop("messages[].role")
 
 
 # Messages
