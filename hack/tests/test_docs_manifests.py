@@ -1,6 +1,7 @@
 """Every AgentType and every platform.yaml that a page shows is valid, and how-tos say first what readers get."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import yaml
 
 from agent_api.agenttype import AgentType
 from agent_render import parse_settings
+from agentberth.app import parser
 from agentberth.manifest import read
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OUTCOME = re.compile(r"^# .+\n\nAfter this page ", re.MULTILINE)
+OUTCOME = re.compile(r"^# .+\n\nAfter this (page|checklist)\b", re.MULTILINE)
 TASKS = (
     "database", "expose", "gitops", "hundred-agents", "install", "migrate", "model-providers", "pin-everything",
     "proxy-and-authorities", "share-tool-servers", "uninstall",
@@ -61,6 +63,30 @@ def test_yaml_of_a_page_can_be_read(text: str) -> None:
 def test_there_are_pages_to_judge() -> None:
     assert len(AGENTS) >= 10
     assert SETTINGS
+
+
+STARTS = ("kind", "laptop", "production")
+COMMANDS = re.compile(r"^(?:\$ |    )(?:\.venv/bin/)?agentberth (.+)$", re.MULTILINE)
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """(page and command, its words) of each call of agentberth that a page shows."""
+    for page in (ROOT / "README.md", *PAGES):
+        for match in COMMANDS.finditer(page.read_text(encoding="utf-8")):
+            line = re.split(r"\s{2,}#|\s[|>&<]|\s\\$", match[1])[0].strip()
+            yield f"{page.relative_to(ROOT)}: {line}", shlex.split(line, comments=True)
+
+
+@pytest.mark.parametrize("words", [words for _, words in commands()], ids=[where for where, _ in commands()])
+def test_a_command_of_a_page_is_one_that_the_program_has(words: list[str]) -> None:
+    cut = words.index("--") if "--" in words else len(words)
+
+    parser().parse_args(words[:cut])
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_getting_started_begins_with_what_its_reader_gets(name: str) -> None:
+    assert OUTCOME.match((ROOT / f"docs/getting-started/{name}.md").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", TASKS)
