@@ -119,9 +119,9 @@ class GatewayLimits(Config):
     hold_back_bytes: int = Field(
         default=262_144, ge=1024, le=16_777_216, description="Of a stream, before its first output."
     )
-    body_bytes: int = Field(default=67_108_864, ge=1024, le=1_073_741_824, description="Largest request.")
+    body_bytes: int = Field(default=25_165_824, ge=1024, le=1_073_741_824, description="Largest request.")
     answer_bytes: int = Field(
-        default=67_108_864, ge=1024, le=1_073_741_824, description="Largest answer that is held: delivery complete."
+        default=25_165_824, ge=1024, le=1_073_741_824, description="Largest answer that is held: delivery complete."
     )
     drain_seconds: float = Field(default=25, ge=0, le=3600, description="For streams to finish after SIGTERM.")
 

@@ -13,6 +13,7 @@ GatewayError
 │   ├── NotAdmittedError      401, 403 or 421: not the agent of this Pod or run
 │   ├── UpgradeError          426: a WebSocket, which the gateway does not speak
 │   ├── TooLargeError         413
+│   ├── BusyError             503: the memory for requests is in use
 │   └── OverBudgetError       429 with the seconds to the next window
 ├── MalformedEventError       an event of a stream that is not what the dialect says; skipped and counted
 ├── AttemptError              one try of one route, with its `Failure`
@@ -149,6 +150,17 @@ class TooLargeError(RefusalError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The request is larger than {limit_bytes} bytes", code="request_too_large")
+
+
+class BusyError(RefusalError):
+    """Other requests hold the memory that this one needs."""
+
+    status = 503
+    kind = "overloaded_error"
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(f"Other requests have held the gateway's memory for {waited_s:g} s", code="gateway_busy")
+        self.retry_after_s = 1.0
 
 
 class OverBudgetError(RefusalError):

@@ -81,6 +81,14 @@ class Budget:
         finally:
             await _to_the_end(self._settle(reservation))
 
+    def check(self, limits: GatewayBudget) -> None:
+        """Raises OverBudgetError when nothing is left, for a request that nothing is known of yet."""
+        self._allowance.use(limits)
+        least = Reservation(0, 0)
+        shortage = self._allowance.take(least.amounts, alone=True)
+        if shortage is not None and shortage.spent:
+            raise self._refuse(shortage, Reservation(1, 1))
+
     def state(self, limits: GatewayBudget) -> BudgetState:
         """For the report and the gauges."""
         self._allowance.use(limits)

@@ -43,7 +43,7 @@ LEAST_SHARE: Final = 16
 """A provider that counts less than a token for so many bytes is not believed."""
 DENSE_BYTES: Final = 3
 """Then a token is counted for so many bytes, more than text has."""
-_REFUSED: Final = frozenset({Cause.KEY, Cause.RATE_LIMIT, Cause.REFUSED, Cause.NOT_CARRIED, Cause.SKIPPED})
+_REFUSED: Final = frozenset({Cause.KEY, Cause.RATE_LIMIT, Cause.REFUSED, Cause.CONTEXT})
 _REFUSED_STATUS: Final = frozenset({404, 405, 409, 410, 413, 415, 421, 422, 424, 425, 426, 501})
 
 

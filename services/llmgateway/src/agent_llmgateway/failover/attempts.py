@@ -16,7 +16,6 @@ from agent_llmgateway.wire.answerstream import AnswerStream
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.collect import as_stream_request, open_collector
 from agent_llmgateway.wire.lenient import BOM
-from agent_llmgateway.wire.meter import TryMeter
 from agent_llmgateway.wire.usage import Usage
 
 ERROR_BYTES: Final = 1 << 20
@@ -27,6 +26,8 @@ STREAM_BEGINNINGS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 """A stream is known by these when its content type does not say so."""
 
 
+HELD_COPIES: Final = 2
+"""Of what is held back: as it came, and as it is sent."""
 _GOES_ON: Final = frozenset({"queued", "in_progress"})
 """Of a response: it is made in the background, and nobody will say what it took."""
 
@@ -74,20 +75,19 @@ class Attempts:
         response = await self._send(wire, body, key_headers, deadlines, began)
         try:
             if not 200 <= response.status < 300:
-                await self._raise_error(response, wire, deadlines)
+                await self._raise_error(call, response, wire, deadlines)
             if not call.stream and (body is None or not await self._is_stream(response, deadlines)):
-                return await self._read_whole(trial, wire, response, deadlines, limits)
+                return await self._read_whole(call, wire, response, deadlines, limits)
             if body is not None:
-                return await self._collect(trial, wire, response, deadlines, limits, began)
-            await self._check_stream(trial, wire, response, deadlines, limits)
+                return await self._collect(call, wire, response, deadlines, limits, began)
+            await self._check_stream(call, wire, response, deadlines, limits)
             translator = wire.open_stream() if wire.open_stream else None
             stream = trial.stream = AnswerStream(
                 response, wire.dialect, translator, choices=call.envelope.n or 1, hides_usage=wire.hides_usage
             )
             whole = call.delivery == "complete"
             held = HoldBack(stream, deadlines, limits, self._clock, began=began, whole=whole)
-            while await held.next() is Held.NOTHING:
-                pass
+            await _hold_back(call, held)
             return Answer(response.headers, stream=stream, held=held.pieces, usage=stream.usage)
         except BaseException:
             response.close()
@@ -119,7 +119,7 @@ class Attempts:
 
     async def _collect(
         self,
-        trial: TryMeter,
+        call: Call,
         wire: WireRequest,
         response: UpstreamResponse,
         deadlines: AttemptDeadlines,
@@ -127,19 +127,18 @@ class Attempts:
         began: float,
     ) -> Answer:
         """The whole answer that a stream is."""
-        stream = trial.stream = AnswerStream(response, wire.dialect, open_collector(wire.dialect.name))
+        stream = call.meter.current.stream = AnswerStream(response, wire.dialect, open_collector(wire.dialect.name))
         held = HoldBack(stream, deadlines, limits, self._clock, began=began, whole=True)
-        while await held.next() is Held.NOTHING:
-            pass
+        await _hold_back(call, held)
         await stream.settle()
-        return self._make_whole(trial, wire, response, b"".join(held.pieces))
+        return self._make_whole(call, wire, response, b"".join(held.pieces))
 
     async def _raise_error(
-        self, response: UpstreamResponse, wire: WireRequest, deadlines: AttemptDeadlines
+        self, call: Call, response: UpstreamResponse, wire: WireRequest, deadlines: AttemptDeadlines
     ) -> NoReturn:
         idle_s = deadlines.timeouts.idle
         try:
-            body = await response.read_all(ERROR_BYTES, idle_s, idle_s)
+            body = await response.read_all(ERROR_BYTES, idle_s, idle_s, call.hold)
         except AttemptError:
             body = b""
         raise AttemptError(
@@ -148,7 +147,7 @@ class Attempts:
 
     async def _read_whole(
         self,
-        trial: TryMeter,
+        call: Call,
         wire: WireRequest,
         response: UpstreamResponse,
         deadlines: AttemptDeadlines,
@@ -157,10 +156,11 @@ class Attempts:
         body = response.read_ready()
         if body is None:
             left_s = max(0.001, deadlines.ends_at - self._clock())
-            body = await response.read_all(limits.answer_bytes, deadlines.timeouts.idle, left_s)
-        return self._make_whole(trial, wire, response, body)
+            body = await response.read_all(limits.answer_bytes, deadlines.timeouts.idle, left_s, call.hold)
+        return self._make_whole(call, wire, response, body)
 
-    def _make_whole(self, trial: TryMeter, wire: WireRequest, response: UpstreamResponse, body: bytes) -> Answer:
+    def _make_whole(self, call: Call, wire: WireRequest, response: UpstreamResponse, body: bytes) -> Answer:
+        trial = call.meter.current
         try:
             facts = wire.dialect.read_answer(body)
             trial.usage, trial.is_answered = facts.usage, facts.finish_reason not in _GOES_ON
@@ -175,7 +175,7 @@ class Attempts:
 
     async def _check_stream(
         self,
-        trial: TryMeter,
+        call: Call,
         wire: WireRequest,
         response: UpstreamResponse,
         deadlines: AttemptDeadlines,
@@ -183,7 +183,7 @@ class Attempts:
     ) -> None:
         """Raises AttemptError for an answer that is no stream: the error in it, when it has one."""
         if not await self._is_stream(response, deadlines):
-            await self._read_whole(trial, wire, response, deadlines, limits)
+            await self._read_whole(call, wire, response, deadlines, limits)
             raise AttemptError(broken_failure("the provider answered a request for a stream without one"))
 
     async def _is_stream(self, response: UpstreamResponse, deadlines: AttemptDeadlines) -> bool:
@@ -193,3 +193,12 @@ class Attempts:
         left_s = max(0.001, deadlines.ends_at - self._clock())
         begins = (await response.peek(min(left_s, deadlines.first_token_s))).removeprefix(BOM).lstrip()
         return begins.startswith(STREAM_BEGINNINGS)
+
+
+async def _hold_back(call: Call, held: HoldBack) -> None:
+    """Until there is output, or all of it. Raises AttemptError, also when there is no memory for more."""
+    size = 0
+    while await held.next() is Held.NOTHING:
+        if held.size > size and not call.hold((held.size - size) * HELD_COPIES):
+            raise AttemptError(broken_failure("the answer is larger than the memory that is left for answers"))
+        size = held.size

@@ -45,7 +45,7 @@ class Held(Enum):
 
 
 class HoldBack:
-    """The beginning of one stream; all of it when `whole`. `pieces` are its bytes in the client's dialect."""
+    """The beginning of one stream; all of it when `whole`. `pieces` are its bytes for the client, `size` in all."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class HoldBack:
         self._clock = clock
         self._began = began
         self._whole = whole
-        self._size = 0
+        self.size = 0
         self.pieces: list[bytes] = []
 
     async def next(self) -> Held:
@@ -90,7 +90,7 @@ class HoldBack:
         return self._began + self._deadlines.hold_s
 
     def _is_full(self) -> bool:
-        return len(self.pieces) >= self._limits.hold_back_chunks or self._size >= self._limits.hold_back_bytes
+        return len(self.pieces) >= self._limits.hold_back_chunks or self.size >= self._limits.hold_back_bytes
 
     def _wait_s(self, now: float) -> float:
         deadlines = self._deadlines
@@ -111,6 +111,6 @@ class HoldBack:
     def _keep(self, piece: bytes) -> None:
         if piece:
             self.pieces.append(piece)
-            self._size += len(piece)
-        if self._size > self._limits.answer_bytes:
+            self.size += len(piece)
+        if self.size > self._limits.answer_bytes:
             raise AttemptError(broken_failure(f"the answer is larger than {self._limits.answer_bytes} bytes"))

@@ -22,8 +22,6 @@ from agent_llmgateway.errors import (
     NotAdmittedError,
     NotJsonError,
     RefusalError,
-    TooLargeError,
-    TooSlowError,
     UnknownMethodError,
     UnknownModelError,
     UnknownPathError,
@@ -31,10 +29,12 @@ from agent_llmgateway.errors import (
 )
 from agent_llmgateway.failover.routing import list_models
 from agent_llmgateway.http.account import OPERATIONS
+from agent_llmgateway.http.bodies import read_body
 from agent_llmgateway.http.completion import CompletionHandler
 from agent_llmgateway.http.prepare import select_headers
 from agent_llmgateway.http.problems import DELIVERY, Answered, answer_error
 from agent_llmgateway.http.state import GatewayState
+from agent_llmgateway.upstream.heldmemory import Lease
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.dialects import DIALECTS, Dialect
 from agent_llmgateway.wire.envelope import read_envelope
@@ -45,8 +45,6 @@ _MODELS: Final = "/v1/models"
 _JSON: Final = "application/json"
 IDLE_S: Final = 75.0
 """Until a connection without a whole head of a request is closed."""
-BODY_S: Final = 60.0
-"""In which a body must be there; it comes over loopback."""
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -148,8 +146,17 @@ class GatewayServer:
         if request.method != "POST":
             raise UnknownMethodError(request.method, "POST")
         _require_json(request)
+        lease = self._state.memory.open()
+        try:
+            return await self._answer(request, dialect, lease)
+        finally:
+            lease.close()
+
+    async def _answer(self, request: web.BaseRequest, dialect: Dialect, lease: Lease) -> web.StreamResponse:
         state = self._state
-        body = await _read_body(request, state.limit_bytes())
+        if dialect.name != "count_tokens":  # costs nothing
+            state.budget.check(state.present.config.budget)
+        body = await read_body(request, state.limit_bytes(), lease)
         envelope, body = read_envelope(body)
         provider_set = state.present  # from here to `enter` nothing is awaited: a reload would retire it
         call = Call(
@@ -161,6 +168,7 @@ class GatewayServer:
             delivery=_delivery_of(request, provider_set.config.delivery),
             headers=select_headers(request.headers),
             query=request.rel_url.raw_query_string,
+            hold=lease.grow,
         )
         provider_set.enter()
         try:
@@ -227,22 +235,6 @@ def _delivery_of(request: web.BaseRequest, default: str) -> Any:  # noqa: ANN401
     if asked not in ("live", "complete"):
         raise BadRequestError(f"{DELIVERY} must be live or complete", code="invalid_header", param=DELIVERY)
     return asked
-
-
-async def _read_body(request: web.BaseRequest, limit_bytes: int) -> bytes:
-    if request.headers.get("expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
-    content = request.content
-    if content.is_eof() and content.exception() is None and content.total_bytes <= limit_bytes:
-        return content.read_nowait()  # all of it came with the headers, as it does for most
-    try:
-        async with asyncio.timeout(BODY_S):
-            return await request.read()
-    except TimeoutError:
-        raise TooSlowError(BODY_S) from None
-    except web.HTTPRequestEntityTooLarge:
-        raise TooLargeError(limit_bytes) from None
 
 
 def _require_json(request: web.BaseRequest) -> None:

@@ -16,6 +16,7 @@ from agent_llmgateway.failover.dependencies import FailoverDependencies
 from agent_llmgateway.http.callrecord import CallRecord
 from agent_llmgateway.metrics.prometheus import Metrics
 from agent_llmgateway.metrics.tally import Tally
+from agent_llmgateway.upstream.heldmemory import HeldMemory
 from agent_llmgateway.wire.itemstore import ItemStore
 
 
@@ -35,6 +36,7 @@ class GatewayState:
     run_parent: Mapping[str, str] = field(default_factory=dict)
     """W3C headers of the agent's run, for requests without any."""
     meter: Meter = field(default_factory=Meter)
+    memory: HeldMemory = field(default_factory=HeldMemory)
     items: ItemStore = field(default_factory=ItemStore)
     provider_set: ProviderSet | None = None
     in_flight: int = 0

@@ -5,7 +5,7 @@ without decompression, without redirects: a provider that redirects a key is not
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from http.cookies import SimpleCookie
 from io import BytesIO
@@ -33,6 +33,8 @@ PLAIN_BYTES: Final = 1 << 20
 """Larger bodies are given to aiohttp as a file: it writes those piece by piece and lets others run in between."""
 READ_BYTES: Final = 1 << 18
 """Of an answer, before its provider is made to wait."""
+ANSWER_COPIES: Final = 3
+"""Of a whole answer: in pieces, in one piece, and as the client gets it."""
 _FIRST_BYTES_LOST: Final = (
     aiohttp.ServerDisconnectedError,
     aiohttp.ClientOSError,
@@ -124,8 +126,11 @@ class UpstreamResponse:
             return None
         return content.read_nowait()
 
-    async def read_all(self, limit_bytes: int, idle_s: float, total_s: float) -> bytes:
-        """The whole body. Raises AttemptError, also when it is over the limit or not there after `total_s`."""
+    async def read_all(self, limit_bytes: int, idle_s: float, total_s: float, hold: Callable[[int], bool]) -> bytes:
+        """The whole body. Raises AttemptError, also when it is over the limit or not there after `total_s`.
+
+        `hold` says whether there is memory for so many bytes more.
+        """
         first = await self.read_chunk(min(idle_s, total_s))
         if self._response.content.at_eof() and self._inflater is None:
             return first
@@ -135,6 +140,8 @@ class UpstreamResponse:
             size += len(chunk)
             if size > limit_bytes:
                 raise AttemptError(broken_failure(f"the answer is larger than {limit_bytes} bytes"))
+            if not hold(len(chunk) * ANSWER_COPIES):
+                raise AttemptError(broken_failure("the answer is larger than the memory that is left for answers"))
             chunks.append(chunk)
         return b"".join(chunks)
 

@@ -26,6 +26,8 @@ class Call(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     query: str = ""
     meter: RequestMeter = msgspec.field(default_factory=RequestMeter)
+    hold: Callable[[int], bool] = lambda _: True
+    """Takes so many bytes of memory more for an answer; False when there are none left."""
 
 
 class WireRequest(msgspec.Struct, frozen=True):

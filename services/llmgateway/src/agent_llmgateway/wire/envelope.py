@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.errors import BadRequestError, MalformedEventError
-from agent_llmgateway.wire.lenient import join_halves, read_json
+from agent_llmgateway.wire.lenient import check_weight, join_halves, read_json
 
 
 class StreamOptions(msgspec.Struct):
@@ -73,6 +73,10 @@ def read_envelope(body: bytes) -> tuple[Envelope, bytes]:
     That is `body` itself, unless it holds halves of characters: legal in JSON, impossible in text. They are joined
     or replaced. Raises BadRequestError when `body` is not a JSON object, or a field that is read has another type.
     """
+    try:
+        check_weight(body)
+    except MalformedEventError as error:
+        raise BadRequestError(f"The request is not valid: {error}", code="too_complex") from error
     try:
         envelope = _decode_envelope(body)
     except msgspec.ValidationError as error:

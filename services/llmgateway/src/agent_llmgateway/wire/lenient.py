@@ -14,14 +14,31 @@ import msgspec
 from agent_llmgateway.errors import MalformedEventError
 
 Document = dict[str, Any]
+MOST_DECODED: Final = 96 << 20
+NODE_BYTES: Final = 100
+"""That a value takes as an object, in the middle of lists of empty lists."""
+ALWAYS_LIGHT: Final = MOST_DECODED // (NODE_BYTES + 4)
 BOM: Final = b"\xef\xbb\xbf"
 _TEXT_KINDS: Final = frozenset({"", "text", "output_text", "input_text", "summary_text", "reasoning_text"})
 _SPECIAL: Final = re.compile(r'["\\{}\[\]]')
 _decode: Final = msgspec.json.Decoder().decode
 
 
+def decoded_bytes(data: bytes) -> int:
+    """Bytes that JSON can become as objects: each value is one, and a character of a text has up to four bytes."""
+    wide = 1 if data.isascii() and b"\\u" not in data else 4
+    return len(data) * wide + NODE_BYTES * (data.count(b",") + data.count(b"[") + data.count(b"{"))
+
+
+def check_weight(data: bytes) -> None:
+    """Raises MalformedEventError for JSON that would become more than `MOST_DECODED`."""
+    if len(data) > ALWAYS_LIGHT and decoded_bytes(data) > MOST_DECODED:
+        raise MalformedEventError(f"it would take more than {MOST_DECODED >> 20} MiB as objects")
+
+
 def read_json(data: bytes) -> Any:  # noqa: ANN401 - JSON
     """Any JSON. Halves of surrogate pairs, which msgspec refuses, are kept. Raises MalformedEventError."""
+    check_weight(data)
     try:
         return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

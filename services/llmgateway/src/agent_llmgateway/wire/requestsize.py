@@ -4,7 +4,6 @@ Text is measured in bytes: no tokenizer makes more than one token of a byte. Pic
 own rules. What a request only refers to (an earlier answer, a file, a search) may be as long as the model can read.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -26,12 +25,6 @@ LONGEST_DOCUMENT_TOKENS: Final = 100 * PAGE_TOKENS
 """A document behind an address or an id: the APIs take a hundred pages."""
 LEAST_MEDIA_CHARACTERS: Final = 64
 """A shorter text is counted as text wherever it stands."""
-_SPECIAL: Final = re.compile(
-    rb'"(?:input_)?(?:image|audio|video|file|document|container|search_result)|_id"|url"|"base64"|\\u|"conversation"'
-    rb'|"prompt"\s*:\s*\{|"type"\s*:\s*"(?!(?:text|function|custom|input_text|output_text|message|tool_use|tool_result'
-    rb'|thinking|json_schema|json_object|object|string|number|integer|boolean|array|null|ephemeral)")'
-)
-"""What may make a request longer or shorter than its bytes. `\\u` may spell any of it."""
 _OPEN_FIELDS: Final = ("previous_response_id", "conversation", "prompt", "container")
 _TURNS: Final = ("messages", "input", "system")
 _HOLDERS: Final = ("content", "output", "source")
@@ -49,8 +42,6 @@ class RequestSize(msgspec.Struct, frozen=True):
 
 def measure_request(body: bytes, family: Family) -> RequestSize:
     """The size of a request of a dialect of `family`. A body that is not JSON is text."""
-    if not _SPECIAL.search(body):
-        return RequestSize(len(body))
     try:
         document = read_json(body)
     except MalformedEventError:

@@ -1,0 +1,109 @@
+"""Bounds what requests and answers hold in memory, all of them together, below the container's limit.
+
+What does not fit waits for a while, and is refused before it is read. What a body becomes when it is decoded is bounded
+in `wire.lenient`, and not added up: one is decoded at a time.
+"""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from agent_llmgateway.errors import BusyError, TooLargeError
+
+MOST_BYTES: Final = 80 << 20
+"""Held by all requests. The container has 256 MiB, the process without any 75, and decoding takes `MOST_DECODED`."""
+LEAST_BYTES: Final = 96 << 10
+"""That a request holds besides its body: buffers of two connections."""
+COPIES: Final = 3
+"""Of a body: as it came in pieces, in one piece, and as it goes out."""
+WAIT_S: Final = 10.0
+
+
+class HeldMemory:
+    """All that is held. Those that wait are served in their order, so that a large one is not passed by for ever."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES, wait_s: float = WAIT_S) -> None:
+        self._most = most_bytes
+        self._wait_s = wait_s
+        self._held = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def held_bytes(self) -> int:
+        """By all of them now."""
+        return self._held
+
+    def open(self) -> "Lease":
+        """A share for one request, with nothing in it yet."""
+        return Lease(self)
+
+    def try_take(self, size: int) -> bool:
+        """Take `size` bytes at once, if they are there."""
+        if self._held + size > self._most:
+            return False
+        self._held += size
+        return True
+
+    async def take(self, size: int) -> None:
+        """Take `size` bytes. Raises TooLargeError for more than there ever are, BusyError after a wait in vain."""
+        if size > self._most:
+            raise TooLargeError(self._most // COPIES)
+        if not self._waiting and self.try_take(size):
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await turn
+        except TimeoutError:
+            raise BusyError(self._wait_s) from None
+        except BaseException:
+            if turn.done() and not turn.cancelled():  # its turn came as it was given up
+                self.give(size)
+            raise
+        finally:
+            self._serve()
+
+    def give(self, size: int) -> None:
+        """Give `size` bytes back."""
+        self._held -= size
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting:
+            size, turn = self._waiting[0]
+            if not turn.done():
+                if self._held + size > self._most:
+                    return
+                self._held += size
+                turn.set_result(None)
+            self._waiting.popleft()
+
+
+class Lease:
+    """What one request holds."""
+
+    __slots__ = ("_memory", "size")
+
+    def __init__(self, memory: HeldMemory) -> None:
+        self._memory = memory
+        self.size = 0
+
+    async def reserve(self, size: int) -> None:
+        """Hold `size` bytes in all. Raises TooLargeError and BusyError."""
+        if size > self.size:
+            await self._memory.take(size - self.size)
+            self.size = size
+
+    def grow(self, size: int) -> bool:
+        """Hold `size` bytes more, if they are there now: whoever holds some must not wait for those who do too."""
+        if not self._memory.try_take(size):
+            return False
+        self.size += size
+        return True
+
+    def close(self) -> None:
+        """Hold nothing any more."""
+        size, self.size = self.size, 0
+        if size:
+            self._memory.give(size)
