@@ -190,7 +190,7 @@ def requests(rng: random.Random) -> Iterator[tuple[str, bytes, dict[str, str]]]:
         {"model": "auto", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": 5}]}], "n": -1},
     ]
     paths = [*PATHS.values(), "/v1/messages/count_tokens"]
-    headers = (
+    headers: tuple[dict[str, str], ...] = (
         {},
         {"x-agentberth-delivery": "complete"},
         {"x-agentberth-delivery": "x" * 9000},
@@ -227,9 +227,7 @@ HEAVY: dict[str, bytes] = {
     + "\U0001f600".encode()
     + b'"}]}',
     "picture": b'{"model":"c/m","input":[{"role":"user","content":[{"type":"input_image",'
-     b'"image_url":"data:image/png;base64,'
-    + b"A" * 20 * MIB
-    + b'"}]}]}',
+    b'"image_url":"data:image/png;base64,' + b"A" * 20 * MIB + b'"}]}]}',
     "depth": b'{"model":"a/m","messages":' + b"[" * (8 * MIB),
     "too-large": b'{"model":"a/m","x":"' + b"a" * 40 * MIB + b'"}',
 }

@@ -154,7 +154,7 @@ class GatewayServer:
 
     async def _answer(self, request: web.BaseRequest, dialect: Dialect, lease: Lease) -> web.StreamResponse:
         state = self._state
-        if dialect.name != "count_tokens":  # costs nothing
+        if not request.content.is_eof() and dialect.name != "count_tokens":  # what is here already is judged when read
             state.budget.check(state.present.config.budget)
         body = await read_body(request, state.limit_bytes(), lease)
         envelope, body = read_envelope(body)

@@ -25,13 +25,8 @@ class HeldMemory:
     def __init__(self, most_bytes: int = MOST_BYTES, wait_s: float = WAIT_S) -> None:
         self._most = most_bytes
         self._wait_s = wait_s
-        self._held = 0
+        self.held_bytes = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-
-    @property
-    def held_bytes(self) -> int:
-        """By all of them now."""
-        return self._held
 
     def open(self) -> "Lease":
         """A share for one request, with nothing in it yet."""
@@ -39,9 +34,9 @@ class HeldMemory:
 
     def try_take(self, size: int) -> bool:
         """Take `size` bytes at once, if they are there."""
-        if self._held + size > self._most:
+        if self.held_bytes + size > self._most:
             return False
-        self._held += size
+        self.held_bytes += size
         return True
 
     async def take(self, size: int) -> None:
@@ -66,16 +61,16 @@ class HeldMemory:
 
     def give(self, size: int) -> None:
         """Give `size` bytes back."""
-        self._held -= size
+        self.held_bytes -= size
         self._serve()
 
     def _serve(self) -> None:
         while self._waiting:
             size, turn = self._waiting[0]
             if not turn.done():
-                if self._held + size > self._most:
+                if self.held_bytes + size > self._most:
                     return
-                self._held += size
+                self.held_bytes += size
                 turn.set_result(None)
             self._waiting.popleft()
 
