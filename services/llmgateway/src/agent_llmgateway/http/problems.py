@@ -9,7 +9,14 @@ from typing import Final
 import msgspec
 
 from agent_base.redaction import Redactor
-from agent_llmgateway.errors import AllRoutesError, RefusalError, ReturnedError, UnknownMethodError
+from agent_llmgateway.errors import (
+    AllRoutesError,
+    BadRequestError,
+    MalformedEventError,
+    RefusalError,
+    ReturnedError,
+    UnknownMethodError,
+)
 from agent_llmgateway.failures.attempt import AttemptRecord
 from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.failures.failure import Failure
@@ -51,6 +58,8 @@ def describe_error(error: Exception, redact: Redact) -> DescribedError:
     """What the client is told of `error`. A fault of the gateway's own is logged."""
     if isinstance(error, RefusalError):
         return _describe_refusal(error)
+    if isinstance(error, MalformedEventError):  # those of an answer have ended its try: this is the request's
+        return _describe_refusal(BadRequestError(f"The request is not valid: {error}", code="invalid_json"))
     if isinstance(error, ReturnedError):
         return _describe_returned(error, redact)
     if isinstance(error, AllRoutesError):

@@ -40,12 +40,22 @@ from agent_llmgateway.wire.dialects import DIALECTS, Dialect
 from agent_llmgateway.wire.envelope import read_envelope
 
 _log = logging.getLogger(__name__)
+_http_log = logging.getLogger(f"{__name__}.http")
+"""Of heads that are not HTTP, in one line each: the client made them, so no trace of ours explains anything."""
 _PATHS: Final[dict[str, Dialect]] = {dialect.path: dialect for dialect in DIALECTS.values()}
 _MODELS: Final = "/v1/models"
 _JSON: Final = "application/json"
 IDLE_S: Final = 75.0
 """Until a connection without a whole head of a request is closed."""
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True
+
+
+_http_log.addFilter(_without_trace)
 
 
 class GatewayServer:
@@ -65,6 +75,7 @@ class GatewayServer:
             request_factory=self._make_request,
             handler_cancellation=True,
             access_log=None,
+            logger=_http_log,
             keepalive_timeout=IDLE_S,
             tcp_keepalive=True,
         )
