@@ -11,7 +11,9 @@ from agentberth.preflight.finding import Finding
 
 OLDEST: Final = (1, 33)
 _SKEW: Final = 1
-_ANSWER_S: Final = 8.0
+_REQUEST_S: Final = 7
+_ANSWER_S: Final = 30.0
+"""kubectl itself, which may take long to start; the server has `_REQUEST_S`."""
 _CAUSES: Final = (
     (r"context .*does not exist|no context exists", "kubectl config get-contexts lists the contexts that there are"),
     (
@@ -49,7 +51,9 @@ _CAUSES: Final = (
 def check_access(kubectl: Kubectl) -> Iterator[Finding]:
     """One error where no further question makes sense; else the versions."""
     try:
-        answer = json.loads(kubectl.ask("version", "--output", "json", "--request-timeout=7s", timeout_s=_ANSWER_S))
+        answer = json.loads(
+            kubectl.ask("version", "--output", "json", f"--request-timeout={_REQUEST_S}s", timeout_s=_ANSWER_S)
+        )
     except CommandError as error:
         message = str(error)
         cure = next(
