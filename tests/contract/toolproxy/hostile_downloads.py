@@ -180,7 +180,11 @@ def bombs() -> Iterator[tuple[str, Attack]]:
     yield "zip_bomb", Attack(zipped(("big", big, REGULAR)), "unpackedBytes")
     yield "zip_overlapping", Attack(overlapping_zip(100), "unpackedBytes")
     yield "tar_many_files", Attack(tar(*((f"f{number}", {}) for number in range(300))), "unpackedFiles")
-    yield "tar_many_folders", Attack(tar(("/".join(["d"] * 300) + "/f", {})), "unpackedFiles")
+    yield "tar_many_folders", Attack(tar(("/".join(["d"] * 300) + "/f", {})), "folders deep")
+    yield (
+        "tar_few_files_in_many_folders",
+        Attack(tar(*(("/".join([f"d{number}"] * 100) + "/f", {}) for number in range(4))), "unpackedFiles"),
+    )
     yield "zip_many_files", Attack(zip_of(*((f"f{number}", b"", REGULAR) for number in range(300))), "unpackedFiles")
     yield "tar_same_file_many_times", Attack(tar(*(("f", {}) for _ in range(300))), "unpackedFiles")
     yield "tar_header_of_gigabytes", Attack(lying_header(3 << 30, tarfile.XHDTYPE), "memory")
@@ -226,4 +230,4 @@ def pretenders() -> Iterator[tuple[str, Attack]]:
     )
 
 
-ATTACKS: dict[str, Attack] = {name: attack for each in (archives, kinds, bombs, pretenders) for name, attack in each()}
+ATTACKS: dict[str, dict[str, Attack]] = {each.__name__: dict(each()) for each in (archives, kinds, bombs, pretenders)}

@@ -16,6 +16,8 @@ from contract.toolproxy.test_toolproxy_install import CLI
 from contract.toolproxy.toolproxy_harness import ToolProxy
 
 TRAP = b'#!/bin/sh\nid > "$0.sprung"; exit 1\n'
+PATIENCE_S = 240.0
+"""For all attacks of a kind, which are tried one after the other."""
 SHADOWED = ("sh", "node", "python3", "git", "env", "uv")
 NETWORK = {
     "redirect_to_metadata": "http://169.254.169.254/latest/meta-data/",
@@ -34,85 +36,83 @@ def planned(name: str, source: str, **custom: Any) -> dict[str, Any]:
     return {"name": name, "required": False, "custom": {"name": name, "source": source, **custom}}
 
 
-@pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToolProxy]:
-    made = ToolProxy(tmp_path_factory.mktemp("download") / "pod").in_a_pod()
-    with ArtifactServer() as server:
-        tools = [planned("good", server.url("/good"), sha256=server.add("/good", SCRIPT))]
-        for name, attack in ATTACKS.items():
-            server.add(f"/{name}", attack.content)
-            tools.append(planned(name, server.url(f"/{name}"), program="hello"))
-        for name, location in NETWORK.items():
-            server.redirects[f"/{name}"] = location
-            tools.append(planned(name, server.url(f"/{name}")))
-        server.redirects["/redirect_for_ever"] = "/redirect_for_ever"
-        server.add("/large", bytes(LIMITS["downloadBytes"] + 1))
-        server.add("/other", SCRIPT + b"#")
-        tools += [
-            planned("redirect_for_ever", server.url("/redirect_for_ever")),
-            planned("larger_than_allowed", server.url("/large")),
-            planned("another_digest", server.url("/good"), sha256=hashlib.sha256(b"").hexdigest()),
-            planned("other_bytes", server.url("/other"), sha256=hashlib.sha256(SCRIPT).hexdigest()),
-            planned("not_there", server.url("/nowhere")),
-            planned("member_outside", server.url("/good"), program="../../../bin/sh"),
-        ]
-        made.write_config(tools=tools, limits=LIMITS)
-        try:
-            yield made.start()
-        finally:
-            made.close()
+@pytest.fixture
+def server() -> Iterator[ArtifactServer]:
+    with ArtifactServer() as made:
+        yield made
 
 
-def failure(proxy: ToolProxy, name: str) -> str:
-    state = proxy.wait_for_state(name, "failed", "ready", timeout_s=240)
-    assert state["state"] == "failed", state
-    return str(state["error"])
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[ToolProxy]:
+    made = ToolProxy(tmp_path / "pod").in_a_pod()
+    yield made
+    made.close()
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_what_is_no_honest_tool_is_refused_with_a_reason(proxy: ToolProxy, name: str) -> None:
-    assert ATTACKS[name].says in failure(proxy, name)
-    assert name not in proxy.report()["lock"]["tools"]
-    assert proxy.run(name).status_code in (404, 409, 503)
+def failures(proxy: ToolProxy, server: ArtifactServer, tools: list[dict[str, Any]]) -> dict[str, str]:
+    """What a person is told of each of `tools`, none of which gets ready; one that is good does."""
+    good = planned("good", server.url("/good"), sha256=server.add("/good", SCRIPT))
+    proxy.write_config(tools=[*tools, good], limits=LIMITS)
+    proxy.start()
+    proxy.wait_for_state("good", "ready", timeout_s=PATIENCE_S)
+    found = {tool["name"]: proxy.wait_for_state(tool["name"], "failed", "ready") for tool in tools}
+    assert not [name for name, tool in found.items() if tool["state"] != "failed"]
+    return {name: str(tool["error"]) for name, tool in found.items()}
 
 
-@pytest.mark.parametrize("name", NETWORK)
-def test_no_redirect_leads_where_the_policy_does_not(proxy: ToolProxy, name: str) -> None:
-    error = failure(proxy, name)
-
-    assert "allowedNetworks" in error or "not a scheme" in error or "there is no such file" in error, error
-
-
-@pytest.mark.parametrize(
-    "name,says",
-    [
-        ("redirect_for_ever", "redirects"),
-        ("larger_than_allowed", "downloadBytes"),
-        ("another_digest", "sha256"),
-        ("other_bytes", "sha256"),
-        ("not_there", "404"),
-    ],
-)
-def test_what_was_not_promised_is_refused(proxy: ToolProxy, name: str, says: str) -> None:
-    assert says in failure(proxy, name)
-
-
-def test_nothing_of_an_attack_is_left_and_the_proxy_is_as_before(proxy: ToolProxy) -> None:
-    for name in ATTACKS:
-        failure(proxy, name)
-
-    good = proxy.wait_for_state("good", "ready")
+def assert_unharmed(proxy: ToolProxy) -> None:
+    """Nothing is left of what failed, and the good tool works."""
     assert proxy.run("good", {"args": ["x"]}).json()["structuredContent"]["stdout"] == "ran x\n"
-    assert good["error"] is None or good["error"] == ""
-    assert {each.name for each in (proxy.tools / "bin").iterdir()} <= {"good", "member_outside"}
+    assert [each.name for each in (proxy.tools / "bin").iterdir()] == ["good"]
     assert len(list((proxy.tools / "store").iterdir())) == 1
     assert not list((proxy.tools / "staging").iterdir())
     assert not list((proxy.tools / "downloads").iterdir())
     assert not list(proxy.tools.rglob("evil"))
     assert not Path("/tmp/evil").exists()
+    assert list(proxy.report()["lock"]["tools"]) == ["good"]
     peak = next(line for line in Path(f"/proc/{proxy.pid}/status").read_text().splitlines() if "VmHWM" in line)
     assert int(peak.split()[1]) < MEMORY_KIB
     assert httpx.get(f"{proxy.ops_url}/livez").status_code == 200
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ATTACKS)
+def test_what_is_no_honest_tool_is_refused_with_a_reason(proxy: ToolProxy, server: ArtifactServer, kind: str) -> None:
+    attacks = ATTACKS[kind]
+    for name, attack in attacks.items():
+        server.add(f"/{name}", attack.content)
+
+    told = failures(proxy, server, [planned(name, server.url(f"/{name}"), program="hello") for name in attacks])
+
+    assert not {name: error for name, error in told.items() if attacks[name].says not in error}
+    assert_unharmed(proxy)
+
+
+def test_no_redirect_leads_where_the_policy_does_not(proxy: ToolProxy, server: ArtifactServer) -> None:
+    for name, location in NETWORK.items():
+        server.redirects[f"/{name}"] = location
+    refusals = ("allowedNetworks", "not a scheme", "there is no such file")
+
+    told = failures(proxy, server, [planned(name, server.url(f"/{name}")) for name in NETWORK])
+
+    assert not {name: error for name, error in told.items() if not any(each in error for each in refusals)}
+    assert_unharmed(proxy)
+
+
+def test_what_was_not_promised_is_refused(proxy: ToolProxy, server: ArtifactServer) -> None:
+    server.redirects["/for_ever"] = "/for_ever"
+    server.add("/large", bytes(LIMITS["downloadBytes"] + 1))
+    server.add("/other", SCRIPT + b"#")
+    promised = hashlib.sha256(SCRIPT).hexdigest()
+    says = {"for_ever": "redirects", "large": "downloadBytes", "other": "sha256", "nowhere": "404"}
+    tools = [
+        planned(name, server.url(f"/{name}"), **({"sha256": promised} if name == "other" else {})) for name in says
+    ]
+
+    told = failures(proxy, server, tools)
+
+    assert not {name: error for name, error in told.items() if says[name] not in error}
+    assert_unharmed(proxy)
 
 
 # Names
