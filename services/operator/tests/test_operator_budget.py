@@ -56,8 +56,8 @@ def test_the_last_words_of_a_gateway_are_believed_when_they_are_its_own() -> Non
 def test_a_pod_has_ended_when_nothing_starts_its_gateway_again(
     container: dict[str, Any], phase: str, *, deleted: bool, known: bool | None
 ) -> None:
-    more = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}} if deleted else {}
-    found = states_of([pod(init=(container,), phase=phase, **more)], KEYS)
+    metadata = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleted else None
+    found = states_of([pod(init=(container,), phase=phase, metadata=metadata)], KEYS)
     assert [each.ended for each in found.values()] == ([] if known is None else [known])
 
 
@@ -98,7 +98,14 @@ def agent(spec: Any) -> AgentObject:
 def test_limits_are_read_of_the_spec() -> None:
     budget = {"tokensPerHour": 5, "usdPerRun": 0.5}
     assert amounts_in(agent({"llm": {"budget": budget}})) == {"tokensPerHour": 5, "usdPerRun": 500_000}
-    for other in ({}, {"llm": {}}, {"llm": {"budget": {}}}, {"llm": {"budget": {"tokensPerHour": "x"}}}, {"llm": 3}):
+    others: list[Any] = [
+        {},
+        {"llm": {}},
+        {"llm": {"budget": {}}},
+        {"llm": {"budget": {"tokensPerHour": "x"}}},
+        {"llm": 3},
+    ]
+    for other in others:
         assert amounts_in(agent(other)) == {}
 
 
