@@ -40,9 +40,10 @@ def files(root: Path) -> Iterator[tuple[Path, str]]:
     yield CHART / "files/network-policy.yaml", _dump(_marked(one, {}) for one in policy)
     yield CHART / "files/monitoring.yaml", _dump(_marked(one, {}) for one in _monitoring(root / COMPONENTS))
     yield CHART / "files/tools.yaml", (base / "catalog/tools.yaml").read_text(encoding="utf-8")
-    (definition,) = _read(base / "crds/agenttype.yaml")
-    definition["metadata"].setdefault("annotations", {})["helm.sh/resource-policy"] = "keep"
-    yield CHART / "files/definition.yaml", _NOTE + yaml.safe_dump(definition, sort_keys=False, width=120)
+    definitions = [one for name in ("agenttype", "toolapproval") for one in _read(base / f"crds/{name}.yaml")]
+    for one in definitions:
+        one["metadata"].setdefault("annotations", {})["helm.sh/resource-policy"] = "keep"
+    yield CHART / "files/definition.yaml", _dump(iter(definitions))
     (deployment,) = _read(base / "operator/deployment.yaml")
     platform = yaml.safe_load((base / "operator/platform.yaml").read_text(encoding="utf-8"))
     yield CHART / "values.yaml", _values(deployment, platform)

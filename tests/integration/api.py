@@ -15,9 +15,11 @@ Document = dict[str, Any]
 
 AGENTS = "agenttypes"
 CRD = ROOT / "deploy" / "base" / "crds" / "agenttype.yaml"
+APPROVALS_CRD = CRD.with_name("toolapproval.yaml")
 FORMS = ROOT / "tests" / "integration" / "data"
 PREFIXES = {
     AGENTS: "/apis/agents.example.com/v1",
+    "toolapprovals": "/apis/agents.example.com/v1",
     "deployments": "/apis/apps/v1",
     "replicasets": "/apis/apps/v1",
     "jobs": "/apis/batch/v1",
@@ -166,8 +168,12 @@ async def open_api(admin: Admin, namespace: str) -> AsyncIterator[Api]:
 
 
 async def define_agents(cluster: Cluster, form: str = "") -> None:
-    """Applies the AgentType's definition, the present one or an earlier `form`; returns when the kind is served."""
-    definition = yaml.safe_load((FORMS / f"agenttype-{form}.yaml" if form else CRD).read_text())
+    """Applies the definitions, of AgentType the present one or an earlier `form`; returns when the kinds are served."""
+    for file in (FORMS / f"agenttype-{form}.yaml" if form else CRD, APPROVALS_CRD):
+        await _define(cluster, yaml.safe_load(file.read_text()))
+
+
+async def _define(cluster: Cluster, definition: Document) -> None:
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
     query = {"fieldManager": "integration-test", "force": "true"}
     async with open_api(cluster.access, "default") as api:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from agentberth.commands import (
+    approvals,
     check,
     completion,
     console,
@@ -41,9 +42,11 @@ examples:
   agentberth tools diff librarian         show what changed in a tool that is blocked
   agentberth check                        say what a cluster lacks for agents to run
   agentberth install                      install or upgrade Agentberth in a cluster
+  agentberth approvals                    list calls of tools that wait for a person
 """
 _COMMANDS = (
-    init, run, test, validate, render, policy, check, install, uninstall, console, diagnose, tools, crd, completion
+    init, run, test, validate, render, policy, check, install, uninstall, console, diagnose, tools, approvals, crd,
+    completion,
 )  # fmt: skip
 """In the order of `--help`: an agent's life on one machine, then in a cluster."""
 

@@ -15,6 +15,9 @@ from agent_toolproxy.call import Call, Json, ServedTool, define
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import ToolNotReady, UnknownTool
 from agent_toolproxy.metrics import ToolMetrics
+from agent_toolproxy.rules.approvals import Approvals
+from agent_toolproxy.rules.rates import Rates
+from agent_toolproxy.rules.rulebook import RuleBook
 from agent_toolproxy.store.lockfile import LockFile
 from agent_toolproxy.tools.audit import Audit
 from agent_toolproxy.tools.callrecord import CallRecorder
@@ -138,6 +141,7 @@ class OneServer:
 
 def toolbox_of(pins: Pins, registry: Registry | OneServer, changes: Changes) -> Toolbox:
     return Toolbox(
+        rules=RuleBook(CurrentConfig(), Rates(Path("/nonexistent/counts")), Approvals(Path("/nonexistent/approvals"))),
         registry=registry,
         current=CurrentConfig(),
         changes=changes,

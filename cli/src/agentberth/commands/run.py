@@ -61,6 +61,12 @@ def register(commands: "Commands") -> None:
     parser.add_argument("--live", action="append", choices=("tools", "models"), help="with --replay: these are real")
     parser.add_argument("--timing", action="store_true", help="with --replay: streams take the time that they took")
     parser.add_argument("--replay-report", type=Path, help=argparse.SUPPRESS)  # for `agentberth test`
+    parser.add_argument(
+        "--approve",
+        action="append",
+        metavar="TOOL",
+        help="approve calls of TOOL (a glob) that a rule asks about",
+    )
     parser.add_argument("--console", action="store_true", help="show the run in a local web page, until Ctrl-C")
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="write what happened as a page that needs no server"
@@ -139,5 +145,5 @@ async def _run(session: "Session", options: argparse.Namespace) -> int:
         shown = Shown(
             session.agent.metadata.name, session.plans, session.ports, console=options.console, report=options.report
         )
-    code = await session.run(stop, options.grace, shown)
+    code = await session.run(stop, options.grace, shown, tuple(options.approve or ()))
     return 128 + received[0] if received else code

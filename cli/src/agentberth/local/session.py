@@ -26,6 +26,7 @@ from agent_render.settings import PlatformSettings
 from agentberth.console.shown import Shown
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory
+from agentberth.local.approvals import deciding
 from agentberth.local.interpreter import Interpreter
 from agentberth.local.localise import localise
 from agentberth.local.models import ModelChoice, with_keys
@@ -174,7 +175,9 @@ class Session:
                 if self.deck:
                     self.deck.ports.release()
 
-    async def run(self, stop: asyncio.Event, grace_s: float | None, shown: Shown | None = None) -> int:
+    async def run(
+        self, stop: asyncio.Event, grace_s: float | None, shown: Shown | None = None, approved: tuple[str, ...] = ()
+    ) -> int:
         """Runs the Pod until its end, seen by `shown`, and returns the exit code for the shell."""
         results, notes = stdout(), stderr()
         if not self.quiet:
@@ -185,6 +188,7 @@ class Session:
         async with (
             self.deck.running(stop) if self.deck else contextlib.nullcontext(),
             shown.following(supervisor, notes) if shown else contextlib.nullcontext(),
+            deciding(self.agent, self.root, approved, notes),
         ):
             outcome = await supervisor.run(self.plans)
         keep_lock(self.root, self.root.parents[1], self.agent.metadata.name)

@@ -9,6 +9,7 @@ from typing import Any
 from agent_api import layout
 from agent_api.agenttype import Spec, Status
 from agent_api.agenttype.spec import AgentType
+from agent_api.agenttype.toolrules import APPROVAL, APPROVALS, ToolApprovalSpec, ToolApprovalStatus
 
 SIZE_LIMIT_BYTES = 262_144  # what `kubectl apply` can carry in its annotation
 
@@ -20,6 +21,26 @@ _COLUMNS = (
     {"name": "Reason", "type": "string", "jsonPath": ".status.reason"},
     {"name": "Budget", "type": "string", "jsonPath": ".status.llmStatus.budget.summary", "priority": 1},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+)
+
+_FIXED = ("agent", "tool", "arguments", "reason", "request", "hash", "askedAt", "expiresAt")
+_VALIDATIONS = (
+    {
+        "rule": " && ".join(f"self.{name} == oldSelf.{name}" for name in _FIXED),
+        "message": "what is asked cannot be changed: only decision and note can be set",
+    },
+    {
+        "rule": "!has(oldSelf.decision) || (has(self.decision) && self.decision == oldSelf.decision)",
+        "message": "a decision cannot be taken back: it may have been carried out",
+    },
+)
+_APPROVAL_COLUMNS = (
+    {"name": "Agent", "type": "string", "jsonPath": ".spec.agent"},
+    {"name": "Tool", "type": "string", "jsonPath": ".spec.tool"},
+    {"name": "Decision", "type": "string", "jsonPath": ".spec.decision"},
+    {"name": "State", "type": "string", "jsonPath": ".status.state"},
+    {"name": "Expires", "type": "string", "jsonPath": ".spec.expiresAt"},
+    {"name": "Arguments", "type": "string", "jsonPath": ".spec.arguments", "priority": 1},
 )
 
 
@@ -63,6 +84,51 @@ def _version() -> dict[str, Any]:
             },
         },
         "additionalPrinterColumns": [dict(column) for column in _COLUMNS],
+    }
+
+
+def toolapproval_crd() -> dict[str, Any]:
+    """The CustomResourceDefinition of ToolApproval."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{APPROVALS}.{layout.GROUP}",
+            "labels": {"app.kubernetes.io/name": "agentberth", "app.kubernetes.io/part-of": "agentberth"},
+        },
+        "spec": {
+            "group": layout.GROUP,
+            "names": {
+                "kind": APPROVAL,
+                "listKind": f"{APPROVAL}List",
+                "plural": APPROVALS,
+                "singular": "toolapproval",
+                "shortNames": ["ta"],
+            },
+            "scope": "Namespaced",
+            "versions": [_approval_version()],
+        },
+    }
+
+
+def _approval_version() -> dict[str, Any]:
+    spec = structural(ToolApprovalSpec.model_json_schema(mode="validation"))
+    properties = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+        "spec": {**spec, "x-kubernetes-validations": [dict(each) for each in _VALIDATIONS]},
+        "status": structural(ToolApprovalStatus.model_json_schema(mode="validation")),
+    }
+    text = "One call of a tool that waits for a person."
+    schema = {"description": text, "type": "object", "required": ["spec"], "properties": properties}
+    return {
+        "name": layout.VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [dict(each) for each in _APPROVAL_COLUMNS],
     }
 
 

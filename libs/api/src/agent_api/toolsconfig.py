@@ -113,6 +113,40 @@ Pinning = Literal["Enforce", "EnforceSchema", "Warn", "Off"]
 """EnforceSchema lets an edit of a tool's texts through, and blocks a change of what may be passed to it."""
 
 
+class ArgumentMatch(Config):
+    """What an argument of a call must look like for a rule to apply."""
+
+    argument: str = Field(min_length=1, description="Its name; a.b is b in the object a; of a list, every element.")
+    matches: tuple[str, ...] = Field(
+        min_length=1, description="Globs of the value. What is absent is the empty text, what is no text is its JSON."
+    )
+
+
+class CallRule(Config):
+    """What happens to calls that fall under it. The first rule that applies decides."""
+
+    tools: tuple[str, ...] = Field(default=("*",), description="Globs of the names under which tools are served.")
+    where: tuple[ArgumentMatch, ...] = Field(default=(), description="All of them hold; none is every call.")
+    action: Literal["allow", "deny", "ask"] = Field(description="ask: a person approves each call.")
+    reason: str = ""
+
+
+class CallRate(Config):
+    """How often each tool may be called. The first one that names a tool is the tool's."""
+
+    tools: tuple[str, ...] = ("*",)
+    per_minute: int | None = Field(default=None, ge=1)
+    per_day: int | None = Field(default=None, ge=1)
+
+
+class ApprovalDecision(Config):
+    """What a person decided about a call that waits."""
+
+    request: str
+    hash: str
+    decision: Literal["approved", "denied"]
+
+
 class ToolsPolicy(Config):
     """What tools may be and do."""
 
@@ -130,6 +164,14 @@ class ToolsPolicy(Config):
     )
     approved: dict[str, str] = Field(
         default_factory=dict, description="Definition hash, or digest of an install, by tool: approved after a drift."
+    )
+    rules: tuple[CallRule, ...] = Field(default=(), description="A call that falls under none is allowed.")
+    rates: tuple[CallRate, ...] = ()
+    approval_wait_seconds: float = Field(
+        default=45, ge=0, le=3600, description="How long a call is held until it is told to come back later."
+    )
+    approval_expiry_seconds: float = Field(
+        default=3600, gt=0, le=604_800, description="After which a call that nobody approved is denied."
     )
 
 
@@ -182,6 +224,7 @@ class ToolsConfig(Config):
         default=False, description="true: arguments and results are kept with recorded calls."
     )
     limits: ToolLimits = ToolLimits()
+    decisions: tuple[ApprovalDecision, ...] = Field(default=(), description="About calls that wait for a person.")
     lock: ToolsLock = Field(
         default=ToolsLock(), description="What earlier Pods of the agent saw, and this one is held to."
     )

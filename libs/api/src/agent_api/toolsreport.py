@@ -1,6 +1,6 @@
 """What toolproxy says at GET /report on its ops port; the operator shows it as `toolStatus`."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -8,6 +8,7 @@ from agent_api.memoryreport import MemoryReport
 from agent_api.model import Report
 from agent_api.toolslock import ToolsLock
 
+_TIME: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
 ToolState = Literal["pending", "installing", "ready", "failed", "blocked"]
 
 
@@ -41,6 +42,18 @@ class Isolation(Report):
     system_calls: bool = Field(default=False, description="Tools cannot change each other's limits and priorities.")
 
 
+class ApprovalRequest(Report):
+    """A call that waits for a person."""
+
+    id: str = Field(pattern="^[0-9a-f]{16}$")
+    tool: str = Field(max_length=128)
+    hash: str = Field(pattern="^[0-9a-f]{64}$", description="Of the very call: tool and arguments.")
+    arguments: str = Field(default="", max_length=4000, description="JSON, redacted; cut with ... where it is long.")
+    reason: str = Field(default="", max_length=500)
+    asked_at: str = Field(pattern=_TIME)
+    expires_at: str = Field(pattern=_TIME)
+
+
 class ToolsReport(Report):
     """The whole proxy."""
 
@@ -54,3 +67,6 @@ class ToolsReport(Report):
     isolation: Isolation | None = None
     memory: MemoryReport | None = None
     lock: ToolsLock = Field(default=ToolsLock(), description="What this proxy has seen and accepted.")
+    approvals: tuple[ApprovalRequest, ...] = Field(
+        default=(), max_length=20, description="Calls that wait for a person."
+    )

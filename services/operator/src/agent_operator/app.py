@@ -131,6 +131,7 @@ def build_controller(
             (sources.PODS_OF_AGENTS, sources.agent_of),
             (sources.RUNS, sources.agent_of),
             (sources.CLAIMS, sources.agent_of),
+            (sources.APPROVALS, sources.agent_of),
         ],
         settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s, settle_s=SETTLE_S),
         metrics=metrics,

@@ -41,6 +41,7 @@ from agent_operator.sources import (
     PodObject,
 )
 from agent_operator.status.api_rejection import TRANSIENT, failed_pass, refusal_of
+from agent_operator.status.approvals import POLL_S, ApprovalKeeper, asks
 from agent_operator.status.finding import Finding
 from agent_operator.status.memory import MemoryKeeper, add_refusal
 from agent_operator.status.ownpods import own_pods
@@ -103,6 +104,7 @@ class Reconciler:
         self._stalls = StallFinder(client)
         self._memory = MemoryKeeper(client, stores, self._applier, field_manager=FIELD_MANAGER)
         self._pins = PinKeeper(client, stores, field_manager=FIELD_MANAGER)
+        self._approvals = ApprovalKeeper(client, stores, reports, field_manager=FIELD_MANAGER, now=now)
         self._specs = SpecReader(platform)
         self._keys = keys
         self._failures: dict[ObjectKey, int] = {}  # in a row
@@ -141,6 +143,7 @@ class Reconciler:
         if started:
             status["startedJob"] = started
         await self._write(request, obj, status, before)
+        await self._approvals.keep(request, obj, parsed.agent, seen.pods, self._keys.of(obj))
         if applied.refused:
             self._shown[obj.key] = applied.refused[0].error
         applied.raise_first()
@@ -152,7 +155,8 @@ class Reconciler:
         """Children in their order: the memory's Secret before its server, the fence before what starts Pods."""
         chosen = choose(parsed.rendered, self._stores, runs)
         pinned = await self._pins.prepare(obj, parsed.agent, chosen)
-        children, refused = await self._memory.prepare(request, obj, parsed.agent, pinned)
+        decided = self._approvals.prepare(obj, parsed.agent, pinned)
+        children, refused = await self._memory.prepare(request, obj, parsed.agent, decided)
         children = with_granted_budget(self._keys.seal(obj, children), Identity.of(parsed.agent).config)
         applied = await apply_fenced(self._applier, request, obj, children, stops=parsed.agent.spec.suspend)
         add_refusal(applied, refused)
@@ -201,6 +205,8 @@ class Reconciler:
 
     def _next_look_s(self, seen: Seen) -> float:
         """Nothing in the cluster changes when a report does, or when a volume cannot be mounted."""
+        if seen.pods and asks(seen.agent):
+            return min(POLL_S, self._resync_s)
         if _is_stuck(seen) or (seen.pods and not seen.sidecars.settled):
             return min(LOOK_AGAIN_S, self._reports.refresh_s)
         if wants_metrics(seen.agent) and not seen.pod_monitors:

@@ -24,6 +24,7 @@ DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisrup
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 POD_MONITORS = Resource("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
+TOOL_APPROVALS = Resource(layout.GROUP, layout.VERSION, "toolapprovals", "ToolApproval")
 CORE_EVENTS = Resource("", "v1", "events", "Event")
 
 
@@ -230,6 +231,29 @@ class ConfigObject(ObjectModel, frozen=True, gc=False):
     data: ConfigData = ConfigData()
 
 
+class ApprovalSpec(_Slim, frozen=True, gc=False):
+    """The part of a ToolApproval that decides; the arguments are for persons."""
+
+    request: str = ""
+    hash: str = ""
+    expires_at: str = ""
+    decision: str = ""
+
+
+class ApprovalStatus(_Slim, frozen=True, gc=False):
+    """What became of it, and which waiting call it was given to."""
+
+    state: str = ""
+    request: str = ""
+
+
+class ApprovalObject(ObjectModel, frozen=True, gc=False):
+    """A call of a tool that waits for a person."""
+
+    spec: ApprovalSpec = ApprovalSpec()
+    status: ApprovalStatus = ApprovalStatus()
+
+
 AGENTS = Source(AGENT_TYPES, AgentObject)
 DEPLOYED = Source(DEPLOYMENTS, DeploymentObject, selector=_OURS)
 RUNS = Source(JOBS, JobObject, selector=_OURS, labels=(AGENT_LABEL,))
@@ -244,9 +268,10 @@ SCALED: Source[PartialObject] = Source(AUTOSCALERS, selector=_OURS)
 GUARDED: Source[PartialObject] = Source(DISRUPTION_BUDGETS, selector=_OURS)
 FENCED: Source[PartialObject] = Source(NETWORK_POLICIES, selector=_OURS)
 MONITORED: Source[PartialObject] = Source(POD_MONITORS, selector=_OURS, optional=True)
+APPROVALS = Source(TOOL_APPROVALS, ApprovalObject, selector=_OURS, labels=(AGENT_LABEL,), optional=True)
 
 CHILDREN = (ACCOUNTS, CONFIGURED, FENCED, SERVED, DEPLOYED, SERVERS, RUNS, SCHEDULES, SCALED, GUARDED, MONITORED)
-ALL = (AGENTS, *CHILDREN, PODS_OF_AGENTS, CLAIMS)
+ALL = (AGENTS, *CHILDREN, PODS_OF_AGENTS, CLAIMS, APPROVALS)
 
 
 def agent_of(child: ObjectModel) -> tuple[ObjectKey, ...]:

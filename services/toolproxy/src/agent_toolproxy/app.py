@@ -32,7 +32,8 @@ from agent_toolproxy.network.httpsession import open_session
 from agent_toolproxy.process.landlock import describe as describe_walls
 from agent_toolproxy.process.landlock import is_available
 from agent_toolproxy.process.workspace import Workspace, search_path
-from agent_toolproxy.report import Reporter
+from agent_toolproxy.report import ConfigSource, Reporter
+from agent_toolproxy.rules.rulebook import open_rules
 from agent_toolproxy.serving.mcp.endpoint import McpServer
 from agent_toolproxy.serving.rest import RestApi
 from agent_toolproxy.serving.server import build_app, serve
@@ -100,9 +101,8 @@ class Proxy:
         lock.load()
         self._pins = pins = Pins(lock, self._current)
         self._gate = Gate(1)
-        self._configuration = Configuration(
-            current=self._current, addresses=addresses, pins=pins, gate=self._gate, memory=self._memory, store=store
-        )
+        self._rules = open_rules(self._current, store.root)
+        self._configuration = self._make_configuration(addresses, store)
         changes = Changes()
         parts = self._make_parts(store, session, addresses, credentials, changes)
         self._registry = Registry(partial(make_tool, parts), changes)
@@ -113,11 +113,23 @@ class Proxy:
             current=self._current,
             changes=changes,
             pins=pins,
+            rules=self._rules,
             metrics=ToolMetrics(self._metrics_registry),
             audit_log=self._audit,
             recorder=self._recorder,
             telemetry=telemetry,
             redactor=redactor,
+        )
+
+    def _make_configuration(self, addresses: AddressPolicy, store: Store) -> Configuration:
+        return Configuration(
+            current=self._current,
+            addresses=addresses,
+            pins=self._pins,
+            gate=self._gate,
+            approvals=self._rules.approvals,
+            memory=self._memory,
+            store=store,
         )
 
     def _make_parts(
@@ -160,6 +172,17 @@ class Proxy:
     def _locate_credentials(self, name: str) -> Path:
         return self._settings.located(Path(layout.CREDENTIALS, name))
 
+    def _make_reporter(self, config: ConfigSource) -> Reporter:
+        return Reporter(
+            current=self._current,
+            registry=self._registry,
+            toolbox=self._toolbox,
+            config=config,
+            memory=self._watch,
+            pins=self._pins,
+            approvals=self._rules.approvals,
+        )
+
     async def serve(self, stop: Stop) -> None:
         """Start everything in the order in which it is needed, and stop in the reverse."""
         settings, redactor = self._settings, self._redactor
@@ -169,7 +192,7 @@ class Proxy:
             interval_s=settings.watch_interval_s,
             size_limit_bytes=settings.watch_limit_bytes,
         )
-        reporter = Reporter(self._current, self._registry, self._toolbox, config, self._watch, self._pins)
+        reporter = self._make_reporter(config)
         mcp = McpServer(self._toolbox, stop.tasks, redactor.redact)
         rest = RestApi(self._registry, self._toolbox, self._memory, redactor.redact)
         app = build_app(_open_door(settings), (mcp.add_routes, rest.add_routes))

@@ -9,6 +9,7 @@ from agent_api.toolsconfig import ToolsConfig
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.memory.link import MemoryLink
 from agent_toolproxy.network.addresspolicy import AddressPolicy
+from agent_toolproxy.rules.approvals import Approvals
 from agent_toolproxy.store.store import Store
 from agent_toolproxy.tools.gate import Gate
 from agent_toolproxy.tools.pinning import Pins
@@ -27,13 +28,14 @@ class Source(Protocol):
 class Configuration:
     """Applies configurations, one after the other, in an order in which nobody sees a mixture."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everyone who goes by the configuration
         self,
         *,
         current: CurrentConfig,
         addresses: AddressPolicy,
         pins: Pins,
         gate: Gate,
+        approvals: Approvals,
         memory: MemoryLink,
         store: Store,
     ) -> None:
@@ -41,6 +43,7 @@ class Configuration:
         self._addresses = addresses
         self._pins = pins
         self._gate = gate
+        self._approvals = approvals
         self._memory = memory
         self._store = store
 
@@ -53,6 +56,7 @@ class Configuration:
             self._current.value = config
             self._addresses.allow(config.policy.allowed_networks, config.policy.blocked_networks)
             await asyncio.to_thread(self._pins.hold_to, config.lock)
+            self._approvals.decide(config.decisions)
             self._gate.resize(config.limits.concurrency)
             await self._memory.apply(config.memory)
             if not registry.configured:

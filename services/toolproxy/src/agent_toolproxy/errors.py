@@ -20,6 +20,10 @@
     │   ├── ToolNotReady         503 tool_not_ready
     │   ├── ToolBlocked          403 tool_blocked
     │   ├── ToolBusy             429 tool_busy
+    │   ├── CallDenied           403 call_denied: by a rule
+    │   ├── RateExceeded         429 rate_exceeded
+    │   ├── ApprovalPending      409 approval_pending: a person has not decided yet
+    │   ├── ApprovalDenied       403 approval_denied
     │   ├── MemoryUnavailable    503 memory_unavailable
     │   └── UpstreamRejected     502 upstream_rejected: an upstream's JSON-RPC error, `rpc_code` and `data`
     ├── UpstreamError            an upstream MCP server did not do its part
@@ -134,6 +138,34 @@ class ToolBusy(CallError):
 
     code = "tool_busy"
     status = 429
+
+
+class CallDenied(CallError):
+    """A rule of the agent's author denies the call."""
+
+    code = "call_denied"
+    status = 403
+
+
+class RateExceeded(CallError):
+    """The tool was called as often as it may be."""
+
+    code = "rate_exceeded"
+    status = 429
+
+
+class ApprovalPending(CallError):
+    """A person has to approve the call, and nobody has yet."""
+
+    code = "approval_pending"
+    status = 409
+
+
+class ApprovalDenied(CallError):
+    """A person denied the call."""
+
+    code = "approval_denied"
+    status = 403
 
 
 class MemoryUnavailable(CallError):

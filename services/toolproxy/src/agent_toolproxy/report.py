@@ -8,6 +8,7 @@ from agent_api.toolsreport import Isolation, ToolReport, ToolsReport
 from agent_kit.memorywatch import MemoryWatch
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.process import landlock, syscallfilter
+from agent_toolproxy.rules.approvals import Approvals
 from agent_toolproxy.tools.configuredtool import ConfiguredTool
 from agent_toolproxy.tools.pinning import Pins, hash_definition
 from agent_toolproxy.tools.registry import Registry
@@ -30,15 +31,18 @@ class ConfigSource(Protocol):
 class Reporter:
     """Sums up the registry, the toolbox and the memory."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a report is made of
         self,
+        *,
         current: CurrentConfig,
         registry: Registry,
         toolbox: Toolbox,
         config: ConfigSource,
         memory: MemoryWatch,
         pins: Pins,
+        approvals: Approvals,
     ) -> None:
+        self._approvals = approvals
         self._pins = pins
         self._current = current
         self._registry = registry
@@ -58,6 +62,7 @@ class Reporter:
             walls=landlock.describe(),
             isolation=_isolation(),
             lock=self._pins.lock.bounded(),
+            approvals=self._approvals.requests(),
         )
 
     def check(self) -> str | None:

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from agent_api.agenttype.rule import ApiModel, ListMap, Matches, OpenModel, Rule, cel_list
 from agent_api.agenttype.scalars import DnsLabel, KubernetesObject, ObjectName, Url
+from agent_api.agenttype.toolrules import ToolApprovals, ToolPattern, ToolRate, ToolRule
 from agent_api.providers import NEED_BASE_URL, NEED_KEY, PROVIDERS, ProviderType
 from agent_api.toolsources import describe_forms, manifest_pattern
 
@@ -26,7 +27,6 @@ ToolSource = Annotated[
         f"must be {describe_forms(in_manifest=True)}",
     ),
 ]
-ToolPattern = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class CustomTool(ApiModel):
@@ -81,6 +81,20 @@ class ToolPolicy(ApiModel):
         default=(), description="Glob patterns of tool names; wins over allow."
     )
     timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(default=60, description="Of one tool call.")
+    call_rules: Annotated[tuple[ToolRule, ...], Field(max_length=64)] = Field(
+        default=(),
+        alias="rules",
+        description="The first rule that a call falls under decides; a call that falls under none is allowed.",
+    )
+    rates: Annotated[tuple[ToolRate, ...], Field(max_length=32)] = Field(
+        default=(), description="How often tools may be called; more is refused."
+    )
+    approvals: ToolApprovals = ToolApprovals()
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person is asked about some calls."""
+        return any(rule.action == "ask" for rule in self.call_rules)
 
 
 class Tools(ApiModel):

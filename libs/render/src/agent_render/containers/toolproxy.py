@@ -6,7 +6,16 @@ from pydantic import ValidationError
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, CustomTool, Tools
-from agent_api.toolsconfig import PlannedTool, ToolDefinition, ToolLimits, ToolsConfig, ToolsMemory, ToolsPolicy
+from agent_api.toolsconfig import (
+    CallRate,
+    CallRule,
+    PlannedTool,
+    ToolDefinition,
+    ToolLimits,
+    ToolsConfig,
+    ToolsMemory,
+    ToolsPolicy,
+)
 from agent_render.containers import memoryaccess, sidecar
 from agent_render.endpoints import tool_networks
 from agent_render.errors import UnsupportedError
@@ -94,6 +103,10 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
             approved=dict(policy.approved),
             allowed_networks=tool_networks(agent, settings),
             blocked_networks=settings.network.blocked_cidrs,
+            rules=tuple(CallRule.model_validate(rule.model_dump()) for rule in policy.call_rules),
+            rates=tuple(CallRate.model_validate(rate.model_dump()) for rate in policy.rates),
+            approval_wait_seconds=policy.approvals.wait_seconds,
+            approval_expiry_seconds=policy.approvals.expire_seconds,
         ),
         memory=ToolsMemory(url=access.url, credentials=access.folder, prefix=access.prefix) if access else None,
         python_url=settings.python_index_url,

@@ -71,13 +71,26 @@ class ReportReader:
         if self._session:
             await self._session.close()
 
-    async def read(self, pod: PodObject, port: int, model: type[R], *, signer: Signer, ready: bool) -> Answer[R]:
-        """The report of the sidecar with ops port `port`; `ready` is the sidecar's readiness as the kubelet has it."""
+    async def read(
+        self,
+        pod: PodObject,
+        port: int,
+        model: type[R],
+        *,
+        signer: Signer,
+        ready: bool,
+        max_age_s: float | None = None,
+    ) -> Answer[R]:
+        """The report of the sidecar with ops port `port`; `ready` is the sidecar's readiness as the kubelet has it.
+
+        `max_age_s`: how old a remembered one may be; None leaves that to the reader.
+        """
         if not pod.status.pod_ip:
             return Answer(error="the Pod has no address yet")
         key = (pod.metadata.uid, port)
         known = self._known.get(key)
-        fresh = known is not None and known.ready == ready and self._clock() - known.at < self._age_limit_s(ready=ready)
+        limit_s = self._age_limit_s(ready=ready) if max_age_s is None else max_age_s
+        fresh = known is not None and known.ready == ready and self._clock() - known.at < limit_s
         if known is None or not fresh:
             answer = await self._fetch(pod.status.pod_ip, port, model, signer)
             known = _Remembered(ready, self._clock(), answer)  # type: ignore[arg-type]

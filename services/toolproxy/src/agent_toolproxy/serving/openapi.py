@@ -37,11 +37,13 @@ _MODELS: Final[tuple[type[BaseModel], ...]] = (
 )
 _ERRORS: Final[Mapping[int, str]] = {
     400: "What was given does not fit: `invalid_arguments`.",
-    403: "The tool's definition changed and is not approved: `tool_blocked`; or a foreign Origin: `origin_refused`.",
+    403: "Denied by a rule (`call_denied`) or a person (`approval_denied`); the tool's definition changed and is not "
+    "approved: `tool_blocked`; or a foreign Origin: `origin_refused`.",
     404: "There is no such tool (`unknown_tool`) or key (`unknown_key`).",
     413: "The body is larger than 4 MiB.",
     421: "The Host header is not one that is served: `host_refused`.",
-    429: "No place became free in time: `tool_busy`.",
+    409: "A person has to approve the call first: `approval_pending`; call again with the same arguments.",
+    429: "No place became free in time (`tool_busy`), or it was called too often (`rate_exceeded`).",
     502: "An MCP server refused the call: `upstream_rejected`.",
     503: "Not ready: `tool_not_ready`, `memory_unavailable`.",
 }
@@ -73,7 +75,7 @@ def _paths() -> Json:
         "/v1/tools/{name}": {"get": _operation("getTool", "One tool.", 200, ToolView, 404), "parameters": [name]},
         "/v1/tools/{name}:run": {
             "post": _operation(
-                "runTool", _RUN_TEXT, 200, RunResult, 400, 403, 404, 413, 429, 502, 503, body=RunRequest
+                "runTool", _RUN_TEXT, 200, RunResult, 400, 403, 404, 409, 413, 429, 502, 503, body=RunRequest
             ),
             "parameters": [name],
         },

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from agent_api.calls import Decision
 from agent_toolproxy.call import Call
+from agent_toolproxy.rules.approvals import hash_call
 
 _log: Final = logging.getLogger("agent_toolproxy.tools.audit")
 _LONGEST_CHARS: Final = 1000
@@ -39,6 +41,7 @@ class AuditRecord:
     call: Call
     outcome: str
     seconds: float
+    decision: Decision = "allowed"
 
 
 class Audit:
@@ -65,24 +68,29 @@ class Audit:
             extra={
                 "tool": record.tool,
                 "via": record.call.via,
+                "decision": record.decision,
                 "outcome": record.outcome,
                 "duration_ms": round(record.seconds * 1000, 1),
-                "arguments": self._shown(record.call.arguments),
+                "arguments_hash": hash_call(record.tool, record.call)[:16],
+                "arguments": self.show(record.call.arguments),
             },
         )
 
-    def _shown(self, arguments: Mapping[str, Any]) -> str:
-        masked = self._mask("", arguments, _DEEPEST)
-        return self._redactor.redact(json.dumps(masked, ensure_ascii=False))[:_LONGEST_CHARS]
+    def show(
+        self, arguments: Mapping[str, Any], *, longest: int = _LONGEST_CHARS, longest_value: int = _LONGEST_VALUE_CHARS
+    ) -> str:
+        """Arguments for a person: redacted, and cut with `...` where they are long."""
+        masked = self._mask("", arguments, _DEEPEST, longest_value)
+        shown = self._redactor.redact(json.dumps(masked, ensure_ascii=False))
+        return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
-    def _mask(self, name: str, value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON
+    def _mask(self, name: str, value: Any, depth: int, longest: int) -> Any:  # noqa: ANN401 - any JSON
         if isinstance(value, str):
-            cut = value[:_LONGEST_VALUE_CHARS]
-            return self._redactor.redact_field(name, cut) + ("..." if len(value) > len(cut) else "")
+            return self._redactor.redact_field(name, value[:longest]) + ("..." if len(value) > longest else "")
         if depth == 0:
             return "..."
         if isinstance(value, Mapping):
-            return {key: self._mask(str(key), each, depth - 1) for key, each in value.items()}
+            return {key: self._mask(str(key), each, depth - 1, longest) for key, each in value.items()}
         if isinstance(value, list):
-            return [self._mask(name, each, depth - 1) for each in value]
+            return [self._mask(name, each, depth - 1, longest) for each in value]
         return value

@@ -17,10 +17,14 @@ from agent_toolproxy.call import Call, Json
 
 _LONGEST_NAME: Final = 256
 _KEPT_CHARS: Final = 65_536
-_DECISIONS: Final[Mapping[str, Decision]] = {
+DECISIONS: Final[Mapping[str, Decision]] = {
     "tool_blocked": "blocked",
     "tool_not_ready": "blocked",
     "unknown_tool": "denied",
+    "call_denied": "denied",
+    "rate_exceeded": "denied",
+    "approval_pending": "asked",
+    "approval_denied": "asked",
 }
 """By the code of the refusal. A tool that the policy leaves out is not known to the caller."""
 
@@ -37,6 +41,12 @@ class EndedCall:
     error: str = ""
     result: Json | None = None
     own_span: bool = False
+    decision: Decision = "allowed"
+
+    @property
+    def decided(self) -> Decision:
+        """By the refusal, else by who let it be."""
+        return DECISIONS.get(self.outcome, self.decision)
 
 
 class CallRecorder:
@@ -62,7 +72,7 @@ class CallRecorder:
                 name=cut(ended.tool, _LONGEST_NAME),
                 server=cut(ended.server, _LONGEST_NAME),
                 via=ended.call.via,
-                decision=_DECISIONS.get(ended.outcome, "allowed"),
+                decision=ended.decided,
                 outcome=ended.outcome,
                 error=cut(self._redact(ended.error), LONGEST_TEXT_CHARS),
                 arguments_bytes=len(asked),

@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from agent_api.calls import Decision
 from agent_base.redaction import Redactor
 from agent_kit.telemetry import Span, Telemetry
 from agent_toolproxy.call import Call, Json, ServedTool
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import CallError, ToolBlocked, ToolNotReady, UnknownTool
 from agent_toolproxy.metrics import ToolMetrics
+from agent_toolproxy.rules.rulebook import RuleBook
 from agent_toolproxy.tools import audit
 from agent_toolproxy.tools.callrecord import CallRecorder, EndedCall
 from agent_toolproxy.tools.changes import Changes
@@ -28,6 +30,8 @@ from agent_toolproxy.tools.pinning import Drift, Pins
 from agent_toolproxy.tools.search import OWNER, SearchTools
 
 _LONGEST_SHOWN = 100
+_LONGEST_ASKED = 4000
+"""Characters of the arguments that a person sees who is asked about a call."""
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +55,7 @@ class Toolbox:
         current: CurrentConfig,
         changes: Changes,
         pins: Pins,
+        rules: RuleBook,
         metrics: ToolMetrics,
         audit_log: audit.Audit,
         recorder: CallRecorder,
@@ -62,6 +67,7 @@ class Toolbox:
         self._current = current
         self._changes = changes
         self._pins = pins
+        self._rules = rules
         self._metrics = metrics
         self._audit = audit_log
         self._recorder = recorder
@@ -194,11 +200,13 @@ class Toolbox:
         parent = self._telemetry.extract(given) or self._recorder.run
         started, outcome, problem = self._clock(), "cancelled", ""
         result: Json | None = None
+        decision: Decision = "allowed"
         with (
             self._metrics.running(),
             self._telemetry.span(f"execute_tool {served.name}", parent=parent, attributes=attributes) as span,
         ):
             try:
+                decision = await self._rules.admit(served.name, call, self._show)
                 result = await self._call_owned(served, self._with_trace(call, parent))
                 outcome = _outcome_of(result, span)
             except CallError as error:
@@ -208,9 +216,13 @@ class Toolbox:
             finally:
                 seconds = self._clock() - started
                 self._metrics.record(served.name, outcome, seconds)
-                self._audit.add(audit.AuditRecord(served.name, call, outcome, seconds))
-                self._recorder.add(EndedCall(served.name, served.owner, call, outcome, seconds, problem, result))
+                ended = EndedCall(served.name, served.owner, call, outcome, seconds, problem, result, decision=decision)
+                self._audit.add(audit.AuditRecord(served.name, call, outcome, seconds, ended.decided))
+                self._recorder.add(ended)
         return result
+
+    def _show(self, arguments: Mapping[str, Any]) -> str:
+        return self._audit.show(arguments, longest=_LONGEST_ASKED, longest_value=_LONGEST_ASKED)
 
     async def _call_owned(self, served: ServedTool, call: Call) -> Json:
         owner = self._owners.get(served.name)
