@@ -211,3 +211,32 @@ def test_help_has_examples(agentberth: Run, command: tuple[str, ...]) -> None:
 
     assert done.returncode == 0
     assert "examples:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"], ids=["empty", "foreign"]
+)
+def test_what_has_no_agent_in_it_is_not_called_right(agentberth: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "other.yaml").write_text(text)
+
+    done = agentberth("validate", "other.yaml")
+
+    assert done.returncode == 1
+    assert "other.yaml: there is no AgentType to check" in done.stdout
+    assert done.stderr == "0 AgentTypes checked: 1 error\n"
+
+
+def test_a_profile_of_the_platforms_own_is_known_by_its_settings(agentberth: Run, tmp_path: Path) -> None:
+    (tmp_path / "agent.yaml").write_text(BAD.replace("8801", "8080") + "  resources: {profile: huge}\n")
+    (tmp_path / "own.yaml").write_text('profiles: {huge: {agent: {cpu: "4", memory: 1Gi, memoryLimit: 1Gi}}}\n')
+    (tmp_path / "other.yaml").write_text("securityProfile: baseline\n")
+
+    without = agentberth("validate", "agent.yaml")
+    own = agentberth("validate", "--settings", "own.yaml", "agent.yaml")
+    other = agentberth("validate", "--settings", "other.yaml", "agent.yaml")
+
+    assert without.returncode == 0
+    assert "warning: spec.resources.profile: huge is not a profile that is built in" in without.stdout
+    assert (own.returncode, own.stdout) == (0, "")
+    assert other.returncode == 1
+    assert "the platform has no profile huge; it has large, medium, small" in other.stdout

@@ -125,9 +125,9 @@ def _names() -> str:
 def _profiles() -> str:
     profiles = PlatformSettings().profiles
     lines = ["| Profile | Container | Requests: cpu, memory | Limits: cpu, memory |", "|---|---|---|---|"]
-    for name in type(profiles).model_fields:
+    for name, profile in profiles.items():
         for part in _PARTS:
-            size = getattr(getattr(profiles, name), part)
+            size = getattr(profile, part)
             lines.append(f"| {name} | {part} | {size.cpu}, {size.memory} | {size.cpu_limit}, {size.memory_limit} |")
     return "\n".join(lines)
 

@@ -155,12 +155,16 @@ async def test_others_are_bound_as_ever(guarded: Team, subject: Document) -> Non
         (rule("rolebindings", "create", group="rbac.authorization.k8s.io"), "it can change rights"),
         (rule("users", "impersonate"), "it can change rights"),
         (rule("serviceaccounts/token", "create"), "it can change rights"),
+        (rule("*/token", "create"), "it has a wildcard"),
         (rule("secrets", "list"), "it can read Secrets"),
+        (rule("secrets", "list", resourceNames=["", "its-own"]), "it can read Secrets"),
         (rule("pods/exec", "create"), "it can reach into Pods"),
         (rule("jobs", "create", group="batch"), "it can make Pods"),
         (rule("agenttypes", "patch", group="agents.example.com"), "it can make Pods"),
     ],
-    ids=lambda v: "" if isinstance(v, str) else f"{v['verbs'][0]}-{v['resources'][0]}",
+    ids=lambda v: (
+        "" if isinstance(v, str) else f"{v['verbs'][0]}-{v['resources'][0]}{'-named' * ('resourceNames' in v)}"
+    ),
 )
 async def test_rules_decide_and_not_names(guarded: Team, strong: Document, why: str) -> None:
     await make_role(guarded, "innocent", rule("configmaps", "get"), strong)

@@ -110,7 +110,10 @@ def test_replicas_are_spread_by_their_own_labels_unless_others_are_named() -> No
 
 
 def test_the_memory_runs_where_its_agent_does() -> None:
-    affinity = {"nodeAffinity": {"a": 1}, "podAntiAffinity": {"b": 1}}
+    better = {"weight": 1, "preference": {"matchExpressions": [{"key": "zone", "operator": "Exists"}]}}
+    node = {"preferredDuringSchedulingIgnoredDuringExecution": [better]}
+    apart = {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}
+    affinity = {"nodeAffinity": node, "podAntiAffinity": apart}
     found = agent(
         {"affinity": affinity, "tolerations": [{"key": "gpu", "operator": "Exists"}], "labels": {"team": "crew"}},
         spec={"memory": {"type": "redis"}},
@@ -120,7 +123,7 @@ def test_the_memory_runs_where_its_agent_does() -> None:
 
     assert template["spec"]["nodeSelector"] == {"pool": "agents", "zone": "a"}
     assert template["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
-    assert template["spec"]["affinity"] == {"nodeAffinity": {"a": 1}}
+    assert template["spec"]["affinity"] == {"nodeAffinity": node}
     assert "topologySpreadConstraints" not in template["spec"]
     assert template["metadata"]["labels"]["app.kubernetes.io/component"] == "memory"
 

@@ -38,8 +38,8 @@ def test_a_field_of_a_section_leaves_its_neighbours_as_they_are() -> None:
 
     assert settings.runtimes.python == BUILT_IN.runtimes.python.model_copy(update={"default_version": "3.12"})
     assert settings.runtimes.nodejs == BUILT_IN.runtimes.nodejs
-    assert settings.profiles.small.agent == BUILT_IN.profiles.small.agent.model_copy(update={"cpu": "10m"})
-    assert settings.profiles.large == BUILT_IN.profiles.large
+    assert settings.profiles["small"].agent == BUILT_IN.profiles["small"].agent.model_copy(update={"cpu": "10m"})
+    assert settings.profiles["large"] == BUILT_IN.profiles["large"]
     assert settings.network.dns.pod_labels == BUILT_IN.network.dns.pod_labels
     assert settings.network.dns.ports == (5353,)
 
@@ -87,3 +87,35 @@ def test_any_document_is_taken_or_refused_with_a_place(document: Any) -> None:
         outcome = error.problems
 
     assert isinstance(outcome, PlatformSettings) or (outcome and all(problem.message for problem in outcome))
+
+
+def test_a_profile_of_the_platforms_own_stands_beside_those_that_are_built_in() -> None:
+    agent = {"cpu": "8", "memory": "32Gi", "memoryLimit": "64Gi"}
+
+    profiles = parse_settings({"profiles": {"huge": {"agent": agent}}}).profiles
+
+    assert sorted(profiles) == ["huge", "large", "medium", "small"]
+    assert profiles["huge"].agent.cpu_limit == ""
+    assert profiles["huge"].memory == BUILT_IN.profiles["small"].memory
+
+
+@pytest.mark.parametrize(
+    "document, field, message",
+    [
+        ({"sharedSize": "banana"}, "sharedSize", "must be a size such as 512Mi or 2Gi"),
+        ({"profiles": {"small": {"agent": {"memory": "1 Gi"}}}}, "profiles.small.agent.memory", "Kubernetes quantity"),
+        ({"profiles": {"small": {"agent": {"cpu": "2"}}}}, "profiles.small.agent", "cpu 2 is more than its limit 1"),
+        ({"profiles": {"huge": {}}}, "profiles.huge.agent", "is required"),
+        ({"pythonIndexUrl": "https://me:secret@pypi.example.com/simple"}, "pythonIndexUrl", "without user or password"),
+        ({"runtimes": {"python": {"image": "python:{flavor}"}}}, "runtimes.python", "not {flavor}"),
+        ({"images": {"initenv": ""}}, "images.initenv", "at least 1"),
+    ],
+)
+def test_a_value_is_judged_by_what_it_is_for(document: dict[str, object], field: str, message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        parse_settings(document)
+
+    (problem,) = error.value.problems
+    assert problem.field == field
+    assert message in problem.message
+    assert "secret@" not in str(error.value)

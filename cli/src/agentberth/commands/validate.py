@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent_api import layout
 from agent_api.problems import Problem
 from agentberth.commands import add
 from agentberth.errors import ManifestError, UsageError
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from agentberth.commands import Commands
     from agentberth.manifest import Document
 
+_API_VERSION = f"{layout.GROUP}/{layout.VERSION}"
 _EPILOG = """\
 Other kinds in the same files are passed over. With --settings, the settings are checked too, and each agent against
-what they allow. Exit code 1 when anything has an error.
+what they allow. Exit code 1 when anything has an error, or when there is no AgentType in any FILE.
 
 examples:
   agentberth validate agent.yaml
@@ -50,6 +52,9 @@ def _call(options: argparse.Namespace) -> int:
     platform = checked.add_settings(options.settings) if options.settings else None
     for file in files_of(options.paths):
         checked.add_manifests(file, platform)
+    if options.paths and not checked.agents and not checked.unreadable:
+        named = ", ".join(map(str, options.paths))
+        checked.unreadable.append(f"{named}: there is no AgentType to check (apiVersion {_API_VERSION})")
     _show(checked.findings, checked.unreadable, options.output)
     errors = len(checked.unreadable) + sum(f.problem.severity == "error" for f in checked.findings)
     if options.output == "text":
@@ -88,7 +93,7 @@ class _Checked:
         for document in documents:
             agent, found = document.examine()
             self.findings += found
-            if agent is not None and platform is not None:
+            if agent is not None:
                 self.findings += _unsupported(document, agent, platform)
 
     def subject(self, options: argparse.Namespace) -> str:
@@ -99,11 +104,18 @@ class _Checked:
         return f"{options.settings} and {agents}" if options.paths else str(options.settings)
 
 
-def _unsupported(document: "Document", agent: "AgentType", platform: "PlatformSettings") -> "Iterator[Finding]":
-    from agent_render import RenderError, render  # noqa: PLC0415 - keeps `--help` quick
+def _unsupported(document: "Document", agent: "AgentType", platform: "PlatformSettings | None") -> "Iterator[Finding]":
+    """What `platform` does not take; without one, what no platform takes, and what only some have."""
+    from agent_render import PlatformSettings, RenderError, render  # noqa: PLC0415 - keeps `--help` quick
 
+    settings = platform or PlatformSettings()
+    profile = agent.spec.resources.profile
+    if platform is None and profile not in settings.profiles:
+        text = f"{profile} is not a profile that is built in: check with --settings that the platform has it"
+        yield document.find(Problem(("spec", "resources", "profile"), text, severity="warning"))
+        return
     try:
-        render(agent, platform)
+        render(agent, settings)
     except RenderError as error:
         yield document.find(Problem((), str(error)))
 

@@ -3,6 +3,7 @@
 from agent_api.agenttype.agent import Agent, Port
 from agent_api.agenttype.conditiontypes import ConditionType
 from agent_api.agenttype.environment import Environment, File, Sdk, Setup, Variable
+from agent_api.agenttype.kubernetes.autoscaling import Scaling
 from agent_api.agenttype.memory import Memory
 from agent_api.agenttype.pod import Pod
 from agent_api.agenttype.reasons import Reason
@@ -12,7 +13,7 @@ from agent_api.agenttype.source import Code, Source
 from agent_api.agenttype.spec import AgentType, Metadata, Monitoring, Security, Spec
 from agent_api.agenttype.status import Condition, Phase, Status
 from agent_api.agenttype.volumes import Volume
-from agent_api.agenttype.workload import ResourcePlan, Scaling, Workload
+from agent_api.agenttype.workload import ResourcePlan, Workload
 from agent_api.agenttype.workspace import Workspace
 
 __all__ = [

@@ -6,7 +6,8 @@ from pydantic import Field, StringConstraints
 
 from agent_api import layout
 from agent_api.agenttype.environment import Environment, Sdk
-from agent_api.agenttype.kubernetes import Probes, SecurityContext
+from agent_api.agenttype.kubernetes.probes import PORT_NAME, Probes, is_port_name
+from agent_api.agenttype.kubernetes.security import SecurityContext
 from agent_api.agenttype.package import Package
 from agent_api.agenttype.paths import OWNED_MESSAGE, MountPath, free, is_free
 from agent_api.agenttype.rule import ApiModel, ListMap, Matches, Rule, cel_list
@@ -21,6 +22,12 @@ PLATFORM_PORTS = (
     layout.TOOLPROXY_OPS_PORT,
 )
 PLATFORM_CONTAINERS = (*layout.PREPARING, layout.TOOLPROXY, layout.LLMGATEWAY, layout.MEMORY)
+
+_NAMED_PORTS = tuple(
+    f"has(self.probes.{probe}) && has(self.probes.{probe}.{action}) ? self.probes.{probe}.{action}.port : dyn('')"
+    for probe in ("readiness", "liveness", "startup")
+    for action in ("httpGet", "tcpSocket")
+)
 
 WorkingDir = Annotated[
     str,
@@ -37,8 +44,8 @@ class Port(ApiModel):
         Field(description="Unique in the list; probes and the Service refer to it."),
         StringConstraints(min_length=1, max_length=15),
         Matches(
-            r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
-            "must be a port name: lower-case letters, digits and '-', at most 15",
+            PORT_NAME,
+            "must be a port name: lower-case letters, digits and single '-', at most 15",
         ),
     ]
     container_port: Annotated[int, Field(ge=1, le=65535)] = Field(
@@ -47,6 +54,13 @@ class Port(ApiModel):
     protocol: Literal["TCP", "UDP", "SCTP"] = Field(default="TCP", description="Transport protocol of the port.")
 
     rules: ClassVar = (
+        Rule(
+            message="the name of a port needs a letter",
+            reason="Kubernetes would take it for a number, and refuse every Pod.",
+            cel="self.name.matches('[a-z]')",
+            holds=lambda p: is_port_name(p.name),
+            field="name",
+        ),
         Rule(
             message=f"ports {', '.join(map(str, PLATFORM_PORTS))} belong to the platform: choose another",
             reason="The sidecars listen there, and all containers of a Pod share its ports.",
@@ -191,6 +205,22 @@ class Agent(ApiModel):
             "|| self.environment.sdk.version == self.__package__.version))",
             holds=lambda a: a.package is None or _agree(a.package.runtime, a.package.version, a.sdk),
             field="environment",
+        ),
+        Rule(
+            message="agent.ports has one containerPort twice: keep one of them, or use another protocol",
+            reason="The Service has the same ports, and Kubernetes refuses one twice.",
+            cel="!has(self.ports) || self.ports.all(a, self.ports.exists_one(b, "
+            "b.containerPort == a.containerPort && b.protocol == a.protocol))",
+            holds=lambda a: len({(p.container_port, p.protocol) for p in a.ports}) == len(a.ports),
+            field="ports",
+        ),
+        Rule(
+            message="a probe names a port that is not in agent.ports",
+            reason="The kubelet would not find it, and the Pod would never be ready.",
+            cel=f"!has(self.probes) || [{', '.join(_NAMED_PORTS)}].all(n, type(n) != string || n == '' "
+            "|| (has(self.ports) && self.ports.exists(p, p.name == n)))",
+            holds=lambda a: a.probes is None or a.probes.named_ports <= {p.name for p in a.ports},
+            field="probes",
         ),
         Rule(
             message="volumeMounts names a volume that is not in agent.volumes",

@@ -32,6 +32,7 @@ PLATFORM_VARIABLES = (
     "LLM_GATEWAY_TOKEN",
 )
 JOINED_VARIABLES = ("PATH", "PYTHONPATH", "NODE_PATH", "NODE_OPTIONS", "NO_PROXY", "no_proxy")
+MOST_FILE_BYTES = 512 << 10
 OWNED_FOLDERS = ("code", "sdk", "glue", "node_modules", ".agentberth")
 _OWNED = "|".join(name.replace(".", "[.]") for name in OWNED_FOLDERS)
 
@@ -54,9 +55,16 @@ class FileReference(ApiModel):
 class FieldReference(ApiModel):
     """A field of the Pod, as in Kubernetes' downward API."""
 
-    field_path: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
-        description="Such as metadata.name or status.podIP."
-    )
+    field_path: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=256),
+        Matches(
+            r"metadata[.](name|namespace|uid|(labels|annotations)\['[-A-Za-z0-9_./]+'\])"
+            r"|spec[.](nodeName|serviceAccountName)|status[.](hostIP|hostIPs|podIP|podIPs)",
+            "must be metadata.name, .namespace, .uid, .labels['KEY'] or .annotations['KEY'], spec.nodeName or "
+            ".serviceAccountName, status.hostIP, .hostIPs, .podIP or .podIPs",
+        ),
+    ] = Field(description="Such as metadata.name or status.podIP.")
 
 
 class VariableSource(ApiModel):
@@ -272,3 +280,22 @@ class Environment(ApiModel):
     )
     volume: SharedVolume | None = None
     image: Image | None = Field(default=None, description="A custom init image, built FROM agent-initenv.")
+
+    rules: ClassVar = (
+        Rule(
+            message=f"the contents of files are more than {MOST_FILE_BYTES >> 10} KiB together: put them into "
+            "ConfigMaps (configMapKeyRef), or into the code",
+            reason="They are kept in the agent's ConfigMap, which Kubernetes bounds at 1 MiB.",
+            cel="!has(self.files) || self.files.map(f, has(f.content) ? bytes(f.content).size() : 0).sum() "
+            f"<= {MOST_FILE_BYTES}",
+            holds=lambda e: sum(len((f.content or "").encode()) for f in e.files) <= MOST_FILE_BYTES,
+            field="files",
+        ),
+        Rule(
+            message="the path of a file is also the folder of another",
+            reason="One name cannot be both, and the preparation would fail.",
+            cel="!has(self.files) || self.files.all(a, !self.files.exists(b, b.path.startsWith(a.path + '/')))",
+            holds=lambda e: not any(b.path.startswith(f"{a.path}/") for a in e.files for b in e.files),
+            field="files",
+        ),
+    )

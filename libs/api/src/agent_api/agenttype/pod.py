@@ -4,18 +4,16 @@ These are fields and no template: none of them can undo the hardening. The platf
 fields, as defaults for all agents.
 """
 
-import json
 from ipaddress import ip_address
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StringConstraints
 
-from agent_api.agenttype.rule import RULE_ERROR, ApiModel, ListMap, Matches, Rule, cel_list
-from agent_api.agenttype.scalars import KubernetesObject, ObjectName
+from agent_api.agenttype.kubernetes.affinity import Affinity, LabelSelector
+from agent_api.agenttype.rule import ApiModel, ListMap, Matches, Rule, cel_list
+from agent_api.agenttype.scalars import KEY, LabelKey, LabelValue, ObjectName
 from agent_api.agenttype.volumes import SecretReference
 
-OPAQUE_BYTES = 16_384
 RESERVED_PREFIX = "agents.example.com"
 RESERVED_LABELS = (
     "app.kubernetes.io/component",
@@ -37,35 +35,12 @@ HARDENING_ANNOTATIONS = (  # beginnings: profiles of AppArmor and seccomp, and w
     "io.katacontainers",
     "io.kubernetes",
 )
-_QUALIFIED = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
-_LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
-
-LabelKey = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=317),
-    Matches(_QUALIFIED, "must be a label's key such as zone or example.com/zone"),
-]
-LabelValue = Annotated[
-    str,
-    StringConstraints(max_length=63),
-    Matches(_LABEL_VALUE, "must be a label's value: letters, digits, '-', '_' and '.', quoted in YAML"),
-]
 Address = Annotated[str, StringConstraints(min_length=2, max_length=45)]
 HostName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=253),
-    Matches(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", "must be a host name in lower case"),
+    Matches(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*", "must be a host name in lower case"),
 ]
-
-
-def _bounded(value: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(value)) > OPAQUE_BYTES:
-        text = f"must be at most {OPAQUE_BYTES} bytes as JSON"
-        raise PydanticCustomError(RULE_ERROR, "{message}", {"message": text})
-    return value
-
-
-BoundedObject = Annotated[KubernetesObject, AfterValidator(_bounded)]
 
 
 def _is_address(text: str) -> bool:
@@ -125,12 +100,22 @@ class TopologySpreadConstraint(ApiModel):
     when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = Field(
         default="ScheduleAnyway", description="DoNotSchedule: a Pod waits rather than breaks it."
     )
-    label_selector: BoundedObject | None = Field(default=None, description="Default: the agent's own Pods.")
+    label_selector: LabelSelector | None = Field(default=None, description="Default: the agent's own Pods.")
     min_domains: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         default=None, description="Least number of topologies, with DoNotSchedule."
     )
     node_affinity_policy: Literal["Honor", "Ignore"] | None = Field(default=None, description="Default: Honor.")
     node_taints_policy: Literal["Honor", "Ignore"] | None = Field(default=None, description="Default: Ignore.")
+
+    rules: ClassVar = (
+        Rule(
+            message="minDomains is for whenUnsatisfiable: DoNotSchedule",
+            reason="The API server would refuse every Pod.",
+            cel="!has(self.minDomains) || self.whenUnsatisfiable == 'DoNotSchedule'",
+            holds=lambda c: c.min_domains is None or c.when_unsatisfiable == "DoNotSchedule",
+            field="minDomains",
+        ),
+    )
 
 
 class HostAlias(ApiModel):
@@ -201,6 +186,17 @@ def _has_prefix(key: str, prefixes: tuple[str, ...]) -> bool:
     return key.startswith(prefixes)
 
 
+def _has_keys(field: str) -> Rule:
+    """The keys of a map, which a schema cannot say anything of."""
+    return Rule(
+        message=f"{field} has a key that is none: write it as zone or example.com/zone",
+        reason="The API server would refuse every Pod.",
+        cel=f"!has(self.{field}) || self.{field}.all(k, k.matches('^{KEY}$'))",
+        holds=lambda _: True,  # the keys are parsed
+        field=field,
+    )
+
+
 class Pod(ApiModel):
     """Where the agent's Pods run, and with what of the cluster. The Pods of its memory run in the same places."""
 
@@ -213,7 +209,7 @@ class Pod(ApiModel):
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=16)] = Field(
         default=(), description="Taints of nodes to run on all the same, after the platform's."
     )
-    affinity: BoundedObject | None = Field(
+    affinity: Affinity | None = Field(
         default=None,
         description="Kubernetes' own affinity, as it is; instead of the platform's."
         " The memory's Pods have its nodeAffinity.",
@@ -244,6 +240,19 @@ class Pod(ApiModel):
     service_account: AccountSettings | None = None
 
     rules: ClassVar = (
+        *map(_has_keys, ("nodeSelector", "labels", "annotations")),
+        Rule(
+            message="topologySpreadConstraints has two with one topologyKey and whenUnsatisfiable: keep one of them",
+            reason="The API server would refuse every Pod.",
+            cel="!has(self.topologySpreadConstraints) || self.topologySpreadConstraints.all(a, "
+            "self.topologySpreadConstraints.exists_one(b, b.topologyKey == a.topologyKey "
+            "&& b.whenUnsatisfiable == a.whenUnsatisfiable))",
+            holds=lambda p: (
+                len({(c.topology_key, c.when_unsatisfiable) for c in p.topology_spread_constraints})
+                == len(p.topology_spread_constraints)
+            ),
+            field="topologySpreadConstraints",
+        ),
         Rule(
             message=f"{', '.join(RESERVED_LABELS)} and everything of {RESERVED_PREFIX} are labels of the platform",
             reason="Services, policies and the operator find an agent's Pods by them.",

@@ -25,7 +25,7 @@ ObjectName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=253),
     Matches(
-        r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
         "must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.'",
     ),
 ]
@@ -40,20 +40,14 @@ VariableName = Annotated[
 DataKey = Annotated[
     str,
     StringConstraints(min_length=1, max_length=253),
-    Matches(r"[-._a-zA-Z0-9]+", "must be a key of a ConfigMap or Secret: letters, digits, '-', '_' and '.'"),
+    Matches(
+        r"[.]?[-_a-zA-Z0-9][-._a-zA-Z0-9]*", "must be a key of a ConfigMap or Secret: letters, digits, '-', '_' and '.'"
+    ),
 ]
 Image = Annotated[
     str,
     StringConstraints(min_length=1, max_length=512),
     Matches(r"[^\s]+", "must be an image reference without spaces"),
-]
-Quantity = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=32),
-    Matches(
-        r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?",
-        "must be a Kubernetes quantity such as 500m, 2 or 1.5Gi",
-    ),
 ]
 Size = Annotated[
     str,
@@ -71,8 +65,7 @@ def size_bytes(size: str) -> int:
     return int(Decimal(number) * _UNITS[size[len(number) :]])
 
 
-IntOrString = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True})]
-QuantityValue = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True})]
+IntOrString = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 63})]
 
 RuntimeVersion = Annotated[
     str,
@@ -100,9 +93,25 @@ Arguments = Annotated[tuple[Argument, ...], Field(max_length=256)]
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 
+KEY_PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+KEY = rf"([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?{KEY_PART}"
+
+LabelKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=317),
+    Matches(
+        KEY,
+        "must be a label's key such as zone or example.com/zone",
+    ),
+]
+LabelValue = Annotated[
+    str,
+    StringConstraints(max_length=63),
+    Matches(f"({KEY_PART})?", "must be a label's value: letters, digits, '-', '_' and '.', quoted in YAML"),
+]
+
 KubernetesObject = Annotated[
     dict[str, Any],
     Field(max_length=64),
     WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True, "maxProperties": 64}),
 ]
-Labels = Annotated[dict[str, Annotated[str, StringConstraints(max_length=63)]], Field(max_length=64)]

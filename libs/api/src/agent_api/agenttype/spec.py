@@ -6,14 +6,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from agent_api.agenttype.agent import Agent
-from agent_api.agenttype.kubernetes import PodSecurityContext
+from agent_api.agenttype.kubernetes.autoscaling import Scaling
+from agent_api.agenttype.kubernetes.security import PodSecurityContext
 from agent_api.agenttype.memory import Memory
 from agent_api.agenttype.pod import Pod
 from agent_api.agenttype.rule import ApiModel, Matches, Rule
 from agent_api.agenttype.scalars import DnsLabel, Url
 from agent_api.agenttype.services import Llm, Tools
 from agent_api.agenttype.status import Status
-from agent_api.agenttype.workload import ResourcePlan, Scaling, Workload
+from agent_api.agenttype.workload import ResourcePlan, Workload
 from agent_api.agenttype.workspace import Workspace
 
 MEMORY_NAME_LENGTH = 45  # a StatefulSet's name and the hash of a revision are together the value of a label

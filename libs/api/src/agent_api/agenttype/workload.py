@@ -1,19 +1,38 @@
-"""`spec.workload`, `spec.resources` and `spec.scaling`: how many Pods, of which size, for how long."""
+"""`spec.workload` and `spec.resources`: the kind of Pods, their size, and for how long they run."""
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from agent_api.agenttype.kubernetes import Resources
-from agent_api.agenttype.rule import ApiModel, Matches, OpenModel, Rule
-from agent_api.agenttype.scalars import KubernetesObject
+from agent_api.agenttype.kubernetes.resources import Resources
+from agent_api.agenttype.rule import ApiModel, Matches, Rule
+from agent_api.agenttype.scalars import DnsLabel
+
+_FIELD_BOUNDS = ("[0-5]?[0-9]", "[01]?[0-9]|2[0-3]", "0?[1-9]|[12][0-9]|3[01]", "0?[1-9]|1[0-2]", "0?[0-6]")
+_MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
+_DAYS = "sunmontuewedthufrisat"
+
+
+def _field(number: str, names: str = "") -> str:
+    """A field of a schedule: `*`, or numbers or names and ranges of them, each with a step if need be."""
+    values = [f"({number})(-({number}))?"]
+    if names:
+        name = "|".join(names[at : at + 3] for at in range(0, len(names), 3))
+        values.append(f"(?i:({name})(-({name}))?)")
+    item = f"([*?]|{'|'.join(values)})(/0*[1-9][0-9]{{0,3}})?"
+    return f"{item}(,{item})*"
+
+
+_FIELDS = [_field(bounds, names) for bounds, names in zip(_FIELD_BOUNDS, ("", "", "", _MONTHS, _DAYS), strict=True)]
 
 Schedule = Annotated[
     str,
     StringConstraints(min_length=1, max_length=128),
     Matches(
-        r"@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[^\s]+( +[^\s]+){4}",
-        'must be a cron schedule of five fields such as "*/5 * * * *", or one like @hourly',
+        f"@(yearly|annually|monthly|weekly|daily|midnight|hourly)|{' +'.join(_FIELDS)}",
+        'must be a cron schedule of five fields such as "*/5 * * * *", or one like @hourly: minute 0-59, hour 0-23, '
+        "day 1-31, month 1-12, day of the week 0-6 from Sunday",
     ),
 ]
 
@@ -25,6 +44,18 @@ TimeZone = Annotated[
         "must be a time zone of the IANA database such as Etc/UTC or Europe/Berlin",
     ),
 ]
+
+
+def _runs_forwards(schedule: str) -> bool:
+    numbers = re.findall("[0-9]+-[0-9]+", schedule)
+    names = re.findall("[a-z]+-[a-z]+", schedule.lower())
+    return all(int(first) <= int(last) for first, last in (text.split("-") for text in numbers)) and all(
+        _place(first) <= _place(last) for first, last in (text.split("-") for text in names)
+    )
+
+
+def _place(name: str) -> int:
+    return max(_DAYS.find(name), _MONTHS.find(name))
 
 
 class Workload(ApiModel):
@@ -58,6 +89,16 @@ class Workload(ApiModel):
 
     rules: ClassVar = (
         Rule(
+            message="a range of the schedule ends before it begins: write 6,0 instead of 6-0",
+            reason="Kubernetes refuses such a CronJob.",
+            cel="!has(self.schedule) || (self.schedule.findAll('[0-9]+-[0-9]+').all(r, "
+            "int(r.split('-')[0]) <= int(r.split('-')[1])) && ["
+            f"'{_DAYS}', '{_MONTHS}'].all(n, self.schedule.lowerAscii().findAll('[a-z]+-[a-z]+').all(r, "
+            "n.indexOf(r.split('-')[0]) <= n.indexOf(r.split('-')[1]))))",
+            holds=lambda w: w.schedule is None or _runs_forwards(w.schedule),
+            field="schedule",
+        ),
+        Rule(
             message="a CronJob needs a schedule",
             reason="Kubernetes refuses a CronJob without one.",
             cel="self.kind != 'CronJob' || has(self.schedule)",
@@ -88,42 +129,17 @@ class Workload(ApiModel):
 class ResourcePlan(ApiModel):
     """Requests and limits: a profile, and exceptions to it per container."""
 
-    profile: Literal["small", "medium", "large"] = Field(
-        default="small", description="Sizes of all containers, as the platform defines them."
+    profile: DnsLabel = Field(
+        default="small",
+        description="Sizes of all containers, as the platform defines them: small, medium, large, or one of its own.",
+    )
+    cpu_limits: bool = Field(
+        default=True,
+        description="false: no container has a CPU limit but those given here, so that an idle node's time can be used."
+        " Requests stay.",
     )
     agent: Resources | None = None
     init: Resources | None = None
     toolproxy: Resources | None = None
     llmgateway: Resources | None = None
     memory: Resources | None = None
-
-
-class ScalingMetric(OpenModel):
-    """A metric of autoscaling/v2, passed on as it is."""
-
-    names_unknown: ClassVar = False
-
-    type: Literal["Resource", "ContainerResource", "Pods", "Object", "External"] = Field(
-        description="Kind of metric; its settings stand beside it, as in autoscaling/v2."
-    )
-
-
-class Scaling(ApiModel):
-    """A HorizontalPodAutoscaler on the agent's Deployment, and a PodDisruptionBudget with it."""
-
-    min_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="Pods there are at least.")
-    max_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(description="Pods there are at most.")
-    metrics: Annotated[tuple[ScalingMetric, ...], Field(max_length=16)] = Field(
-        default=(), description="Default: 80 % of the agent container's CPU request."
-    )
-    behavior: KubernetesObject | None = Field(default=None, description="autoscaling/v2 behavior, as it is.")
-
-    rules: ClassVar = (
-        Rule(
-            message="minReplicas is larger than maxReplicas",
-            reason="Kubernetes refuses such an autoscaler.",
-            cel="self.minReplicas <= self.maxReplicas",
-            holds=lambda s: s.min_replicas <= s.max_replicas,
-            field="minReplicas",
-        ),
-    )

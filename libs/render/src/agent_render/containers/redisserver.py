@@ -7,7 +7,7 @@ script is constant; what a user wrote reaches it in arguments and files alone.
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, Memory
-from agent_api.agenttype.kubernetes import Resources
+from agent_api.agenttype.kubernetes.resources import Resources, amount_of
 from agent_api.agenttype.scalars import size_bytes
 from agent_render.identity import Manifest
 from agent_render.parts.sizes import resources
@@ -86,13 +86,17 @@ def resources_of(agent: AgentType, settings: PlatformSettings, memory: Memory) -
     sized = resources(agent, settings, "memory")
     own = agent.spec.resources.memory or Resources()
     needed = {
-        "requests": data + _ROOM_BYTES // 2,
         "limits": data * (2 if memory.persistent else 1) + data // 4 + _ROOM_BYTES,
+        "requests": data + _ROOM_BYTES // 2,
     }
     given = {"requests": own.requests, "limits": own.limits}
     for kind, room in needed.items():
-        if "memory" not in given[kind] and size_bytes(sized[kind]["memory"]) < room:
+        if "memory" not in given[kind] and amount_of(sized[kind]["memory"]) < room:
             sized[kind]["memory"] = _mebibytes(room)
+    requests, limits = sized["requests"], sized["limits"]
+    if amount_of(requests["memory"]) > amount_of(limits["memory"]):
+        follower, leader = (requests, limits) if "memory" in own.limits else (limits, requests)
+        follower["memory"] = leader["memory"]
     return sized
 
 

@@ -118,8 +118,6 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
 def _memory_of_a_tool(agent: AgentType, settings: PlatformSettings) -> int:
     """What a process may have: less than its container, which the kernel ends as a whole when it has too much."""
     limit = memory_limit_bytes(agent, settings, layout.TOOLPROXY)
-    if limit is None:
-        return _MOST_OF_A_TOOL_BYTES
     return min(_MOST_OF_A_TOOL_BYTES, max(_LEAST_OF_A_TOOL_BYTES, limit - _OWN_BYTES))
 
 

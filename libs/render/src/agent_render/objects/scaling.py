@@ -2,6 +2,7 @@
 
 from agent_api.agenttype import AgentType, Scaling
 from agent_render.identity import Identity, Manifest
+from agent_render.parts.placement import as_written
 from agent_render.settings import PlatformSettings
 
 _CPU_PERCENT = 80
@@ -13,7 +14,7 @@ def autoscaler(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, 
     identity, scaling = Identity.of(agent), agent.spec.scaling
     if scaling is None:
         return ()
-    behavior = {"behavior": scaling.behavior} if scaling.behavior else {}
+    behavior = {"behavior": as_written(scaling.behavior)} if scaling.behavior else {}
     return (
         {
             "apiVersion": "autoscaling/v2",
@@ -50,7 +51,7 @@ def disruption_budget(agent: AgentType, settings: PlatformSettings) -> tuple[Man
 def _metrics(agent: AgentType, scaling: Scaling) -> list[Manifest]:
     """The user's own, else the CPU of the agent container alone: a busy sidecar must not scale the agent."""
     if scaling.metrics:
-        return [metric.model_dump(mode="json", by_alias=True) for metric in scaling.metrics]
+        return [as_written(metric) for metric in scaling.metrics]
     target = {"type": "Utilization", "averageUtilization": _CPU_PERCENT}
     resource = {"name": "cpu", "container": agent.spec.agent.name, "target": target}
     return [{"type": "ContainerResource", "containerResource": resource}]

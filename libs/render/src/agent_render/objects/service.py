@@ -1,10 +1,13 @@
 """The small objects beside the workload: ServiceAccount, ConfigMap, Service."""
 
 from agent_api.agenttype import AgentType
+from agent_render.errors import RenderError
 from agent_render.identity import Identity, Manifest
 from agent_render.objects.pod import pod_parts
 from agent_render.parts.placement import pod_settings
 from agent_render.settings import PlatformSettings
+
+_MOST_BYTES = (1 << 20) - 16_384  # less what the operator adds: the keys of the Pods
 
 
 def service_account(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, ...]:
@@ -26,6 +29,12 @@ def config_map(agent: AgentType, settings: PlatformSettings) -> tuple[Manifest, 
     identity, config = Identity.of(agent), pod_parts(agent, settings).config
     if not config:
         return ()
+    size_bytes = sum(len(name) + len(text.encode()) for name, text in config.items())
+    if size_bytes > _MOST_BYTES:
+        raise RenderError(
+            f"spec.agent.environment.files: the agent's ConfigMap would have {size_bytes} bytes, and Kubernetes takes "
+            f"{_MOST_BYTES}: put large files into ConfigMaps of their own (configMapKeyRef)"
+        )
     return (
         {
             "apiVersion": "v1",

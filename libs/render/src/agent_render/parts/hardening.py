@@ -2,7 +2,7 @@
 
 from agent_api import layout
 from agent_api.agenttype import AgentType
-from agent_api.agenttype.kubernetes import PodSecurityContext, SecurityContext
+from agent_api.agenttype.kubernetes.security import PodSecurityContext, SecurityContext
 from agent_render.identity import Manifest
 from agent_render.settings import PlatformSettings
 

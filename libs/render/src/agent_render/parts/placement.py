@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from agent_api.agenttype import AgentType, Pod
-from agent_api.agenttype.pod import AccountSettings
+from agent_api.agenttype.pod import AccountSettings, TopologySpreadConstraint
 from agent_render.identity import Identity, Manifest
 from agent_render.settings import PlatformSettings
 
@@ -39,7 +39,7 @@ def of_agent(agent: AgentType, settings: PlatformSettings) -> Manifest:
     pod = pod_settings(agent, settings)
     fields = {
         **_anywhere(pod),
-        "affinity": pod.affinity,
+        "affinity": as_written(pod.affinity) if pod.affinity else None,
         "topologySpreadConstraints": _spread(agent, pod),
         "hostAliases": _dumped(pod.host_aliases),
         "dnsConfig": _plain(pod.dns_config) if pod.dns_config else None,
@@ -51,10 +51,10 @@ def of_agent(agent: AgentType, settings: PlatformSettings) -> Manifest:
 def of_memory(agent: AgentType, settings: PlatformSettings) -> Manifest:
     """The fields of the Pods of its memory: in the same places, but for what is about several replicas."""
     pod = pod_settings(agent, settings)
-    node = (pod.affinity or {}).get("nodeAffinity")
+    node = pod.affinity.node_affinity if pod.affinity else None
     fields = {
         **_anywhere(pod),
-        "affinity": {"nodeAffinity": node} if node else None,
+        "affinity": {"nodeAffinity": as_written(node)} if node else None,
         "terminationGracePeriodSeconds": settings.termination_grace_seconds,
     }
     return {name: value for name, value in fields.items() if value}
@@ -80,7 +80,18 @@ def _anywhere(pod: Pod) -> Manifest:
 
 def _spread(agent: AgentType, pod: Pod) -> list[Manifest]:
     mine = {"matchLabels": Identity.of(agent).selector()}
-    return [{"labelSelector": mine, **_plain(one)} for one in pod.topology_spread_constraints]
+    return [{"labelSelector": mine, **_plain(one), **_own_selector(one)} for one in pod.topology_spread_constraints]
+
+
+def _own_selector(constraint: TopologySpreadConstraint) -> Manifest:
+    selector = constraint.label_selector
+    return {"labelSelector": as_written(selector)} if selector else {}
+
+
+def as_written(model: BaseModel) -> Manifest:
+    """`model` with the fields that its author gave, and no defaults of ours."""
+    dumped: Manifest = model.model_dump(mode="json", exclude_unset=True)
+    return dumped
 
 
 def _account(pod: Pod) -> dict[str, str]:

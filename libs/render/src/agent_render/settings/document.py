@@ -2,7 +2,7 @@
 
 A document says what differs. A field of a section replaces the default of that field alone; a list, and a map whose
 keys are free (labels, prices, tools, images by version), is replaced as a whole, since there a default would be an
-entry that nobody asked for.
+entry that nobody asked for. Profiles are both: those that are built in are sections, and others stand beside them.
 """
 
 import difflib
@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from agent_api.problems import Path, Problem, models_in, translate, without_nulls
 from agent_render.errors import SettingsError
 from agent_render.settings import PlatformSettings
+
+_NAMED_SECTIONS = "profiles"
 
 
 def parse_settings(document: Any) -> PlatformSettings:  # noqa: ANN401 - YAML
@@ -37,12 +39,19 @@ def _merged(defaults: BaseModel, raw: Mapping[str, Any]) -> dict[str, Any]:
         section = fields.get(key)
         if isinstance(section, BaseModel) and isinstance(value, Mapping):
             merged[key] = _merged(section, value)
+        elif key == _NAMED_SECTIONS and isinstance(section, dict) and isinstance(value, Mapping):
+            merged[key] |= {
+                name: _merged(section[name], own) if name in section and isinstance(own, Mapping) else own
+                for name, own in value.items()
+            }
         else:
             merged[key] = value
     return merged
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a setting
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
     return value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value
 
 

@@ -1,110 +1,12 @@
-"""Parts of Kubernetes' own API that an AgentType takes as they are: probes, security contexts, resources."""
+"""Security contexts, in the form that Kubernetes has them in."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
 from agent_api import layout
-from agent_api.agenttype.rule import ApiModel, Matches, Rule, cel_list
-from agent_api.agenttype.scalars import Arguments, IntOrString, QuantityValue, Text
-
-HeaderName = Annotated[str, StringConstraints(max_length=128)]
-
-
-class HttpHeader(ApiModel):
-    """A header of an HTTP probe."""
-
-    name: HeaderName = Field(description="Name of the header.")
-    value: Text = Field(description="Value of the header.")
-
-
-class HttpGetAction(ApiModel):
-    """Probe by an HTTP GET: any status from 200 to 399 is healthy."""
-
-    path: Annotated[str, StringConstraints(max_length=1024)] = Field(default="/", description="Path of the request.")
-    port: IntOrString = Field(description="Port of the container: its number, or the name of one of agent.ports.")
-    scheme: Literal["HTTP", "HTTPS"] = Field(
-        default="HTTP", description="HTTPS is asked without checking the certificate."
-    )
-    host: Annotated[str, StringConstraints(max_length=253)] | None = Field(
-        default=None, description="Default: the Pod's address."
-    )
-    http_headers: Annotated[tuple[HttpHeader, ...], Field(max_length=16)] = Field(
-        default=(), description="Headers of the request."
-    )
-
-
-class TcpSocketAction(ApiModel):
-    """Probe by opening a connection."""
-
-    port: IntOrString = Field(description="Port of the container: its number, or the name of one of agent.ports.")
-    host: Annotated[str, StringConstraints(max_length=253)] | None = Field(
-        default=None, description="Default: the Pod's address."
-    )
-
-
-class ExecAction(ApiModel):
-    """Probe by a command in the container: exit code 0 is healthy."""
-
-    command: Arguments = Field(description="Program and arguments. No shell is involved.")
-
-
-class GrpcAction(ApiModel):
-    """Probe by the gRPC health protocol."""
-
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(
-        description="Port of the container, by number only: the kubelet takes no name here."
-    )
-    service: Annotated[str, StringConstraints(max_length=253)] | None = Field(
-        default=None, description="Name of the service that is asked for. Default: the server as a whole."
-    )
-
-
-class Probe(ApiModel):
-    """A Kubernetes probe, as in a Pod."""
-
-    http_get: HttpGetAction | None = None
-    tcp_socket: TcpSocketAction | None = None
-    exec: ExecAction | None = None
-    grpc: GrpcAction | None = None
-    initial_delay_seconds: Annotated[int, Field(ge=0, le=3600)] | None = Field(
-        default=None, description="Wait before the first probe. Default: 0."
-    )
-    period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
-        default=None, description="From one probe to the next. Default: 10."
-    )
-    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
-        default=None, description="Of one probe. Default: 1."
-    )
-    success_threshold: Annotated[int, Field(ge=1, le=100)] | None = Field(
-        default=None,
-        description="Successes in a row that make it healthy. Default: 1; liveness and startup take 1 only.",
-    )
-    failure_threshold: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None, description="Failures in a row that make it unhealthy. Default: 3."
-    )
-    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
-        default=None,
-        description="Instead of the Pod's grace period when the probe kills the container; not for readiness.",
-    )
-
-    rules: ClassVar = (
-        Rule(
-            message="a probe needs exactly one of httpGet, tcpSocket, exec and grpc",
-            reason="The kubelet could not tell which check decides.",
-            cel="[has(self.httpGet), has(self.tcpSocket), has(self.exec), has(self.grpc)].filter(x, x).size() == 1",
-            holds=lambda p: sum(a is not None for a in (p.http_get, p.tcp_socket, p.exec, p.grpc)) == 1,
-        ),
-    )
-
-
-class Probes(ApiModel):
-    """Probes of the agent container."""
-
-    readiness: Probe | None = Field(default=None, description="Traffic and the Running phase wait for it.")
-    liveness: Probe | None = Field(default=None, description="The container is restarted when it fails.")
-    startup: Probe | None = Field(default=None, description="The other two wait for it.")
-
+from agent_api.agenttype.rule import ApiModel, Rule, cel_list
+from agent_api.agenttype.scalars import Text
 
 Capability = Annotated[str, StringConstraints(max_length=64)]
 
@@ -146,6 +48,20 @@ class SeccompProfile(ApiModel):
             reason="The API server would refuse every Pod.",
             cel="(self.type == 'Localhost') == has(self.localhostProfile)",
             holds=lambda p: (p.type == "Localhost") == (p.localhost_profile is not None),
+            field="localhostProfile",
+        ),
+        Rule(
+            message="localhostProfile must be a path below the kubelet's seccomp folder: not absolute, no '..'",
+            reason="The API server would refuse every Pod.",
+            cel="!has(self.localhostProfile) || (self.localhostProfile != '' "
+            "&& !self.localhostProfile.startsWith('/') && !('..' in self.localhostProfile.split('/')))",
+            holds=lambda p: (
+                p.localhost_profile is None
+                or (
+                    (p.localhost_profile != "" and ".." not in p.localhost_profile.split("/"))
+                    and not p.localhost_profile.startswith("/")
+                )
+            ),
             field="localhostProfile",
         ),
     )
@@ -266,18 +182,3 @@ class PodSecurityContext(ApiModel):
     se_linux_options: SeLinuxOptions | None = None
 
     rules: ClassVar = _OWN_USER
-
-
-ResourceName = Annotated[
-    str,
-    StringConstraints(max_length=128),
-    Matches(r"[a-zA-Z0-9][-./a-zA-Z0-9]*", "must be a resource name such as cpu, memory or nvidia.com/gpu"),
-]
-ResourceMap = Annotated[dict[Annotated[str, StringConstraints(max_length=128)], QuantityValue], Field(max_length=16)]
-
-
-class Resources(ApiModel):
-    """Requests and limits of one container; what is not set comes from the profile."""
-
-    requests: ResourceMap = Field(default_factory=dict, description="What the scheduler reserves, by resource.")
-    limits: ResourceMap = Field(default_factory=dict, description="What the container may use at most, by resource.")
