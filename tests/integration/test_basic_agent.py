@@ -28,7 +28,7 @@ def manifests(kind: str) -> list[Path]:
     return sorted((MANIFESTS / kind).glob("*.yaml"))
 
 
-async def test_should_create_a_basic_agent_pod(team: Team) -> None:
+async def test_create_agent(team: Team) -> None:
     """Should create a basic agent pod."""
     await team.api.create(AGENTS, yaml.safe_load((MANIFESTS / "valid" / "basic-agent.yaml").read_text()))
 

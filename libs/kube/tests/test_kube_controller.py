@@ -201,16 +201,19 @@ def test_failure_after_progress_is_retried_as_soon_as_the_first() -> None:
     in_virtual_time(scenario)
 
 
-def test_terminal_is_not_retried_until_the_object_changes() -> None:
+def test_what_is_refused_is_tried_again_rarely_and_at_once_when_it_changes() -> None:
     async def scenario() -> None:
         async with Rig(answer=lambda _request: Terminal("never")) as rig:
             rig.stores[rig.root].put("", widget("a", 2, generation=1))
-            await asyncio.sleep(3600)
+            await asyncio.sleep(29)
             assert len(rig.seen) == 1
-            rig.stores[rig.root].put("", widget("a", 3, generation=2))
             await asyncio.sleep(3600)
-        assert len(rig.seen) == 2
-        assert len(rig.failures) == 2
+            assert 10 < len(rig.seen) < 40
+            tried = len(rig.seen)
+            rig.stores[rig.root].put("", widget("a", 3, generation=2))
+            await asyncio.sleep(1)
+        assert len(rig.seen) == tried + 1
+        assert len(rig.failures) == len(rig.seen)
 
     in_virtual_time(scenario)
 

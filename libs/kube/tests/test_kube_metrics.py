@@ -44,7 +44,7 @@ def test_metrics_have_the_names_that_dashboards_know() -> None:
     assert sample("controller_runtime_reconcile_panics_total", controller="widget") == 1
     assert sample("controller_runtime_reconcile_time_seconds_count", controller="widget") == 5
     assert sample("controller_runtime_active_workers", controller="widget") == 0
-    assert sample("workqueue_retries_total", **queue) == 2
+    assert sample("workqueue_retries_total", **queue) == 3
     assert sample("workqueue_adds_total", **queue) == 5
     assert sample("workqueue_depth", **queue) == 0
     assert sample("workqueue_queue_duration_seconds_count", **queue) == 5

@@ -72,6 +72,20 @@ async def test_live_overtakes_bulk_and_a_bulk_key_can_be_moved_up() -> None:
     assert await drain(queue) == ["live", "c", "a", "b"]
 
 
+async def test_tenants_take_turns_however_many_keys_one_of_them_has() -> None:
+    queue = WorkQueue[str](tenant=lambda key: key[0])
+    for number in range(1000):
+        queue.add(f"a{number}")
+    queue.add("b0")
+    queue.add("c0")
+    queue.add("b1")
+
+    taken = [await queue.get() for _ in range(6)]
+
+    assert taken == ["a0", "b0", "c0", "a1", "b1", "a2"]
+    assert len(queue) == 1003 - 6
+
+
 def test_delays_come_in_order_and_the_earliest_of_one_key_counts(virtual: asyncio.Runner) -> None:
     async def scenario() -> list[tuple[str, float]]:
         queue: WorkQueue[str] = WorkQueue()

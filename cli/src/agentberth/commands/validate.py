@@ -105,17 +105,17 @@ class _Checked:
 
 
 def _unsupported(document: "Document", agent: "AgentType", platform: "PlatformSettings | None") -> "Iterator[Finding]":
-    """What `platform` does not take; without one, what no platform takes, and what only some have."""
+    """What `platform` does not take; without one, what only some platforms have."""
     from agent_render import PlatformSettings, RenderError, render  # noqa: PLC0415 - keeps `--help` quick
 
-    settings = platform or PlatformSettings()
-    profile = agent.spec.resources.profile
-    if platform is None and profile not in settings.profiles:
-        text = f"{profile} is not a profile that is built in: check with --settings that the platform has it"
-        yield document.find(Problem(("spec", "resources", "profile"), text, severity="warning"))
+    if platform is None:
+        profile = agent.spec.resources.profile
+        if profile not in PlatformSettings().profiles:
+            text = f"{profile} is not a profile that is built in: check with --settings that the platform has it"
+            yield document.find(Problem(("spec", "resources", "profile"), text, severity="warning"))
         return
     try:
-        render(agent, settings)
+        render(agent, platform)
     except RenderError as error:
         yield document.find(Problem((), str(error)))
 

@@ -2,7 +2,7 @@
 
 from msgspec import Raw
 
-from agent_kube.apply.applier import Applied, Applier, Refusal
+from agent_kube.apply.applier import Applied, Applier, Contested, Refusal
 from agent_kube.cache.store import Change, Store, Stores
 from agent_kube.cache.watcher import WatchSettings
 from agent_kube.client.access import Access, Credentials, FixedCredentials, TokenFile, in_cluster, open_access
@@ -50,6 +50,7 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "Conflict",
+    "Contested",
     "Controller",
     "Credentials",
     "DeadlineExceeded",

@@ -14,7 +14,7 @@
     │   ├── Forbidden           403: RBAC, quota or admission; the message names verb and resource
     │   └── Occupied            the name is taken by an object that is not ours to change
     ├── Waiting                 nothing is wrong, look again after `after_s`
-    ├── Terminal                never works until the object changes: no retry, condition and event
+    ├── Terminal                works once the object or what refuses it changes: rare retries, condition and event
     │   └── Invalid             400, 413, 415, 422: the server refuses what was sent
     ├── StreamBroken            a watch that cannot be resumed: list again
     │   ├── LineTooLong         one event exceeds the line limit
@@ -28,6 +28,7 @@ aiohttp, ssl, msgspec and kubernetes_asyncio errors never leave this package.
 # ruff: noqa: N818  names say what to do, as the tree does
 
 PASSING_S = 30.0  # trouble of the server's own, that ends for all objects at once
+AWAY_S = 5.0  # nobody answers: a try costs nobody anything, and the status of every object is late by the pause
 
 
 class KubeError(Exception):
@@ -51,7 +52,7 @@ class Retryable(KubeError):
 class Unreachable(Retryable):
     """No answer: refused, reset, broken TLS, name not found."""
 
-    longest_pause_s = PASSING_S
+    longest_pause_s = AWAY_S
 
 
 class DeadlineExceeded(Unreachable):
@@ -109,7 +110,7 @@ class Waiting(KubeError):
 
 
 class Terminal(KubeError):
-    """Never works until the object changes: not retried; shown as a condition and an event."""
+    """Refused as it is: retried rarely, in case that what refuses it is mended; shown as a condition and an event."""
 
 
 class Invalid(Terminal):

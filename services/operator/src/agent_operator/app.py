@@ -35,6 +35,7 @@ from agent_operator.agentstates import AgentStates
 from agent_operator.budget.exchange import GrantExchange
 from agent_operator.budget.keeper import BudgetKeeper
 from agent_operator.children.keys import KeyRing
+from agent_operator.children.replicas import agents_scaled_by
 from agent_operator.platform import read_platform
 from agent_operator.reconcile import FIELD_MANAGER, Reconciler
 from agent_operator.settings import OperatorSettings
@@ -132,6 +133,7 @@ def build_controller(
             (sources.RUNS, sources.agent_of),
             (sources.CLAIMS, sources.agent_of),
             (sources.APPROVALS, sources.agent_of),
+            (sources.SCALED, agents_scaled_by),
         ],
         settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s, settle_s=SETTLE_S),
         metrics=metrics,

@@ -28,6 +28,7 @@ from agent_operator.children.fence import apply_fenced, is_open
 from agent_operator.children.granted import with_granted_budget
 from agent_operator.children.jobs import Runs, advance_job, choose, job_of, live_job, started_job
 from agent_operator.children.keys import KeyRing
+from agent_operator.children.replicas import foreign_autoscaler, scaled_children
 from agent_operator.children.specs import Parsed, SpecReader
 from agent_operator.sources import (
     AGENT_TYPES,
@@ -40,8 +41,9 @@ from agent_operator.sources import (
     JobObject,
     PodObject,
 )
-from agent_operator.status.api_rejection import TRANSIENT, failed_pass, refusal_of
+from agent_operator.status.api_rejection import TRANSIENT, contest_of, failed_pass, refusal_of
 from agent_operator.status.approvals import POLL_S, ApprovalKeeper, asks
+from agent_operator.status.counters import CounterPace
 from agent_operator.status.finding import Finding
 from agent_operator.status.memory import MemoryKeeper, add_refusal
 from agent_operator.status.ownpods import own_pods
@@ -107,6 +109,7 @@ class Reconciler:
         self._approvals = ApprovalKeeper(client, stores, reports, field_manager=FIELD_MANAGER, now=now)
         self._specs = SpecReader(platform)
         self._keys = keys
+        self._counters = CounterPace(60.0)
         self._failures: dict[ObjectKey, int] = {}  # in a row
         self._shown: dict[ObjectKey, Exception] = {}
 
@@ -116,6 +119,7 @@ class Reconciler:
         if obj is None or obj.metadata.deletion_timestamp:
             self._states.forget(request.key)
             self._failures.pop(request.key, None)
+            self._counters.forget(request.key)
             return Done()  # the children go by their ownerReferences
         before = msgspec.json.decode(obj.status)
         parsed = self._specs.read(obj, pod_monitors=self._stores[MONITORED].served)
@@ -139,6 +143,8 @@ class Reconciler:
         seen = await self._inspect(request, obj, parsed, before, applied)
         newly_pinned = await self._pins.keep(request, obj, parsed.agent, seen.sidecars.tools)
         status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
+        if "llmStatus" in status:
+            status["llmStatus"] = self._counters.calm(obj.key, status["llmStatus"], before.get("llmStatus"))
         started = started_job(job_of(parsed.rendered), live, runs, may_start=fenced)
         if started:
             status["startedJob"] = started
@@ -154,6 +160,7 @@ class Reconciler:
     async def _apply(self, request: Request, obj: AgentObject, parsed: Parsed, runs: Runs) -> Applied:
         """Children in their order: the memory's Secret before its server, the fence before what starts Pods."""
         chosen = choose(parsed.rendered, self._stores, runs)
+        chosen = await scaled_children(self._client, self._stores, request, obj, parsed.agent.spec, chosen)
         pinned = await self._pins.prepare(obj, parsed.agent, chosen)
         decided = self._approvals.prepare(obj, parsed.agent, pinned)
         children, refused = await self._memory.prepare(request, obj, parsed.agent, decided)
@@ -186,6 +193,7 @@ class Reconciler:
                 parsed.agent, pods, self._reports, keys=self._keys.of(obj), server=server, before=before
             ),
             refusal=refusal_of(applied),
+            contest=contest_of(applied),
             unknown_settings=parsed.unknown_settings,
             pod_monitors=self._stores[MONITORED].served,
             weaknesses=(*weaknesses(parsed.agent, self._platform), *unfenced),
@@ -211,7 +219,7 @@ class Reconciler:
             return min(LOOK_AGAIN_S, self._reports.refresh_s)
         if wants_metrics(seen.agent) and not seen.pod_monitors:
             return min(self._resync_s, self._api_retry_s)
-        return min(self._resync_s, self._reports.refresh_s) if seen.sidecars.verdicts else self._resync_s
+        return min(self._resync_s, self._reports.pace_s) if seen.sidecars.verdicts else self._resync_s
 
     async def _progress(self, parsed: Parsed, pods: list[PodObject], runs: Runs) -> Progress:
         spec, identity = parsed.agent.spec, parsed.agent.metadata
@@ -221,7 +229,8 @@ class Reconciler:
                 return suspended(replicas=len(pods))
             live = self._stores[DEPLOYED].get(key)
             wanted = 1 if spec.replicas is None else spec.replicas
-            return of_deployment(live, pods, await self._stalls.of_pods(pods), wanted=wanted)
+            other = foreign_autoscaler(self._stores, key, identity.uid)
+            return of_deployment(live, pods, await self._stalls.of_pods(pods), wanted=wanted, autoscaler=other)
         if spec.workload.kind == "CronJob":
             jobs = [
                 job for job in self._stores[RUNS].labelled(AGENT_LABEL, key.name) if job.key.namespace == key.namespace

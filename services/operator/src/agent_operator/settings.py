@@ -38,7 +38,10 @@ class OperatorSettings(ServiceSettings):
         60, "Seconds between two looks for an API that the cluster lacks, such as PodMonitor.", at_least=1, at_most=3600
     )
     report_refresh_s: float = setting(
-        300, "Seconds after which a sidecar's report is read again.", at_least=1, at_most=86400
+        300,
+        "Seconds after which a sidecar's report is read again at the latest; 10 while there are few.",
+        at_least=1,
+        at_most=86400,
     )
     reconcile_timeout_s: float = setting(60, "Longest time of one reconcile.", at_least=1, at_most=600)
     drain_s: float = setting(20, "Time for running reconciles to end after SIGTERM.", at_least=0, at_most=600)

@@ -139,6 +139,25 @@ class ServerObject(ObjectModel, frozen=True, gc=False):
         return self.spec.volume_claim_templates[0].spec.storage_class_name if self.keeps else ""
 
 
+class ScaleTarget(_Slim, frozen=True, gc=False):
+    """What an autoscaler scales."""
+
+    kind: str = ""
+    name: str = ""
+
+
+class AutoscalerSpec(_Slim, frozen=True, gc=False):
+    """The part of an autoscaler that says whose it is."""
+
+    scale_target_ref: ScaleTarget = ScaleTarget()
+
+
+class AutoscalerObject(ObjectModel, frozen=True, gc=False):
+    """A HorizontalPodAutoscaler, of an agent or of somebody else."""
+
+    spec: AutoscalerSpec = AutoscalerSpec()
+
+
 class JobSpec(_Slim, frozen=True, gc=False):
     """The parts of a Job that may change after it was made."""
 
@@ -264,7 +283,7 @@ PODS_OF_AGENTS = Source(PODS, PodObject, selector=_OURS, labels=(AGENT_LABEL,))
 SERVED: Source[PartialObject] = Source(SERVICES, selector=_OURS)
 CONFIGURED = Source(CONFIG_MAPS, ConfigObject, selector=_OURS)
 ACCOUNTS: Source[PartialObject] = Source(SERVICE_ACCOUNTS, selector=_OURS)
-SCALED: Source[PartialObject] = Source(AUTOSCALERS, selector=_OURS)
+SCALED = Source(AUTOSCALERS, AutoscalerObject)  # everybody's: one on an agent's Deployment decides its number of Pods
 GUARDED: Source[PartialObject] = Source(DISRUPTION_BUDGETS, selector=_OURS)
 FENCED: Source[PartialObject] = Source(NETWORK_POLICIES, selector=_OURS)
 MONITORED: Source[PartialObject] = Source(POD_MONITORS, selector=_OURS, optional=True)

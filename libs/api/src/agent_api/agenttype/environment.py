@@ -152,7 +152,6 @@ Requirement = Annotated[
     Matches(r"[A-Za-z0-9@_].*", 'must be a package such as requests or "pandas==2.2.*", not an option'),
 ]
 
-
 PackageName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=214),

@@ -182,10 +182,6 @@ class AccountSettings(ApiModel):
     )
 
 
-def _has_prefix(key: str, prefixes: tuple[str, ...]) -> bool:
-    return key.startswith(prefixes)
-
-
 def _has_keys(field: str) -> Rule:
     """The keys of a map, which a schema cannot say anything of."""
     return Rule(
@@ -260,7 +256,7 @@ class Pod(ApiModel):
             f" && !k.startsWith('{RESERVED_PREFIX}/') && !k.startsWith('batch.kubernetes.io/'))",
             holds=lambda p: (
                 not any(
-                    key in RESERVED_LABELS or _has_prefix(key, (f"{RESERVED_PREFIX}/", "batch.kubernetes.io/"))
+                    key in RESERVED_LABELS or key.startswith((f"{RESERVED_PREFIX}/", "batch.kubernetes.io/"))
                     for key in p.labels
                 )
             ),
@@ -274,7 +270,7 @@ class Pod(ApiModel):
             + " && ".join(f"!k.startsWith('{prefix}')" for prefix in HARDENING_ANNOTATIONS)
             + ")",
             holds=lambda p: (
-                not any(_has_prefix(key, (f"{RESERVED_PREFIX}/", *HARDENING_ANNOTATIONS)) for key in p.annotations)
+                not any(key.startswith((f"{RESERVED_PREFIX}/", *HARDENING_ANNOTATIONS)) for key in p.annotations)
             ),
             field="annotations",
         ),
@@ -294,7 +290,7 @@ class Pod(ApiModel):
             holds=lambda p: (
                 p.service_account is None
                 or not any(
-                    _has_prefix(key, ("kubernetes.io/", f"{RESERVED_PREFIX}/")) for key in p.service_account.annotations
+                    key.startswith(("kubernetes.io/", f"{RESERVED_PREFIX}/")) for key in p.service_account.annotations
                 )
             ),
             field="serviceAccount",

@@ -25,10 +25,7 @@ class Reason(ReasonRow):
     UNKNOWN_SETTINGS = (
         "UnknownSettings",
         (_ACCEPTED,),
-        (
-            "The condition is True, but a provider's or the memory's `config` has keys that Agentberth does not know "
-            "and passes on, or `monitoring.metrics` names no known group of metrics."
-        ),
+        "The condition is True, but keys of a provider's or the memory's `config`, or metrics, are not known.",
         "Check the spelling of the names in the message.",
     )
     INVALID = (
@@ -70,6 +67,7 @@ class Reason(ReasonRow):
         "An object of that name exists and does not belong to the AgentType.",
         "Rename the AgentType, or delete the other object.",
     )
+    CONTESTED = ("Contested", (_READY,), "Another program keeps changing the agent's objects.", "Stop that program.")
     HOT_LOOP = (
         "HotLoop",
         (_READY,),
@@ -93,10 +91,7 @@ class Reason(ReasonRow):
     NOT_NEEDED = (
         "NotNeeded",
         (_PREPARED, _MONITORED),
-        (
-            "The Pod has no init container ([why](adr/0007-no-init-container-without-work.md)), or no sidecar that has "
-            "metrics."
-        ),
+        "There is no init container ([why](adr/0007-no-init-container-without-work.md)), or no sidecar with metrics.",
         _NOTHING,
     )
     AVAILABLE = ("Available", (_AVAILABLE,), "At least one Pod is ready.", _NOTHING)
@@ -250,6 +245,12 @@ class Reason(ReasonRow):
         "No provider has a key that can be read.",
         "Put a key into the Secret that the provider's `credentialsSecret` names.",
     )
+    PROVIDERS_FAILING = (
+        "ProvidersFailing",
+        (_GATEWAY, _READY),
+        "Every provider refuses its keys, or is left alone after failing again and again.",
+        "Read the errors in the message; a new key in the provider's Secret is used without a restart.",
+    )
     MEMORY_UNREACHABLE = (
         "MemoryUnreachable",
         (_MEMORY, _READY),
@@ -279,10 +280,7 @@ class Reason(ReasonRow):
         "NoPodMonitors",
         (_MONITORED,),
         "The cluster does not have `monitoring.coreos.com/v1`.",
-        (
-            "Install the Prometheus operator, or only its definitions; the operator notices within two minutes. Or "
-            "leave `monitoring` out."
-        ),
+        "Install the Prometheus operator, or its definitions alone, or leave `monitoring` out.",
     )
     READY = ("Ready", (_READY, _TOOLS, _GATEWAY), "Everything in the spec is there.", _NOTHING)
     ISOLATED = (

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from agent_kube.apply.appliedstate import AppliedState
+from agent_kube.apply.contests import Contest, Contests, last_writer
 from agent_kube.apply.merge import merge_patch
 from agent_kube.apply.ownership import claim, owns
 from agent_kube.cache.store import Stores
@@ -49,19 +50,30 @@ class Refusal:
     error: KubeError
 
 
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """A child whose fields another manager keeps taking."""
+
+    kind: str
+    key: ObjectKey
+    contest: Contest
+
+
 @dataclass(slots=True)
 class Applied:
-    """Outcome of `Applier.apply`: how many children were sent, how many needed nothing, which were refused."""
+    """Outcome of `Applier.apply`: how many children were sent or needed nothing; those refused, and those contested."""
 
     sent: int = 0
     unchanged: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    contested: list[Contested] = field(default_factory=list)
 
     def add(self, later: "Applied") -> None:
         """Count what was applied after it in."""
         self.sent += later.sent
         self.unchanged += later.unchanged
         self.refused += later.refused
+        self.contested += later.contested
 
     def raise_first(self) -> None:
         """Raise the error of the first refusal, if there is one."""
@@ -94,6 +106,7 @@ class Applier:
         self._root = root
         self._writer = Writer(field_manager, mark)
         self._applied = AppliedState()
+        self._contests = Contests()
         stores.track(self._writer)
 
     async def apply(self, request: Request, owner: ObjectModel, children: Sequence[Manifest]) -> Applied:
@@ -111,6 +124,7 @@ class Applier:
                     applied.sent += 1
                 else:
                     applied.unchanged += 1
+                self._report_contest(applied, manifest)
             except (Forbidden, Invalid, NotFound, Occupied, ServerFault) as error:
                 applied.refused.append(Refusal(manifest["kind"], key_of(manifest), error))
         return applied
@@ -175,12 +189,27 @@ class Applier:
         if self._applied.holds(live, digest, manifest):
             return False
         self._require_ours(source, live, owner.metadata.uid)
+        if live.mark == digest:
+            await self._note_taker(source, live, manifest)
         if live.as_created:
             await self._claim(request, source, live)
         answer = await self._client.apply(source.resource, marked, field_manager=self._writer.manager)
         self._applied.learn(answer, manifest)
         self._record(request, source, live, answer)
         return True
+
+    async def _note_taker(self, source: Source[Any], live: ObjectMeta, manifest: Manifest) -> None:
+        """What was applied is not as it was: remember who took a field of it, unless it was only added to."""
+        metadata = await self._client.find_fields(source.resource, live.key)
+        entries = metadata.get("managedFields", []) if metadata else []
+        if entries and not owns(entries, self._writer.manager, manifest):
+            self._contests.note(live.uid, last_writer(entries, self._writer.manager))
+
+    def _report_contest(self, applied: Applied, manifest: Manifest) -> None:
+        live = self._stores[self._stores.source_of(manifest)].get(key_of(manifest))
+        contest = self._contests.of(live.metadata.uid) if live is not None else None
+        if contest is not None:
+            applied.contested.append(Contested(manifest["kind"], key_of(manifest), contest))
 
     async def _create(self, source: Source[Any], marked: Manifest) -> ObjectMeta | None:
         """None if it exists: it is not in the cache yet, or not in the cache's selector."""

@@ -36,6 +36,8 @@ T = TypeVar("T", bound=ObjectModel)
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 BARREN_STREAMS = 5
 RECONNECT = Backoff(0.8, 30.0, low=0.5, high=1.5)
+ABSENT = Backoff(0.5, 4.0, low=0.5, high=1.5)
+"""While nobody answers: what changed meanwhile is seen that much later."""
 CALM_S = 120.0
 """Without a failure for so long, the next pause is the first again."""
 
@@ -115,6 +117,7 @@ class Watcher(Generic[T]):
         self._scope = scope
         self._settings = settings or WatchSettings()
         self._backoff = BackoffTimer(backoff or RECONNECT, calm_s=CALM_S)
+        self._absent = BackoffTimer(backoff or ABSENT, calm_s=CALM_S)
         self._observe = observe
         self._clock = clock
         self._decode_event = msgspec.json.Decoder(WatchEvent).decode
@@ -193,7 +196,8 @@ class Watcher(Generic[T]):
 
     async def _pause(self, following: State, outcome: str, at_least_s: float = 0.0) -> State:
         self._observe(str(self._source.resource), outcome)
-        await asyncio.sleep(self._backoff.next_s(at_least_s))
+        timer = self._absent if outcome == "Unreachable" else self._backoff
+        await asyncio.sleep(timer.next_s(at_least_s))
         return following
 
     async def _list(self, *, paged: bool) -> str:

@@ -53,6 +53,7 @@ class Settings:
     settle_s: float = 0.1
     lag_timeout_s: float = 5.0
     metadata_triggers: bool = False
+    refused_retry_s: float = 30.0
     budget: Budget = field(default_factory=Budget)
 
 
@@ -226,9 +227,11 @@ class Controller:
         key = request.key
         if request.writes.count:  # it got further than the last time: begin with the shortest pause
             queue.forget(key)
-        if isinstance(error, Terminal):
-            queue.forget(key)
-            log.error("%s %s failed for good: %s", self.name, key, error)
+        if isinstance(
+            error, Terminal
+        ):  # what refused it, such as a webhook, may be mended without a change of the object
+            pause_s = queue.retry(key, self._settings.refused_retry_s)
+            log.error("%s %s is refused: %s; again in %.0f s", self.name, key, error, pause_s)
         elif isinstance(error, Retryable):
             pause_s = queue.retry(key, error.retry_after_s or 0.0, error.longest_pause_s)
             log.warning("%s %s failed: %s; again in %.1f s", self.name, key, error, pause_s)
@@ -263,9 +266,13 @@ class Controller:
 
     def _open_queue(self) -> WorkQueue[ObjectKey]:
         if self._metrics is None:
-            return WorkQueue()
+            return WorkQueue(tenant=_namespace)
         observer = QueueMetrics(self._metrics.queue, self.name)
         self._metrics.workers.labels(self.name).set(self._settings.workers)
-        queue: WorkQueue[ObjectKey] = WorkQueue(observer=observer)
+        queue: WorkQueue[ObjectKey] = WorkQueue(observer=observer, tenant=_namespace)
         observer.observe(lambda: len(queue), queue.ages_s)
         return queue
+
+
+def _namespace(key: ObjectKey) -> str:
+    return key.namespace

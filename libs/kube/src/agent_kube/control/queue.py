@@ -1,13 +1,14 @@
 """The keys to work on: each at most once in line and never in two hands.
 
 A key that is added while it is being worked on waits until that is done, then comes up once, however often it was
-added. Live edits overtake the bulk of an initial list. Delays are one heap and one timer.
+added. Live edits overtake the bulk of an initial list. Within a band the namespaces take turns, so that a burst of one
+tenant delays the others by no more than one key. Delays are one heap and one timer.
 """
 
 import asyncio
 import heapq
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from enum import IntEnum
 from typing import Generic, Protocol, TypeVar
@@ -41,13 +42,38 @@ class QueueObserver(Protocol):
         """A key failed and will be tried again."""
 
 
+class _Line(Generic[K]):
+    """Keys of one band, in line by tenant; tenants take turns."""
+
+    def __init__(self, tenant: Callable[[K], Hashable]) -> None:
+        self._tenant = tenant
+        self._lines: OrderedDict[Hashable, deque[K]] = OrderedDict()
+
+    def append(self, key: K) -> None:
+        self._lines.setdefault(self._tenant(key), deque()).append(key)
+
+    def pop(self) -> K | None:
+        """The next key of the tenant whose turn it is, None when nobody waits."""
+        if not self._lines:
+            return None
+        tenant, line = self._lines.popitem(last=False)
+        key = line.popleft()
+        if line:
+            self._lines[tenant] = line
+        return key
+
+
 class WorkQueue(Generic[K]):
-    """Keyed queue of one event loop. `retry` pauses from `initial_s` to `maximum_s` per key."""
+    """Keyed queue of one event loop. `retry` pauses from `initial_s` to `maximum_s` per key.
+
+    `tenant`: who a key belongs to; the keys of several tenants are taken in turns.
+    """
 
     def __init__(
         self,
         *,
         observer: QueueObserver | None = None,
+        tenant: Callable[[K], Hashable] = lambda _key: None,
         initial_s: float = 0.25,
         maximum_s: float = 300.0,
         clock: Callable[[], float] | None = None,
@@ -58,7 +84,7 @@ class WorkQueue(Generic[K]):
         self._maximum_s = maximum_s
         self._clock = clock or asyncio.get_running_loop().time
         self._chance = chance
-        self._lines: dict[Priority, deque[K]] = {Priority.LIVE: deque(), Priority.BULK: deque()}
+        self._lines: dict[Priority, _Line[K]] = {band: _Line(tenant) for band in Priority}
         self._dirty: dict[K, Priority] = {}
         self._since: dict[K, float] = {}
         self._processing: dict[K, float] = {}
@@ -167,8 +193,7 @@ class WorkQueue(Generic[K]):
 
     def _pop(self) -> K | None:
         for priority, line in self._lines.items():
-            while line:
-                key = line.popleft()
+            while (key := line.pop()) is not None:
                 if self._dirty.get(key) is priority and key not in self._processing:
                     return self._start(key)
         return None

@@ -16,6 +16,16 @@ def refusal_of(applied: Applied) -> Finding | None:
     return Finding(_reason(refusal.error), f"{refusal.kind} {refusal.key.name}: {refusal.error}")
 
 
+def contest_of(applied: Applied) -> Finding | None:
+    """The first child that somebody else keeps changing, with who it is."""
+    if not applied.contested:
+        return None
+    first = applied.contested[0]
+    manager, times = first.contest.manager, first.contest.times
+    text = f"{first.kind} {first.key.name}: {manager} changed what the operator sets {times} times in ten minutes"
+    return Finding(Reason.CONTESTED, f"{text}; take the object, or the field, out of what {manager} writes")
+
+
 def failed_pass(error: Exception) -> Finding:
     """Why a pass did not come to its end. Of an error that is not the API server's only the type is told."""
     if isinstance(error, HotLoopError):

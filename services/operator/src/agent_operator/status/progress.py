@@ -43,12 +43,17 @@ def suspended(replicas: int) -> Progress:
 
 
 def of_deployment(
-    live: DeploymentObject | None, pods: Sequence[PodObject], stall: Finding | None, *, wanted: int = 1
+    live: DeploymentObject | None,
+    pods: Sequence[PodObject],
+    stall: Finding | None,
+    *,
+    wanted: int = 1,
+    autoscaler: str = "",
 ) -> Progress:
     """Running as soon as one Pod is ready; settled when all are, of the present template.
 
     `wanted` is what the spec asks for, until the Deployment says it: the same words for as long, or each start would
-    cost one more write.
+    cost one more write. `autoscaler`: somebody else's, which decides the number.
     """
     if live is None:
         return Progress("Pending", Reason.PROGRESSING, f"0 of {wanted} Pods ready")
@@ -58,7 +63,8 @@ def of_deployment(
     fault = _refusal(status.conditions, "ReplicaFailure") or _first_fault(pods) or stall or _paused(live)
     finding = None if settled else fault
     phase: Phase = "Running" if status.ready_replicas else "Failed" if finding and finding.failing else "Pending"
-    message = f"{status.ready_replicas} of {wanted} Pods ready"
+    decides = f"; HorizontalPodAutoscaler {autoscaler} decides their number" if autoscaler else ""
+    message = f"{status.ready_replicas} of {wanted} Pods ready{decides}"
     reason = Reason.AVAILABLE if settled else Reason.PROGRESSING
     return Progress(phase, reason, message, status.ready_replicas, status.replicas, settled=settled, finding=finding)
 

@@ -1,8 +1,9 @@
 """What the sidecars say of themselves at /report, read over HTTP from the Pod's own address.
 
 A report is believed only when it is signed with the sidecar's key, for this Pod and this very question: the agent may
-answer at the port of a sidecar that has ended. It is fetched when the Pod's readiness has changed and every `refresh_s`
-after that, never in a tight loop: the answer in between is the one remembered.
+answer at the port of a sidecar that has ended. It is fetched when the Pod's readiness has changed, and again after a
+pause that grows with the number of reports (`ReportReader.pace_s`), never in a tight loop: the answer in between is the
+one remembered.
 """
 
 import time
@@ -23,6 +24,9 @@ R = TypeVar("R", bound=BaseModel)
 
 REPORT_BYTES: Final = 1 << 18
 UNSIGNED: Final = "what answers at the port of {sidecar} does not sign with the Pod's key"
+FRESH_S: Final = 10.0
+"""Age of a report at which it is read again, as long as that is no more than `READS_PER_S`."""
+READS_PER_S: Final = 20.0
 REMEMBERED: Final = 20_000
 REMEMBERED_BYTES: Final = 32 << 20
 """Of all reports, as they came: parsed they take a few times as much."""
@@ -71,6 +75,11 @@ class ReportReader:
         if self._session:
             await self._session.close()
 
+    @property
+    def pace_s(self) -> float:
+        """Pause between two reads of one report: short while there are few, `refresh_s` at most."""
+        return min(self.refresh_s, max(FRESH_S, len(self._known) / READS_PER_S))
+
     async def read(
         self,
         pod: PodObject,
@@ -107,7 +116,7 @@ class ReportReader:
 
     def _age_limit_s(self, *, ready: bool) -> float:
         """What is not ready yet is looked at again sooner: an error there is what the user waits for."""
-        return self.refresh_s if ready else min(self.refresh_s, 10.0)
+        return self.pace_s if ready else min(self.refresh_s, FRESH_S)
 
     async def _fetch(self, address: str, port: int, model: type[R], signer: Signer) -> Answer[R]:
         if self._session is None:

@@ -22,6 +22,8 @@ Plain = dict[str, Any]
 _MOST_DRIFTS = 32
 _MOST_TOOLS = 64
 """The definition takes no more in `toolStatus`."""
+_KEY_FAULT = "key:"
+"""How the gateway begins what it says of a refused key."""
 _BROKEN = frozenset({"failed", "blocked"})
 _LONGEST_CHARS = 2000
 
@@ -164,7 +166,7 @@ def judge_tools(answer: Answer[ToolsReport]) -> Verdict:
 
 
 def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
-    """`GatewayReady`: the configuration is in use, and at least one provider has a key."""
+    """`GatewayReady`: the configuration is in use, and a provider has a key that it has not refused."""
     report = answer.report
     if report is None:
         return _unheard(ConditionType.GATEWAY_READY, answer)
@@ -175,9 +177,19 @@ def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
     if not report.ready:
         text = "no provider can be used: each needs a key in its Secret"
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.NO_PROVIDER, text)
+    usable = [provider for provider in report.providers if provider.usable]
+    if usable and all(map(_fails, usable)):
+        causes = "; ".join(f"{p.name}: {p.last_error or 'not tried for now'}" for p in usable)
+        return Verdict(ConditionType.GATEWAY_READY, "False", Reason.PROVIDERS_FAILING, f"no provider answers: {causes}")
     open_ones = [p.name for p in report.providers if p.routes and all(r.breaker == "open" for r in p.routes)]
     rest = f"; not tried for now: {', '.join(open_ones)}" if open_ones else ""
     return Verdict(ConditionType.GATEWAY_READY, "True", Reason.READY, f"{len(report.providers)} providers{rest}")
+
+
+def _fails(provider: ProviderState) -> bool:
+    """Whether nothing can be had of a provider: every key of it was refused, or it is left alone after failures."""
+    refused = provider.last_error.startswith(_KEY_FAULT) and all(r.consecutive_failures for r in provider.routes)
+    return bool(provider.routes) and (refused or all(route.breaker == "open" for route in provider.routes))
 
 
 def tool_status(answer: Answer[ToolsReport], names: Collection[str]) -> Plain | None:

@@ -32,6 +32,8 @@ class Seen:
     sidecars: Sidecars = field(default_factory=Sidecars)
     refusal: Finding | None = None
     """A child that the server did not take."""
+    contest: Finding | None = None
+    """A child that somebody else keeps changing."""
     unknown_settings: tuple[str, ...] = ()
     pod_monitors: bool = False
     """Whether the cluster has that API."""
@@ -135,8 +137,8 @@ def _ready(seen: Seen, accepted: Verdict) -> Verdict:
     progress = seen.progress
     if accepted.status == "False":
         return Verdict(ConditionType.READY, "False", accepted.reason, accepted.message)
-    if progress.finding:
-        return Verdict(ConditionType.READY, "False", progress.finding.reason, progress.finding.message)
+    if found := progress.finding or seen.contest:
+        return Verdict(ConditionType.READY, "False", found.reason, found.message)
     unmet = next((verdict for verdict in seen.sidecars.verdicts if verdict.status == "False"), None)
     if unmet and progress.phase != "Succeeded":
         return Verdict(ConditionType.READY, "False", unmet.reason, f"{unmet.type}: {unmet.message}")
