@@ -80,7 +80,8 @@ async def test_the_bytes_of_a_stream_reach_the_client_as_they_were(
     mock.set_script({"replies": [{"text": "x" * 300_000, "chunks": 3}]})
     with run_gateway(tmp_path, only(mock, type="mock", model="mock")) as gateway:
         for dialect in ("chat", "messages", "responses"):
-            body = request_body(dialect, "mock", stream=True)
+            asked: dict[str, Any] = {"stream_options": {"include_usage": True}} if dialect == "chat" else {}
+            body = request_body(dialect, "mock", stream=True, **asked)
             async with session.post(f"{gateway.url}{PATHS[dialect]}", json=body) as through:
                 seen = await through.read()
             async with session.post(f"{mock.url}{PATHS[dialect].removeprefix('/v1')}", json=body) as direct:
