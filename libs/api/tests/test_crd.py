@@ -76,7 +76,13 @@ def test_scale_and_columns_read_what_the_status_has() -> None:
     version = crd()["spec"]["versions"][0]
 
     assert version["subresources"]["scale"]["labelSelectorPath"] == ".status.selector"
-    assert [column["name"] for column in version["additionalPrinterColumns"]] == ["Status", "Ready", "Reason", "Age"]
+    assert [column["name"] for column in version["additionalPrinterColumns"]] == [
+        "Status",
+        "Ready",
+        "Reason",
+        "Budget",
+        "Age",
+    ]
     assert {"selector", "replicas", "reason", "phase"} <= set(
         version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
     )

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agent_api.agenttype import AgentType
+from agent_api.agenttype.kubernetes.resources import Resources
 from agent_api.problems import examine
 from agent_render import PlatformSettings, UnsupportedError, parse_settings, pod_template, render
 from agent_render.containers.entry import without_init
@@ -235,14 +236,17 @@ def test_what_weakens_is_named(pod: dict[str, Any] | None, of_agent: dict[str, A
     assert weaknesses(agent(), PLATFORM) == ()
 
 
-AMOUNTS = st.sampled_from(["1", "50m", "3", 2, "64Mi", "1Gi", "2G", "0.5", "1e"])
-SIDES = st.dictionaries(st.sampled_from(["cpu", "memory", "example.com/gpu"]), AMOUNTS)
+CPU = st.sampled_from(["1", "50m", "3", 2, "0.5"])
+BYTES = st.sampled_from(["64Mi", "1Gi", "2G", 1 << 30])
+SIDES = st.fixed_dictionaries({}, optional={"cpu": CPU, "memory": BYTES, "example.com/gpu": st.sampled_from(["1", 2])})
 
 
 @given(requests=SIDES, limits=SIDES)
 def test_one_side_alone_is_completed_and_what_the_author_gave_stays(
     requests: dict[str, Any], limits: dict[str, Any]
 ) -> None:
+    own = Resources(requests=requests, limits=limits)
+    assume(all(rule.holds(own) for rule in Resources.rules))
     found = agent(spec={"resources": {"agent": {"requests": requests, "limits": limits}}})
 
     made = resources(found, SETTINGS, "agent")

@@ -47,7 +47,7 @@ class ToolRate(ApiModel):
     tools: Annotated[tuple[ToolPattern, ...], Field(min_length=1, max_length=32)] = Field(
         description="Glob patterns of served names. The first rate that names a tool is the tool's."
     )
-    per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = Field(default=None, description="Calls in a minute.")
     per_day: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
         default=None, description="Since midnight UTC; a new Pod begins anew."
     )
