@@ -61,7 +61,7 @@ def standing_operator(
     folder = tmp_path_factory.mktemp("operator")
     arguments = ("--namespaces", ",".join(pool), "--leader-election=false")
     with OperatorProcess(cluster.kubeconfig, folder, name="standing", arguments=arguments) as operator:
-        asyncio.run(operator.ready())
+        asyncio.run(operator.ready(within_s=100))  # it opens a thousand watches, beside other operators that do
         yield operator
         assert operator.problems() == []
 
