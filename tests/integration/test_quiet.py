@@ -102,7 +102,7 @@ async def test_secret_values_are_nowhere_to_be_read(own_team: Team, hire: Hire) 
     environment = {"variables": variables, **glue}
     await own_team.create("keeper", agent={**NGINX, "command": ["run", CANARY], "environment": environment})
     await own_team.reaches("keeper", "Running", ready="True")
-    await own_team.create("refused", agent={**NGINX, "environment": environment}, resources=impossible())
+    await own_team.create("refused", agent={**NGINX, "environment": environment}, workload=impossible())
     await own_team.says("refused", "ApplyRefused")
     await own_team.edit("keeper", suspend=True)
     await own_team.says("keeper", "Suspended")
@@ -119,5 +119,5 @@ async def test_secret_values_are_nowhere_to_be_read(own_team: Team, hire: Hire) 
 
 
 def impossible() -> dict[str, object]:
-    """Sizes that the server refuses: more is asked for than is allowed."""
-    return {"agent": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}
+    """A schedule that the server refuses: only it knows which time zones there are."""
+    return {"kind": "CronJob", "schedule": "@hourly", "timeZone": "Mars/Phobos"}
