@@ -57,10 +57,12 @@ def test_the_script_of_a_mock_is_judged_by_the_gateway() -> None:
     assert messages(document) == []
 
 
-def test_fields_of_kubernetes_own_objects_are_not_judged() -> None:
+def test_a_metric_is_judged_as_kubernetes_judges_it() -> None:
     metric = {"type": "Resource", "resource": {"name": "cpu"}}
 
-    assert messages(agent(scaling={"maxReplicas": 2, "metrics": [metric]})) == []
+    told = messages(agent(scaling={"maxReplicas": 2, "metrics": [metric]}))
+
+    assert told == ["error spec.scaling.metrics[0].resource.target: is required"]
 
 
 def test_a_field_nothing_resembles_is_told_with_what_is_known() -> None:
@@ -92,6 +94,7 @@ def test_status_and_server_side_metadata_are_left_alone() -> None:
 @pytest.mark.parametrize("port", ["http", 8080], ids=["by name", "by number"])
 def test_a_probe_takes_a_port_by_name_or_number(port: str | int) -> None:
     document = agent()
+    document["spec"]["agent"]["ports"] = [{"name": "http", "containerPort": 8080}]
     document["spec"]["agent"]["probes"] = {"readiness": {"httpGet": {"port": port}}}
 
     assert messages(document) == []
