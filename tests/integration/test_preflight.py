@@ -282,12 +282,12 @@ def with_an_older_definition(kubectl: Kubectl) -> Iterator[None]:
     spec = json.loads(json.dumps(definition["spec"]))
     del spec["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["monitoring"]
     patch = [{"op": "replace", "path": "/spec", "value": spec}]
-    kubectl.run("patch", "crd", DEFINITION, "--type=json", "-p", json.dumps(patch))
+    kubectl.run("patch", "crd", DEFINITION, "--type=json", "--patch-file=/dev/stdin", stdin=json.dumps(patch))
     try:
         yield
     finally:
         patch[0]["value"] = definition["spec"]
-        kubectl.run("patch", "crd", DEFINITION, "--type=json", "-p", json.dumps(patch))
+        kubectl.run("patch", "crd", DEFINITION, "--type=json", "--patch-file=/dev/stdin", stdin=json.dumps(patch))
 
 
 def second_operator(kubectl: Kubectl) -> Document:

@@ -68,8 +68,9 @@ async def test_a_workspace_that_persists_no_longer_keeps_its_claim(team: Team) -
     await team.edit("wavering", workspace={"persistent": False, "size": "2Gi"})
 
     async def ephemeral() -> bool:
-        pod = (await team.api.get("deployments", "wavering"))["spec"]["template"]["spec"]
-        return any(volume.get("emptyDir", {}).get("sizeLimit") == "2Gi" for volume in pod["volumes"])
+        found = await team.api.find("deployments", "wavering")  # it is made after the claim
+        volumes = found["spec"]["template"]["spec"]["volumes"] if found else []
+        return any(volume.get("emptyDir", {}).get("sizeLimit") == "2Gi" for volume in volumes)
 
     await eventually(ephemeral)
     assert await team.api.find(CLAIMS, "wavering-workspace") is not None
