@@ -83,13 +83,13 @@ def test_an_agent_that_takes_the_sidecars_ports_first_gets_none(restricted: Yard
 def test_a_rotated_secret_is_used_without_a_restart(restricted: Yard, site: Site, tmp_path: Path) -> None:
     script = {"keys": [NEW_KEY], "replies": [{"text": "welcome"}]}
     with serving(script, host=site.host, file=tmp_path / "strict.yaml") as url:
-        restricted.secret("key", {"key": "sk-former"})
+        restricted.secret("key", {"api-key": "sk-former"})
         agent = assisted(restricted, site, provider("strict", url, secret="key"))
         before = lives(agent)
         with pytest.raises(KubectlError, match="HTTP Error 502"):
             ask(agent)
 
-        restricted.secret("key", {"key": NEW_KEY})
+        restricted.secret("key", {"api-key": NEW_KEY})
         refresh(agent)
 
         assert eventually(lambda: answer(agent), what="the new key is used", explain=agent.explain) == "welcome"

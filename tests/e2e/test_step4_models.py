@@ -37,8 +37,8 @@ def cloud(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 @pytest.fixture(scope="module")
 def model_client(harbour: Yard, site: Site, cloud: dict[str, str]) -> Agent:
     """An agent with both providers, the overloaded one first; their keys are in Secrets."""
-    harbour.secret("primary-key", {"key": f"{CANARY}-primary"})
-    harbour.secret("backup-key", {"key": CANARY})
+    harbour.secret("primary-key", {"api-key": f"{CANARY}-primary"})
+    harbour.secret("backup-key", {"api-key": CANARY})
     providers = [provider(name, url, secret=f"{name}-key") for name, url in cloud.items()]
     image = site.images.python.format(version=PYTHON_VERSION)
     hunted = [{"name": "HUNTED", "value": CANARY[::-1]}]
