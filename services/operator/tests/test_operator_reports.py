@@ -178,7 +178,11 @@ def test_what_tools_lack_is_said(ready: bool, state: str, reason: Reason, messag
     "usable, reason, message",
     [
         (True, Reason.PROGRESSING, "the gateway is starting or stopping"),
-        (False, Reason.NO_PROVIDER, "no provider can be used: each needs a key in its Secret"),
+        (
+            False,
+            Reason.NO_PROVIDER,
+            "no provider can be used: each needs a key in its Secret, in a field called api-key",
+        ),
     ],
 )
 def test_a_gateway_that_is_not_ready_lacks_keys_only_when_it_does(usable: bool, reason: Reason, message: str) -> None:

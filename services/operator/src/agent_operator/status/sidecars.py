@@ -175,7 +175,7 @@ def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
     if not report.ready and any(provider.usable for provider in report.providers):
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.PROGRESSING, "the gateway is starting or stopping")
     if not report.ready:
-        text = "no provider can be used: each needs a key in its Secret"
+        text = "no provider can be used: each needs a key in its Secret, in a field called api-key"
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.NO_PROVIDER, text)
     usable = [provider for provider in report.providers if provider.usable]
     if usable and all(map(_fails, usable)):
