@@ -29,7 +29,8 @@ def call(*command: str | Path) -> str:
     return done.stdout
 
 
-def by_bash(line: str, folder: Path) -> str:
+def by_bash(line: str, folder: Path, first: str) -> str:
+    del first
     words = line.split(" ")
     program = (
         'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _agentberth; printf "%s\\n" "${COMPREPLY[@]}"'
@@ -37,12 +38,16 @@ def by_bash(line: str, folder: Path) -> str:
     return call("bash", "-c", program, "bash", completion("bash", folder), *words)
 
 
-def by_fish(line: str, folder: Path) -> str:
+def by_fish(line: str, folder: Path, first: str) -> str:
+    del first
     return call("fish", "--no-config", "-c", f"source {completion('fish', folder)}; complete -C '{line}'")
 
 
-def by_zsh(line: str, folder: Path) -> str:
-    """In an interactive shell, as completion has no other: a key lists what there is, and a marker follows it."""
+def by_zsh(line: str, folder: Path, first: str) -> str:
+    """In an interactive shell, as completion has no other: a key lists what there is, and a marker follows it.
+
+    The marker waits for `first`, as zsh shows no list while more is being typed.
+    """
     file = completion("zsh", folder)
     program = f"""
         zmodload zsh/zpty
@@ -50,9 +55,11 @@ def by_zsh(line: str, folder: Path) -> str:
         zpty -w shell "PROMPT= ; fpath=({file.parent} \\$fpath); autoload -U compinit; compinit -u -D"
         zpty -w shell "LISTMAX=999; bindkey '^I' list-choices; print rea''dy"
         zpty -r -m shell text '*ready*'
-        zpty -w -n shell '{line}'$'\\t'$'\\C-u'"print do''ne"$'\\n'
-        zpty -r -m shell text '*done*'
-        print -r -- "$text"
+        zpty -w -n shell '{line}'$'\\t'
+        zpty -r -m shell list '*{first}*'
+        zpty -w -n shell $'\\C-u'"print do''ne"$'\\n'
+        zpty -r -m shell rest '*done*'
+        print -r -- "$list$rest"
         zpty -d shell
     """
     return call("zsh", "--no-rcs", "-c", program)
@@ -70,9 +77,9 @@ def by_zsh(line: str, folder: Path) -> str:
     ],
 )
 def test_a_shell_completes_commands_options_and_values(
-    complete: Callable[[str, Path], str], line: str, there: list[str], missing: list[str], tmp_path: Path
+    complete: Callable[[str, Path, str], str], line: str, there: list[str], missing: list[str], tmp_path: Path
 ) -> None:
-    text = complete(line, tmp_path)
+    text = complete(line, tmp_path, there[0])
 
     for word in there:
         assert word in text, text
