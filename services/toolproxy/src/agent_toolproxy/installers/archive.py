@@ -37,6 +37,8 @@ _MAGIC: Final[Mapping[bytes, Callable[..., Any]]] = {
 _TAR_MAGIC_AT: Final = 257
 _CUT_OR_CHANGED: Final = (EOFError, lzma.LZMAError, zlib.error)
 """What reading compressed data raises when it is not what was compressed."""
+_DAMAGED: Final = (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, *_CUT_OR_CHANGED)
+"""What reading an archive raises when it is damaged, or of a form that is not known."""
 
 
 @dataclass
@@ -96,7 +98,7 @@ def unpack(path: Path, folder: Path, budget: Budget) -> None:
             _unpack_zip(path, folder, budget)
         else:
             _unpack_tar(path, folder, budget)
-    except (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, *_CUT_OR_CHANGED) as error:
+    except _DAMAGED as error:
         raise UnsafeArchive(f"the archive is damaged or of an unknown form: {error}") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise UnsafeArchive(f"the archive cannot be unpacked: {error}") from error
