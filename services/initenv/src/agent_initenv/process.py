@@ -10,12 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 from agent_api.initreport import InitFault
+from agent_base.boundedlines import BoundedLines
 from agent_base.processtree import (
     become_subreaper,
     die_with_parent,
@@ -28,7 +29,9 @@ from agent_initenv.errors import StepError
 from agent_initenv.retry import Clock
 
 OUTPUT_KEPT_BYTES: Final = 64 * 1024
-_LINE_BYTES: Final = 8 * 1024
+_LONGEST_LINE_CHARS: Final = 8 * 1024
+_LONGEST_SECRET_BYTES: Final = 8 * 1024
+"""Read beyond what is shown, so that a secret at the cut is there as a whole when it is masked."""
 _POLL_S: Final = 0.1  # how often a silent child is asked whether it has ended
 _GRACE_S: Final = 2.0  # between SIGTERM and SIGKILL
 
@@ -80,7 +83,7 @@ class Programs:
         if self._adopts:
             become_subreaper()
         child = _start(command, env, cwd)
-        output = _Output(LineRedactor(self._redactor), echo)
+        output = _Output(self._redactor, echo)
         try:
             on_time = self._read(child, output, self._clock.now_s() + timeout_s)
         finally:
@@ -90,8 +93,7 @@ class Programs:
         output.close()
         if not on_time:
             raise StepError(InitFault.TIMED_OUT, f"{Path(command[0]).name} was still running after {timeout_s:.0f} s.")
-        text = output.text()
-        return Finished(child.returncode, self._redactor.redact(text) if child.returncode else text)
+        return Finished(child.returncode, output.redacted() if child.returncode else output.text())
 
     def _read(self, child: "subprocess.Popen[bytes]", output: "_Output", deadline_s: float) -> bool:
         """Read until the child has ended (True) or the deadline has passed (False)."""
@@ -113,38 +115,36 @@ class Programs:
 
 
 class _Output:
-    """The tail of a child's output, and its lines for whoever listens."""
+    """The tail of a child's output, and its lines for `echo`."""
 
-    def __init__(self, lines: LineRedactor, echo: Callable[[str], None] | None) -> None:
-        self._lines = lines
+    def __init__(self, redactor: Redactor, echo: Callable[[str], None] | None) -> None:
+        self._redactor = redactor
+        self._line_redactor = LineRedactor(redactor)
         self._echo = echo
         self._tail = bytearray()
-        self._line = bytearray()
+        self._lines = BoundedLines(_LONGEST_LINE_CHARS + _LONGEST_SECRET_BYTES)
 
     def add(self, block: bytes) -> None:
         self._tail += block
-        del self._tail[:-OUTPUT_KEPT_BYTES]
-        if self._echo is None:
-            return
-        self._line += block
-        *lines, rest = bytes(self._line).split(b"\n")
-        if len(rest) > _LINE_BYTES:
-            lines, rest = [*lines, rest], b""
-        self._line = bytearray(rest)
-        for line in lines:
-            self._pass_on(line)
+        del self._tail[: -(OUTPUT_KEPT_BYTES + _LONGEST_SECRET_BYTES)]
+        self._pass_on(self._lines.feed(block))
 
     def close(self) -> None:
-        if self._line:
-            self._pass_on(bytes(self._line))
+        self._pass_on(self._lines.close())
 
     def text(self) -> str:
-        return self._tail.decode(errors="replace")
+        return self._tail.decode(errors="replace")[-OUTPUT_KEPT_BYTES:]
 
-    def _pass_on(self, line: bytes) -> None:
-        text = self._lines.redact(line.decode(errors="replace").rstrip("\r"))
-        if text is not None and self._echo is not None:
-            self._echo(text)
+    def redacted(self) -> str:
+        return self._redactor.redact(self._tail.decode(errors="replace"))[-OUTPUT_KEPT_BYTES:]
+
+    def _pass_on(self, lines: Iterable[bytes]) -> None:
+        if self._echo is None:
+            return
+        for line in lines:
+            text = self._line_redactor.redact(line.decode(errors="replace").rstrip("\r"))
+            if text is not None:
+                self._echo(text[:_LONGEST_LINE_CHARS])
 
 
 def _start(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[bytes]":

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from agent_base.boundedlines import BoundedLines
+
 _log = logging.getLogger(__name__)
 LONGEST_LINE_CHARS: Final = 500
 BURST_LINES: Final = 50
@@ -25,7 +27,7 @@ class LineLog:
         self._server = server
         self._redact = redact
         self._clock = clock
-        self._part = b""
+        self._lines = BoundedLines(_LARGEST_LINE_BYTES)
         self._allowance = float(BURST_LINES)
         self._filled_at = clock()
         self._left_out = 0
@@ -33,20 +35,17 @@ class LineLog:
 
     def feed(self, chunk: bytes) -> None:
         """Log the lines that end in `chunk`."""
-        *lines, rest = chunk.split(b"\n")
-        for line in lines:
-            self._take(self._part + line)
-            self._part = b""
-        self._part = (self._part + rest)[: _LARGEST_LINE_BYTES + 1]
+        for line in self._lines.feed(chunk):
+            self._take(line)
 
     def close(self) -> None:
         """Log what was left without an end, and how much was left out."""
-        self._take(self._part)
-        self._part = b""
+        for line in self._lines.close():
+            self._take(line)
         self._tell_left_out()
 
     def _take(self, line: bytes) -> None:
-        text = self._redact(line[:_LARGEST_LINE_BYTES].decode("utf-8", "replace")).strip()[:LONGEST_LINE_CHARS]
+        text = self._redact(line.decode("utf-8", "replace")).strip()[:LONGEST_LINE_CHARS]
         if not text:
             return
         self.last_line = text
