@@ -16,10 +16,13 @@ from agentberth.manifest import read
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OUTCOME = re.compile(r"^# .+\n\nAfter this (page|checklist)\b", re.MULTILINE)
+OUTCOME = re.compile(r"\A# .+\n\n(After this (page|checklist)|This page (shows|explains))\b")
 TASKS = (
-    "database", "expose", "gitops", "hundred-agents", "install", "migrate", "model-providers", "pin-everything",
-    "proxy-and-authorities", "share-tool-servers", "uninstall",
+    "add-a-provider", "add-a-tool", "alerts", "approve-calls", "budgets", "clients", "company-cluster", "console",
+    "database", "deploy", "develop", "expose", "gitops", "ha", "hundred-agents", "install", "memory", "migrate",
+    "model-providers", "monitor", "network", "packages", "pin-everything", "private-index", "private-registry",
+    "proxy-and-authorities", "roll-back-an-agent", "rotate-keys", "scale", "share-tool-servers", "strong-roles",
+    "test-agents", "uninstall", "upgrade",
 )  # fmt: skip
 NOT_WHOLE = frozenset({"docs/spec/agenttype.md"})  # its examples are made of the manifests in tests/manifests
 
