@@ -102,4 +102,4 @@ def test_each_failure_has_the_decision_of_its_row(row: str, cases: list[Case]) -
 def test_the_page_has_these_rows_in_this_order() -> None:
     section = PAGE.read_text("utf-8").partition("## What a failure means")[2].partition("\n## ")[0]
     rows = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
-    assert rows == ["the provider says", *ROWS, "every route failed"]
+    assert rows == ["The provider's answer", *ROWS, "every route failed"]
