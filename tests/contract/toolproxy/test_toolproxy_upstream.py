@@ -320,6 +320,19 @@ def test_a_session_that_a_server_lost_is_opened_again_by_the_next_call(
         assert len(upstream.behaviour.calls) == 1
 
 
+def test_a_session_is_ended_in_the_version_that_was_agreed_on(proxy: ToolProxy) -> None:
+    with UpstreamServer(era="legacy") as upstream:
+        proxy.write_config(tools=[server("up", upstream.url)])
+        proxy.start()
+        proxy.call("up__echo", {"text": "x"})
+        (session,) = upstream.behaviour.sessions
+        agreed = upstream.behaviour.headers[-1]["MCP-Protocol-Version"]
+        proxy.write_config(tools=[{"name": "git"}])
+        proxy.wait_for(lambda: upstream.behaviour.deleted)
+        (headers,) = upstream.behaviour.deleted
+        assert (headers["Mcp-Session-Id"], headers["MCP-Protocol-Version"]) == (session, agreed)
+
+
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 def test_a_server_that_moved_to_another_path_is_followed_but_not_to_another_server(proxy: ToolProxy, era: str) -> None:
     with UpstreamServer(era=era, moved=True) as upstream:

@@ -40,6 +40,8 @@ class Behaviour:
     failure: dict[str, Any] | None = None
     changed: threading.Event = field(default_factory=threading.Event)
     sessions: set[str] = field(default_factory=set)
+    deleted: list[dict[str, str]] = field(default_factory=list)
+    """Headers of each DELETE."""
     lost_session: tuple[int, dict[str, Any] | None] = (404, None)
     """Status and JSON-RPC error for a session that is not known."""
     moved: bool = False
@@ -132,6 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._empty(405)
 
     def do_DELETE(self) -> None:
+        self.behaviour.deleted.append(dict(self.headers.items()))
         self._empty(405)
 
     def do_POST(self) -> None:
