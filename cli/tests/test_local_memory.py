@@ -113,11 +113,7 @@ def test_stand_in_knows_expiry_and_transactions_and_ends_when_told(
     stand_in: tuple[int, "subprocess.Popen[bytes]"],
 ) -> None:
     port, server = stand_in
-    client = redis.Redis(port=port, decode_responses=True)
-    deadline = time.monotonic() + 40
-    while not accepts(port):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    client = connect(port)
 
     client.set("short", "v", px=200)
     with client.pipeline() as both:
@@ -130,6 +126,40 @@ def test_stand_in_knows_expiry_and_transactions_and_ends_when_told(
 
     server.send_signal(signal.SIGTERM)
     assert server.wait(20) == 0
+
+
+def test_stand_in_does_what_clients_and_frameworks_ask_of_it(
+    stand_in: tuple[int, "subprocess.Popen[bytes]"],
+) -> None:
+    client = connect(stand_in[0])
+
+    with client.lock("berth", timeout=20, blocking_timeout=5) as lock:
+        assert lock.owned()
+        lock.extend(5)
+    assert client.get("berth") is None
+    assert client.register_script("return redis.call('INCRBY', KEYS[1], ARGV[1])")(keys=["n"], args=[3]) == 3
+    assert client.info("memory")["used_memory"] > 0
+    assert client.info()["db0"]["keys"] == 1
+    assert client.config_get("maxmemory*") == {"maxmemory": "0", "maxmemory-policy": "noeviction"}
+    assert client.wait(0, 10) == 0
+    assert client.memory_usage("n")
+    assert client.client_list()[0]["lib-name"] == "redis-py"
+    pid = client.client_id()
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        client.lpush("n", "x")
+    with pytest.raises(redis.exceptions.NoScriptError):
+        client.evalsha("0" * 40, 0)
+    with pytest.raises(redis.ResponseError, match="unknown command"):
+        client.execute_command("FT.SEARCH", "index", "*")
+    assert client.client_id() == pid, "an error does not end a connection"
+
+
+def connect(port: int) -> redis.Redis:
+    deadline = time.monotonic() + 40
+    while not accepts(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return redis.Redis(port=port, decode_responses=True, single_connection_client=True)
 
 
 def accepts(port: int) -> bool:

@@ -68,7 +68,7 @@ def test_what_is_another_here_than_in_a_pod_is_said_at_the_start(agentberth: Run
 
     assert done.returncode == 0, done.stderr
     assert "note: python 3.2 is not installed here, so " in done.stderr
-    assert "`uv python install 3.2` brings it" in done.stderr
+    assert "uv could not bring it (No download found for request: cpython-3.2" in done.stderr
     assert "note: agent.volumes are not mounted here: /data is" in done.stderr
 
 
@@ -339,6 +339,81 @@ def test_the_agents_end_ends_every_process(family: Callable[[str], subprocess.Po
 
     assert process.wait(timeout=30) == 3
     assert not [name for name, pid in pids(tmp_path).items() if alive(pid)]
+
+
+def test_no_process_survives_a_run_that_is_killed(
+    family: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = family("time.sleep(600)")
+
+    process.kill()
+
+    deadline = time.monotonic() + 30
+    while survivors := [name for name, pid in pids(tmp_path).items() if alive(pid)]:
+        assert time.monotonic() < deadline, survivors
+        time.sleep(0.05)
+
+
+def test_the_agent_reads_what_is_given_to_the_run(agent: Write) -> None:
+    manifest = str(agent("print(input().upper())"))
+
+    done = subprocess.run(
+        [*AGENTBERTH, "run", "-q", manifest], input="ahoy\n", capture_output=True, text=True, timeout=90, check=False
+    )
+
+    assert done.stdout == "AHOY\n", done.stderr
+
+
+WRITER = """
+import os, sys, tempfile
+from pathlib import Path
+workspace = Path(os.environ["AGENT_WORKSPACE"])
+for folder in (workspace, Path(tempfile.gettempdir()), Path.cwd(), workspace.parent / "shared", Path(sys.argv[1])):
+    try:
+        (folder / "written").write_text("")
+        print("written")
+    except OSError as error:
+        print(type(error).__name__)
+print([each for each in sys.path if "-packages" in each and "/.agentberth/" not in each])
+"""
+
+
+def test_the_pods_read_only_folders_and_the_machines_packages_are_out_of_reach(
+    agentberth: Run, agent: Write, tmp_path: Path
+) -> None:
+    """TMPDIR is another one, as every program may write to that."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    done = agentberth(
+        "run", str(agent(WRITER)), "--", str(tmp_path), environment={"TMPDIR": str(elsewhere), "PYTHONPATH": "/corp"}
+    )
+
+    lines = [line.partition("| ")[2] for line in done.stdout.splitlines()]
+    assert "folders that are read-only in the Pod are writable here" not in done.stderr
+    assert lines == [*["written"] * 2, *["PermissionError"] * 3, "[]"], done.stdout + done.stderr
+
+
+def test_a_manifest_below_the_folder_for_temporary_files_is_told_what_that_costs(
+    agentberth: Run, agent: Write, tmp_path: Path
+) -> None:
+    done = agentberth("run", str(agent("")), environment={"TMPDIR": str(tmp_path)})
+
+    assert f"writable here, because the manifest is below {tmp_path}" in done.stderr
+
+
+def test_a_call_of_a_tool_is_a_line_of_the_run(agentberth: Run, agent: Write) -> None:
+    code = """
+import json, os, urllib.request
+headers = {"content-type": "application/json", "authorization": "Bearer " + os.environ["TOOL_PROXY_TOKEN"]}
+body = json.dumps({"arguments": {"args": ["--version"]}}).encode()
+address = os.environ["TOOL_PROXY_URL"] + "/v1/tools/git:run"
+urllib.request.urlopen(urllib.request.Request(address, body, headers)).read()
+"""
+
+    done = agentberth("run", str(agent(code, extra="  tools: {required: [git]}\n")))
+
+    assert 'toolproxy | tool git {"args": ["--version"]}: ok in ' in done.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("--quiet",)])

@@ -51,15 +51,7 @@ def localise(agent: AgentType, base: Path, *, has_command: bool) -> Localised:
         sdk = spec.environment.sdk.model_copy(update={"version": interpreter.version})
         update["environment"] = spec.environment.model_copy(update={"sdk": sdk})
     prepared = agent.spec.model_copy(update={"agent": spec.model_copy(update=update)})
-    notices = (*_other_version(interpreter, _version(agent)), *_volumes(agent))
-    return Localised(agent.model_copy(update={"spec": prepared}), interpreter, folder, notices)
-
-
-def _other_version(interpreter: Interpreter, wanted: str | None) -> Iterator[str]:
-    if not interpreter.serves(wanted):
-        name = interpreter.runtime
-        cure = f"`uv python install {wanted}` brings it" if name == "python" else "install it to run what the Pod runs"
-        yield f"{name} {wanted} is not installed here, so {interpreter.version} is used: {cure}"
+    return Localised(agent.model_copy(update={"spec": prepared}), interpreter, folder, tuple(_volumes(agent)))
 
 
 def _volumes(agent: AgentType) -> Iterator[str]:

@@ -19,6 +19,7 @@ from agent_render.containers.entry import without_init
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory
 from agentberth.local.interpreter import Interpreter
+from agentberth.local.mounts import writable_folders
 from agentberth.local.objects import Objects
 from agentberth.local.ports import Ports
 
@@ -70,6 +71,8 @@ class LocalProcess:
     env: Mapping[str, str]
     cwd: Path
     startup: Probe | None = None
+    writable: tuple[str, ...] = ()
+    """The only folders that an agent may write to; none: no such limit."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,11 @@ def _platform_process(container: Manifest, host: Host) -> LocalProcess:
         name=name,
         role="sidecar" if sidecar else "init",
         argv=(program, "--root", str(host.root), *_listening(name, host.ports), *arguments),
-        env={**_machine(host), **_variables(container, {}, host), "PATH": f"{_path('')}:{Path(sys.executable).parent}"},
+        env={
+            **_machine(host),
+            **_variables(container, {}, host),
+            "PATH": f"{_path('', host.interpreter)}:{Path(sys.executable).parent}",
+        },
         cwd=host.root,
         startup=_probe(container.get("readinessProbe"), host.ports),
     )
@@ -155,6 +162,7 @@ def _agent_process(container: Manifest, template: Manifest, host: Host) -> Local
         argv=(program, *argv[1:]),
         env=env,
         cwd=_working_dir(container, host),
+        writable=writable_folders(container, host.root),
     )
 
 
@@ -260,22 +268,13 @@ def _program(name: str) -> str:
 
 
 def _listening(name: str, ports: Ports) -> tuple[str, ...]:
-    """Where a sidecar listens, and how it talks to a person."""
+    """Where a sidecar listens, and what it logs for `agentberth.local.sidecarlog`."""
     if name not in SIDECAR_PORTS:
         return ()
     api, ops = (str(ports.of(port)) for port in SIDECAR_PORTS[name])
-    return (
-        "--port",
-        api,
-        "--ops-host",
-        "127.0.0.1",
-        "--ops-port",
-        ops,
-        "--log-format",
-        "text",
-        "--log-level",
-        "warning",
-    )
+    level = "info" if name == layout.TOOLPROXY else "warning"
+    log = ("--log-format", "json", "--log-level", level)
+    return ("--port", api, "--ops-host", "127.0.0.1", "--ops-port", ops, *log)
 
 
 def _probe(probe: Manifest | None, ports: Ports) -> Probe | None:

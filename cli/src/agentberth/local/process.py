@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent_base.processtree import signal_group
+from agent_base.processtree import die_with_parent, load_prctl, signal_group
 from agentberth.errors import CommandError
 from agentberth.local.pod import LocalProcess
 
@@ -35,16 +37,19 @@ class RunningProcess:
 
         Raises CommandError when the program cannot be started.
         """
+        argv = _in_container(plan) if plan.role == "agent" else plan.argv
+        load_prctl()
         outputs = [_Pipe.open(), _Pipe.open()]
         try:
             process = await asyncio.create_subprocess_exec(
-                *plan.argv,
+                *argv,
                 env=dict(plan.env),
                 cwd=plan.cwd,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=None if plan.role == "agent" else asyncio.subprocess.DEVNULL,
                 stdout=outputs[0].write_end,
                 stderr=outputs[1].write_end,
                 start_new_session=True,
+                preexec_fn=_end_with_the_run,
             )
         except OSError as error:
             for pipe in outputs:
@@ -87,6 +92,22 @@ class RunningProcess:
         signal_group(self._process.pid, signal.SIGKILL)
         await self._process.wait()
         await self.finish()
+
+
+def _end_with_the_run() -> None:
+    die_with_parent(signal.SIGTERM)
+
+
+def _in_container(plan: LocalProcess) -> tuple[str, ...]:
+    """The command line of the agent's parent: see `agentberth.local.container`.
+
+    Raises CommandError when there is no such program.
+    """
+    program = shutil.which(plan.argv[0], path=plan.env.get("PATH", os.defpath))
+    if program is None:
+        raise CommandError(f"{plan.name}: cannot start {plan.argv[0]}: No such file or directory")
+    parent = (sys.executable, "-I", "-m", "agentberth.local.container", str(os.getpid()))
+    return (*parent, *plan.writable, "--", program, *plan.argv[1:])
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,18 @@
 """What the processes of a run print, on the terminal of whoever started it: the agent's results on its stdout alone."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
+from agent_api import layout
 from agentberth.console.shown import Shown
-from agentberth.local.pod import LocalProcess
+from agentberth.local.pod import SIDECAR_PORTS, LocalProcess
+from agentberth.local.sidecarlog import read_line, read_redis_line
 from agentberth.terminal import Terminal
+
+_READERS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
+    {**dict.fromkeys(SIDECAR_PORTS, read_line), layout.MEMORY: read_redis_line}
+)
 
 
 class RunOutput:
@@ -37,6 +44,12 @@ class RunOutput:
 
     def emit(self, name: str, line: str, err: bool) -> None:  # noqa: FBT001 - see Emit
         """See `agentberth.local.process.Emit`."""
+        read = _READERS.get(name)
+        shown = read(line) if read else line
+        if shown is not None:
+            self._show(name, shown, err=err)
+
+    def _show(self, name: str, line: str, *, err: bool) -> None:
         if self._shown is not None:
             self._shown.source.note_line(name, line)
         of_agent = name == self._agent

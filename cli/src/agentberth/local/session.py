@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import fcntl
-import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from agent_api.agenttype import AgentType
 from agent_api.initreport import InitReport
 from agent_api.listprices import Price
 from agent_base.atomicfile import write_atomically
+from agent_base.removal import remove_tree
 from agent_render import RenderError, pod_template
 from agent_render.identity import Identity
 from agent_render.objects.pod import pod_parts
@@ -25,9 +25,9 @@ from agent_render.objects.podkeys import PodKeys
 from agent_render.settings import PlatformSettings
 from agentberth.console.shown import Shown
 from agentberth.errors import CommandError, ManifestError
-from agentberth.local import memory
+from agentberth.local import memory, mounts
 from agentberth.local.approvals import deciding
-from agentberth.local.interpreter import Interpreter
+from agentberth.local.interpreter import Interpreter, isolate
 from agentberth.local.localise import localise
 from agentberth.local.models import ModelChoice, with_keys
 from agentberth.local.objects import Objects
@@ -146,14 +146,17 @@ class Session:
         if local.folder:
             link(local.folder, Path(layout.relocate(layout.CONFIG_CODE, str(root))))
         words = split_command(command) if command else ()
+        interpreter = isolate(local.interpreter, root / "python") if local.interpreter else None
         deck = Deck.of(tape, given.agent.metadata.name, root, ports, given.objects) if tape else None
         host = Host(
-            root, objects, ports, local.interpreter, words, memory.keeps_data(local.agent), deck.ports if deck else None
+            root, objects, ports, interpreter, words, memory.keeps_data(local.agent), deck.ports if deck else None
         )
         plans = tuple(p for p in _plans(pod, host, arguments) if not tape or p.name not in tape.left_out_containers)
-        notices = (*given.notices, *local.notices, *filter(None, (memory.shortcoming(local.agent),)))
+        version = interpreter.shortcoming if interpreter else ""
+        less = (version, memory.shortcoming(local.agent), mounts.shortcoming(pod.spec["containers"][0], root))
+        notices = (*given.notices, *local.notices, *filter(None, less))
         grace_s = pod.spec["terminationGracePeriodSeconds"]
-        return cls(pod.agent, root, plans, grace_s, quiet, ports, local.interpreter, notices, deck, platform.prices)
+        return cls(pod.agent, root, plans, grace_s, quiet, ports, interpreter, notices, deck, platform.prices)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -247,7 +250,7 @@ def _only_agent(documents: list[Document]) -> tuple[Document, AgentType]:
 def _lay_out(root: Path, *, fresh: bool) -> None:
     try:
         if fresh:
-            shutil.rmtree(root / "shared", ignore_errors=True)
+            remove_tree(root / "shared")
         for folder in ("workspace", "tmp"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         root.chmod(0o700)  # other users of the machine have no business with the run's tokens and keys
@@ -267,8 +270,8 @@ def _with_report(plan: LocalProcess, root: Path) -> LocalProcess:
     if plan.name not in _REPORTS:
         return plan
     extra = ("--report", str(root / _REPORTS[plan.name]), "--cache", str(root.parent / "cache"))
-    return LocalProcess(plan.name, plan.role, (*plan.argv, *extra), plan.env, plan.cwd)
+    return replace(plan, argv=(*plan.argv, *extra))
 
 
 def _with_arguments(plan: LocalProcess, arguments: tuple[str, ...]) -> LocalProcess:
-    return LocalProcess(plan.name, plan.role, (*plan.argv, *arguments), plan.env, plan.cwd)
+    return replace(plan, argv=(*plan.argv, *arguments))

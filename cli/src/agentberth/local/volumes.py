@@ -1,13 +1,13 @@
 """The Pod's volumes as folders below one root: an emptyDir is made, a ConfigMap or Secret is written out."""
 
 import contextlib
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from agent_api.layout import relocate
 from agent_base.atomicfile import write_atomically
+from agent_base.removal import remove_tree
 from agentberth.errors import ManifestError
 from agentberth.local.objects import Objects
 
@@ -32,7 +32,7 @@ def link(folder: Path, path: Path) -> None:
     """Shows `folder` of this machine at `path`, as a volume would."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        remove_tree(path)
     path.unlink(missing_ok=True)
     path.symlink_to(folder)
 
@@ -59,7 +59,7 @@ def _write(folder: Path, data: Mapping[str, bytes], items: Iterable[Manifest] | 
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {i["path"]: _value(data, i["key"], folder) for i in items} if items is not None else dict(data)
     for stale in set(folder.iterdir()) - {folder / name for name in wanted}:
-        shutil.rmtree(stale) if stale.is_dir() and not stale.is_symlink() else stale.unlink()
+        remove_tree(stale) if stale.is_dir() and not stale.is_symlink() else stale.unlink()
     for name, content in wanted.items():
         file = folder / name
         with contextlib.suppress(OSError):

@@ -54,6 +54,7 @@ def run_case(case: Case, *, record: bool = False) -> RunResult:
         report = Path(folder, "report.json")
         process = subprocess.Popen(
             _command(case, report, record=record),
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -72,7 +72,7 @@ def confine(hidden: list[str], writable: list[str]) -> None:
     rules = _Ruleset(every, 0, SCOPES if version >= SCOPED_FROM else 0)
     size = ctypes.sizeof(rules) if version >= SCOPED_FROM else ctypes.sizeof(ctypes.c_uint64)
     ruleset = call(CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(size), 0)
-    for path in list_beside(hidden):
+    for path in list_beside(hidden) if hidden else ["/"]:
         _allow(call, ruleset, path, READ)
     for path in writable:
         _allow(call, ruleset, os.path.realpath(path), every)

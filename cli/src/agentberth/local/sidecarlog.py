@@ -1,0 +1,59 @@
+"""What a person is shown of a sidecar's log during a run: calls of tools, warnings and errors."""
+
+import json
+from typing import Any, Final
+
+_SHOWN: Final = frozenset({"warning", "error"})
+_OF_THE_LINE: Final = frozenset({"time", "level", "logger", "message", "stack", "component", "pod", "namespace"})
+_LONGEST_ARGUMENTS: Final = 120
+_USUAL_OF_REDIS: Final = (
+    "Configuration loaded",
+    "Server initialized",
+    "Memory overcommit must be enabled",
+    "Received SIGTERM",
+    "User requested shutdown",
+    "Redis is now ready to exit",
+    "Redis is starting",
+    "just started",
+    "Ready to accept connections",
+    "Saving the final RDB snapshot",
+    "DB saved on disk",
+)
+
+
+def read_redis_line(line: str) -> str | None:
+    """As `read_line`: what redis-server prints at each start and stop as a warning, it is not."""
+    return None if any(usual in line for usual in _USUAL_OF_REDIS) else line
+
+
+def read_line(line: str) -> str | None:
+    """The line for a person, None for one that says nothing about the agent; a line that is not a record stays."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(record, dict) or "message" not in record:
+        return line
+    if record["message"] == "tool call":
+        return _call(record)
+    if record.get("level") not in _SHOWN:
+        return None
+    fields = " ".join(
+        f"{name}={_value(value)}" for name, value in record.items() if name not in _OF_THE_LINE and value != ""
+    )
+    return f"{record['level']}: {record['message']} {fields}".rstrip()
+
+
+def _call(record: dict[str, Any]) -> str:
+    arguments = str(record.get("arguments", ""))
+    shown = arguments if len(arguments) <= _LONGEST_ARGUMENTS else f"{arguments[:_LONGEST_ARGUMENTS]}..."
+    decided = record.get("decision", "allowed")
+    decision = "" if decided == "allowed" else f" ({decided})"
+    took_ms = record.get("duration_ms", 0)
+    return f"tool {record.get('tool')} {shown}: {record.get('outcome')}{decision} in {took_ms:.0f} ms"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return value if isinstance(value, str) and value.isalnum() else json.dumps(value, ensure_ascii=False)
