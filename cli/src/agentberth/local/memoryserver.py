@@ -5,6 +5,8 @@
 Data types, expiry, transactions, publishing and scripts are there; modules and a bound on the size are not.
 """
 
+# ruff: noqa: SLF001 - a command of the library sees the server and its data by these names alone
+
 import resource
 import signal
 import sys
