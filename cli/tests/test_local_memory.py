@@ -150,7 +150,7 @@ def test_stand_in_does_what_clients_and_frameworks_ask_of_it(
     with pytest.raises(redis.exceptions.NoScriptError):
         client.evalsha("0" * 40, 0)
     with pytest.raises(redis.ResponseError, match="unknown command"):
-        client.execute_command("FT.SEARCH", "index", "*")
+        client.execute_command("FT.SEARCH", "index", "*")  # type: ignore[no-untyped-call]
     assert client.client_id() == pid, "an error does not end a connection"
 
 

@@ -27,6 +27,7 @@ CALL = {
             f"tool git {'x' * 120}...: tool_denied (denied) in 12 ms",
         ),
         ({"level": "info", "message": "serving", "port": 1}, None),
+        ({"level": "warning", "logger": "py.warnings", "message": "old"}, None),
         (
             {
                 "time": "t",

@@ -43,7 +43,8 @@ class _Requests(TCPFakeRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.current_client.read_response = _errors_as_answers(self.current_client.read_response)
+        client = self.current_client
+        client.read_response = _errors_as_answers(client.read_response)  # type: ignore[method-assign]
 
 
 def _errors_as_answers(read: Callable[..., Any]) -> Callable[..., Any]:

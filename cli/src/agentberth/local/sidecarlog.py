@@ -4,7 +4,8 @@ import json
 from typing import Any, Final
 
 _SHOWN: Final = frozenset({"warning", "error"})
-_OF_THE_LINE: Final = frozenset({"time", "level", "logger", "message", "stack", "component", "pod", "namespace"})
+_OF_THE_LINE: Final = frozenset({"time", "level", "logger", "message", "stack", "component", "agent"})
+_OF_PYTHON: Final = "py.warnings"  # for who writes the sidecar
 _LONGEST_ARGUMENTS: Final = 120
 _USUAL_OF_REDIS: Final = (
     "Configuration loaded",
@@ -36,7 +37,7 @@ def read_line(line: str) -> str | None:
         return line
     if record["message"] == "tool call":
         return _call(record)
-    if record.get("level") not in _SHOWN:
+    if record.get("level") not in _SHOWN or record.get("logger") == _OF_PYTHON:
         return None
     fields = " ".join(
         f"{name}={_value(value)}" for name, value in record.items() if name not in _OF_THE_LINE and value != ""
