@@ -153,3 +153,39 @@ def test_npm_names_the_request_that_failed(label: str) -> None:
 def test_a_long_summary_is_cut_and_an_empty_one_said() -> None:
     assert len(summarise("error: " + "y" * 5000)) == SUMMARY_CHARS
     assert summarise("") == "it printed nothing"
+
+
+UV_TWO_WAYS = """\
+  x No solution found when resolving dependencies:
+  ╰─▶ Because foo<=1.0 has no usable wheels and foo>=2.0 depends on bar<2, we can conclude that all versions of foo
+      depend on bar<2.
+      And because you require foo and bar>=2, we can conclude that your requirements are unsatisfiable.
+"""
+UV_TWO_DEPENDANTS = """\
+  x No solution found when resolving dependencies:
+  ╰─▶ Because foo==1.0 has no usable wheels and foo>=2.0 depends on bar<2 and baz==3 depends on bar>=2, we can conclude
+      that your requirements are unsatisfiable.
+"""
+UV_NO_WHEEL_BELOW = """\
+  x No solution found when resolving dependencies:
+  ╰─▶ Because all versions of docopt have no usable wheels and pipreqs<=0.4.11 depends on docopt>=0.6, we can conclude
+      that pipreqs<=0.4.11 cannot be used.
+      And because you require pipreqs<0.4.12, we can conclude that your requirements are unsatisfiable.
+"""
+UV_TOO_NEW = """\
+error: No solution found when resolving dependencies
+  cause: Because only docopt<=0.6.2 is available and you require docopt>0.6.2, we can conclude that your requirements
+"""
+
+
+@pytest.mark.parametrize(
+    "output,fault",
+    [
+        (UV_TWO_WAYS, ProgramFault.CONFLICT),
+        (UV_TWO_DEPENDANTS, ProgramFault.CONFLICT),
+        (UV_NO_WHEEL_BELOW, ProgramFault.NO_WHEEL),
+        (UV_TOO_NEW, ProgramFault.NO_VERSION),
+    ],
+)
+def test_a_conflict_is_one_also_beside_releases_without_a_wheel(output: str, fault: ProgramFault) -> None:
+    assert classify(output) is fault

@@ -32,3 +32,11 @@ def test_the_catalogues_ripgrep_takes_a_pattern_that_looks_like_an_option() -> N
     ripgrep = next(each for each in catalogue.tools if each.name == "ripgrep")
     argv = build_invocation(ripgrep, {"pattern": "--pre=sh", "paths": ["-x"]}).argv
     assert argv[-3:] == ("--regexp=--pre=sh", "--", "-x")
+
+
+def test_the_catalogues_jq_takes_a_program_that_looks_like_an_option_and_works_with_jq_1_6() -> None:
+    """jq 1.6 prints its usage when `--` comes before the program."""
+    catalogue = ToolCatalogue.model_validate(yaml.safe_load((ROOT / "deploy/base/catalog/tools.yaml").read_text()))
+    jq = next(each for each in catalogue.tools if each.name == "jq")
+    argv = build_invocation(jq, {"filter": "--from-file", "files": ["-x"], "raw": True}).argv
+    assert argv == ("--raw-output", " --from-file", "--", "-x")

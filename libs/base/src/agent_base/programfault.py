@@ -108,7 +108,10 @@ _TABLE: Final = (
         ),
     ),
     (ProgramFault.NO_PACKAGE, rf"not found in the package registry|{_CODE}E404\b|\b404 Not Found|was not found in the"),
-    (ProgramFault.NO_VERSION, rf"there (?:is|are) no versions? of|{_CODE}ETARGET\b"),
+    (
+        ProgramFault.NO_VERSION,
+        rf"there (?:is|are) no versions? of|\bonly \S+ is available and you require|{_CODE}ETARGET\b",
+    ),
     (
         ProgramFault.CONFLICT,
         (
@@ -120,6 +123,10 @@ _TABLE: Final = (
 )
 
 _CHOSEN_BY_OTHERS: Final = r"`(?!--)[^`\n]*`|(?<!\w)'[^'\n]*'|\b[a-z][a-z+]*://\S+"
+_LIMITS: Final = r"([<>=!~]=?[\w.*+!]+(?:,[<>=!~]=?[\w.*+!]+)*)"
+_DEMAND: Final = rf"([\w.-]+){_LIMITS}"
+_NEEDED: Final = rf"([\w.-]+)(?:\[[^\]]*\])?(?:[<>=!~][^\s]*)? depends? on ([\w.-]+){_LIMITS}"
+_REQUIRED: Final = r"you require ([^\n]{1,400}?), we can"
 _COLOUR: Final = r"\x1b\[[0-9;]*m"
 _WRAPPED: Final = r"\n {4,}(?:│ *)?"
 _NOISE: Final = (
@@ -137,10 +144,18 @@ _LABEL: Final = (
 def classify(output: str) -> ProgramFault:
     """What the output of a failed run means."""
     text = re.sub(_CHOSEN_BY_OTHERS, "''", re.sub(_WRAPPED, " ", re.sub(_COLOUR, "", output)))
-    for fault, pattern in _TABLE:
-        if re.search(pattern, text, re.MULTILINE):
-            return fault
-    return ProgramFault.UNKNOWN
+    found = next((fault for fault, pattern in _TABLE if re.search(pattern, text, re.MULTILINE)), ProgramFault.UNKNOWN)
+    return ProgramFault.CONFLICT if found is ProgramFault.NO_WHEEL and _has_conflict(text) else found
+
+
+def _has_conflict(text: str) -> bool:
+    """Whether uv says that a package is needed in two ways, beside releases of others that have no wheel."""
+    required = {match for clause in re.findall(_REQUIRED, text) for match in re.findall(_DEMAND, clause)}
+    needed = set(re.findall(_NEEDED, text))
+    by_others = {(name, limits) for _, name, limits in needed}
+    return any(one[0] == other[0] and one[1] != other[1] for one in required for other in by_others) or any(
+        one[1] == other[1] and one[0] != other[0] and one[2] != other[2] for one in needed for other in needed
+    )
 
 
 def summarise(output: str) -> str:
