@@ -7,12 +7,13 @@ import pytest
 from libs.kube.tests.fake_api import FakeApi
 
 from agent_api.agenttype import AgentType
+from agent_api.toolsconfig import ToolDefinition
 from agent_api.toolslock import LARGEST_BYTES, LockedTool, PinnedDefinition, ToolsLock
 from agent_api.toolsreport import ToolsReport
 from agent_kube import Client, Conflict, ObjectKey, Occupied, Request, Stores
 from agent_operator.sources import ALL, CONFIG_MAPS, CONFIGURED, AgentObject, ConfigObject
 from agent_operator.status.reports import REPORT_BYTES
-from agent_operator.status.toolpins import PinKeeper, held_to, merge
+from agent_operator.status.toolpins import PinKeeper, held_to, merge, planned_tools
 from agent_render import PlatformSettings, render
 
 OLD, NEW = "a" * 64, "b" * 64
@@ -20,6 +21,9 @@ OBJ = msgspec.json.decode(
     b'{"metadata": {"name": "subject", "namespace": "here", "uid": "uid-now"}, "spec": {}}', type=AgentObject
 )
 LOCK = "subject-tools-lock"
+
+
+RENDERED: tuple[Any, ...] = ()
 
 
 @pytest.fixture
@@ -70,6 +74,17 @@ def agent(**policy: Any) -> AgentType:
     )
 
 
+def with_tool(tool: dict[str, Any]) -> AgentType:
+    spec = {"agent": {"image": "x:1"}, "tools": {"custom": [{"name": "hello", **tool}]}}
+    return AgentType.model_validate(agent().model_dump() | {"spec": spec})
+
+
+def merged_of(
+    known: ToolsLock, seen: ToolsLock, subject: AgentType, settings: PlatformSettings | None = None
+) -> ToolsLock:
+    return merge(known, seen, subject, planned_tools(render(subject, settings or PlatformSettings()), subject))
+
+
 def definitions(**hashes: str) -> ToolsLock:
     return ToolsLock(
         definitions={name: PinnedDefinition(hash=each, call_hash="c" * 64) for name, each in hashes.items()}
@@ -81,7 +96,7 @@ def hashes(lock: ToolsLock) -> dict[str, str]:
 
 
 def test_the_first_report_of_a_server_is_taken() -> None:
-    assert hashes(merge(ToolsLock(), definitions(docs__a=OLD, docs__b=OLD), agent())) == {
+    assert hashes(merged_of(ToolsLock(), definitions(docs__a=OLD, docs__b=OLD), agent())) == {
         "docs__a": OLD,
         "docs__b": OLD,
     }
@@ -99,7 +114,7 @@ def test_the_first_report_of_a_server_is_taken() -> None:
     ],
 )
 def test_a_report_changes_a_pin_only_where_the_spec_lets_it(policy: dict[str, Any], after: str) -> None:
-    merged = merge(definitions(docs__a=OLD), definitions(docs__a=NEW), agent(**policy))
+    merged = merged_of(definitions(docs__a=OLD), definitions(docs__a=NEW), agent(**policy))
 
     assert hashes(merged) == {"docs__a": after}
 
@@ -107,16 +122,16 @@ def test_a_report_changes_a_pin_only_where_the_spec_lets_it(policy: dict[str, An
 def test_a_report_adds_no_tool_to_a_server_that_is_pinned() -> None:
     known, seen = definitions(docs__a=OLD), definitions(docs__a=OLD, docs__b=NEW)
 
-    assert hashes(merge(known, seen, agent())) == {"docs__a": OLD}
-    assert hashes(merge(known, seen, agent(approved={"docs__b": NEW}))) == {"docs__a": OLD, "docs__b": NEW}
+    assert hashes(merged_of(known, seen, agent())) == {"docs__a": OLD}
+    assert hashes(merged_of(known, seen, agent(approved={"docs__b": NEW}))) == {"docs__a": OLD, "docs__b": NEW}
 
 
 def test_a_report_that_forgets_a_pin_does_not_take_it_away() -> None:
-    assert hashes(merge(definitions(docs__a=OLD), ToolsLock(), agent())) == {"docs__a": OLD}
+    assert hashes(merged_of(definitions(docs__a=OLD), ToolsLock(), agent())) == {"docs__a": OLD}
 
 
 def test_pins_of_tools_that_are_not_asked_for_any_more_go() -> None:
-    assert hashes(merge(definitions(other__a=OLD), definitions(other__b=OLD), agent())) == {}
+    assert hashes(merged_of(definitions(other__a=OLD), definitions(other__b=OLD), agent())) == {}
 
 
 @pytest.mark.parametrize(
@@ -134,14 +149,47 @@ def test_installs_are_held_to_the_first_of_the_version_asked_for(
     known = ToolsLock(tools={"hello": LockedTool(version="2", sha256=OLD)})
     seen = ToolsLock(tools={"hello": LockedTool(version=version, sha256=sha256)})
 
-    assert merge(known, seen, agent(**policy)).tools["hello"].sha256 == after
+    assert merged_of(known, seen, agent(**policy)).tools["hello"].sha256 == after
 
 
 def test_another_version_in_the_spec_is_another_pin() -> None:
     known = ToolsLock(tools={"hello": LockedTool(version="1", sha256=OLD)})
     seen = ToolsLock(tools={"hello": LockedTool(version="2", sha256=NEW)})
 
-    assert merge(known, seen, agent()).tools["hello"].sha256 == NEW
+    assert merged_of(known, seen, agent()).tools["hello"].sha256 == NEW
+
+
+@pytest.mark.parametrize(
+    "asked,version,constraints,after",
+    [
+        ({"source": "pypi:hello==2"}, "2", (), NEW),
+        ({"source": "mcp+stdio:npm:@scope/hello@2"}, "2", (), NEW),
+        ({"source": "pypi:hello==2"}, "3", (), OLD),
+        ({"source": "pypi:hello"}, "2", (), OLD),
+        ({"source": "pypi:hello==1", "config": {"constraints": ["dep<3"]}}, "1", ("dep<3",), NEW),
+        ({"source": "pypi:hello==1", "config": {"constraints": ["dep<3"]}}, "1", ("dep<4",), OLD),
+    ],
+)
+def test_a_version_or_constraint_of_the_source_is_another_pin_too(
+    asked: dict[str, Any], version: str, constraints: tuple[str, ...], after: str
+) -> None:
+    known = ToolsLock(tools={"hello": LockedTool(version="1", sha256=OLD)})
+    seen = ToolsLock(tools={"hello": LockedTool(version=version, sha256=NEW, constraints=constraints)})
+
+    assert merged_of(known, seen, with_tool(asked)).tools["hello"].sha256 == after
+
+
+def test_another_version_in_the_platforms_catalogue_is_another_pin() -> None:
+    known = ToolsLock(tools={"ruff": LockedTool(version="1", sha256=OLD)})
+    seen = ToolsLock(tools={"ruff": LockedTool(version="2", sha256=NEW)})
+    subject = AgentType.model_validate(
+        agent().model_dump() | {"spec": {"agent": {"image": "x:1"}, "tools": {"required": ["ruff"]}}}
+    )
+
+    for version, after in (("1", OLD), ("2", NEW)):
+        entry = ToolDefinition(name="ruff", source=f"pypi:ruff=={version}")
+        merged = merged_of(known, seen, subject, PlatformSettings(catalogue={"ruff": entry}))
+        assert merged.tools["ruff"].sha256 == after
 
 
 def test_the_lock_is_rendered_into_tools_json_and_into_nothing_else() -> None:
@@ -200,15 +248,28 @@ async def test_a_lock_of_others_is_not_inherited(
 async def test_a_lock_that_was_deleted_is_made_again(api: FakeApi, client: Client) -> None:
     pins, request = keeper(client), Request(ObjectKey("here", "subject"), "id")
     report = ToolsReport(agent="subject", ready=True, lock=definitions(docs__a=OLD))
-    assert await pins.keep(request, OBJ, agent(), report)
-    assert not await pins.keep(request, OBJ, agent(), report)
+    assert await pins.keep(request, OBJ, agent(), report, RENDERED)
+    assert not await pins.keep(request, OBJ, agent(), report, RENDERED)
     assert len(api.writes()) == 1
     api.remove(CONFIG_MAPS, LOCK, "here")
 
-    assert not await pins.keep(request, OBJ, agent(), None)
+    assert not await pins.keep(request, OBJ, agent(), None, RENDERED)
 
     written = api.read(CONFIG_MAPS, LOCK, "here")["data"]["tools.lock.json"]
     assert hashes(ToolsLock.model_validate_json(written)) == {"docs__a": OLD}
+
+
+async def test_a_lock_that_a_person_gives_to_a_new_agent_is_taken_over(api: FakeApi, client: Client) -> None:
+    stores = Stores(ALL)
+    pins, children = keeper(client, stores), render(agent(), PlatformSettings())
+    assert await pins.prepare(OBJ, agent(), children) == children
+    given = lock_object()
+    api.create(CONFIG_MAPS, given)
+    stores[CONFIGURED].put("", msgspec.convert(given, ConfigObject))
+
+    held = await pins.prepare(OBJ, agent(), children)
+
+    assert any(OLD in json.dumps(each) for each in held)
 
 
 async def test_nothing_is_asked_while_the_cache_shows_the_lock(api: FakeApi, client: Client) -> None:
@@ -218,7 +279,7 @@ async def test_nothing_is_asked_while_the_cache_shows_the_lock(api: FakeApi, cli
     pins, request = keeper(client, stores), Request(ObjectKey("here", "subject"), "id")
 
     for _ in range(3):
-        assert not await pins.keep(request, OBJ, agent(), None)
+        assert not await pins.keep(request, OBJ, agent(), None, RENDERED)
 
     assert [call.verb for call in api.calls] == ["get"]
 

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,6 +48,11 @@ class Behaviour:
     moved: bool = False
     """Whether the server is at /mcp/ and sends everybody there."""
     discover_status: int = 0
+    lets_in: Callable[[str], bool] | None = None
+    """Whether a request with this Authorization header is answered; the others get `challenge` with 401."""
+    challenge: str = "Bearer"
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Metadata by path, for GET."""
     raw_answer: dict[str, Any] | None = None
     """Of a call, in an event stream that stays open: no message, maybe."""
 
@@ -131,7 +137,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.open_connections.setdefault(self.server.server_port, []).append(self.connection)
 
     def do_GET(self) -> None:
-        self._empty(405)
+        if self.path in self.behaviour.documents:
+            self._send(200, self.behaviour.documents[self.path])
+        else:
+            self._empty(404 if self.path.startswith("/.well-known") else 405)
 
     def do_DELETE(self) -> None:
         self.behaviour.deleted.append(dict(self.headers.items()))
@@ -152,6 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if behaviour.token and self.headers.get("Authorization") != f"Bearer {behaviour.token}":
             self._empty(401)
+        elif behaviour.lets_in is not None and not behaviour.lets_in(self.headers.get("Authorization", "")):
+            self._send(401, {}, {"WWW-Authenticate": behaviour.challenge})
         elif behaviour.era == "modern":
             self._modern(body)
         else:

@@ -20,16 +20,23 @@ LOCK_FILE: Final = "agentberth.lock"
 
 def with_lock(config: Mapping[str, str], folder: Path, agent: str) -> Mapping[str, str]:
     """The agent's configuration, held to the lock in `folder`. Raises ManifestError for a file that is damaged."""
-    entry = _read(folder / LOCK_FILE).get(agent)
-    if layout.TOOLS_KEY not in config or entry is None:
+    lock = read_lock(folder / LOCK_FILE, agent)
+    if layout.TOOLS_KEY not in config or lock is None:
         return config
-    try:
-        lock = ToolsLock.model_validate(entry)
-    except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        raise ManifestError(f"{folder / LOCK_FILE}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
     tools = json.loads(config[layout.TOOLS_KEY]) | {"lock": json.loads(lock.serialise())}
     return {**config, layout.TOOLS_KEY: json.dumps(tools, indent=2)}
+
+
+def read_lock(path: Path, agent: str) -> ToolsLock | None:
+    """What runs of `agent` have seen; None when the file knows no such agent. Raises ManifestError."""
+    entry = _read(path).get(agent)
+    if entry is None:
+        return None
+    try:
+        return ToolsLock.model_validate(entry)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        raise ManifestError(f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
 
 
 def keep_lock(root: Path, folder: Path, agent: str) -> None:

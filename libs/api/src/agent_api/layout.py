@@ -32,6 +32,7 @@ CONFIG_CODE: Final = f"{CONFIG}/code"  # local code from a ConfigMap or a claim
 CONFIG_GIT: Final = f"{CONFIG}/git"  # username + password, or ssh-privatekey (+ known_hosts)
 CONFIG_LOCK: Final = f"{CONFIG}/lock"  # requirements.txt or package-lock.json
 CONFIG_INDEX: Final = f"{CONFIG}/index"  # index-url, npmrc, ca.crt: each optional
+CONFIG_TOOLS_INDEX: Final = f"{CONFIG}/tools-index"  # the same, for packages of tools
 CONFIG_MEMORY: Final = f"{CONFIG}/memory"  # password of the memory, and perhaps ca.crt
 TRUST: Final = "/etc/ssl/agentberth"  # the platform's authorities, for tools and agents too, who do not see CONFIG
 CREDENTIALS: Final = f"{CONFIG}/credentials"  # credentials/<provider or tool>/<key of the Secret>

@@ -1,12 +1,15 @@
 """`tools.json`: the tools of one agent. Written by agent_render, hot-reloaded by agent-toolproxy."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from agent_api.model import Config
 from agent_api.toolslock import ToolsLock
-from agent_api.toolsources import describe_forms
+from agent_api.toolsources import describe_forms, version_of
+
+CONSTRAINT: Final = r"^[@A-Za-z0-9][^\s#:;\\]*$"
+"""One requirement by its version: no address, no option, no second line of the list that it is written into."""
 
 
 class Artifact(Config):
@@ -31,6 +34,28 @@ class Argument(Config):
     )
 
 
+class ToolOauth(Config):
+    """How the proxy gets tokens for an MCP server at a URL. The tool's Secret has `client-id` and `client-secret`."""
+
+    grant: Literal["clientCredentials", "tokenExchange"] = Field(
+        default="clientCredentials",
+        description="tokenExchange: the token in `subject-token` of the Secret is exchanged.",
+    )
+    issuer: str = Field(
+        default="",
+        max_length=2048,
+        description="The authorization server. Empty: the one that the MCP server names, if it is at the same host.",
+    )
+    token_url: str = Field(default="", max_length=2048, description="Its token endpoint; empty: by its metadata.")
+    scopes: tuple[Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=256)], ...] = Field(
+        default=(), max_length=64, description="Empty: those that the MCP server asks for."
+    )
+    audience: str = Field(default="", max_length=2048, description="For servers that want one beside the resource.")
+    subject_token_type: str = Field(
+        default="urn:ietf:params:oauth:token-type:access_token", max_length=256, description="As in RFC 8693."
+    )
+
+
 class ToolOptions(Config):
     """How a tool is called and shown: `config` of a custom tool in an AgentType, and part of a catalogue entry."""
 
@@ -49,9 +74,18 @@ class ToolOptions(Config):
     argv: tuple[str | Argument, ...] = Field(
         default=(), description="Literals and properties, in order; empty: --property=value for each property."
     )
-    environment: dict[str, str] = Field(default_factory=dict, description="Added to the minimal environment.")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="Added to the minimal environment. {workspace} is its folder."
+    )
     credential_environment: dict[str, str] = Field(
-        default_factory=dict, description="Variable -> key of the tool's Secret."
+        default_factory=dict,
+        description="Variable -> key of the tool's Secret. "
+        "A server is started again between calls when a value changes.",
+    )
+    credential_files: dict[str, str] = Field(
+        default_factory=dict,
+        description="Variable -> key of the tool's Secret, whose value is in the file that the variable names. "
+        "The file is written anew when the value changes, and the server goes on.",
     )
     success_codes: tuple[int, ...] = Field(default=(0,), description="Exit codes that are not an error.")
     read_only: bool = Field(default=False, description="Shown to clients as readOnlyHint.")
@@ -64,11 +98,23 @@ class ToolOptions(Config):
         le=3600,
         description="Of an MCP server, from its start until its tools are listed; default: limits.startTimeoutSeconds.",
     )
+    constraints: tuple[Annotated[str, Field(pattern=CONSTRAINT, max_length=256)], ...] = Field(
+        default=(),
+        max_length=64,
+        description="Versions of what a package depends on, such as pydantic<3; for npm: name@range.",
+    )
+    input_schemas: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        max_length=256,
+        description="Server's own tool name -> JSON Schema of its arguments, in place of the server's: clients are "
+        "shown it, and a call that does not fit never reaches the server.",
+    )
     include: tuple[str, ...] = Field(
         default=(), description="Globs of the server's own tool names that are served; empty: all."
     )
     exclude: tuple[str, ...] = Field(default=(), description="Globs that are not served; wins over include.")
     rename: dict[str, str] = Field(default_factory=dict, description="Server's own tool name -> name after server__.")
+    oauth: ToolOauth | None = Field(default=None, description="Of an MCP server at a URL that wants OAuth.")
     header_credentials: dict[str, str] = Field(
         default_factory=dict,
         description="HTTP header -> key of the tool's Secret; empty: Authorization: Bearer <key 'token', if there>.",
@@ -107,6 +153,19 @@ class PlannedTool(Config):
     catalogue: ToolDefinition | None = Field(default=None, description="The platform's entry, if it has one.")
     custom: ToolDefinition | None = None
     credentials: str | None = Field(default=None, description="Folder of the mounted Secret.")
+
+    @property
+    def definition(self) -> ToolDefinition | None:
+        """The one that counts: an author's never replaces the platform's."""
+        return self.catalogue or self.custom
+
+    @property
+    def asks_for(self) -> tuple[str, tuple[str, ...]]:
+        """Version and constraints: while they stay the same, so must what is installed."""
+        definition = self.definition
+        if definition is None:
+            return "", ()
+        return definition.version or version_of(definition.source), definition.constraints
 
 
 Pinning = Literal["Enforce", "EnforceSchema", "Warn", "Off"]

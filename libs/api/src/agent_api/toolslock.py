@@ -5,7 +5,7 @@ all restarts are held to the same; `agentberth run` keeps it in `agentberth.lock
 its own copy for restarts of its container.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,7 @@ class LockedTool(Report):
     source: str = Field(default="", max_length=4096)
     platform: str = Field(default="", max_length=64)
     sha256: str = Field(max_length=64)
+    constraints: tuple[Annotated[str, Field(max_length=256)], ...] = Field(default=(), max_length=64)
 
 
 class PinnedDefinition(Report):

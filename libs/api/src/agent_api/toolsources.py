@@ -25,21 +25,31 @@ class ToolSourceKind:
     index: str = ""
     index_setting: IndexSetting | None = None
     in_manifest: bool = True
+    version_mark: str = ""
+    """What stands between a package's name and its version; without it a source names no version."""
 
 
 TOOL_SOURCES: Mapping[str, ToolSourceKind] = MappingProxyType(
     {
         "https": ToolSourceKind(form="https://..."),
-        "pypi": ToolSourceKind(form="pypi:name==version", index="https://pypi.org", index_setting="python_index_url"),
+        "pypi": ToolSourceKind(
+            form="pypi:name==version", index="https://pypi.org", index_setting="python_index_url", version_mark="=="
+        ),
         "npm": ToolSourceKind(
-            form="npm:name@version", index="https://registry.npmjs.org", index_setting="npm_registry"
+            form="npm:name@version",
+            index="https://registry.npmjs.org",
+            index_setting="npm_registry",
+            version_mark="@",
         ),
         "path": ToolSourceKind(form="path:program", in_manifest=False),
     }
 )
 """By the name before the colon. The tool proxy has a class for each, in `agent_toolproxy.installers.packages`."""
 
-_SERVERS = "mcp+stdio:<one of those>, mcp+https://... or builtin:memory"
+_SERVERS = "mcp+stdio:<one of those>, mcp+https://..., mcp+http://SERVICE.NAMESPACE:PORT/... or builtin:memory"
+_LABEL = "[a-z]([-a-z0-9]*[a-z0-9])?"
+_SERVICE = rf"{_LABEL}(\.{_LABEL}(\.svc(\.[-a-z0-9.]+)?)?)?(:[0-9]+)?(/|$)"
+"""Of this cluster: a name in it, which no one outside answers to. Nothing else may be asked without encryption."""
 
 
 def describe_forms(*, in_manifest: bool) -> str:
@@ -52,11 +62,19 @@ def manifest_pattern() -> str:
     """What the source of a manifest's tool matches. The tool proxy looks closer."""
     beginnings = (_beginning(name, kind) for name, kind in TOOL_SOURCES.items() if kind.in_manifest)
     programs = "|".join(beginnings)
-    return rf"({programs}|mcp\+stdio:({programs})|mcp\+https://|builtin:)[^\s]+"
+    return rf"(({programs}|mcp\+stdio:({programs})|mcp\+https://|builtin:)[^\s]+|mcp\+http://{_SERVICE}[^\s]*)"
 
 
 def _beginning(name: str, kind: ToolSourceKind) -> str:
     return f"{name}://" if kind.form.startswith(f"{name}://") else f"{name}:"
+
+
+def version_of(source: str) -> str:
+    """The version that a source names: `1` of `mcp+stdio:pypi:a==1`; empty where it names none."""
+    kind, _, rest = package_of(source).partition(":")
+    mark = TOOL_SOURCES[kind].version_mark if kind in TOOL_SOURCES else ""
+    name, _, version = rest.rpartition(mark) if mark else ("", "", "")
+    return version if name else ""
 
 
 def package_of(source: str) -> str:

@@ -97,7 +97,7 @@ _SHAPES: Final = (
 
 
 class Redactor:
-    """Masks secrets in text. Registration is for the life of the process: a rotated key stays masked."""
+    """Masks secrets in text. Until a value is forgotten it stays masked: a rotated key too."""
 
     def __init__(self) -> None:
         self._values: frozenset[str] = frozenset()
@@ -115,6 +115,12 @@ class Redactor:
         self._values |= forms
         longest_first = sorted(self._values, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def forget(self, value: str) -> None:
+        """Stop masking a value that is of no use any more, such as a token that has expired."""
+        self._values -= set(_spellings(value))
+        longest_first = sorted(self._values, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def holds_value(self, text: str) -> bool:
         """Whether a registered value is in `text`: far cheaper than masking, for the path of every request."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from agent_api.agenttype import AgentType
+from agent_api.agenttype import AgentType, CustomTool
 from agent_api.providers import PROVIDERS
 from agent_api.toolsources import TOOL_SOURCES, package_of
 from agent_render.initplan import package_runtime
@@ -67,9 +67,10 @@ def tool_networks(agent: AgentType, settings: PlatformSettings) -> tuple[str, ..
     """
     policy = agent.spec.security.network_policy
     opened = policy.egress.allowed_cidrs if policy and policy.egress else ()
+    named = agent.spec.tools.policy.allowed_networks if agent.spec.tools else ()
     servers = [one for one in endpoints(agent, settings) if one.field.startswith("tools.") and not one.public]
     within = settings.network.cluster_cidrs if servers else ()
-    return tuple(dict.fromkeys((*opened, *within)))
+    return tuple(dict.fromkeys((*opened, *named, *within)))
 
 
 def _addresses(agent: AgentType, settings: PlatformSettings) -> Iterator[tuple[str, str]]:
@@ -92,12 +93,21 @@ def _of_tools(agent: AgentType, settings: PlatformSettings) -> Iterator[tuple[st
     tools = agent.spec.tools
     if tools is None:
         return
-    own = {tool.name: (tool.source,) for tool in tools.custom}
+    own = {tool.name: (tool.source, *_authorization_servers(tool)) for tool in tools.custom}
     for name in dict.fromkeys((*tools.required, *tools.optional, *own)):
         entry = settings.catalogue.get(name)
         listed = (entry.source, *(artifact.url for artifact in entry.artifacts)) if entry else ()
         for source in own.get(name, listed):
             yield f"tools.{name}", _download(source, settings)
+
+
+def _authorization_servers(tool: CustomTool) -> Iterator[str]:
+    """Where the tokens of a server come from, when the spec says so."""
+    oauth = (tool.config or {}).get("oauth")
+    for name in ("issuer", "tokenUrl"):
+        address = oauth.get(name) if isinstance(oauth, dict) else None
+        if isinstance(address, str):
+            yield address
 
 
 def _download(source: str, settings: PlatformSettings) -> str:

@@ -61,6 +61,9 @@ def _of_network(agent: AgentType) -> Iterator[str]:
         everything = [cidr for cidr in policy.egress.allowed_cidrs if cidr.endswith("/0")]
         if everything:
             yield f"security.networkPolicy opens {', '.join(everything)}"
+    networks = agent.spec.tools.policy.allowed_networks if agent.spec.tools else ()
+    if everything := [cidr for cidr in networks if cidr.endswith("/0")]:
+        yield f"tools.policy.allowedNetworks opens {', '.join(everything)}"
 
 
 def _of_pod(agent: AgentType, settings: PlatformSettings) -> Iterator[str]:

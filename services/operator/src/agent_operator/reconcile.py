@@ -141,7 +141,7 @@ class Reconciler:
             await self._applier.prune(request, owner=obj, keep=parsed.rendered, sources=CHILDREN)
         await self._advance(request, parsed, live, runs, may_start=fenced)
         seen = await self._inspect(request, obj, parsed, before, applied)
-        newly_pinned = await self._pins.keep(request, obj, parsed.agent, seen.sidecars.tools)
+        newly_pinned = await self._pins.keep(request, obj, parsed.agent, seen.sidecars.tools, parsed.rendered)
         status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
         if "llmStatus" in status:
             status["llmStatus"] = self._counters.calm(obj.key, status["llmStatus"], before.get("llmStatus"))

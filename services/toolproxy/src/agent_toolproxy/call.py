@@ -51,6 +51,13 @@ class ServedTool:
     definition: Json
     handler: Handler
     traced: bool = True
+    own_definition: Json | None = None
+    """Its server's own, where the author's takes its place: this is what is pinned."""
+
+    @property
+    def pinned_definition(self) -> Json:
+        """What later ones are compared with."""
+        return self.own_definition or self.definition
 
     @property
     def name(self) -> str:

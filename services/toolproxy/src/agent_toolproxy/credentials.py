@@ -32,6 +32,14 @@ class Credentials:
         self._redactor.add(value)
         return value.strip("\r\n")
 
+    def register(self, value: str) -> None:
+        """Mask a value that was got with the Secret, such as a token."""
+        self._redactor.add(value)
+
+    def forget(self, value: str) -> None:
+        """Undo `register` for a value that nobody takes any more."""
+        self._redactor.forget(value)
+
     def has(self, key: str) -> bool:
         """Whether `key` is there."""
         return self.folder is not None and (self.folder / key).is_file()

@@ -28,6 +28,7 @@
     │   └── UpstreamRejected     502 upstream_rejected: an upstream's JSON-RPC error, `rpc_code` and `data`
     ├── UpstreamError            an upstream MCP server did not do its part
     │   ├── UpstreamUnavailable  not reachable, or gone during the call
+    │   ├── UpstreamRestart      its Secret has changed, and it has to be started again; no call was running
     │   ├── UpstreamTimeout      no answer in time
     │   ├── UpstreamAuth         it refused our credential: 401 or 403
     │   ├── UpstreamHttp         an HTTP `status` that is no answer of MCP
@@ -193,6 +194,10 @@ class UpstreamError(ToolProxyError):
 
 class UpstreamUnavailable(UpstreamError):
     """Not reachable, or gone during the call."""
+
+
+class UpstreamRestart(UpstreamError):
+    """The server is ended between calls, to be started with the present values of its Secret."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -5,6 +5,7 @@ object it could meet.
 """
 
 from decimal import Decimal
+from ipaddress import ip_interface
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, WithJsonSchema
@@ -63,6 +64,22 @@ def size_bytes(size: str) -> int:
     """A `Size` in bytes, rounded down."""
     number = size.rstrip("kMGTi")
     return int(Decimal(number) * _UNITS[size[len(number) :]])
+
+
+Cidr = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Matches(r"[0-9a-fA-F.:]+/[0-9]{1,3}", "must be a network such as 10.0.0.0/8"),
+]
+
+
+def is_network(text: str) -> bool:
+    """Whether a `Cidr` is one, as CEL's isCIDR has it: no zone, no IPv4 in IPv6, no leading zeros."""
+    try:
+        network = ip_interface(text)
+    except ValueError:
+        return False
+    return network.version == 4 or network.ip.ipv4_mapped is None
 
 
 IntOrString = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 63})]

@@ -1,6 +1,5 @@
 """`AgentType` as a whole, and the rules that span its parts."""
 
-from ipaddress import ip_interface
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
@@ -11,20 +10,16 @@ from agent_api.agenttype.kubernetes.security import PodSecurityContext
 from agent_api.agenttype.memory import Memory
 from agent_api.agenttype.pod import Pod
 from agent_api.agenttype.rule import ApiModel, Matches, Rule
-from agent_api.agenttype.scalars import DnsLabel, Url
-from agent_api.agenttype.services import Llm, Tools
+from agent_api.agenttype.scalars import Cidr, DnsLabel, Url, is_network
+from agent_api.agenttype.services import Llm
 from agent_api.agenttype.status import Status
+from agent_api.agenttype.tools import Tools
 from agent_api.agenttype.workload import ResourcePlan, Workload
 from agent_api.agenttype.workspace import Workspace
 
 MEMORY_NAME_LENGTH = 45  # a StatefulSet's name and the hash of a revision are together the value of a label
 NAME_LENGTH = 52  # a CronJob's limit: it appends 11 characters to name its Jobs
 
-Cidr = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64),
-    Matches(r"[0-9a-fA-F.:]+/[0-9]{1,3}", "must be a network such as 10.0.0.0/8"),
-]
 MetricName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
@@ -51,15 +46,6 @@ class Monitoring(ApiModel):
     )
 
 
-def _is_network(text: str) -> bool:
-    """As CEL's isCIDR has it: no zone, no IPv4 in IPv6, no leading zeros."""
-    try:
-        network = ip_interface(text)
-    except ValueError:
-        return False
-    return network.version == 4 or network.ip.ipv4_mapped is None
-
-
 class Egress(ApiModel):
     """Where the agent's Pods may connect to, beside DNS, public addresses and the servers that the spec names."""
 
@@ -77,7 +63,7 @@ class Egress(ApiModel):
             message="allowedCIDRs has an entry that is no network: write it as 10.0.0.0/8 or fd12::/16",
             reason="The API server would refuse the whole policy.",
             cel="!has(self.allowedCIDRs) || self.allowedCIDRs.all(c, isCIDR(c))",
-            holds=lambda e: all(map(_is_network, e.allowed_cidrs)),
+            holds=lambda e: all(map(is_network, e.allowed_cidrs)),
             field="allowedCIDRs",
         ),
     )

@@ -11,7 +11,6 @@ from agent_api.toolsconfig import (
     CallRule,
     PlannedTool,
     ToolDefinition,
-    ToolLimits,
     ToolsConfig,
     ToolsMemory,
     ToolsPolicy,
@@ -22,15 +21,11 @@ from agent_render.errors import UnsupportedError
 from agent_render.identity import Manifest
 from agent_render.parts.monitoring import keeps_content
 from agent_render.parts.part import PodPart, empty_dir, mount, scratch, variable
-from agent_render.parts.sizes import memory_limit_bytes
+from agent_render.parts.toollimits import tool_limits
 from agent_render.settings import PlatformSettings
 
 _ADDRESS = f"http://127.0.0.1:{layout.TOOLPROXY_PORT}"
 _CREDENTIALS = f"{layout.CREDENTIALS}/tools"
-_OWN_BYTES = 256 << 20
-"""Kept for the proxy, what it holds of answers, and what unpacks a download."""
-_LEAST_OF_A_TOOL_BYTES = 64 << 20
-_MOST_OF_A_TOOL_BYTES = 1 << 30
 
 
 def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
@@ -43,9 +38,10 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     volumes = tuple({**volume, "name": f"tool-{volume['name']}"} for volume in volumes)
     mounts = tuple({**entry, "name": f"tool-{entry['name']}"} for entry in mounts)
     memory_volumes, memory_mounts = memoryaccess.credentials(agent)
+    index = (sidecar.secret_volume("tools-index", tools.index_secret),) if tools.index_secret else ()
     tmp_volume, _ = scratch(layout.TOOLPROXY, settings.tmp_size)
     return PodPart(
-        init_containers=(_container(agent, settings, (*mounts, *memory_mounts)),),
+        init_containers=(_container(agent, settings, (*mounts, *memory_mounts, *_index_mount(tools))),),
         volumes=(
             sidecar.config_volume(
                 agent,
@@ -56,6 +52,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
             ),
             *volumes,
             *memory_volumes,
+            *index,
             empty_dir("tools", settings.tools_size),
             tmp_volume,
         ),
@@ -68,6 +65,10 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         agent_path=(layout.TOOLS_BIN,),
         config={layout.TOOLS_KEY: tools_config(agent, tools, settings).model_dump_json(indent=2)},
     )
+
+
+def _index_mount(tools: Tools) -> tuple[Manifest, ...]:
+    return (mount("tools-index", layout.CONFIG_TOOLS_INDEX),) if tools.index_secret else ()
 
 
 def _container(agent: AgentType, settings: PlatformSettings, credentials: tuple[Manifest, ...]) -> Manifest:
@@ -111,14 +112,10 @@ def tools_config(agent: AgentType, tools: Tools, settings: PlatformSettings) -> 
         memory=ToolsMemory(url=access.url, credentials=access.folder, prefix=access.prefix) if access else None,
         python_url=settings.python_index_url,
         npm_registry=settings.npm_registry,
-        limits=ToolLimits(timeout_seconds=policy.timeout_seconds, memory_bytes=_memory_of_a_tool(agent, settings)),
+        listing=tools.listing,
+        index_folder=layout.CONFIG_TOOLS_INDEX if tools.index_secret else None,
+        limits=tool_limits(agent, tools, settings),
     )
-
-
-def _memory_of_a_tool(agent: AgentType, settings: PlatformSettings) -> int:
-    """What a process may have: less than its container, which the kernel ends as a whole when it has too much."""
-    limit = memory_limit_bytes(agent, settings, layout.TOOLPROXY)
-    return min(_MOST_OF_A_TOOL_BYTES, max(_LEAST_OF_A_TOOL_BYTES, limit - _OWN_BYTES))
 
 
 def _planned(tools: Tools, settings: PlatformSettings) -> Iterator[PlannedTool]:

@@ -22,6 +22,7 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 OPERATOR_LABELS = {"app.kubernetes.io/name": "agentberth-operator"}
 DERIVED = f"{layout.GROUP}/derived-egress"
 _ALLOWED = "security.networkPolicy.egress.allowedCIDRs"
+_TOOL_NETWORKS = "tools.policy.allowedNetworks"
 _FIRST_FREE_PORT = 1024
 _ANNOTATION_BYTES = 16_384
 
@@ -98,6 +99,9 @@ def _egress(
         if _is_address(one.host):
             yield {"to": [open_block(one.host, one.field, blocked=blocked)], "ports": _tcp(one.port)}
     opened = [open_block(cidr, _ALLOWED, blocked=blocked) for cidr in asked.allowed_cidrs]
+    if agent.spec.tools is not None:
+        networks = agent.spec.tools.policy.allowed_networks
+        opened += [open_block(cidr, _TOOL_NETWORKS, blocked=blocked) for cidr in networks]
     opened += [_namespace(name) for name in asked.allowed_namespaces]
     if opened:
         yield {"to": opened}

@@ -8,12 +8,14 @@ nothing that is pinned unless the spec approves it, so a sidecar that lies gains
 import json
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from agent_api import layout
 from agent_api.agenttype import AgentType
+from agent_api.toolsconfig import PlannedTool, ToolsConfig
 from agent_api.toolslock import LOCK_KEY, LockedTool, PinnedDefinition, ToolsLock
 from agent_api.toolsreport import ToolsReport
 from agent_kube import Client, Conflict, Manifest, NotFound, ObjectKey, Occupied, Request, Stores
@@ -39,12 +41,22 @@ class PinKeeper:
             return children
         return held_to(children, await self._lock_of(obj, agent), agent)
 
-    async def keep(self, request: Request, obj: AgentObject, agent: AgentType, report: ToolsReport | None) -> bool:
+    async def keep(
+        self,
+        request: Request,
+        obj: AgentObject,
+        agent: AgentType,
+        report: ToolsReport | None,
+        rendered: tuple[Manifest, ...],
+    ) -> bool:
         """Remember what a ready proxy has seen; whether that was new. A lock that was deleted is made again."""
         if not _is_pinned(agent):
             return False
         known = await self._lock_of(obj, agent)
-        merged = merge(known, report.lock, agent) if report is not None and report.ready else known
+        merged = known
+        if report is not None and report.ready:
+            planned = planned_tools(rendered, agent) if report.lock.tools != known.tools else {}
+            merged = merge(known, report.lock, agent, planned)
         lost = await self._is_lost(obj, agent, merged)
         if merged == known and not lost:
             return False
@@ -60,8 +72,9 @@ class PinKeeper:
         return await self._read(obj, agent) == ToolsLock()
 
     async def _lock_of(self, obj: AgentObject, agent: AgentType) -> ToolsLock:
+        """An empty one is read again once there is an object: `agentberth tools approve --from` may have made it."""
         known = self._known.get(obj.metadata.uid)
-        if known is None:
+        if known is None or (known == ToolsLock() and self._stores[CONFIGURED].get(_key(agent)) is not None):
             known = await self._read(obj, agent)
             self._remember(obj.metadata.uid, known)
         return known
@@ -95,7 +108,17 @@ def held_to(children: tuple[Manifest, ...], lock: ToolsLock, agent: AgentType) -
     )
 
 
-def merge(known: ToolsLock, seen: ToolsLock, agent: AgentType) -> ToolsLock:
+def planned_tools(children: tuple[Manifest, ...], agent: AgentType) -> Mapping[str, PlannedTool]:
+    """The tools of the agent's tools.json, by name: what its spec and the platform's catalogue ask for."""
+    name = Identity.of(agent).config
+    found = (each["data"] for each in children if each["kind"] == "ConfigMap" and each["metadata"]["name"] == name)
+    data: dict[str, str] = next(found, {})
+    if layout.TOOLS_KEY not in data:
+        return {}
+    return {each.name: each for each in ToolsConfig.model_validate_json(data[layout.TOOLS_KEY]).tools}
+
+
+def merge(known: ToolsLock, seen: ToolsLock, agent: AgentType, planned: Mapping[str, PlannedTool]) -> ToolsLock:
     """`known` with what may be added to it. What belongs to no tool of the spec any more is dropped."""
     tools = agent.spec.tools
     if tools is None:
@@ -107,11 +130,8 @@ def merge(known: ToolsLock, seen: ToolsLock, agent: AgentType) -> ToolsLock:
         for name, pin in {**known.definitions, **seen.definitions}.items()
         if name.partition("__")[0] in names
     }
-    versions = {each.name: each.version or "" for each in tools.custom}
     installs = {
-        name: _choose_install(
-            known.tools.get(name), seen.tools.get(name), policy.approved.get(name), versions.get(name)
-        )
+        name: _choose_install(known.tools.get(name), seen.tools.get(name), policy.approved.get(name), planned.get(name))
         for name in sorted({*known.tools, *seen.tools} & names)
     }
     return ToolsLock(
@@ -133,12 +153,13 @@ def _choose(
 
 
 def _choose_install(
-    known: LockedTool | None, seen: LockedTool | None, approved: str | None, version: str | None
+    known: LockedTool | None, seen: LockedTool | None, approved: str | None, planned: PlannedTool | None
 ) -> LockedTool | None:
-    """Another version is another pin, when it is the one that the spec asks for; other bytes need approval."""
+    """Another version is another pin, when it is the one that is asked for now; other bytes need approval."""
     if known is None or seen is None:
         return known or seen
-    asked_for = seen.version != known.version and seen.version == version
+    before, now = (known.version, known.constraints), (seen.version, seen.constraints)
+    asked_for = planned is not None and before != now == planned.asks_for
     return seen if asked_for or approved == seen.sha256 else known
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from agent_api.toolslock import LockedTool
 from agent_base.proxies import network_variables
 from agent_toolproxy.boundedjson import load_json
-from agent_toolproxy.errors import NotFound, PackageFailed
+from agent_toolproxy.errors import NotFound, PackageFailed, SourceInvalid
 from agent_toolproxy.installers.package import InstallParts
 from agent_toolproxy.installers.packager import Index, Packager
 from agent_toolproxy.installers.request import Installed, Installer, InstallRequest
@@ -75,6 +75,7 @@ class NpmInstaller:
                 source=f"npm:{self._source.name}" + (f"@{self._source.version}" if self._source.version else ""),
                 platform=self._platform,
                 sha256=digest,
+                constraints=request.constraints,
             )
             request.check(locked, packages)
             folder = self._store.folder(digest)
@@ -85,7 +86,8 @@ class NpmInstaller:
         return Installed(folder=folder, program=program, locked=locked, packages=packages)
 
     async def _resolve(self, staged: Path, request: InstallRequest) -> str:
-        wanted = {"name": "tool", "private": True, "dependencies": {self._source.name: self._source.version or "*"}}
+        dependencies = {self._source.name: self._source.version or "*"}
+        wanted = {"name": "tool", "private": True, "dependencies": dependencies, **_overrides(request)}
         (staged / "package.json").write_text(json.dumps(wanted))
         await self._packager.run(("install", "--package-lock-only", *_FLAGS), staged, request.limits)
         lock = await asyncio.to_thread(_read_json, staged / _LOCK)
@@ -93,7 +95,7 @@ class NpmInstaller:
 
     async def _fill(self, staged: Path, packages: str, request: InstallRequest) -> None:
         root = load_json(packages)["packages"][""]
-        (staged / "package.json").write_text(json.dumps({"private": True, **root}))
+        (staged / "package.json").write_text(json.dumps({"private": True, **root, **_overrides(request)}))
         (staged / _LOCK).write_text(packages)
         await self._packager.run(("ci", *_FLAGS), staged, request.limits)
 
@@ -112,6 +114,14 @@ class NpmInstaller:
         if not (folder / path).resolve().is_relative_to(folder.resolve()) or not (folder / path).is_file():
             raise PackageFailed(f"{self._source.name}: its program {wanted!r} is not in the package")
         return path
+
+
+def _overrides(request: InstallRequest) -> dict[str, Any]:
+    """Constraints as npm has them. Raises SourceInvalid for one that has no range."""
+    split = [each.rpartition("@") for each in request.constraints]
+    if wrong := [version for name, _, version in split if not name]:
+        raise SourceInvalid(f"constraint {wrong[0][:100]!r} of an npm package is not written as name@range")
+    return {"overrides": {name: version for name, _, version in split}} if split else {}
 
 
 def _bins_of(package: Path, name: str) -> set[str]:

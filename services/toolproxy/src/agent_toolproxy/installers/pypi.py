@@ -77,6 +77,7 @@ class PypiInstaller:
                 source=f"pypi:{self._source.requirement}",
                 platform=self._platform,
                 sha256=digest,
+                constraints=request.constraints,
             )
             request.check(locked, packages)
             folder = self._store.folder(digest) or await self._build(digest, packages, request)
@@ -85,7 +86,9 @@ class PypiInstaller:
 
     async def _resolve(self, work: Path, request: InstallRequest) -> str:
         (work / "wanted.txt").write_text(self._source.requirement + "\n")
-        arguments = ("pip", "compile", "wanted.txt", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
+        (work / "constraints.txt").write_text("".join(f"{each}\n" for each in request.constraints))
+        wanted = ("wanted.txt", *(("--constraints", "constraints.txt") if request.constraints else ()))
+        arguments = ("pip", "compile", *wanted, "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
         await self._packager.run(
             (*arguments, "--no-build", "--python", sys.executable, "--output-file", _LIST), work, request.limits
         )

@@ -26,6 +26,8 @@ class InstallRequest:
     version: str
     program: str
     member: str = ""
+    constraints: tuple[str, ...] = ()
+    """Versions of what a package depends on, in the form of its kind."""
     pinned: LockedTool | None
     packages: str | None
     """The list of packages that `pinned` is of."""

@@ -6,7 +6,7 @@ The name is the configured one, not what a server calls itself: two servers may 
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -14,6 +14,7 @@ from agent_api.toolsconfig import ToolOptions
 from agent_toolproxy.mcp.definitions import DefinitionError, check_definition
 from agent_toolproxy.mcp.messages import Json
 from agent_toolproxy.mcp.paramheaders import ParamHeaders, extract_param_headers
+from agent_toolproxy.schema import Schema
 
 LONGEST_NAME: Final = 64
 """Many model APIs take no longer ones."""
@@ -31,6 +32,10 @@ class ExportedTool:
     definition: Json
     upstream_name: str
     headers: ParamHeaders
+    schema: Schema | None = None
+    """Of its arguments, where the author says more than the server; `definition` has it then."""
+    own_definition: Json | None = None
+    """The server's, where `definition` is not."""
 
 
 def export_name(server: str, tool: str) -> str:
@@ -60,13 +65,16 @@ def export_tools(server: str, tools: Iterable[object], options: ToolOptions) -> 
             definition = check_definition(tool)
             if not _is_wanted(definition["name"], options):
                 continue
-            each = _export(server, definition, options.rename)
+            each = _export(server, definition, options)
             if each.definition["name"] in exported:
                 raise DefinitionError("another tool of the server has the same name")
         except ValueError as error:
             set_aside[_name_of(server, tool, number)] = str(error)[:_REASON_CHARS]
         else:
             exported[each.definition["name"]] = each
+    own_names = {each.upstream_name for each in exported.values()}
+    for name in options.input_schemas.keys() - own_names:
+        set_aside.setdefault(export_name(server, name), "config.inputSchemas names it, and it is not among the served")
     return Export(tuple(exported.values()), set_aside)
 
 
@@ -77,13 +85,27 @@ def _name_of(server: str, tool: object, number: int) -> str:
     return export_name(server, str(name)) if readable else f"{server}__[{number}]"
 
 
-def _export(server: str, tool: Json, rename: Mapping[str, str]) -> ExportedTool:
+def _export(server: str, tool: Json, options: ToolOptions) -> ExportedTool:
     if _needs_tasks(tool):
         raise DefinitionError("it can only be run as a task, which is not relayed")
     stripped, headers = extract_param_headers(tool["inputSchema"])
-    name = export_name(server, rename.get(tool["name"], tool["name"]))
+    own_name: str = tool["name"]
+    name = export_name(server, options.rename.get(own_name, own_name))
     kept = {key: value for key, value in tool.items() if key in _DEFINITION_KEYS and value is not None}
-    return ExportedTool({"name": name, **kept, "inputSchema": stripped}, tool["name"], headers)
+    exported = ExportedTool({"name": name, **kept, "inputSchema": stripped}, own_name, headers)
+    narrow = options.input_schemas.get(own_name)
+    return exported if narrow is None else _narrowed(exported, narrow)
+
+
+def _narrowed(tool: ExportedTool, schema: Json) -> ExportedTool:
+    definition = {**tool.definition, "inputSchema": {"type": "object", **schema}}
+    try:
+        check_definition(definition)
+    except DefinitionError as error:
+        raise DefinitionError(f"config.inputSchemas: {error}") from error
+    return replace(
+        tool, definition=definition, schema=Schema(definition["inputSchema"]), own_definition=tool.definition
+    )
 
 
 def _is_wanted(name: str, options: ToolOptions) -> bool:

@@ -6,7 +6,7 @@ the id of its last event.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -27,7 +27,7 @@ from agent_toolproxy.errors import (
     UpstreamUnavailable,
 )
 from agent_toolproxy.mcp.era import answers, find_fault
-from agent_toolproxy.mcp.link import Exchange, MessageListener
+from agent_toolproxy.mcp.link import Authorization, Exchange, MessageListener
 from agent_toolproxy.mcp.messages import (
     CANCELLED,
     HEADER_SESSION,
@@ -55,7 +55,7 @@ _LONGEST_RETRY_MS: Final = 30_000
 
 
 class HttpLink:
-    """Talks to one URL. `credential_headers` is asked for each request, so that a rotated key is used."""
+    """Talks to one URL. `authorization` is asked for each request, so that a rotated key is used."""
 
     silence_is_legacy = False
 
@@ -65,13 +65,13 @@ class HttpLink:
         *,
         session: aiohttp.ClientSession,
         addresses: AddressPolicy,
-        credential_headers: Callable[[], Mapping[str, str]],
+        authorization: Authorization,
     ) -> None:
         self._url = url
         self._host = URL(url, encoded=True).host or url
         self._session = session
         self._addresses = addresses
-        self._credential_headers = credential_headers
+        self._authorization = authorization
         self._session_id: str | None = None
         self._version = ""
 
@@ -122,9 +122,10 @@ class HttpLink:
         self, method: str, headers: Mapping[str, str], message: Json | None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
-            own = dict(self._credential_headers())
+            given = await self._authorization.headers()
         except ToolNotReady as problem:
             raise UpstreamAuth(str(problem)) from problem
+        own = dict(given)
         if self._session_id is not None:
             own[HEADER_SESSION] = self._session_id
             self._version = headers.get(HEADER_VERSION, self._version)
@@ -133,9 +134,11 @@ class HttpLink:
         all_headers = {**headers, **own, "Accept": _ACCEPT if message is not None else "text/event-stream"}
         data = dump_json(message).encode() if message is not None else None
         try:
-            for _ in range(_MOST_REDIRECTS):
+            for attempt in range(_MOST_REDIRECTS):
                 async with self._open(method, all_headers, data) as answer:
-                    if not self._moves(answer):
+                    if answer.status == 401 and attempt == 0 and await self._renew(given, answer):
+                        all_headers |= await self._authorization.headers()
+                    elif not self._moves(answer):
                         yield answer
                         return
             raise UpstreamProtocol(f"{self._host} redirects without an end")
@@ -143,6 +146,10 @@ class HttpLink:
             raise UpstreamUnavailable(f"{self._host} cannot be reached in time") from problem
         except aiohttp.ClientError as problem:
             raise UpstreamUnavailable(f"{self._host} cannot be reached: {_reason(problem)}") from problem
+
+    async def _renew(self, given: Mapping[str, str], answer: aiohttp.ClientResponse) -> bool:
+        """A request that was refused has run nothing, and is sent once more when there is another token for it."""
+        return await self._authorization.renew(given, answer.headers.getall("WWW-Authenticate", []))
 
     @contextlib.asynccontextmanager
     async def _open(

@@ -1,6 +1,6 @@
 """The way to one upstream server, whatever it is made of."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,6 +8,16 @@ from agent_toolproxy.mcp.messages import Json, RequestId
 
 MessageListener = Callable[[Json], Awaitable[None]]
 """Given notifications that belong to a request, or to nobody in particular."""
+
+
+class Authorization(Protocol):
+    """How requests to a server at a URL are authorized."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """Of the next request. Raises ToolNotReady, UpstreamError."""
+
+    async def renew(self, sent: Mapping[str, str], challenges: Iterable[str]) -> bool:
+        """Whether it makes sense to try again after these headers were refused with 401. Raises UpstreamError."""
 
 
 @dataclass(frozen=True)

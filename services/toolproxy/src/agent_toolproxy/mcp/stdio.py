@@ -98,6 +98,15 @@ class StdioLink:
             self._waiting.pop(exchange.message_id, None)
             self._listeners.pop(exchange.message_id, None)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return not self._waiting
+
+    def drain(self, reason: str) -> None:
+        """Take no more requests: they end with UpstreamUnavailable, before anything of them was sent."""
+        self._gone = self._gone or reason
+
     async def notify(self, message: Json, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - the protocol's
         await self._write(message)
 

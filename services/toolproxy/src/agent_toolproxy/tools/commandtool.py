@@ -16,6 +16,7 @@ from agent_toolproxy.process.runner import Command, ProcessLimits, ProcessResult
 from agent_toolproxy.process.workspace import Workspace, minimal_environment
 from agent_toolproxy.schema import Schema, SchemaError
 from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.givencredentials import given
 from agent_toolproxy.tools.provision import Program
 
 OUTPUT_SCHEMA: Final[Mapping[str, Any]] = {
@@ -83,8 +84,11 @@ class CommandTool:
         folder = self._workspace.folder(invocation.folder)
         limits = self._process_limits(call)
         async with self._gate.enter(limits.timeout_s):
-            with self._workspace.private_folder() as home:
-                command = self._command(invocation, call, folder, home, limits)
+            with (
+                self._workspace.private_folder() as home,
+                given(self._credentials, self._definition, home) as credentials,
+            ):
+                command = self._command(invocation, call, folder, home, credentials.environment)
                 result = await run_command(command, call.on_output)
         return self._show(result, limits)
 
@@ -97,7 +101,9 @@ class CommandTool:
             processes=limits.processes,
         )
 
-    def _command(self, invocation: Invocation, call: Call, folder: Path, home: Path, limits: ProcessLimits) -> Command:
+    def _command(
+        self, invocation: Invocation, call: Call, folder: Path, home: Path, credentials: Mapping[str, str]
+    ) -> Command:
         if self.program is None:
             raise InvalidArguments("the tool has no program yet")
         program, *before = self.program.argv
@@ -109,10 +115,10 @@ class CommandTool:
                 **minimal_environment(self._path, home, self._workspace.root),
                 **_trace_environment(call),
                 **self._definition.environment,
-                **self._credentials.environment(self._definition.credential_environment),
+                **credentials,
             },
             stdin=invocation.stdin,
-            limits=limits,
+            limits=self._process_limits(call),
             confinement=self._workspace.confinement(home),
         )
 

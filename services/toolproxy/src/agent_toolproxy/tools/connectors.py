@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -15,12 +16,15 @@ from agent_toolproxy.credentials import Credentials
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import CallError, UpstreamUnavailable
 from agent_toolproxy.mcp.http import HttpLink
-from agent_toolproxy.mcp.link import Link
+from agent_toolproxy.mcp.link import Authorization, Link
+from agent_toolproxy.mcp.oauth.documents import DocumentClient
+from agent_toolproxy.mcp.oauth.tokens import TokenSource
 from agent_toolproxy.mcp.stdio import StdioLink
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.process.runner import Child, Command, ProcessLimits, start_process
 from agent_toolproxy.process.workspace import Workspace, minimal_environment
 from agent_toolproxy.tools.discovery import FoundTool
+from agent_toolproxy.tools.givencredentials import GivenCredentials, given, watch_rotation
 from agent_toolproxy.tools.provision import Program, Provisioner
 
 _COUNT_EVERY_S: Final = 0.5
@@ -75,15 +79,20 @@ class StdioConnector:
         if self._program is None:
             self._program = await self._provisioner.provide(self._name, self._found)
         try:
-            with self._workspace.private_folder() as home:
-                command = self._command(self._program, self._found.definition, home)
-                async with self._run(command, self._program) as connection:
+            with (
+                self._workspace.private_folder() as home,
+                given(self._credentials, self._found.definition, home) as credentials,
+            ):
+                command = self._command(self._program, home, credentials.environment)
+                async with self._run(command, self._program, credentials) as connection:
                     yield connection
         except CallError as error:
             raise UpstreamUnavailable(str(error)) from error
 
     @asynccontextmanager
-    async def _run(self, command: Command, program: Program) -> AsyncIterator[Connection]:
+    async def _run(
+        self, command: Command, program: Program, credentials: GivenCredentials
+    ) -> AsyncIterator[Connection]:
         """Raises UpstreamUnavailable with the cause of the process's end, which is known only when it has ended."""
         child: Child | None = None
         link: StdioLink | None = None
@@ -91,7 +100,7 @@ class StdioConnector:
             async with start_process(command, interval_s=_COUNT_EVERY_S) as child:
                 link = StdioLink(self._name, child, self._redact)
                 try:
-                    yield Connection(link, link.run, program)
+                    yield Connection(link, partial(self._keep_running, link, credentials), program)
                 finally:
                     child.stdin.close()
         except Exception as error:
@@ -99,8 +108,19 @@ class StdioConnector:
                 raise UpstreamUnavailable(link.describe_end(child.outcome)) from error
             raise
 
-    def _command(self, program: Program, definition: ToolDefinition, home: Path) -> Command:
-        limits = self._current.limits
+    async def _keep_running(self, link: StdioLink, credentials: GivenCredentials) -> None:
+        definition = self._found.definition
+        if not definition.credential_environment and not definition.credential_files:
+            await link.run()
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(link.run())
+            group.create_task(
+                watch_rotation(credentials.refresh, link, longest_call_s=self._current.limits.timeout_seconds)
+            )
+
+    def _command(self, program: Program, home: Path, credentials: Mapping[str, str]) -> Command:
+        limits, definition = self._current.limits, self._found.definition
         executable, *before = program.argv
         return Command(
             program=executable,
@@ -109,7 +129,7 @@ class StdioConnector:
             environment={
                 **minimal_environment(self._path, home, self._workspace.root),
                 **definition.environment,
-                **self._credentials.environment(definition.credential_environment),
+                **credentials,
             },
             limits=ProcessLimits(
                 timeout_s=limits.timeout_seconds,
@@ -134,7 +154,7 @@ class HttpConnector:
         credentials: Credentials,
     ) -> None:
         self._url = url
-        self._headers = CredentialHeaders(credentials, definition.header_credentials)
+        self._authorization = _authorization(url, definition, session, addresses, credentials)
         self._version = definition.version
         self._session = session
         self._addresses = addresses
@@ -142,9 +162,7 @@ class HttpConnector:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Connection]:
         """Nothing is connected yet: each request does that for itself."""
-        link = HttpLink(
-            self._url, session=self._session, addresses=self._addresses, credential_headers=self._headers.read
-        )
+        link = HttpLink(self._url, session=self._session, addresses=self._addresses, authorization=self._authorization)
         shown = self._url.partition("?")[0]
         try:
             program = Program(path="", version=self._version, source=f"url: {shown}")
@@ -155,6 +173,19 @@ class HttpConnector:
 
 async def _last_for_ever() -> None:
     await asyncio.Event().wait()
+
+
+def _authorization(
+    url: str,
+    definition: ToolDefinition,
+    session: aiohttp.ClientSession,
+    addresses: AddressPolicy,
+    credentials: Credentials,
+) -> Authorization:
+    if definition.oauth is None:
+        return CredentialHeaders(credentials, definition.header_credentials)
+    resource = url.partition("#")[0].partition("?")[0]
+    return TokenSource(resource, definition.oauth, credentials, DocumentClient(session, addresses))
 
 
 class CredentialHeaders:
@@ -169,12 +200,17 @@ class CredentialHeaders:
         self._read_at = float("-inf")
         self._headers: dict[str, str] = {}
 
-    def read(self) -> Mapping[str, str]:
+    async def headers(self) -> Mapping[str, str]:
         """Raises ToolNotReady."""
         if self._clock() - self._read_at >= _CREDENTIAL_TTL_S:
             self._headers = self._load()
             self._read_at = self._clock()
         return self._headers
+
+    async def renew(self, sent: Mapping[str, str], challenges: Iterable[str]) -> bool:
+        """There is no other credential than the Secret's."""
+        del sent, challenges
+        return False
 
     def _load(self) -> dict[str, str]:
         if self._keys:

@@ -49,10 +49,17 @@ class FoundTool:
         return self.definition.version or (package.version if package else "")
 
     @property
+    def constraints(self) -> tuple[str, ...]:
+        """Versions of what its package depends on."""
+        return self.definition.constraints
+
+    @property
     def key(self) -> str:
         """Changes when something else has to be installed."""
         return sha256(
-            canonical_json([repr(self.package), self.version, self.sha256, self.member, current_platform()])
+            canonical_json(
+                [repr(self.package), self.version, self.sha256, self.member, current_platform(), *self.constraints]
+            )
         ).hexdigest()
 
 
@@ -90,7 +97,7 @@ def find_tool(
     """The tool in the first place that has it. Raises NotAllowed, NotFound, SourceInvalid."""
     if not is_allowed(policy, planned.name):
         raise NotAllowed(f"policy.allow and policy.deny do not let {planned.name!r} be used")
-    definition = planned.catalogue or planned.custom
+    definition = planned.definition
     defined = _as_defined(planned, definition) if definition else None
     asked = _Asked(planned=planned, defined=defined, record_of=record_of, which=which)
     if (found := next(filter(None, (find(asked) for find in _FINDERS)), None)) is not None:
@@ -114,7 +121,7 @@ def _find_on_path(asked: _Asked) -> FoundTool | None:
     defined = asked.defined
     if defined and (defined.place == "custom" or defined.package is not defined.source):  # a server is not a program
         return None
-    definition = asked.planned.catalogue or asked.planned.custom or ToolDefinition(name=asked.planned.name)
+    definition = asked.planned.definition or ToolDefinition(name=asked.planned.name)
     program = asked.which(definition.program or asked.planned.name)
     return FoundTool(place="path", definition=definition, source=PathSource(program)) if program else None
 

@@ -51,7 +51,7 @@ def make_tool(parts: ToolParts, planned: PlannedTool) -> ConfiguredTool:
     on_change = parts.changes.mark
     try:
         found = find_tool(planned, parts.current.policy, parts.store.record_of, parts.provisioner.which)
-        found = _locate_arguments(found, parts.workspace.root)
+        found = _locate_workspace(found, parts.workspace.root)
         if isinstance(found.source, BuiltinSource):
             return ConfiguredMemory(planned, parts.memory.notes, on_change)
         credentials = parts.credentials.of(planned.credentials)
@@ -99,7 +99,11 @@ def _make_connector(parts: ToolParts, planned: PlannedTool, found: FoundTool, cr
     )
 
 
-def _locate_arguments(found: FoundTool, workspace: Path) -> FoundTool:
+def _locate_workspace(found: FoundTool, workspace: Path) -> FoundTool:
     """Where the workspace is, is not known to who writes a definition: on a laptop it is below another folder."""
-    arguments = tuple(each.replace("{workspace}", str(workspace)) for each in found.definition.arguments)
-    return replace(found, definition=found.definition.model_copy(update={"arguments": arguments}))
+    definition, folder = found.definition, str(workspace)
+    located = {
+        "arguments": tuple(each.replace("{workspace}", folder) for each in definition.arguments),
+        "environment": {name: value.replace("{workspace}", folder) for name, value in definition.environment.items()},
+    }
+    return replace(found, definition=definition.model_copy(update=located))

@@ -100,15 +100,16 @@ class Pins:
         """Of the configuration of the moment."""
         return self._current.policy
 
-    def expected(self, name: str, version: str, platform: str) -> LockedTool | None:
+    def expected(self, name: str, version: str, platform: str, constraints: tuple[str, ...] = ()) -> LockedTool | None:
         """The pinned install that `name` in this version must equal; None when there is none to hold it to.
 
         The source is not part of it: the same version from another place must be the same bytes.
         """
         locked = self._lock.tool(name)
-        if self.policy.pinning == "Off" or locked is None or (locked.version, locked.platform) != (version, platform):
+        if self.policy.pinning == "Off" or locked is None:
             return None
-        return locked
+        asked_for = (version, platform, constraints)
+        return locked if (locked.version, locked.platform, locked.constraints) == asked_for else None
 
     def check_install(self, name: str, locked: LockedTool, *, sha256: str) -> None:
         """Raise unless what was fetched may be used: `sha256` is the promised digest, or empty.
@@ -120,7 +121,7 @@ class Pins:
             raise ChecksumMismatch(f"its sha256 is {locked.sha256}, not {sha256} as the configuration says")
         if not sha256 and self.policy.require_checksum and locked.source.startswith(("https://", "http://")):
             raise NotAllowed(f"policy.requireChecksum is on: give it sha256 (what was seen is {locked.sha256})")
-        expected = self.expected(name, locked.version, locked.platform)
+        expected = self.expected(name, locked.version, locked.platform, locked.constraints)
         approved = self.policy.approved.get(name) == locked.sha256
         if expected is None or sha256 or approved or expected.sha256 == locked.sha256:
             return

@@ -113,7 +113,7 @@ class Provisioner:
 
     async def _install(self, name: str, package: Package, found: FoundTool) -> Record:
         platform = current_platform()
-        pinned = self._pins.expected(name, found.version, platform)
+        pinned = self._pins.expected(name, found.version, platform, found.constraints)
         approved = self._pins.policy.approved.get(name)
         if pinned and approved and approved != pinned.sha256:
             pinned = None
@@ -122,6 +122,7 @@ class Provisioner:
             version=found.version,
             program=found.definition.program,
             member=found.member,
+            constraints=found.constraints,
             pinned=pinned,
             packages=await asyncio.to_thread(self._pins.packages, pinned.sha256) if pinned else None,
             check=lambda locked, _: self._pins.check_install(name, locked, sha256=found.sha256),

@@ -137,7 +137,7 @@ class Toolbox:
                 else:
                     collisions[tool.name].append(f"{served.name}: {first.name} has a tool of this name too")
         self._note_collisions(dict(collisions))
-        pinned = {name: served.definition for name, served in served_tools.items() if served.kind == "mcp"}
+        pinned = {name: served.pinned_definition for name, served in served_tools.items() if served.kind == "mcp"}
         self.drifts = await asyncio.to_thread(self._pins.judge, pinned) if pinned else {}
         self._served = {name: served_tools[name] for name in sorted(served_tools) if name not in self.drifts}
         self._owners = owners

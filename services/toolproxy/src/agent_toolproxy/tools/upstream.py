@@ -6,7 +6,7 @@ waits a little for the connection, and then says what is wrong.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -21,6 +21,7 @@ from agent_toolproxy.errors import (
     UpstreamError,
     UpstreamHttp,
     UpstreamProtocol,
+    UpstreamRestart,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
@@ -79,6 +80,8 @@ class ConfiguredServer(ConfiguredTool):
         pauses = BackoffTimer(RETRY, calm_s=HEALTHY_S)
         while True:
             failure = await self._live_until_failure()
+            if isinstance(failure, UpstreamRestart):
+                continue
             self.set_state("failed", str(failure))
             if isinstance(failure, InstallError) and not failure.retryable:
                 return
@@ -104,7 +107,7 @@ class ConfiguredServer(ConfiguredTool):
 
         A place among the tools that are being prepared is kept until it is ready.
         """
-        if self.state != "failed":
+        if self.state not in ("failed", "ready"):  # what is started again between calls stays ready
             self.set_state("installing")
         self.show_progress(WAITING)
         async with self._lanes.enter(required=self.planned.required) as place:
@@ -117,6 +120,8 @@ class ConfiguredServer(ConfiguredTool):
             async with asyncio.TaskGroup() as group:
                 group.create_task(_run(connection))
                 group.create_task(self._converse(connection, place))
+        except* UpstreamRestart:
+            raise
         except* (UpstreamError, InstallError) as lost:
             self.set_state("failed", str(_first(lost)))  # now, not after the closing, which may take its time
             raise
@@ -167,11 +172,17 @@ class ConfiguredServer(ConfiguredTool):
             raise UpstreamTimeout(f"tools/list took longer than {timeout_s:g} s") from error
         exported = await asyncio.to_thread(export_tools, self.name, tools, self._options)
         served_tools = tuple(
-            ServedTool(owner=self.name, kind="mcp", definition=each.definition, handler=UpstreamTool(self, each))
+            ServedTool(
+                owner=self.name,
+                kind="mcp",
+                definition=each.definition,
+                handler=UpstreamTool(self, each),
+                own_definition=each.own_definition,
+            )
             for each in exported.tools
         )
         self._note_set_aside(exported.set_aside)
-        if [each.definition for each in served_tools] != [each.definition for each in self.served_tools]:
+        if _definitions(served_tools) != _definitions(self.served_tools):
             self.served_tools = served_tools
             self.set_state(self.state, self.error)
 
@@ -233,7 +244,9 @@ class UpstreamTool:
         self._tool = tool
 
     async def __call__(self, call: Call) -> Json:
-        """Raises UpstreamRejected, ToolBusy. That the server is away is a result, for the model to read."""
+        """Raises InvalidArguments, UpstreamRejected, ToolBusy. That the server is away is a result, for the model."""
+        if self._tool.schema is not None:
+            self._tool.schema.check(call.arguments)
         limits = self._server.limits
         timeout_s = min(limits.timeout_seconds, call.timeout_s or limits.timeout_seconds)
         try:
@@ -262,6 +275,10 @@ class UpstreamTool:
             headers=self._tool.headers.build(call.arguments) if session.era == "modern" else {},
             on_progress=call.on_progress,
         )
+
+
+def _definitions(tools: Iterable[ServedTool]) -> list[tuple[Json, Json]]:
+    return [(each.definition, each.pinned_definition) for each in tools]
 
 
 async def _run(connection: Connection) -> None:
