@@ -1,5 +1,6 @@
 """Calls that a rule asks about, in a run on this machine."""
 
+import asyncio
 import io
 import json
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from agent_api import layout
 from agent_api.toolsreport import ApprovalRequest
+from agentberth.errors import CommandError
 from agentberth.local.approvals import WAITING_FILE, ApprovalDesk, Ask
 from agentberth.terminal import Terminal
 
@@ -60,3 +62,43 @@ async def test_the_user_is_asked(tmp_path: Path, line: str, decision: str) -> No
     decisions, read = await decide(tmp_path, request(1, "pay", "\x1b[2J{}"), ask=answer)
     assert decisions == [decision]
     assert "approve? pay ?[2J{}  [y/N]" in read
+
+
+async def test_the_console_decides_what_the_terminal_is_still_asked_about(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def never() -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    read = io.StringIO()
+    config = wait_for_approval(tmp_path, (request(1, "pay"), request(2, "pay", "{2}")))
+    desk = ApprovalDesk(tmp_path, (), Terminal(read), never, console=True)
+    working = asyncio.create_task(desk.decide_waiting())
+    await asked.wait()
+
+    with pytest.raises(CommandError, match="another call"):
+        desk.decide(f"{1:016x}", "f" * 64, approved=True)
+    desk.decide(f"{1:016x}", f"{1:064x}", approved=True)
+    desk.decide(f"{2:016x}", f"{2:064x}", approved=False)
+    await working
+
+    assert decisions_in(config) == ["approved", "denied"]
+    assert "approved in the console: pay {}" in read.getvalue()
+    with pytest.raises(CommandError, match="no longer waits"):
+        desk.decide(f"{1:016x}", f"{1:064x}", approved=False)
+
+
+async def test_without_a_terminal_a_call_waits_for_the_console(tmp_path: Path) -> None:
+    read = io.StringIO()
+    config = wait_for_approval(tmp_path, (request(1, "pay", "\x1b[2J"),))
+    desk = ApprovalDesk(tmp_path, (), Terminal(read), None, console=True)
+
+    await desk.decide_waiting()
+    await desk.decide_waiting()
+
+    assert read.getvalue() == "waits for a decision in the console: pay ?[2J\n"
+    assert "decisions" not in json.loads(config.read_text())
+    desk.decide(f"{1:016x}", f"{1:064x}", approved=True)
+    assert decisions_in(config) == ["approved"]

@@ -43,10 +43,13 @@ class Console:
         self.host, self.token = parts.netloc, parts.query.removeprefix("token=")
         self.cookie = ""
 
-    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    def get(
+        self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(self.host, timeout=20)
         try:
-            connection.request(method, path, headers={"Cookie": self.cookie, **headers})
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, headers={"Cookie": self.cookie, **named})
             answer = connection.getresponse()
             return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
         finally:
@@ -104,6 +107,25 @@ def test_only_the_token_of_this_start_lets_in(console: Console) -> None:
     assert console.get("/api/agents", "POST")[0] == 405
     for path in ("/page/../server.py", "/page/%2e%2e%2fserver.py", "/page/none.js", "/api/agents/default/other"):
         assert console.get(path)[0] == 404, path
+
+
+def test_a_decision_is_taken_from_the_consoles_own_page_alone(console: Console) -> None:
+    path, own = "/api/approvals/default/0123456789abcdef", {"Origin": f"http://{console.host}"}
+    typed = {**own, "Content_Type": "application/json"}
+    body = json.dumps({"hash": "0" * 64, "decision": "Approve"}).encode()
+    assert console.get(path, "POST", body, **typed)[0] == 401
+    console.enter()
+
+    assert console.get(path, "POST", body, Content_Type="application/json")[0] == 403
+    assert console.get(path, "POST", body, **own, Content_Type="text/plain")[0] == 403
+    assert console.get(path, "POST", body, Origin="http://evil.example.com", Content_Type="application/json")[0] == 403
+    assert console.get(path, "PUT", body, **typed)[0] == 405
+    for wrong in (b"", b"[]", b"{", body.replace(b"Approve", b"Yes"), body.replace(b"{", b'{"x": 1, ')):
+        assert console.get(path, "POST", wrong, **typed)[0] == 400, wrong
+    assert console.get(path, "POST", b" " * 100_000, **typed)[0] == 413
+    status, _, answer = console.get(path, "POST", body, **typed)
+    assert (status, json.loads(answer)) == (409, {"error": "no rule of this agent asks for approval"})
+    assert console.ask("/api/approvals")["approvals"] == []
 
 
 def test_the_run_is_there_with_its_calls_and_logs(console: Console) -> None:

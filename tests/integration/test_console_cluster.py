@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from contract.console.browser import Page, open_page
-from integration.api import define_agents, open_api
+from integration.api import MERGE, define_agents, open_api
 from integration.cluster import Cluster, start_cluster, stop_cluster
 
 AGENTBERTH = Path(sys.executable).parent / "agentberth"
@@ -55,7 +55,7 @@ async def fill(cluster: Cluster, namespace: str) -> None:
                 await api.call("POST", path, agent(number))
                 if number % 100 == 7:
                     name, patch = agent(number)["metadata"]["name"], {"status": STATUS}
-                    await api.call("PATCH", f"{path}/{name}/status", patch, media="application/merge-patch+json")
+                    await api.call("PATCH", f"{path}/{name}/status", patch, media=MERGE)
 
         async with asyncio.TaskGroup() as tasks:
             for number in range(COUNT):
@@ -139,12 +139,58 @@ async def test_a_change_is_seen_without_being_asked_for(page: Page, cluster: Clu
         await page.see("2,000 of 2,000 agents")
 
 
+def approval(number: int) -> dict[str, Any]:
+    spec = {
+        "agent": f"agent-{number:04}",
+        "tool": "git",
+        "arguments": json.dumps({"args": ["push", HOSTILE]}),
+        "reason": "pushes are reviewed",
+        "request": f"{number:016x}",
+        "hash": f"{number:064x}",
+        "askedAt": f"2026-01-01T00:00:{number:02}Z",
+        "expiresAt": "2999-01-01T00:00:00Z",
+    }
+    return {
+        "apiVersion": "agents.example.com/v1",
+        "kind": "ToolApproval",
+        "metadata": {"name": f"agent-{number:04}-{number:016x}"},
+        "spec": spec,
+    }
+
+
+DECISIONS = "/apis/agents.example.com/v1/namespaces/it-console/toolapprovals"
+
+
+async def test_waiting_calls_are_decided_with_the_users_own_rights(page: Page, cluster: Cluster) -> None:
+    async with open_api(cluster.access, "it-console") as api:
+        names = [(await api.call("POST", DECISIONS, approval(number)))["metadata"]["name"] for number in (1, 2, 3)]
+        await page.see("3 waiting")
+        await page.js("location.hash = '#/approvals'")
+        assert HOSTILE in await page.see("agent-0001 it-console calls git", "agent-0003", "pushes are reviewed")
+
+        await page.js("document.querySelector('[data-key^=\"note it-console/agent-0002\"]').focus()")
+        await page.do("Input.insertText", text="wrong branch <b>")
+        await page.click("[data-key^='deny it-console/agent-0002']")
+        await page.see("2 waiting", "Deny")
+        await api.call("PATCH", f"{DECISIONS}/{names[2]}", {"spec": {"decision": "Deny"}}, media=MERGE)
+        await page.click("[data-key^='approve it-console/agent-0001']")
+        await page.see("No call waits for a person.", "agent-0003")
+
+        decided = [(await api.call("GET", f"{DECISIONS}/{name}"))["spec"] for name in names]
+        assert [each["decision"] for each in decided] == ["Approve", "Deny", "Deny"]
+        assert decided[1]["note"] == "wrong branch <b>"
+        for name in names:
+            await api.call("DELETE", f"{DECISIONS}/{name}")
+
+
 async def test_what_may_not_be_read_is_said(cluster: Cluster, tmp_path: Path) -> None:
     """An account that may list agents, and nothing else."""
     namespace = "it-console"
     async with open_api(cluster.access, namespace) as api:
         rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
-        rule = {"apiGroups": ["agents.example.com"], "resources": ["agenttypes"], "verbs": ["list", "watch"]}
+        resources = ["agenttypes", "toolapprovals"]
+        rule = {"apiGroups": ["agents.example.com"], "resources": resources, "verbs": ["list", "get", "watch"]}
+        await api.call("POST", DECISIONS, approval(4))
         await api.call("POST", f"{rbac}/roles", {"metadata": {"name": "looker"}, "rules": [rule]})
         subject = {"kind": "User", "name": "looker", "apiGroup": "rbac.authorization.k8s.io"}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "looker"}
@@ -168,6 +214,10 @@ async def test_what_may_not_be_read_is_said(cluster: Cluster, tmp_path: Path) ->
                 await page.see("2,000 of 2,000 agents")
                 await page.js("location.hash = '#/agents/it-console/agent-0007'")
                 await page.see("The Pods may not be read with your rights", "The events may not be read", UNREADY)
+                await page.js("location.hash = '#/approvals'")
+                await page.see("agent-0004 it-console calls git")
+                await page.click("[data-key^='approve ']")
+                await page.see("cannot patch resource", "1 waiting")
         finally:
             console.send_signal(signal.SIGTERM)
             console.wait(30)

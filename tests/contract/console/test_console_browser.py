@@ -1,5 +1,7 @@
 """The console of a run in a real Chromium: every page and action, by pointer and keyboard, with a hostile agent."""
 
+import asyncio
+import contextlib
 import re
 import signal
 import subprocess
@@ -61,18 +63,29 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "code").mkdir()
     (folder / "code" / "main.py").write_text(AGENT)
     (folder / "agent.yaml").write_text(MANIFEST)
+    with running(folder, "the run is over") as (found, _):
+        yield found
+
+
+@contextlib.contextmanager
+def running(folder: Path, until: str) -> Iterator[tuple[str, Path]]:
+    """The address of a run's console, and its log, once `until` is in that."""
     log = folder / "run.log"
     command = [str(AGENTBERTH), "run", "--console", str(folder / "agent.yaml")]
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as run:
+    with log.open("wb") as out, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out) as run:
         try:
-            deadline = time.monotonic() + 90
-            while "the run is over" not in log.read_text(errors="replace"):
-                assert time.monotonic() < deadline, log.read_text(errors="replace")
-                time.sleep(0.1)
-            yield re.findall(r"console: (http://\S+)", log.read_text(errors="replace"))[0]
+            wait_for(log, until)
+            yield re.findall(r"console: (http://\S+)", log.read_text(errors="replace"))[0], log
         finally:
             run.send_signal(signal.SIGTERM)
             run.wait(30)
+
+
+def wait_for(log: Path, text: str) -> None:
+    deadline = time.monotonic() + 90
+    while text not in log.read_text(errors="replace"):
+        assert time.monotonic() < deadline, log.read_text(errors="replace")
+        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -80,7 +93,7 @@ async def page(address: str, tmp_path: Path) -> AsyncIterator[Page]:
     async with open_page(tmp_path / "profile") as opened:
         await opened.resize(1280, 900)
         await opened.open(address)
-        await opened.see("Agents", "pilot", "live")
+        await opened.see("1 of 1 agents", "live")
         yield opened
         assert opened.errors == []
         own = address.partition("?")[0]
@@ -145,6 +158,77 @@ async def test_everything_can_be_reached_by_keyboard(page: Page) -> None:
 
     await page.see("Took", "Outcome")
     assert await page.js("document.activeElement.getAttribute('aria-expanded')") == "true"
+
+
+ASKING = """
+import json, os, urllib.error, urllib.request
+for words in (["--version", HOSTILE], ["push", "x" * 5000]):
+    url = os.environ["TOOL_PROXY_URL"] + "/v1/tools/git:run"
+    body = json.dumps({"arguments": {"args": words}}).encode()
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, body, {"content-type": "application/json"})).read()
+        print("carried out", flush=True)
+    except urllib.error.HTTPError as error:
+        print(error.code, json.loads(error.read())["error"]["code"], flush=True)
+"""
+RULES = """\
+apiVersion: agents.example.com/v1
+kind: AgentType
+metadata: {name: asker}
+spec:
+  agent: {type: code, code: {runtime: python, source: {type: local, path: code}}}
+  tools:
+    required: [git]
+    policy:
+      rules: [{tools: [git], action: ask, reason: "<b>pushes</b> are reviewed"}]
+      approvals: {waitSeconds: 600, expireSeconds: 900}
+"""
+
+
+@pytest.fixture
+def asker(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A run whose agent waits for a person, and its log."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "main.py").write_text(ASKING.replace("HOSTILE", repr(HOSTILE)))
+    (tmp_path / "agent.yaml").write_text(RULES)
+    with running(tmp_path, "waits for a decision in the console") as found:
+        yield found
+
+
+async def test_a_call_is_approved_and_another_denied_in_the_console_of_its_run(
+    asker: tuple[str, Path], tmp_path: Path, axe: str
+) -> None:
+    address, log = asker
+    async with open_page(tmp_path / "profile") as page:
+        await page.resize(390, 844, dark=True)
+        await page.open(address)
+        await page.see("1 waiting")
+        await page.click("#to-approvals")
+        said = await page.see("asker default calls git", "Waiting", "Approve", "Deny")
+        assert HOSTILE in said
+        assert "<b>pushes</b> are reviewed" in said
+        assert await page.js("document.querySelectorAll('main b:not(p > b:first-child), main img').length") == 0
+        await page.js(axe + "; 0")
+        assert await page.js("axe.run().then((r) => r.violations.map((v) => v.id + ': ' + v.nodes[0].html))") == []
+        assert not await page.js("document.documentElement.scrollWidth > innerWidth")
+        await tab_to(page, "approve ")
+        await page.press("Enter", 13)
+        await page.see("Approved", "arguments are longer than what is shown")
+        await tab_to(page, "deny ")
+        await page.press("Enter", 13)
+        await page.see("Denied", "No call waits for a person.")
+        assert page.errors == []
+        await asyncio.to_thread(wait_for, log, "the run is over")
+    assert "carried out" in log.read_text()
+    assert "approval_denied" in log.read_text()
+
+
+async def tab_to(page: Page, key: str) -> None:
+    for _ in range(30):
+        await page.press("Tab", 9)
+        if await page.js(f"(document.activeElement.dataset.key ?? '').startsWith('{key}')"):
+            return
+    raise AssertionError(key)
 
 
 @pytest.fixture(scope="module")

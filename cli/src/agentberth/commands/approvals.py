@@ -2,13 +2,13 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agentberth.commands import add
-from agentberth.errors import CommandError
 from agentberth.terminal import stdout
 
 if TYPE_CHECKING:
+    from agentberth.cluster.approvals import Decision
     from agentberth.cluster.kubectl import Kubectl
     from agentberth.commands import Commands
 
@@ -33,7 +33,6 @@ The call is refused, and the agent is told not to try it again.
 examples:
   agentberth deny librarian-0f3a9c1d22e4b567 --note "wrong branch"
 """
-_LONGEST_NOTE = 500
 
 
 def register(commands: "Commands") -> None:
@@ -62,8 +61,10 @@ def _kubectl(options: argparse.Namespace) -> "Kubectl":
 
 
 def _list(options: argparse.Namespace) -> int:
+    from agentberth.cluster.approvals import is_open, state_of  # noqa: PLC0415 - keeps `--help` quick
+
     found = _kubectl(options).select("toolapprovals")
-    shown = [each for each in found if options.all or _is_open(each)]
+    shown = [each for each in found if options.all or is_open(each)]
     shown.sort(key=lambda each: str(each["spec"].get("askedAt", "")))
     out = stdout()
     if options.output == "json":
@@ -71,7 +72,7 @@ def _list(options: argparse.Namespace) -> int:
         return 0
     for each in shown:
         spec = each["spec"]
-        out.line(f"{each['metadata']['name']}  {out.paint(_state(each), 'yellow')}  until {spec['expiresAt']}")
+        out.line(f"{each['metadata']['name']}  {out.paint(state_of(each), 'yellow')}  until {spec['expiresAt']}")
         out.line(f"  {spec['agent']} calls {spec['tool']}" + (f": {spec['reason']}" if spec.get("reason") else ""))
         out.line(f"  {_printable(spec['arguments'])}")
         if spec["arguments"].endswith("..."):
@@ -89,29 +90,13 @@ def _deny(options: argparse.Namespace) -> int:
     return _decide(options, "Deny")
 
 
-def _decide(options: argparse.Namespace, decision: str) -> int:
-    if len(options.note) > _LONGEST_NOTE:
-        raise CommandError(f"--note takes {_LONGEST_NOTE} characters")
-    kubectl = _kubectl(options)
-    found = kubectl.get("toolapproval", options.name)
-    if not _is_open(found):
-        raise CommandError(
-            f"{options.name} does not wait any more: it is {_state(found).lower()}", cure="agentberth approvals"
-        )
-    change: dict[str, Any] = {"decision": decision} | ({"note": options.note} if options.note else {})
-    kubectl.patch("toolapproval", options.name, {"spec": change})
+def _decide(options: argparse.Namespace, decision: "Decision") -> int:
+    from agentberth.cluster.approvals import decide  # noqa: PLC0415 - keeps `--help` quick
+
+    spec = decide(_kubectl(options), options.name, decision, options.note)
     done = {"Approve": "approved", "Deny": "denied"}[decision]
-    stdout().line(f"{done}: {found['spec']['tool']} of {found['spec']['agent']}")
+    stdout().line(f"{done}: {spec['tool']} of {spec['agent']}")
     return 0
-
-
-def _is_open(approval: dict[str, Any]) -> bool:
-    return not approval["spec"].get("decision") and not (approval.get("status") or {}).get("state")
-
-
-def _state(approval: dict[str, Any]) -> str:
-    state = (approval.get("status") or {}).get("state") or approval["spec"].get("decision")
-    return str(state or "Waiting")
 
 
 def _printable(text: str) -> str:

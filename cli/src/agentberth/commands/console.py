@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 Reads through kubectl, with your context and rights; what you may not read is said on the page. It
-changes nothing. The address that is printed has a token of this start; Ctrl-C ends the console.
+changes nothing but what you decide about calls that wait for approval. The address that is printed
+has a token of this start; Ctrl-C ends the console.
 
 examples:
   agentberth console
@@ -64,7 +65,7 @@ async def _serve(kubectl: "Kubectl", options: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, receive, number)
     title = options.context or "current kubectl context"
     async with through_kubectl(kubectl) as api:
-        source = ClusterSource(api, title, options.namespace or "")
+        source = ClusterSource(api, title, options.namespace or "", kubectl)
         async with serving(ConsoleServer(source), port=options.port) as address:
             out = stderr()
             out.line(f"console: {out.paint(address, 'cyan')}")

@@ -23,6 +23,7 @@ _START_S: Final = 15.0
 _ANSWER_S: Final = 20.0
 _MOST_BYTES: Final = 128 << 20
 _MOST_LINE_BYTES: Final = 16 << 20
+_MOST_SAID_BYTES: Final = 1000
 
 
 class RefusedError(CommandError):
@@ -91,25 +92,39 @@ async def through_kubectl(kubectl: Kubectl) -> AsyncIterator[Api]:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
+        said = bytearray()
+        draining = asyncio.create_task(_drain(process, said), name="stderr of kubectl proxy")
         try:
-            await _await_socket(process, Path(socket))
+            await _await_socket(process, Path(socket), said, draining)
             async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket, limit=0)) as session:
                 yield Api(session, "http://localhost")
         finally:
             with suppress(ProcessLookupError):
                 process.terminate()
             await process.wait()
+            draining.cancel()
+            with suppress(asyncio.CancelledError):
+                await draining
 
 
-async def _await_socket(process: asyncio.subprocess.Process, socket: Path) -> None:
+async def _drain(process: asyncio.subprocess.Process, said: bytearray) -> None:
+    """Keeps the end of what it writes: a pipe that nobody reads fills up, and would stop it."""
+    assert process.stderr is not None  # noqa: S101 - a pipe
+    while chunk := await process.stderr.read(_MOST_SAID_BYTES):
+        said += chunk
+        del said[:-_MOST_SAID_BYTES]
+
+
+async def _await_socket(
+    process: asyncio.subprocess.Process, socket: Path, said: bytearray, draining: asyncio.Task[None]
+) -> None:
     for _ in range(round(_START_S / 0.05)):
         if await asyncio.to_thread(socket.exists):
             return
         if process.returncode is not None:
-            said = (await process.stderr.read(1000)).decode(errors="replace") if process.stderr else ""
-            raise CommandError(
-                f"kubectl proxy ended: {said.strip().removeprefix('error: ')}", cure="kubectl cluster-info"
-            )
+            await asyncio.wait((draining,), timeout=1)
+            words = said.decode(errors="replace").strip()
+            raise CommandError(f"kubectl proxy ended: {words.removeprefix('error: ')}", cure="kubectl cluster-info")
         await asyncio.sleep(0.05)
     raise CommandError("kubectl proxy does not come up", cure="kubectl cluster-info")
 

@@ -13,9 +13,12 @@ from pydantic import ValidationError
 from agent_api import layout
 from agent_api.calls import CallsReport
 from agent_render.identity import AGENT_LABEL
+from agentberth.cluster.approvals import Decision
+from agentberth.cluster.kubectl import Kubectl
 from agentberth.console.access import Api, RefusedError
+from agentberth.console.clusterapprovals import ClusterApprovals
 from agentberth.console.clusterviews import conditions_of, containers_of, events_of, providers_of, row_of, tools_of
-from agentberth.console.view import AgentRow, AgentView, CallsView, LogsView, Plain
+from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView, Plain
 from agentberth.errors import CommandError
 
 _PATH: Final = f"/apis/{layout.GROUP}/{layout.VERSION}"
@@ -29,13 +32,14 @@ _MOST_PODS: Final = 20
 
 
 class ClusterSource:
-    """`follow` keeps the list of agents; without `namespace` it is of all of them."""
+    """`follow` keeps the list of agents, of all namespaces unless one is given; without `kubectl` it only reads."""
 
-    def __init__(self, api: Api, title: str, namespace: str = "") -> None:
+    def __init__(self, api: Api, title: str, namespace: str = "", kubectl: Kubectl | None = None) -> None:
         self._api = api
         self.title = title
-        scope = f"/namespaces/{quote(namespace)}" if namespace else ""
-        self._list = f"{_PATH}{scope}/agenttypes"
+        scope = f"{_PATH}/namespaces/{quote(namespace)}" if namespace else _PATH
+        self._list = f"{scope}/agenttypes"
+        self._approvals = ClusterApprovals(api, scope, kubectl)
         self._agents: dict[tuple[str, str], Plain] = {}
         self._changes = 0
         self._problem = "the agents are being listed"
@@ -128,6 +132,14 @@ class ClusterSource:
             return LogsView(container, (await self._api.text(path, **query)).splitlines())
         except RefusedError as error:
             return LogsView(container, (), (f"The log cannot be read: {error}",))
+
+    async def approvals(self) -> ApprovalsView:
+        return await self._approvals.view()
+
+    async def decide(self, namespace: str, name: str, seen_hash: str, decision: Decision, note: str) -> None:
+        """See ClusterApprovals."""
+        await self._approvals.decide(namespace, name, seen_hash, decision, note)
+        self._changes += 1
 
     def _of(self, namespace: str, name: str) -> Plain:
         if (namespace, name) not in self._agents:

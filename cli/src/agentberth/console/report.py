@@ -18,7 +18,7 @@ from agentberth.console.source import Source
 from agentberth.console.view import plain
 from agentberth.errors import CommandError
 
-_MODULES: Final = ("dom.js", "agents.js", "agent.js", "timeline.js", "app.js")
+_MODULES: Final = ("dom.js", "agents.js", "agent.js", "timeline.js", "approvals.js", "app.js")
 """In an order in which each finds what it imports."""
 _IMPORT: Final = re.compile(r"(?m)^import .*?;\n")
 _EXPORT: Final = re.compile(r"(?m)^export ")
@@ -42,6 +42,7 @@ async def _answers(source: Source) -> dict[str, object]:
     """What the page would be answered, by path."""
     rows = await source.agents()
     answers: dict[str, object] = {"/api/agents": {"title": source.title, "agents": [plain(row) for row in rows]}}
+    answers["/api/approvals"] = plain(await source.approvals())
     for row in rows:
         api = f"/api/agents/{row.namespace}/{row.name}"
         view = await source.agent(row.namespace, row.name)

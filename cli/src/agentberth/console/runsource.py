@@ -12,7 +12,22 @@ from pydantic import ValidationError
 
 from agent_api import layout
 from agent_api.calls import CallsReport
-from agentberth.console.view import AgentRow, AgentView, CallsView, ConditionView, ContainerView, LogsView, Plain, State
+from agent_api.toolsreport import ApprovalRequest
+from agentberth.cluster.approvals import Decision
+from agentberth.console.view import (
+    AgentRow,
+    AgentView,
+    ApprovalsView,
+    ApprovalView,
+    CallsView,
+    ConditionView,
+    ContainerView,
+    LogsView,
+    Plain,
+    State,
+)
+from agentberth.errors import CommandError
+from agentberth.local.approvals import ApprovalDesk
 from agentberth.local.pod import SIDECAR_PORTS, LocalProcess
 from agentberth.local.ports import Ports
 
@@ -22,6 +37,7 @@ _MOST_LINES: Final = 2000
 _LONGEST_LINE_CHARS: Final = 4000
 _MOST_CALLS: Final = 5000
 _MOST_BYTES: Final = 32 << 20
+_MOST_DECIDED: Final = 50
 ExitCodes = Callable[[], Mapping[str, int | None]]
 """Of the processes that were started, by name; None for one that runs."""
 
@@ -46,6 +62,8 @@ class RunSource:
         self._dropped: dict[str, int] = {}
         self._seen = ""
         self.version = 0
+        self.desk: ApprovalDesk | None = None
+        """Where the run's calls are decided that a rule asks about."""
         self.title = f"agentberth run {name}"
 
     def note_line(self, name: str, line: str) -> None:
@@ -66,7 +84,8 @@ class RunSource:
             for name, base in self._ops.items():
                 if self._exit_codes().get(name, 0) is None:
                     await self._poll_sidecar(session, name, base)
-        seen = json.dumps([self._reports, self._ready, self._exit_codes()], sort_keys=True, default=str)
+        waiting = [each.id for each in self.desk.waiting()] if self.desk else []
+        seen = json.dumps([self._reports, self._ready, self._exit_codes(), waiting], sort_keys=True, default=str)
         if seen != self._seen:
             self._seen = seen
             self.version += 1
@@ -122,6 +141,38 @@ class RunSource:
         if container not in self._logs:
             raise LookupError(f"there is no container {container[:100]!r}")
         return LogsView(container, tuple(self._logs[container]))
+
+    async def approvals(self) -> ApprovalsView:
+        """What waits while the agent runs, and what was decided."""
+        if self.desk is None:
+            return ApprovalsView()
+        is_over = self._exit_codes().get(self._plans[-1].name) is not None
+        decided = [self._approval(each, "Approved" if yes else "Denied") for each, yes in self.desk.decided.values()]
+        known = self.desk.decided
+        open_ = () if is_over else tuple(self._approval(e, "Waiting") for e in self.desk.waiting() if e.id not in known)
+        return ApprovalsView((*open_, *decided[-_MOST_DECIDED:]), takes_note=False)
+
+    def _approval(self, request: ApprovalRequest, state: str) -> ApprovalView:
+        return ApprovalView(
+            namespace="default",
+            name=request.id,
+            agent=self._name,
+            tool=request.tool,
+            arguments=request.arguments,
+            hash=request.hash,
+            reason=request.reason,
+            asked=request.asked_at,
+            expires=request.expires_at,
+            state=state,
+        )
+
+    async def decide(self, namespace: str, name: str, seen_hash: str, decision: Decision, note: str) -> None:  # noqa: ARG002 - a run keeps no notes
+        """See ApprovalDesk."""
+        self._check(namespace, self._name)
+        if self.desk is None:
+            raise CommandError("no rule of this agent asks for approval")
+        self.desk.decide(name, seen_hash, approved=decision == "Approve")
+        self.version += 1
 
     def _check(self, namespace: str, name: str) -> None:
         if (namespace, name) != ("default", self._name):

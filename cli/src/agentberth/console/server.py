@@ -12,10 +12,12 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Final
+from typing import Annotated, Final
 
 from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agentberth.cluster.approvals import LONGEST_NOTE, Decision
 from agentberth.console.source import Source
 from agentberth.console.view import plain
 from agentberth.errors import CommandError
@@ -37,7 +39,18 @@ _TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/c
 _NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _LOOK_EVERY_S: Final = 0.5
 _ALIVE_EVERY: Final = 30
+_MOST_BODY_BYTES: Final = 8192
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Decision(BaseModel):
+    """What the page posts: the call that was looked at, and what is to become of it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    decision: Decision
+    note: Annotated[str, Field(max_length=LONGEST_NOTE)] = ""
 
 
 class ConsoleServer:
@@ -50,13 +63,15 @@ class ConsoleServer:
         self._page = _load_page()
 
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[self._guard])
+        app = web.Application(middlewares=[self._guard], client_max_size=_MOST_BODY_BYTES)
         app.router.add_get("/", self._show_page)
         app.router.add_get("/page/{file}", self._show_file)
         app.router.add_get("/api/agents", self._list_agents)
         app.router.add_get("/api/agents/{namespace}/{name}", self._get_agent)
         app.router.add_get("/api/agents/{namespace}/{name}/calls", self._get_calls)
         app.router.add_get("/api/agents/{namespace}/{name}/logs", self._get_logs)
+        app.router.add_get("/api/approvals", self._list_approvals)
+        app.router.add_post("/api/approvals/{namespace}/{name}", self._decide)
         app.router.add_get("/api/events", self._send_events)
         return app
 
@@ -72,7 +87,7 @@ class ConsoleServer:
         except LookupError as error:
             return _safe(_problem(404, str(error)))
         except CommandError as error:
-            return _safe(_problem(502, str(error)))
+            return _safe(_problem(409 if request.method == "POST" else 502, str(error)))
 
     def _refuse(self, request: web.Request) -> web.Response | None:
         """The answer to a request that is not let in."""
@@ -82,8 +97,11 @@ class ConsoleServer:
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"{request.scheme}://{request.host}":
             return _problem(403, "this Origin is not served here")
-        if request.method not in ("GET", "HEAD"):
-            return _problem(405, "the console only reads")
+        if request.method == "POST" and request.path.startswith("/api/approvals/"):
+            if origin is None or request.content_type != "application/json":
+                return _problem(403, "decisions are taken from the console's own page")
+        elif request.method not in ("GET", "HEAD"):
+            return _problem(405, "nothing but approvals is decided here")
         return self._admit(request) if self.token else None
 
     def _admit(self, request: web.Request) -> web.Response | None:
@@ -122,6 +140,17 @@ class ConsoleServer:
     async def _get_logs(self, request: web.Request) -> web.Response:
         container, pod = request.query.get("container", ""), request.query.get("pod", "")
         return _json(plain(await self._source.logs(*_names(request), container, pod)))
+
+    async def _list_approvals(self, _: web.Request) -> web.Response:
+        return _json(plain(await self._source.approvals()))
+
+    async def _decide(self, request: web.Request) -> web.Response:
+        try:
+            decision = _Decision.model_validate_json(await request.read())
+        except ValidationError:
+            return _problem(400, "a decision has hash, decision (Approve or Deny), and note")
+        await self._source.decide(*_names(request), decision.hash, decision.decision, decision.note)
+        return _json({})
 
     async def _send_events(self, request: web.Request) -> web.StreamResponse:
         """Says that something changed; the page then asks for what it shows."""

@@ -22,7 +22,7 @@ class Shown:
     ) -> None:
         self._supervisor: Supervisor | None = None
         self.source = RunSource(name, plans, ports, lambda: self._supervisor.exit_codes if self._supervisor else {})
-        self._console = console
+        self.console = console
         self._report = report
         self._stack = AsyncExitStack()
 
@@ -31,7 +31,7 @@ class Shown:
         """Watches the run; the console is there from its first moment on."""
         self._supervisor = supervisor
         supervisor.before_end = self.source.poll
-        if self._console:
+        if self.console:
             address = await self._stack.enter_async_context(serving(ConsoleServer(self.source)))
             notes.line(f"console: {notes.paint(address, 'cyan')}")
         following = asyncio.create_task(self.source.follow(), name="follow the run")
@@ -49,6 +49,6 @@ class Shown:
             if self._report is not None:
                 await write_report(self._report, self.source)
                 notes.line(f"report: {self._report}")
-            if self._console and not stop.is_set():
+            if self.console and not stop.is_set():
                 notes.line("the run is over; the console stays until Ctrl-C")
                 await stop.wait()

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from agentberth.console.view import AgentRow, AgentView, CallsView, LogsView
+from agentberth.cluster.approvals import Decision
+from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView
 
 
 class Source(Protocol):
@@ -28,3 +29,9 @@ class Source(Protocol):
 
     async def logs(self, namespace: str, name: str, container: str, pod: str) -> LogsView:
         """The last lines of a container; `pod` may be empty in a run."""
+
+    async def approvals(self) -> ApprovalsView:
+        """Calls that a person is asked about."""
+
+    async def decide(self, namespace: str, name: str, seen_hash: str, decision: Decision, note: str) -> None:
+        """Decides about the call that has `seen_hash`."""

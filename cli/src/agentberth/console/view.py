@@ -83,6 +83,33 @@ class LogsView:
     notes: Sequence[str] = field(default=())
 
 
-def plain(view: AgentRow | AgentView | CallsView | LogsView) -> Plain:
+@dataclass(frozen=True)
+class ApprovalView:
+    """A call of a tool that a person is asked about. `state` is Waiting, or what was decided."""
+
+    namespace: str
+    name: str
+    agent: str
+    tool: str
+    arguments: str
+    hash: str
+    reason: str
+    asked: str
+    expires: str
+    state: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ApprovalsView:
+    """The oldest first. `read_only` says why nothing can be decided here; it is empty where it can."""
+
+    approvals: Sequence[ApprovalView] = ()
+    read_only: str = ""
+    takes_note: bool = True
+    notes: Sequence[str] = ()
+
+
+def plain(view: AgentRow | AgentView | CallsView | LogsView | ApprovalsView) -> Plain:
     """As JSON."""
     return asdict(view)

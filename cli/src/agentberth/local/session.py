@@ -26,7 +26,7 @@ from agent_render.settings import PlatformSettings
 from agentberth.console.shown import Shown
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory, mounts
-from agentberth.local.approvals import deciding
+from agentberth.local.approvals import deciding, desk_of
 from agentberth.local.interpreter import Interpreter, isolate
 from agentberth.local.localise import localise
 from agentberth.local.models import ModelChoice, with_keys
@@ -187,11 +187,14 @@ class Session:
             self._announce(notes)
         output = RunOutput(self.plans, results, notes, stop, shown, quiet=self.quiet)
         supervisor = Supervisor(output.emit, stop, self.grace_s if grace_s is None else grace_s)
+        desk = desk_of(self.agent, self.root, approved, notes, console=shown is not None and shown.console)
+        if shown is not None:
+            shown.source.desk = desk
         started = time.monotonic()
         async with (
             self.deck.running(stop) if self.deck else contextlib.nullcontext(),
             shown.following(supervisor, notes) if shown else contextlib.nullcontext(),
-            deciding(self.agent, self.root, approved, notes),
+            deciding(desk),
         ):
             outcome = await supervisor.run(self.plans)
         keep_lock(self.root, self.root.parents[1], self.agent.metadata.name)

@@ -5,6 +5,7 @@ const SHOWN_ROWS = 100;
 let filter = "";
 let onlyUnready = false;
 let more = SHOWN_ROWS;
+let rows = [];
 
 function phaseBadge(row) {
   const kind = row.ready ? "good" : row.phase === "Failed" ? "bad" : "warn";
@@ -23,7 +24,7 @@ function agentLine(row) {
     h("td", {}, age(row.created)));
 }
 
-function matching(rows) {
+function matching() {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   return rows.filter((row) => {
     if (onlyUnready && row.ready) return false;
@@ -33,11 +34,12 @@ function matching(rows) {
 }
 
 /** The page of all agents. `again` draws it anew when the filter changes. */
-export function agentsPage(rows) {
+export function agentsPage(agents) {
+  rows = agents;
   const list = h("div");
   const said = h("p.faint", {role: "status", id: "count"});
   const draw = () => {
-    const found = matching(rows);
+    const found = matching();
     const heads = ["Name", "Status", "Ready", "Reason and cure", "Tokens", "Spent", "Age"];
     said.textContent = `${count(found.length)} of ${count(rows.length)} agents, ${count(rows.filter((row) => !row.ready).length)} not ready`;
     list.replaceChildren(

@@ -1,6 +1,7 @@
 // Which page is shown: by the address's fragment, drawn anew whenever the server says that something changed.
 import {agentPage} from "./agent.js";
 import {agentsPage} from "./agents.js";
+import {approvalsPage, leaveApprovals, waiting} from "./approvals.js";
 import {h, shown} from "./dom.js";
 import {timelinePage} from "./timeline.js";
 
@@ -10,12 +11,12 @@ const TABS = [["", "Overview"], ["timeline", "Timeline"], ["logs", "Logs"]];
 const report = globalThis.agentberthReport; // of a page that was written to a file
 let drawing = 0;
 
-async function ask(path) {
+async function ask(path, options = {}) {
   if (report) {
     if (!(path in report)) throw new Error("this report does not have it");
     return report[path];
   }
-  const answer = await fetch(path);
+  const answer = await fetch(path, options);
   const body = await answer.json().catch(() => ({error: `the console answers ${answer.status}`}));
   if (!answer.ok) throw new Error(body.error);
   return body;
@@ -24,7 +25,8 @@ async function ask(path) {
 function place() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [kind, namespace, name, tab = ""] = path.split("/").map(decodeURIComponent);
-  return kind === "agents" && name ? {namespace, name, tab, query: new URLSearchParams(query)} : {};
+  if (kind === "approvals") return {page: kind};
+  return kind === "agents" && name ? {page: "agent", namespace, name, tab, query: new URLSearchParams(query)} : {page: "agents"};
 }
 
 function baseOf({namespace, name}) {
@@ -53,8 +55,27 @@ function logOf(at, container) {
   return `${baseOf(at)}/logs?${new URLSearchParams({container: container.name, pod: container.pod})}`;
 }
 
+async function decide(approval, decision, note) {
+  const path = `/api/approvals/${encodeURIComponent(approval.namespace)}/${encodeURIComponent(approval.name)}`;
+  await ask(path, {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify({hash: approval.hash, decision, note})});
+}
+decide.done = () => draw();
+
+/** The approvals, and how many wait on every page's top. */
+async function approvalsNow() {
+  const view = await ask("/api/approvals").catch((error) => ({approvals: [], notes: [error.message], read_only: ""}));
+  const found = waiting(view).length;
+  const mark = document.getElementById("waiting");
+  mark.hidden = !found;
+  mark.textContent = found ? `${found} waiting` : "";
+  return view;
+}
+
 async function content(at) {
-  if (!at.name) {
+  const approvals = await approvalsNow();
+  if (at.page === "approvals") return approvalsPage(approvals, decide);
+  leaveApprovals();
+  if (at.page === "agents") {
     const {title, agents} = await ask("/api/agents");
     document.getElementById("title").textContent = shown(title);
     return agentsPage(agents);
@@ -62,14 +83,21 @@ async function content(at) {
   const api = `/api/agents/${encodeURIComponent(at.namespace)}/${encodeURIComponent(at.name)}`;
   if (at.tab === "timeline") return [heading(at), timelinePage(await ask(`${api}/calls`))];
   if (at.tab === "logs") return [heading(at), await logsPage(at, api)];
-  return [heading(at), agentPage(await ask(api), (container) => logOf(at, container))];
+  const asked = waiting(approvals).filter((each) => each.namespace === at.namespace && each.agent === at.name).length;
+  return [heading(at), asked ? h("p.note", {}, h("a", {href: "#/approvals"}, asked === 1 ? "A call waits for approval" : `${asked} calls wait for approval`)) : null,
+    agentPage(await ask(api), (container) => logOf(at, container))];
 }
 
 /** Draws the page; what had the focus has it again. */
 async function draw() {
   const mine = ++drawing;
   const at = place();
-  document.title = at.name ? `${shown(at.name)} – Agentberth` : "Agentberth";
+  document.title = at.page === "agents" ? "Agentberth" : `${at.name ? shown(at.name) : "Approvals"} – Agentberth`;
+  for (const each of ["agents", "approvals"]) {
+    const link = document.getElementById(`to-${each}`);
+    if (each === at.page) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
   let parts;
   try {
     parts = await content(at);
@@ -77,16 +105,18 @@ async function draw() {
     parts = [h("h1", {}, "This cannot be shown"), h("p.note", {role: "alert"}, shown(error.message))];
   }
   if (mine !== drawing) return;
+  const page = h("div", {}, parts);
+  if (main.firstChild?.innerHTML === page.innerHTML) return; // a selection and a pressed button outlive what changes nothing
   const {id, dataset} = document.activeElement ?? {};
   const key = dataset?.key;
   const scrolled = main.querySelector(".log")?.scrollTop;
   const logged = main.querySelector(".log");
   const atEnd = logged ? logged.scrollTop + logged.clientHeight >= logged.scrollHeight - 4 : true;
   const caret = document.activeElement?.selectionStart;
-  main.replaceChildren(...parts.flat(3).filter(Boolean));
+  main.replaceChildren(page);
   const again = key ? main.querySelector(`[data-key="${CSS.escape(key)}"]`) : id && id !== "main" ? document.getElementById(id) : null;
   again?.focus({preventScroll: true});
-  if (again?.setSelectionRange && caret !== null && caret !== undefined && again.type === "search") again.setSelectionRange(caret, caret);
+  if (again?.setSelectionRange && caret !== null && caret !== undefined && ["search", "text"].includes(again.type)) again.setSelectionRange(caret, caret);
   const log = main.querySelector(".log");
   if (log) log.scrollTop = atEnd ? log.scrollHeight : scrolled ?? 0;
 }

@@ -53,7 +53,14 @@ export function clock(text) {
 }
 
 export function age(text) {
-  const seconds = (Date.now() - new Date(text).getTime()) / 1000;
+  return lasting((Date.now() - new Date(text).getTime()) / 1000);
+}
+
+export function until(text) {
+  return lasting((new Date(text).getTime() - Date.now()) / 1000);
+}
+
+function lasting(seconds) {
   if (!(seconds >= 0)) return "";
   for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
   return `${Math.floor(seconds)} s`;

@@ -5,6 +5,7 @@ const KINDS = {all: "All calls", model: "Models", tool: "Tools", trouble: "Troub
 const SHOWN_CALLS = 300;
 let kind = "all";
 let openCall = "";
+let view = {calls: [], dropped: 0, notes: []};
 
 function keyOf(call) {
   return `${call.sidecar}-${call.pod ?? ""}-${call.number}`;
@@ -129,7 +130,8 @@ function groups(calls) {
 }
 
 /** The timeline. */
-export function timelinePage(view) {
+export function timelinePage(recorded) {
+  view = recorded;
   const root = h("div");
   const draw = () => {
     const wanted = view.calls.filter((call) => kind === "all" || (kind === "trouble" ? troubles(call).length : call.kind === kind));
