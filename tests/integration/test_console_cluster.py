@@ -1,6 +1,7 @@
 """The console of a cluster in a real Chromium, against a real API server with 2,000 agents."""
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -10,15 +11,24 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import yaml
 from contract.console.browser import Page, open_page
 from integration.api import MERGE, define_agents, open_api
-from integration.cluster import Cluster, start_cluster, stop_cluster
+from integration.cluster import ROOT, Cluster, start_cluster, stop_cluster
+from integration.waiting import eventually
+
+from agentberth.console.clustersource import ClusterSource
+from agentberth.console.incluster import in_cluster
+from agentberth.console.probes import answering_probes
+from agentberth.console.server import ConsoleServer, serving
 
 AGENTBERTH = Path(sys.executable).parent / "agentberth"
 COUNT = 2000
+SYSTEM = "agentberth-system"
 
 UNREADY = "Unschedulable"
 HOSTILE = "<script>document.title = 'owned'</script>"
@@ -67,10 +77,11 @@ pytestmark = [pytest.mark.timeout(400), pytest.mark.long]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One of its own: 2,000 agents would be work for the operators of other tests."""
+    """One of its own, with 2,000 agents, which would be work for the operators of other tests."""
     found = start_cluster(tmp_path_factory.mktemp("cluster"))
     try:
         asyncio.run(define_agents(found))
+        asyncio.run(fill(found, "it-console"))
         yield found
     finally:
         stop_cluster(found)
@@ -80,7 +91,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def address(cluster: Cluster) -> Iterator[str]:
     """A console of the cluster's administrator."""
     namespace = "it-console"
-    asyncio.run(fill(cluster, namespace))
     command = [str(AGENTBERTH), "console", "--namespace", namespace]
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "NO_COLOR": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as console:
@@ -184,7 +194,7 @@ async def test_waiting_calls_are_decided_with_the_users_own_rights(page: Page, c
 
 
 async def test_what_may_not_be_read_is_said(cluster: Cluster, tmp_path: Path) -> None:
-    """An account that may list agents, and nothing else."""
+    """An account that may list agents and approvals, and nothing else."""
     namespace = "it-console"
     async with open_api(cluster.access, namespace) as api:
         rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
@@ -221,3 +231,80 @@ async def test_what_may_not_be_read_is_said(cluster: Cluster, tmp_path: Path) ->
         finally:
             console.send_signal(signal.SIGTERM)
             console.wait(30)
+
+
+async def mount_account(cluster: Cluster, folder: Path) -> dict[str, str]:
+    """What a kubelet mounts for the console's Pod, in `folder`, and its variables."""
+    async with open_api(cluster.access, SYSTEM) as api:
+        await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": SYSTEM}})
+        for one in yaml.safe_load_all((ROOT / "deploy/components/console/rights.yaml").read_text()):
+            core = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts"
+            rbac = f"/apis/rbac.authorization.k8s.io/v1/{one['kind'].lower()}s"
+            await api.call("POST", core if one["kind"] == "ServiceAccount" else rbac, one)
+        path = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/agentberth-console/token"
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        token = (await api.call("POST", path, asked))["status"]["token"]
+    (folder / "token").write_text(token)
+    found = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]
+    authority = found.get("certificate-authority-data")
+    (folder / "ca.crt").write_bytes(
+        base64.b64decode(authority) if authority else Path(found["certificate-authority"]).read_bytes()  # noqa: ASYNC240 - a small file of a test
+    )
+    server = urlsplit(found["server"])
+    return {"KUBERNETES_SERVICE_HOST": str(server.hostname), "KUBERNETES_SERVICE_PORT": str(server.port)}
+
+
+async def test_in_a_pod_it_reads_with_the_rights_of_its_component_and_changes_nothing(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    environ = await mount_account(cluster, tmp_path)
+    async with in_cluster(environ, account=tmp_path) as api:
+        source = ClusterSource(api, "this cluster")
+        following = asyncio.create_task(source.follow())
+        async with (
+            serving(ConsoleServer(source, token="", hosts=frozenset({"console.example.com"}))) as own,
+            answering_probes(0, lambda: source.is_listed) as probes,
+            aiohttp.ClientSession(trust_env=False) as proxy,
+        ):
+
+            async def is_ready() -> bool:
+                async with proxy.get(f"http://127.0.0.1:{probes}/readyz") as answer:
+                    return answer.status == 200
+
+            await eventually(is_ready)
+            await look_through_proxy(proxy, own)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        for method, path in FORBIDDEN:
+            async with api.session.request(method, api.base + path, json={}) as answer:
+                assert answer.status == 403, (method, path)
+
+
+async def look_through_proxy(proxy: aiohttp.ClientSession, own: str) -> None:
+    """As an authenticating proxy asks, under the name that people know."""
+    known = {"Host": "console.example.com"}
+    async with proxy.get(f"{own}api/agents", headers=known) as answer:
+        assert len((await answer.json())["agents"]) == COUNT
+    async with proxy.get(f"{own}api/agents/it-console/agent-0007", headers=known) as answer:
+        assert (await answer.json())["notes"] == []
+    async with proxy.get(f"{own}api/approvals", headers=known) as answer:
+        view = await answer.json()
+    assert view["notes"] == []
+    assert "read-only" in view["read_only"]
+    async with proxy.get(f"{own}api/agents", headers={"Host": "evil.example.com"}) as answer:
+        assert answer.status == 421
+    path, decision = f"{own}api/approvals/it-console/x", {"hash": "0" * 64, "decision": "Approve"}
+    async with proxy.post(path, json=decision, headers={**known, "Origin": "https://console.example.com"}) as answer:
+        assert "read-only" in (await answer.json())["error"]
+
+
+FORBIDDEN = (
+    ("GET", "/api/v1/namespaces/it-console/secrets"),
+    ("GET", "/api/v1/namespaces/it-console/configmaps"),
+    ("POST", "/api/v1/namespaces/it-console/pods"),
+    ("POST", "/api/v1/namespaces/it-console/pods/x/exec"),
+    ("POST", "/api/v1/namespaces/it-console/pods/x:9801/proxy/budget"),
+    ("PATCH", "/apis/agents.example.com/v1/namespaces/it-console/toolapprovals/x"),
+    ("PATCH", "/apis/agents.example.com/v1/namespaces/it-console/agenttypes/agent-0001"),
+    ("DELETE", "/apis/agents.example.com/v1/namespaces/it-console/agenttypes/agent-0001"),
+)

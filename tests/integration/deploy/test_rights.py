@@ -26,10 +26,15 @@ def rendered(request: pytest.FixtureRequest, tmp_path: Path) -> list[Document]:
     """The whole of what is applied, in cluster mode and in namespaced mode."""
     if request.param == "base":
         return render(DEPLOY / "base")
-    lines = [f"resources: [{_relative(DEPLOY / 'base', tmp_path)}]"]
-    lines.append(f"components: [{_relative(DEPLOY / 'components' / 'namespaced', tmp_path)}]")
-    (tmp_path / "kustomization.yaml").write_text("\n".join(lines))
-    return render(tmp_path)
+    return with_component("namespaced", tmp_path)
+
+
+def with_component(name: str, folder: Path) -> list[Document]:
+    """The base with one component."""
+    lines = [f"resources: [{_relative(DEPLOY / 'base', folder)}]"]
+    lines.append(f"components: [{_relative(DEPLOY / 'components' / name, folder)}]")
+    (folder / "kustomization.yaml").write_text("\n".join(lines))
+    return render(folder)
 
 
 def _relative(folder: Path, start: Path) -> str:
@@ -86,3 +91,16 @@ def test_people_have_their_rights_through_the_clusters_own_roles(rendered: list[
 
     assert reaches("agentberth-view") == {"view", "edit", "admin"}
     assert reaches("agentberth-edit") == {"edit", "admin"}
+
+
+def test_what_the_console_reads_is_on_the_list_and_on_its_page(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "console.md").read_text()
+    found = {name: role["rules"] for name, role in roles(with_component("console", tmp_path)).items()}
+    own = {name: rules for name, rules in found.items() if name.startswith("agentberth-console")}
+
+    assert {name: [line(rule) for rule in rules] for name, rules in own.items()} == {
+        name: ALLOWED[name] for name in ("agentberth-console", "agentberth-console-calls")
+    }
+    for rule in (rule for rules in own.values() for rule in rules):
+        resources = ", ".join(f"`{name}`" for name in rule["resources"])
+        assert f"| {resources} | {', '.join(rule['verbs'])} |" in page

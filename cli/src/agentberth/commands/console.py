@@ -3,15 +3,18 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 from typing import TYPE_CHECKING
 
 from agentberth.commands import add
+from agentberth.errors import UsageError
 from agentberth.terminal import stderr
 
 if TYPE_CHECKING:
     from agentberth.cluster.kubectl import Kubectl
     from agentberth.commands import Commands
+    from agentberth.console.access import Api
 
 _EPILOG = """\
 Reads through kubectl, with your context and rights; what you may not read is said on the page. It
@@ -22,6 +25,7 @@ examples:
   agentberth console
   agentberth console --namespace agents --context staging
   agentberth console --port 8080
+  agentberth console --in-cluster --port 8080 --probe-port 9800    as deploy/components/console runs it
 """
 
 
@@ -33,6 +37,13 @@ def register(commands: "Commands") -> None:
     parser.add_argument("-n", "--namespace", help="only this one (default: all that you may list)")
     parser.add_argument("--context", help="kubectl context (default: the current one)")
     parser.add_argument("--port", type=_port, default=0, metavar="PORT", help="of the page (default: a free one)")
+    parser.add_argument(
+        "--in-cluster", action="store_true", help="in a Pod: its ServiceAccount's rights, read-only, without a token"
+    )
+    parser.add_argument(
+        "--allowed-host", action="append", default=[], metavar="HOST", help="a further Host, for a proxy in front of it"
+    )
+    parser.add_argument("--probe-port", type=_port, metavar="PORT", help="answer /livez and /readyz there")
 
 
 def _port(text: str) -> int:
@@ -44,16 +55,48 @@ def _port(text: str) -> int:
 
 def _call(options: argparse.Namespace) -> int:
     from agentberth.cluster.kubectl import Kubectl  # noqa: PLC0415 - keeps `--help` quick
+    from agentberth.console.access import through_kubectl  # noqa: PLC0415 - likewise
+    from agentberth.console.incluster import in_cluster  # noqa: PLC0415 - likewise
 
+    if options.in_cluster:
+        if options.context:
+            raise UsageError("--context is no option of --in-cluster: a Pod has one cluster")
+        return asyncio.run(_serve(in_cluster(os.environ), None, options))
     kubectl = Kubectl.find(context=options.context, namespace=None)
-    return asyncio.run(_serve(kubectl, options))
+    return asyncio.run(_serve(through_kubectl(kubectl), kubectl, options))
 
 
-async def _serve(kubectl: "Kubectl", options: argparse.Namespace) -> int:
-    from agentberth.console.access import through_kubectl  # noqa: PLC0415 - keeps `--help` quick
-    from agentberth.console.clustersource import ClusterSource  # noqa: PLC0415 - likewise
+async def _serve(
+    access: contextlib.AbstractAsyncContextManager["Api"], kubectl: "Kubectl | None", options: argparse.Namespace
+) -> int:
+    """Without `kubectl` in a Pod, where whoever gets to the page was let in by something in front of it."""
+    from agentberth.console.clustersource import ClusterSource  # noqa: PLC0415 - keeps `--help` quick
+    from agentberth.console.probes import answering_probes  # noqa: PLC0415 - likewise
     from agentberth.console.server import ConsoleServer, serving  # noqa: PLC0415 - likewise
 
+    received, stop = _stopping()
+    async with access as api, contextlib.AsyncExitStack() as stack:
+        source = ClusterSource(api, _title(options), options.namespace or "", kubectl)
+        server = ConsoleServer(source, token="" if options.in_cluster else None, hosts=frozenset(options.allowed_host))
+        address = await stack.enter_async_context(serving(server, port=options.port))
+        if options.probe_port is not None:
+            await stack.enter_async_context(answering_probes(options.probe_port, lambda: source.is_listed))
+        out = stderr()
+        out.line(f"console: {out.paint(address, 'cyan')}")
+        following = asyncio.create_task(source.follow(), name="follow the cluster")
+        await stop.wait()
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+    return 128 + received[0]
+
+
+def _title(options: argparse.Namespace) -> str:
+    return "this cluster" if options.in_cluster else options.context or "current kubectl context"
+
+
+def _stopping() -> tuple[list[int], asyncio.Event]:
+    """The signals that came, and what the first of them sets."""
     received: list[int] = []
     stop = asyncio.Event()
 
@@ -63,15 +106,4 @@ async def _serve(kubectl: "Kubectl", options: argparse.Namespace) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, receive, number)
-    title = options.context or "current kubectl context"
-    async with through_kubectl(kubectl) as api:
-        source = ClusterSource(api, title, options.namespace or "", kubectl)
-        async with serving(ConsoleServer(source), port=options.port) as address:
-            out = stderr()
-            out.line(f"console: {out.paint(address, 'cyan')}")
-            following = asyncio.create_task(source.follow(), name="follow the cluster")
-            await stop.wait()
-            following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
-    return 128 + received[0]
+    return received, stop

@@ -49,6 +49,11 @@ class ClusterSource:
         """Also grows with time: Pods, events and calls are not watched."""
         return self._changes + int(time.time() / _LOOK_EVERY_S)
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether there is a list to show."""
+        return not self._problem
+
     async def follow(self) -> None:
         """Lists, then watches; from the beginning again when that ends."""
         while True:

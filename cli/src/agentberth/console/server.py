@@ -95,7 +95,7 @@ class ConsoleServer:
         if name not in _NAMES | self._hosts:
             return _problem(421, "this Host is not served here")
         origin = request.headers.get("Origin")
-        if origin is not None and origin != f"{request.scheme}://{request.host}":
+        if origin is not None and origin.partition("://")[2] != request.host:  # TLS may end at a proxy
             return _problem(403, "this Origin is not served here")
         if request.method == "POST" and request.path.startswith("/api/approvals/"):
             if origin is None or request.content_type != "application/json":
