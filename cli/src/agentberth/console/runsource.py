@@ -100,7 +100,7 @@ class RunSource:
             async with session.get(f"{base}/report") as answer:
                 report = json.loads(await answer.content.read(_MOST_BYTES))
                 self._reports[name] = report if isinstance(report, dict) else {}
-            after = self._calls[name][-1]["number"] if self._calls[name] else 0
+            after = self._last_number(name)
             async with session.get(f"{base}/calls", params={"after": str(after)}) as answer:
                 self._take(name, CallsReport.model_validate_json(await answer.content.read(_MOST_BYTES)))
         except (aiohttp.ClientError, TimeoutError, ValueError, ValidationError):
@@ -108,9 +108,15 @@ class RunSource:
 
     def _take(self, name: str, report: CallsReport) -> None:
         self._dropped[name] = report.dropped
+        last = self._last_number(name)  # the last look of a run may meet one of those before it
         for call in report.calls:
+            if call.number <= last:
+                continue
             self._calls[name].append({"sidecar": name, **call.model_dump(mode="json", by_alias=True)})
             self.version += 1
+
+    def _last_number(self, name: str) -> int:
+        return int(self._calls[name][-1]["number"]) if self._calls[name] else 0
 
     async def agents(self) -> Sequence[AgentRow]:
         return (self._row(),)
