@@ -1,10 +1,12 @@
 """The recorder of the gateway: what `/calls` on the ops port says of each request, and what it never says."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import httpx
-from contract.llmgateway.harness import PATHS, Gateway, Mock, request_body, run_gateway, wait_until
+import pytest
+from contract.llmgateway.harness import PATHS, Dialect, Gateway, Mock, request_body, run_gateway, wait_until
 
 from agent_api.calls import MOST_CALLS, CallsReport, ModelCall
 
@@ -88,6 +90,34 @@ async def test_content_is_kept_only_when_it_is_asked_for_and_redacted(
     assert '"messages"' in call.input
     assert "the key is" in call.output
     assert CANARY not in call.model_dump_json()
+
+
+@pytest.mark.parametrize("dialect", ["chat", "messages", "responses"])
+async def test_what_a_stream_said_is_kept_as_one_text_in_which_no_piece_of_a_secret_is_left(
+    tmp_path: Path, mock: Mock, client: httpx.AsyncClient, dialect: Dialect
+) -> None:
+    mock.set_script(script(text=f"the key is {CANARY}, and that was all", chunks=16))
+    with run_gateway(tmp_path, config(mock, captureContent=True)) as gateway:
+        body = request_body(dialect, "auto", stream=True)
+        answer = await client.post(f"{gateway.url}{PATHS[dialect]}", json=body)
+        (call,) = calls_of(gateway, 1)
+
+    assert answer.status_code == 200
+    assert "the key is" in call.output
+    assert "that was all" in call.output
+    assert all(piece not in call.output for piece in (CANARY[:9], CANARY[9:]))
+
+
+async def test_what_came_of_a_stream_that_broke_is_kept(tmp_path: Path, mock: Mock, client: httpx.AsyncClient) -> None:
+    mock.set_script(script(text="one two three four", chunks=4, fault="cut", faultAfter=2))
+    with run_gateway(tmp_path, config(mock, captureContent=True)) as gateway:
+        with contextlib.suppress(httpx.HTTPError):
+            await ask(client, gateway, stream=True)
+        (call,) = calls_of(gateway, 1)
+
+    assert call.outcome == "broken"
+    assert '"one t' in call.output
+    assert "four" not in call.output
 
 
 async def test_the_ring_is_bounded_and_says_what_it_dropped(

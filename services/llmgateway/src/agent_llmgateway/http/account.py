@@ -16,11 +16,14 @@ from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.http.callrecord import CallRecord
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.wire.call import Call
+from agent_llmgateway.wire.transcript import Transcript
 from agent_llmgateway.wire.usage import Usage
 
 _log = logging.getLogger(__name__)
 _KEPT_BYTES: Final = 65_536
 """Of a prompt or an answer, before it is redacted and cut further."""
+_KEPT_STREAM_BYTES: Final = 524_288
+"""Of a stream, whose events take many times the bytes of their text."""
 OPERATIONS: Final = {"embeddings": "embeddings", "count_tokens": "count_tokens"}
 
 
@@ -39,6 +42,11 @@ class RequestAccount:
         self._settled: tuple[Route, Usage | None] | None = None
         self._broken = ""
         self._answer = b""
+        self._transcript = (
+            Transcript(call.dialect.name, _KEPT_STREAM_BYTES)
+            if call.stream and provider_set.config.capture_content
+            else None
+        )
 
     def note_attempt(self, record: AttemptRecord, failure: Failure | None) -> None:
         """A try has an answer, or has failed."""
@@ -66,6 +74,11 @@ class RequestAccount:
         self._first_output_s = self._state.clock() - self.began
         self._state.metrics.note_first_chunk(self.operation, route.provider, route.model, self._first_output_s)
 
+    def note_piece(self, piece: bytes) -> None:
+        """The client is sent more of a stream."""
+        if self._transcript is not None:
+            self._transcript.feed(piece)
+
     def note_stream_end(self, routed: RoutedAnswer, failure: Failure | None) -> None:
         """A stream has ended, also because the client went away."""
         stream = routed.answer.stream
@@ -91,7 +104,8 @@ class RequestAccount:
         state, route = self._state, routed.plan.route
         self._settled = (route, usage)
         if self._provider_set.config.capture_content:
-            self._answer = (routed.answer.body or b"")[:_KEPT_BYTES]
+            told = self._transcript.text() if self._transcript is not None else routed.answer.body or b""
+            self._answer = told[:_KEPT_BYTES]
         if self._call.dialect.name == "count_tokens":
             return
         if len(routed.attempts) > 1:

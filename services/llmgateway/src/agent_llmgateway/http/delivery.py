@@ -64,7 +64,7 @@ class Delivery:
         gone = True
         try:
             response = await self._open({**headers, **self._numbers_of(routed)})
-            await response.write(b"".join(routed.answer.held))
+            await self._write(response, b"".join(routed.answer.held))
             routed.answer.held.clear()
             try:
                 await self._relay(routed, stream, response)
@@ -117,6 +117,7 @@ class Delivery:
             else:
                 await response.write(f": {PROVIDER}={routed.plan.route.provider}\n\n".encode())
             for piece in routed.answer.held:
+                self._account.note_piece(piece)
                 for at in range(0, len(piece), SLICE_BYTES):
                     await response.write(piece[at : at + SLICE_BYTES])
             await response.write_eof()
@@ -125,6 +126,10 @@ class Delivery:
         finally:
             self._account.note_stream_end(routed, None)
             await self._close(stream, gone=gone)
+
+    async def _write(self, response: web.StreamResponse, piece: bytes) -> None:
+        self._account.note_piece(piece)
+        await response.write(piece)
 
     async def _open(self, headers: Mapping[str, str]) -> web.StreamResponse:
         response = web.StreamResponse(
@@ -142,7 +147,7 @@ class Delivery:
             outputs = stream.outputs
             piece = await stream.next(timeouts.idle)
             if piece:
-                await response.write(piece)
+                await self._write(response, piece)
             if stream.outputs == outputs and not stream.ended:
                 await self._relay_quiet(stream, response, timeouts.total, idle_s=timeouts.idle)
 
@@ -158,7 +163,7 @@ class Delivery:
                 raise AttemptError(silent_failure("the stream goes on without output"))
             piece = await stream.next(min(idle_s, left_s))
             if piece:
-                await response.write(piece)
+                await self._write(response, piece)
 
     async def _break_off(self, response: web.StreamResponse, problem: Problem) -> None:
         """The error event, then the end of the connection without the end of the body."""
