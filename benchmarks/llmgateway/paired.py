@@ -3,7 +3,8 @@
     git worktree add --detach /tmp/before REVISION
     uv run --no-sync python benchmarks/llmgateway/paired.py --before /tmp/before [--seconds 4] [--rounds 5]
 
-Each number is the ratio of two medians, this tree's to the other's: requests/s above 1 are faster, CPU below 1 is less.
+Each number is the median of the ratios of the rounds, this tree to the other: requests/s above 1 are faster, CPU below
+1 is less. Within a round the two are measured one after the other, and which one is first changes from round to round.
 On a busy machine the CPU of a request says more than the requests of a second.
 """
 
@@ -14,9 +15,10 @@ import statistics
 import sys
 import tempfile
 from contextlib import ExitStack
+from operator import truediv
 from pathlib import Path
 
-from run import LOADS, build, measure
+from run import LOADS, Load, build, measure
 from targets import Target, free_port, running, start_target, wait_for
 
 HERE = Path(__file__).parent
@@ -39,16 +41,12 @@ def start(stack: ExitStack, tree: Path, name: str, folder: Path, upstream: str, 
     return start_target(stack, name, [*command, "--state", str(place / "budget.json")], port, folder)
 
 
-def ratios(before: Target, after: Target) -> list[tuple[str, float, float]]:
-    """Of each load: the number that is shown, and the CPU of a request."""
-    return [
-        (
-            load.name,
-            after.median(load.name) / before.median(load.name),
-            statistics.median(after.cpu_us[load.name]) / statistics.median(before.cpu_us[load.name]),
-        )
-        for load in LOADS
-    ]
+def ratios(load: Load, before: Target, after: Target) -> tuple[float, float]:
+    """The number that is shown of a load, and the CPU of a request."""
+    return (
+        statistics.median(map(truediv, after.values[load.name], before.values[load.name])),
+        statistics.median(map(truediv, after.cpu_us[load.name], before.cpu_us[load.name])),
+    )
 
 
 async def main() -> None:
@@ -57,6 +55,7 @@ async def main() -> None:
     parser.add_argument("--before", type=Path, required=True, help="the tree to compare with")
     parser.add_argument("--seconds", type=float, default=4, help="of each load on each target")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="a part of the names of the loads to measure")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -74,15 +73,16 @@ async def main() -> None:
             ]
             for limited in (False, True)
         ]
-        for _ in range(options.rounds):
-            for load in LOADS:
-                for target in (target for pair in pairs for target in pair):
-                    await measure(load, target, traffic, folder, options.seconds)
+        loads = [load for load in LOADS if options.only in load.name]
+        for turn in range(options.rounds):
+            for load in loads:
+                for pair in pairs:
+                    for target in pair[:: -1 if turn % 2 else 1]:
+                        await measure(load, target, traffic, folder, options.seconds)
         print("| | number | CPU | with a budget: number | CPU |\n|---|---:|---:|---:|---:|")
-        for (load, number, cpu), (_, limited_number, limited_cpu) in zip(
-            *(ratios(*pair) for pair in pairs), strict=True
-        ):
-            print(f"| {load} | {number:.2f} | {cpu:.2f} | {limited_number:.2f} | {limited_cpu:.2f} |")
+        for load in loads:
+            found = (f"{ratio:.3f}" for pair in pairs for ratio in ratios(load, *pair))
+            print(f"| {load.name} | {' | '.join(found)} |")
 
 
 if __name__ == "__main__":

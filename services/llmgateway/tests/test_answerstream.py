@@ -194,9 +194,85 @@ def test_nothing_behind_an_error_in_a_large_chunk_is_given_on(dialect: str) -> N
 def test_what_is_more_or_less_than_output_is_not_plain(events: bytes) -> None:
     plain = b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":null}],"usage":null}\n\n'
     chat = DIALECTS["chat"]
-    assert chat.count_plain(plain * 3).events == 3
-    assert chat.count_plain(events).events == 0
-    assert chat.count_plain(plain + events).events == (1 if not events else 0)
+    assert chat.count_plain(plain * 3) == 3
+    assert chat.count_plain(events) == 0
+    assert chat.count_plain(plain + events) == (1 if not events else 0)
+
+
+def delta_events(dialect: str, deltas: list[dict[str, object]]) -> list[bytes]:
+    """An event of output for each delta."""
+    events = []
+    for delta in deltas:
+        if dialect == "chat":
+            events.append(b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta}]}).encode())
+        elif dialect == "messages":
+            event = json.dumps({"type": "content_block_delta", "index": 0, "delta": delta})
+            events.append(b"event: content_block_delta\ndata: " + event.encode())
+        else:
+            event = json.dumps({"type": "response.output_text.delta", **delta})
+            events.append(b"event: response.output_text.delta\ndata: " + event.encode())
+    return [event + b"\n\n" for event in events]
+
+
+DELTAS: dict[str, tuple[list[dict[str, object]], int]] = {
+    "chat": (
+        [
+            {"role": "assistant", "content": "one"},
+            {"content": "z\u00e9ro"},
+            {"reasoning_content": "four"},
+            {"reasoning": "four"},
+            {"content": "a", "reasoning": "bc"},
+            {"refusal": "no, no"},
+            {"audio": {"data": "A" * 40}},
+            {"images": [{"image_url": {"url": "B" * 30}}]},
+            {"function_call": {"arguments": "{}"}},
+            {"tool_calls": [{"index": 0, "id": "not made by a model", "function": {"name": "f", "arguments": "{}"}}]},
+        ],
+        3 + 5 + 4 + 4 + 3 + 6 + 40 + 30 + 2 + 3,
+    ),
+    "messages": (
+        [
+            {"type": "text_delta", "text": "one"},
+            {"type": "thinking_delta", "thinking": "\u4e00"},
+            {"type": "input_json_delta", "partial_json": "{}"},
+            {"type": "signature_delta", "signature": "not made by a model"},
+            {"type": "citations_delta", "citation": {"cited_text": "quoted"}},
+        ],
+        3 + 3 + 2 + 6,
+    ),
+    "responses": ([{"delta": "one"}, {"delta": "z\u00e9ro"}, {"delta": {"text": "four"}}, {"delta": ""}], 3 + 5 + 4),
+}
+
+
+@pytest.mark.parametrize("dialect", ALL)
+@pytest.mark.parametrize("size", [1, 90, 3000, 1 << 20])
+def test_the_text_of_a_stream_is_measured_the_same_however_it_comes(dialect: str, size: int) -> None:
+    deltas, expected = DELTAS[dialect]
+    frames = [frame.data for frame in FRAMES[dialect]]
+    events = b"".join(delta_events(dialect, deltas)) * 20
+    begins = next(place for place, frame in enumerate(frames) if b"one" in frame) + 1
+    whole = b"".join([*frames[:begins], events, *frames[begins:]])
+    stream = AnswerStream(Source(in_chunks(whole, size)), DIALECTS[dialect], measures=True)  # type: ignore[index]
+
+    async def drain() -> bytes:
+        seen = b""
+        while not stream.ended:
+            seen += await stream.next(1.0)
+        return seen
+
+    assert asyncio.run(drain()) == whole
+    assert stream.text_bytes == len(REPLY.text) + 20 * expected
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_counting_finds_what_measuring_finds(dialect: str) -> None:
+    """Only text that the short way can measure is plain for it; everything else is looked at event by event."""
+    reader = DIALECTS[dialect]  # type: ignore[index]
+    for event in delta_events(dialect, DELTAS[dialect][0]):
+        measured, text_bytes = reader.measure_plain(event)
+        assert reader.count_plain(event) == 1
+        assert measured in (0, 1)
+        assert not measured or text_bytes == reader.read_event(event.split(b"data: ")[1]).text_bytes
 
 
 def choice(index: int, text: str = "", finish: str | None = None) -> bytes:

@@ -1,5 +1,6 @@
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_llmgateway.errors import BadRequestError
-from agent_llmgateway.wire.envelope import read_envelope, replace_model
+from agent_llmgateway.errors import BadRequestError, MalformedEventError
+from agent_llmgateway.wire.envelope import ask_for_usage, read_envelope, replace_model
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -96,3 +97,14 @@ def test_halves_of_characters_are_joined_or_replaced() -> None:
     for bad in (b'{"model":"m","x":"\\ud83d"', b'{"model":"m","x":"\\ud83z"}'):
         with pytest.raises(BadRequestError):
             read_envelope(bad)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [b'"\xb9": 1', b'"a\xff\xfeb": {"model": "m"}', b'"x": "\xb9"', b'"stream_options": {"a\xb9": "\xff"}'],
+)
+def test_text_that_is_not_utf8_is_the_clients_mistake_wherever_it_stands(field: bytes) -> None:
+    body = b'{"model": "a", ' + field + b', "y": {"model": "b"}}'
+    for step in (lambda: read_envelope(body), lambda: replace_model(body, "b"), lambda: ask_for_usage(body)):
+        with suppress(BadRequestError, MalformedEventError):
+            step()

@@ -173,11 +173,14 @@ def test_a_reservation_believes_a_limit_once_its_provider_has_kept_one() -> None
 
 def test_embeddings_make_no_text_and_a_faster_service_costs_more() -> None:
     prices = {"m": {"inputUsd": 1, "outputUsd": 10, "premiumFactor": 2.5}}
-    config = CONFIG.model_copy(update={"prices": GatewayConfig.model_validate(
-        {"agent": "x", "providers": [{"name": "a", "type": "mock"}], "prices": prices}).prices})  # fmt: skip
+    priced = {"agent": "x", "providers": [{"name": "a", "type": "mock"}], "prices": prices}
+    config = GatewayConfig.model_validate({**priced, "budget": {"usdPerDay": 1}})
     routes = (Route("a", "m"),)
     assert bounds_of(call_of("embeddings", input="x"), config, routes).most_output(0, without_limit=9) == 0
     for more, factor in (({}, 1.0), ({"service_tier": "priority"}, 2.5), ({"service_tier": "default"}, 1.0)):
         call = call_of("chat", **more)
         [charge] = charge_tries(config, bounds_of(call, config, routes), [whole(Usage(100, 50))], 0)
         assert charge.micro_usd == (100 + 500) * factor
+    unlimited = GatewayConfig.model_validate(priced)
+    [charge] = charge_tries(unlimited, bounds_of(call, unlimited, routes), [whole(Usage(100, 50))], 0)
+    assert charge.micro_usd == 0

@@ -84,15 +84,16 @@ class GatewayBudget(Config):
     @property
     def counts_money(self) -> bool:
         """Whether a model needs a price."""
-        return any((self.usd_per_hour, self.usd_per_day, self.usd_per_month, self.usd_per_run))
+        return bool(self.usd_per_hour or self.usd_per_day or self.usd_per_month or self.usd_per_run)
 
 
 def find_price(prices: Mapping[str, Price], provider: str, model: str) -> Price | None:
     """The price of a provider's model: by `provider/model`, by `model`, by that without its date, else by the list."""
-    names = (f"{provider}/{model}", model, undated(model))
-    own = next((prices[name] for name in names if name in prices), None)
-    if own is not None:
-        return own
+    if prices:
+        names = (f"{provider}/{model}", model, undated(model))
+        own = next((prices[name] for name in names if name in prices), None)
+        if own is not None:
+            return own
     row = listed(model)
     return row.price if row else None
 

@@ -5,7 +5,7 @@ and gateway.json go before them. A model with another date behind its name is th
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
 
@@ -13,6 +13,8 @@ from pydantic import Field
 
 from agent_api.model import Config
 
+MOST_NAMES: Final = 1024
+"""Of models whose rows are remembered: agents choose names."""
 _SNAPSHOT: Final = re.compile(r"-(?:20\d{6}|20\d\d-\d\d-\d\d|latest|0)$")
 
 
@@ -94,6 +96,7 @@ def list_prices() -> ListPrices:
     return ListPrices.model_validate_json(resources.files("agent_api").joinpath("listprices.json").read_bytes())
 
 
+@lru_cache(maxsize=MOST_NAMES)
 def listed(model: str) -> ListedModel | None:
     """The row of a model, with or without its date."""
     models = list_prices().models

@@ -48,8 +48,7 @@ class Door:
         """Whether Host and Origin are ours. An Origin that names the very Host is a page of ours, if the Host is."""
         origins = headers.getall("Origin", ())
         hosts = headers.getall("Host", ())
-        own = {f"http://{host.lower()}" for host in hosts}
-        if origins and any(origin not in self._origins and origin.lower() not in own for origin in origins):
+        if origins and not self._are_ours(origins, hosts):
             return "origin"
         if len(hosts) != 1:
             return "host"
@@ -59,6 +58,10 @@ class Door:
             return "host"
         self._known = hosts[0]
         return None
+
+    def _are_ours(self, origins: Sequence[str], hosts: Sequence[str]) -> bool:
+        own = {f"http://{host.lower()}" for host in hosts}
+        return all(origin in self._origins or origin.lower() in own for origin in origins)
 
     def check_token(self, *candidates: str | None) -> Refusal | None:
         """Whether one of `candidates` is the token; a leading `Bearer` is left out."""

@@ -90,6 +90,12 @@ class Holding(Report):
     spent: Amount = 0
     overrun: bool = False
 
+    def spend(self, amount: int) -> "Holding":
+        """What is held after a request. Its parts are known to be valid: this is done for each one."""
+        return Holding.model_construct(
+            window=self.window, cap=self.cap, spent=self.spent + amount, overrun=self.overrun
+        )
+
 
 class Holdings(Report):
     """All limits of a gateway, as its file has them. `contact` is when the operator last gave an order."""

@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +59,7 @@ class Allowance:
         self._exhausted: dict[str, int] = {}
         self._budget = GatewayBudget()
         self._limits: dict[str, int] = {}
+        self._turns_at = 0.0
         self._writing = asyncio.Lock()
         self._stale = False
         self.wants = _Wants()
@@ -77,6 +79,7 @@ class Allowance:
         if budget is self._budget:
             return
         self._budget, self._limits = budget, amounts_of(budget)
+        self._turns_at = 0.0
 
     def held(self) -> dict[str, tuple[int, Holding]]:
         """Each limit and what is held of it, in the windows of now."""
@@ -103,9 +106,9 @@ class Allowance:
         """Exchange what was reserved of `names` for what was spent."""
         self._turn()
         for name in names:
-            unit, each = LIMITS[name].unit, self._held(name)
+            unit = LIMITS[name].unit
             self._reserved[name] -= reserved[unit]
-            self._holdings.held[name] = each.model_copy(update={"spent": each.spent + spent[unit]})
+            self._holdings.held[name] = self._held(name).spend(spent[unit])
         self._stale = True
 
     async def secure(self) -> None:
@@ -121,6 +124,7 @@ class Allowance:
     async def obey(self, order: GrantOrder) -> GrantReceipt:
         """Do as the operator says; what is told of it is on the disk. Raises OSError."""
         self._holdings = obey(self._holdings, order, self._reserved, self._now())
+        self._turns_at = 0.0
         if not order.lowers and order.serial >= self._holdings.serial:
             self._exhausted = {each.limit: each.window for each in order.slices if each.exhausted}
         await self._write(ahead=True)
@@ -137,11 +141,14 @@ class Allowance:
         return receipt_of(self._holdings, {}, {})
 
     def _turn(self) -> None:
-        """Into the windows of now."""
-        if self.granted:
-            self._holdings = at_moment(self._holdings, self._now())
-            return
+        """Into the windows of now, once one of them has ended."""
         now = self._now()
+        if now < self._turns_at:
+            return
+        self._turns_at = min((_end_of(name, now) for name in (*self._limits, *self._holdings.held)), default=inf)
+        if self.granted:
+            self._holdings = at_moment(self._holdings, now)
+            return
         for name, amount in self._limits.items():
             window, each = window_at(LIMITS[name].window, now), self._holdings.held.get(name)
             if each is None or each.window < window:
@@ -171,3 +178,10 @@ class Allowance:
             held = {name: each.model_copy(update={"spent": due[name]}) for name, each in self._holdings.held.items()}
             await asyncio.to_thread(store_holdings, self._path, self._holdings.model_copy(update={"held": held}))
             self._written, self._stale = due, ahead
+
+
+def _end_of(name: str, now: float) -> float:
+    """When the window that a limit counts in now ends; a run has no end."""
+    window = LIMITS[name].window
+    ends_at = window_end(window, window_at(window, now))
+    return inf if ends_at is None else ends_at

@@ -8,11 +8,11 @@ slice has no room for waits a while for a larger one.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from agent_api.budget.grants import GrantOrder, GrantReceipt
 from agent_api.budget.limits import LIMITS, MICRO, show_amount, window_end
@@ -67,7 +67,7 @@ class Budget:
         self._grant_wait_s = grant_wait_s
         self._now_epoch_s = now_epoch_s
         self._in_flight = 0
-        self._changed = asyncio.Condition()
+        self._waiting: dict[asyncio.Future[None], None] = {}
 
     @asynccontextmanager
     async def admit(self, limits: GatewayBudget, tokens: int, micro_usd: int) -> AsyncIterator[Reservation]:
@@ -79,7 +79,7 @@ class Budget:
             await self._secure()
             yield reservation
         finally:
-            await _to_the_end(self._settle(reservation))
+            self._settle(reservation)
 
     def check(self, limits: GatewayBudget) -> None:
         """Raises OverBudgetError when nothing is left, for a request that nothing is known of yet."""
@@ -118,8 +118,7 @@ class Budget:
     async def obey(self, order: GrantOrder) -> GrantReceipt:
         """Take an order of the operator. Raises OSError when it cannot be written down."""
         receipt = await self._allowance.obey(order)
-        async with self._changed:
-            self._changed.notify_all()
+        self._wake()
         return receipt
 
     async def run(self) -> None:
@@ -141,22 +140,46 @@ class Budget:
         return receipt if self._allowance.granted else None
 
     async def _enter(self, reservation: Reservation) -> None:
-        wants, shortage = self._allowance.wants, None
+        shortage = self._take(reservation)
+        if shortage is not None:
+            await self._wait_for_room(reservation, shortage)
+        reservation.limits = self._allowance.names()
+        self._in_flight += 1
+
+    def _take(self, reservation: Reservation) -> Shortage | None:
+        return self._allowance.take(reservation.amounts, alone=not self._in_flight)
+
+    async def _wait_for_room(self, reservation: Reservation, shortage: Shortage | None) -> None:
+        """Until it has been taken. Raises OverBudgetError."""
+        wants = self._allowance.wants
         try:
-            async with asyncio.timeout(LONGEST_WAIT_S) as clock, self._changed:
-                while (shortage := self._allowance.take(reservation.amounts, alone=not self._in_flight)) is not None:
+            async with asyncio.timeout(LONGEST_WAIT_S) as clock:
+                while shortage is not None:
                     if shortage.spent:
                         raise self._refuse(shortage, reservation)
                     if shortage.granted and id(reservation) not in wants.waiting:
                         clock.reschedule(asyncio.get_running_loop().time() + self._grant_wait_s)
                     wants.waiting[id(reservation)] = reservation.amounts
-                    await self._changed.wait()
-                reservation.limits = self._allowance.names()
-                self._in_flight += 1
+                    await self._next_change()
+                    shortage = self._take(reservation)
         except TimeoutError:
             raise self._refuse_late(shortage, reservation) from None
         finally:
             wants.waiting.pop(id(reservation), None)
+
+    async def _next_change(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting[turn] = None
+        try:
+            await turn
+        finally:
+            del self._waiting[turn]
+
+    def _wake(self) -> None:
+        """Let all that wait look again, in the order in which they came."""
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_result(None)
 
     async def _secure(self) -> None:
         try:
@@ -192,18 +215,7 @@ class Budget:
             RETRY_S,
         )
 
-    async def _settle(self, reservation: Reservation) -> None:
+    def _settle(self, reservation: Reservation) -> None:
         self._allowance.settle(reservation.limits, reservation.amounts, reservation.charged)
-        async with self._changed:
-            self._in_flight -= 1
-            self._changed.notify_all()
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Finish `work` also when cancelled: a client that has its whole answer may go while that is being counted."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
+        self._in_flight -= 1
+        self._wake()

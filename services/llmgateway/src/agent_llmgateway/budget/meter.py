@@ -44,7 +44,8 @@ class Meter:
         for route in routes:
             usage = Usage(bounds.most_input(route.model), self._most_output(bounds, route))
             tokens = max(tokens, usage.total_tokens)
-            micro_usd = max(micro_usd, cost_micro_usd(config, route, usage, premium=bounds.premium) or 0)
+            if config.limits_money:
+                micro_usd = max(micro_usd, cost_micro_usd(config, route, usage, premium=bounds.premium) or 0)
         return Amount(tokens, micro_usd)
 
     def charge(self, config: GatewayConfig, bounds: RequestBounds, call: Call) -> list[Charge]:

@@ -49,7 +49,7 @@ _REFUSED_STATUS: Final = frozenset({404, 405, 409, 410, 413, 415, 421, 422, 424,
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one try costs. `usage` is what was charged, by count or by estimate."""
+    """What one try costs, in money where that is limited. `usage` is what was charged, by count or by estimate."""
 
     route: Route
     usage: Usage
@@ -110,7 +110,7 @@ def charge_tries(
         if not is_free(trial):
             usage = usage_of_try(bounds, trial, longest_seen, input_tokens)
             route = Route(trial.provider, trial.model)
-            cost = cost_micro_usd(config, route, usage, premium=bounds.premium)
+            cost = cost_micro_usd(config, route, usage, premium=bounds.premium) if config.limits_money else 0
             charges.append(Charge(route, usage, cost or 0))
     return charges
 

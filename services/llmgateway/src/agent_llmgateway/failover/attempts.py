@@ -1,6 +1,6 @@
 """One try of one route, up to the moment where there is something to show to the client."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from time import time
 from typing import Final, NoReturn, Protocol
 
@@ -83,7 +83,12 @@ class Attempts:
             await self._check_stream(call, wire, response, deadlines, limits)
             translator = wire.open_stream() if wire.open_stream else None
             stream = trial.stream = AnswerStream(
-                response, wire.dialect, translator, choices=call.envelope.n or 1, hides_usage=wire.hides_usage
+                response,
+                wire.dialect,
+                translator,
+                choices=call.envelope.n or 1,
+                hides_usage=wire.hides_usage,
+                measures=call.meter.measures_text,
             )
             whole = call.delivery == "complete"
             held = HoldBack(stream, deadlines, limits, self._clock, began=began, whole=whole)
@@ -93,14 +98,14 @@ class Attempts:
             response.close()
             raise
 
-    async def _send(
+    def _send(
         self,
         wire: WireRequest,
         body: bytes | None,
         key_headers: Mapping[str, str],
         deadlines: AttemptDeadlines,
         began: float,
-    ) -> UpstreamResponse:
+    ) -> Awaitable[UpstreamResponse]:
         """`body` asks for a stream in place of the request's own; None sends that as it is."""
         first_token_s = deadlines.first_token_s
         if deadlines.as_stream and body is None:  # nothing is seen of it until it is there
@@ -109,7 +114,7 @@ class Attempts:
         headers = {**wire.headers, **key_headers}
         if body is not None:
             headers["accept"] = "text/event-stream"
-        return await self._upstream.post(
+        return self._upstream.post(
             wire.url,
             wire.body if body is None else body,
             headers,

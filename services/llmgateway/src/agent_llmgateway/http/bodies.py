@@ -14,16 +14,19 @@ STEP_BYTES: Final = 1 << 20
 """By which memory is taken for a body that does not say how long it is."""
 
 
-async def read_body(request: web.BaseRequest, limit_bytes: int, lease: Lease) -> bytes:
-    """The body, and in `lease` what it holds. Raises TooLargeError, TooSlowError and BusyError."""
+def read_ready(request: web.BaseRequest, limit_bytes: int, lease: Lease) -> bytes | None:
+    """The body, when all of it came with the headers, as it does for most; what it holds is in `lease`.
+
+    None when it has to be received, or there is no memory for it now.
+    """
     content = request.content
-    if content.is_eof() and content.exception() is None and content.total_bytes <= limit_bytes:
-        await lease.reserve(LEAST_BYTES + content.total_bytes * COPIES)
-        return content.read_nowait()  # all of it came with the headers, as it does for most
-    return await _receive(request, limit_bytes, lease)
+    if not content.is_eof() or content.exception() is not None or content.total_bytes > limit_bytes:
+        return None
+    return content.read_nowait() if lease.reserve_now(LEAST_BYTES + content.total_bytes * COPIES) else None
 
 
-async def _receive(request: web.BaseRequest, limit_bytes: int, lease: Lease) -> bytes:
+async def receive_body(request: web.BaseRequest, limit_bytes: int, lease: Lease) -> bytes:
+    """The body, however it comes; what it holds is in `lease`. Raises TooLargeError, TooSlowError and BusyError."""
     declared = request.content_length
     if declared is not None and declared > limit_bytes:
         raise TooLargeError(limit_bytes)

@@ -1,6 +1,7 @@
 """What a provider is sent for a request: the same bytes where it speaks the dialect, a translation elsewhere."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from yarl import URL
@@ -96,8 +97,14 @@ def _target(provider: Provider, model: str, items: ItemStore) -> Target:
     config = provider.config
     is_vendor = config.options.get("vendorApi")
     if not isinstance(is_vendor, bool):
-        is_vendor = URL(provider.base_url).host == URL(PROVIDERS[config.type].address).host
+        is_vendor = _is_vendors(provider.base_url, config.type)
     return Target(model, config.type, provider.options_for(model), items, is_vendor=is_vendor)
+
+
+@lru_cache(maxsize=64)
+def _is_vendors(base_url: str, kind: str) -> bool:
+    """Whether an address is the vendor's own for this type of provider; cached, as it is asked for each request."""
+    return URL(base_url).host == URL(PROVIDERS[kind].address).host
 
 
 def _translate(call: Call, provider: Provider, model: str, dialect: DialectName, items: ItemStore) -> WireRequest:

@@ -29,7 +29,7 @@ from agent_llmgateway.errors import (
 )
 from agent_llmgateway.failover.routing import list_models
 from agent_llmgateway.http.account import OPERATIONS
-from agent_llmgateway.http.bodies import read_body
+from agent_llmgateway.http.bodies import read_ready, receive_body
 from agent_llmgateway.http.completion import CompletionHandler
 from agent_llmgateway.http.prepare import select_headers
 from agent_llmgateway.http.problems import DELIVERY, Answered, answer_error
@@ -38,6 +38,7 @@ from agent_llmgateway.upstream.heldmemory import Lease
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.dialects import DIALECTS, Dialect
 from agent_llmgateway.wire.envelope import read_envelope
+from agent_llmgateway.wire.meter import RequestMeter
 
 _log = logging.getLogger(__name__)
 _http_log = logging.getLogger(f"{__name__}.http")
@@ -152,24 +153,31 @@ class GatewayServer:
             raise NotAdmittedError(refusal)
 
     async def _complete(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
-        if request.headers.get("upgrade", "").lower() == "websocket":
-            raise UpgradeError
-        if request.method != "POST":
-            raise UnknownMethodError(request.method, "POST")
-        _require_json(request)
-        lease = self._state.memory.open()
+        _require_call(request)
+        state, lease = self._state, self._state.memory.open()
         try:
-            return await self._answer(request, dialect, lease)
+            if not request.content.is_eof() and dialect.name != "count_tokens":  # what is here is judged when read
+                state.budget.check(state.present.config.budget)
+            body = read_ready(request, state.limit_bytes(), lease)
+            if body is None:
+                body = await receive_body(request, state.limit_bytes(), lease)
+            call, provider_set = self._read_call(request, dialect, body, lease)
+            provider_set.enter()
+            try:
+                if not state.telemetry.enabled:  # the W3C headers are among those that are passed on
+                    return await CompletionHandler(state, provider_set, call, SILENT_SPAN).run(request)
+                return await self._trace(request, provider_set, call)
+            finally:
+                provider_set.leave()
         finally:
             lease.close()
 
-    async def _answer(self, request: web.BaseRequest, dialect: Dialect, lease: Lease) -> web.StreamResponse:
-        state = self._state
-        if not request.content.is_eof() and dialect.name != "count_tokens":  # what is here already is judged when read
-            state.budget.check(state.present.config.budget)
-        body = await read_body(request, state.limit_bytes(), lease)
+    def _read_call(
+        self, request: web.BaseRequest, dialect: Dialect, body: bytes, lease: Lease
+    ) -> tuple[Call, ProviderSet]:
+        """What is asked, and the providers of now: the caller enters them before it waits for anything."""
         envelope, body = read_envelope(body)
-        provider_set = state.present  # from here to `enter` nothing is awaited: a reload would retire it
+        provider_set = self._state.present
         call = Call(
             dialect=dialect,
             body=body,
@@ -179,15 +187,10 @@ class GatewayServer:
             delivery=_delivery_of(request, provider_set.config.delivery),
             headers=select_headers(request.headers),
             query=request.rel_url.raw_query_string,
+            meter=RequestMeter(measures_text=provider_set.has_budget),
             hold=lease.grow,
         )
-        provider_set.enter()
-        try:
-            if not state.telemetry.enabled:  # the W3C headers are among those that are passed on
-                return await CompletionHandler(state, provider_set, call, SILENT_SPAN).run(request)
-            return await self._trace(request, provider_set, call)
-        finally:
-            provider_set.leave()
+        return call, provider_set
 
     async def _trace(self, request: web.BaseRequest, provider_set: ProviderSet, call: Call) -> web.StreamResponse:
         """The exchange inside a span, whose context goes to the provider."""
@@ -248,8 +251,15 @@ def _delivery_of(request: web.BaseRequest, default: str) -> Any:  # noqa: ANN401
     return asked
 
 
-def _require_json(request: web.BaseRequest) -> None:
-    """Raises NotJsonError: what a web page can send without being asked about is a form or plain text."""
+def _require_call(request: web.BaseRequest) -> None:
+    """Raises UpgradeError, UnknownMethodError and NotJsonError.
+
+    What a web page can send without being asked about is a form or plain text.
+    """
+    if request.headers.get("upgrade", "").lower() == "websocket":
+        raise UpgradeError
+    if request.method != "POST":
+        raise UnknownMethodError(request.method, "POST")
     declared = request.headers.get("Content-Type", "")
     if declared != _JSON and declared.partition(";")[0].strip().lower() != _JSON:
         raise NotJsonError

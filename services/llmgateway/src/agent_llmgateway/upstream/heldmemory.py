@@ -39,11 +39,15 @@ class HeldMemory:
         self.held_bytes += size
         return True
 
+    def take_in_turn(self, size: int) -> bool:
+        """Take `size` bytes at once, if they are there and nobody waits for some."""
+        return not self._waiting and self.try_take(size)
+
     async def take(self, size: int) -> None:
         """Take `size` bytes. Raises TooLargeError for more than there ever are, BusyError after a wait in vain."""
         if size > self._most:
             raise TooLargeError(self._most // COPIES)
-        if not self._waiting and self.try_take(size):
+        if self.take_in_turn(size):
             return
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append((size, turn))
@@ -62,7 +66,8 @@ class HeldMemory:
     def give(self, size: int) -> None:
         """Give `size` bytes back."""
         self.held_bytes -= size
-        self._serve()
+        if self._waiting:
+            self._serve()
 
     def _serve(self) -> None:
         while self._waiting:
@@ -86,9 +91,16 @@ class Lease:
 
     async def reserve(self, size: int) -> None:
         """Hold `size` bytes in all. Raises TooLargeError and BusyError."""
-        if size > self.size:
+        if size > self.size and not self.reserve_now(size):
             await self._memory.take(size - self.size)
             self.size = size
+
+    def reserve_now(self, size: int) -> bool:
+        """As `reserve`, if nothing has to be waited for."""
+        if not self._memory.take_in_turn(size - self.size):
+            return False
+        self.size = size
+        return True
 
     def grow(self, size: int) -> bool:
         """Hold `size` bytes more, if they are there now: whoever holds some must not wait for those who do too."""

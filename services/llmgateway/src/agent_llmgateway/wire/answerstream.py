@@ -11,8 +11,8 @@ from agent_kit.errors import EventTooLargeError
 from agent_kit.sse import Batch, EventScanner, read_data
 from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.failures.failure import Failure, broken_failure
-from agent_llmgateway.wire.dialects import NOT_PLAIN, Dialect, EventInfo
-from agent_llmgateway.wire.fastpath import PlainEvents
+from agent_llmgateway.wire.dialects import Dialect, EventInfo
+from agent_llmgateway.wire.fastpath import MANY_BYTES, PlainEvents
 from agent_llmgateway.wire.usage import Usage, merge_usage
 
 AFTER_FINISH_S: Final = 2.0
@@ -51,7 +51,7 @@ class AnswerStream:
     """A stream as the client is to see it. `choices` is how many answers were asked for.
 
     `usage` is None until the provider has said it, and its own event is left out when the client did not ask for it
-    (`hides_usage`); `text_bytes` are those that the model made; `failure` is one that is known already and raised next;
+    (`hides_usage`). Text is measured only where it `measures`. `failure` is one that is known already and raised next;
     `malformed` counts events that could not be read and went on as they came.
     """
 
@@ -63,12 +63,13 @@ class AnswerStream:
         *,
         choices: int = 1,
         hides_usage: bool = False,
+        measures: bool = False,
     ) -> None:
         self._source = source
         self._dialect = dialect
         self._translator = translator
         self._scanner = EventScanner(EVENT_LIMIT_BYTES)
-        self._plain = None if translator else PlainEvents(dialect.count_plain)
+        self._plain = None if translator else PlainEvents(dialect, measures=measures)
         self._choices = choices
         self._hides_usage = hides_usage
         self._unfinished: set[int] = set()
@@ -76,10 +77,15 @@ class AnswerStream:
         self.failure: Failure | None = None
         self.usage: Usage | None = None
         self.outputs = 0
-        self.text_bytes = 0
+        self._text_bytes = 0
         self.malformed = 0
         self.finished = False
         self.ended = False
+
+    @property
+    def text_bytes(self) -> int:
+        """Of what the model made; see `measures`."""
+        return self._text_bytes + (self._plain.text_bytes if self._plain else 0)
 
     async def next(self, timeout_s: float) -> bytes:
         """More bytes for the client, perhaps none; nothing more comes when `ended` is True.
@@ -113,17 +119,23 @@ class AnswerStream:
         """What of a chunk goes on: as it came where it is nothing but output, as nearly all of a stream is."""
         if self._plain is None:
             return self._read(self._feed(chunk))
+        if len(chunk) < MANY_BYTES:
+            return chunk if self._is_plain(self._plain, chunk) else self._read(self._feed(chunk))
         out: list[bytes] = []
         for part in self._plain.split(chunk):
             if self.ended or self.failure is not None:
                 break
-            count = self._plain.count(part) if self.outputs and self._scanner.is_aligned else NOT_PLAIN
-            if count.events:
-                self.outputs += count.events
-                self.text_bytes += count.text_bytes
-                self._note_choices((0,), ())
-            out.append(part if count.events else self._read(self._feed(part)))
+            out.append(part if self._is_plain(self._plain, part) else self._read(self._feed(part)))
         return b"".join(out)
+
+    def _is_plain(self, plain: PlainEvents, part: bytes) -> bool:
+        """Whether `part` is nothing but output, which is noted then."""
+        count = plain.count(part) if self.outputs and self._scanner.is_aligned else 0
+        if count:
+            self.outputs += count
+            if 0 not in self._unfinished:
+                self._note_choices((0,), ())
+        return count > 0
 
     def _feed(self, part: bytes) -> Batch:
         try:
@@ -195,7 +207,7 @@ class AnswerStream:
     def _note(self, info: EventInfo) -> None:
         if info.output:
             self.outputs += 1
-            self.text_bytes += info.text_bytes
+            self._text_bytes += info.text_bytes
         if info.unfinished or info.finished:
             self._note_choices(info.unfinished, info.finished)
         elif info.finish:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.errors import BadRequestError, MalformedEventError
-from agent_llmgateway.wire.lenient import check_weight, join_halves, read_json
+from agent_llmgateway.wire.lenient import check_weight, has_unicode_escape, join_halves, read_json
 
 
 class StreamOptions(msgspec.Struct):
@@ -112,7 +112,7 @@ def _require_one_model(body: bytes) -> None:
 
     Nearly every body names a model once, so the fields are walked over only when more than one spelling is in it.
     """
-    if len(_MODEL_NAME.findall(body, 0)) < 2 and b"\\u" not in body:
+    if len(_MODEL_NAME.findall(body, 0)) < 2 and not has_unicode_escape(body):
         return
     names = [name.lower() for name, _, _ in _fields_of(body)]
     if names.count("model") > 1:
@@ -133,18 +133,25 @@ def replace_model(body: bytes, model: str) -> bytes:
 
 def ask_for_usage(body: bytes) -> bytes:
     """A request for a stream of chat completions, whose last event is to say what it took; else as it was."""
-    if b"stream_options" in body or b"\\u" in body:
+    if b"stream_options" in body or has_unicode_escape(body):
         for name, begins, ends in _fields_of(body):
             if name == "stream_options":
-                given = msgspec.json.decode(body[begins:ends])
+                given = read_json(body[begins:ends])
                 options = {**given, "include_usage": True} if isinstance(given, dict) else {"include_usage": True}
                 return body[:begins] + msgspec.json.encode(options) + body[ends:]
     return body[: body.rindex(b"}")] + b',"stream_options":{"include_usage":true}}'
 
 
 def _fields_of(body: bytes) -> Iterator[tuple[str, int, int]]:
-    """Name, begin and end of the value of each top-level field. Raises BadRequestError for one that is there twice."""
-    fields = _decode_fields(body)
+    """Name, begin and end of the value of each top-level field.
+
+    Raises BadRequestError for one that is there twice, and for text that is not UTF-8: what nobody decoded is not known
+    to be until here.
+    """
+    try:
+        fields = _decode_fields(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequestError(f"The request is not valid: {error}", code="invalid_json") from error
     at = _skip(body, body.index(b"{") + 1)
     while body[at : at + 1] == b'"':
         name_end = _end_of_string(body, at)

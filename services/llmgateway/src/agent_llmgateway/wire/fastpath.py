@@ -4,10 +4,9 @@ Only for a stream that goes to the client as it comes, and only behind its first
 is looked at event by event; so this path can be wrong only by being slow.
 """
 
-from collections.abc import Callable
 from typing import Final
 
-from agent_llmgateway.wire.dialects import NOT_PLAIN, PlainCount
+from agent_llmgateway.wire.dialects import Dialect
 
 MANY_BYTES: Final = 2048
 """A chunk from which on it pays to look at its middle in one go."""
@@ -16,18 +15,26 @@ LAST_EVENTS: Final = 4
 
 
 class PlainEvents:
-    """Finds the plain part of chunks. `count` is the dialect's `count_plain`."""
+    """Finds the plain part of chunks. `text_bytes` are those of its text, 0 where it is not measured."""
 
-    def __init__(self, count: Callable[[bytes], PlainCount]) -> None:
-        self._count = count
+    def __init__(self, dialect: Dialect, *, measures: bool) -> None:
+        self._dialect = dialect
+        self._measures = measures
+        self.text_bytes = 0
 
     def split(self, chunk: bytes) -> tuple[bytes, ...]:
-        """`chunk` in parts, of which the large one is likely to be plain."""
-        return (chunk,) if len(chunk) < MANY_BYTES else _cut_ends(chunk)
+        """A large `chunk` in parts, of which the largest is likely to be plain."""
+        return _cut_ends(chunk)
 
-    def count(self, part: bytes) -> PlainCount:
-        """What `part` is, when it is whole events with nothing but output; else `NOT_PLAIN`."""
-        return NOT_PLAIN if b"\r" in part else self._count(part)
+    def count(self, part: bytes) -> int:
+        """How many events `part` is, when it is whole events with nothing but output; else 0."""
+        if b"\r" in part:
+            return 0
+        if not self._measures:
+            return self._dialect.count_plain(part)
+        events, size = self._dialect.measure_plain(part)
+        self.text_bytes += size
+        return events
 
 
 def _cut_ends(chunk: bytes) -> tuple[bytes, ...]:

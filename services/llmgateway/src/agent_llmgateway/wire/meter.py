@@ -44,9 +44,14 @@ class TryMeter(msgspec.Struct):
 
 
 class RequestMeter:
-    """The tries of one request, in order; one goes on at a time."""
+    """The tries of one request, in order; one goes on at a time.
 
-    def __init__(self) -> None:
+    `measures_text`: a limit is in force, so that the text of streams is measured in case their providers tell nothing,
+    or too little, of what they took. Without one nothing is charged, and only what providers tell is counted.
+    """
+
+    def __init__(self, *, measures_text: bool = False) -> None:
+        self.measures_text = measures_text
         self.tries: list[TryMeter] = []
 
     def begin(self, provider: str, model: str, *, is_message: bool) -> TryMeter:

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from agent_llmgateway.wire.dialects.base import (
-    NOT_PLAIN,
     AnswerFacts,
     Dialect,
     DialectName,
     EventInfo,
-    PlainCount,
     Problem,
 )
 from agent_llmgateway.wire.dialects.chat import Chat
@@ -25,4 +23,4 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = {
     "count_tokens": CountTokens(),
 }
 
-__all__ = ["DIALECTS", "NOT_PLAIN", "AnswerFacts", "Dialect", "DialectName", "EventInfo", "PlainCount", "Problem"]
+__all__ = ["DIALECTS", "AnswerFacts", "Dialect", "DialectName", "EventInfo", "Problem"]

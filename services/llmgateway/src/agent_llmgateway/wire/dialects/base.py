@@ -41,15 +41,9 @@ class EventInfo(NamedTuple):
         return not (self.output or self.unfinished or self.finished)
 
 
-class PlainCount(NamedTuple):
-    """Events that are nothing but output, and the bytes of text in them."""
-
-    events: int
-    text_bytes: int
-
-
 QUIET: Final = EventInfo()
-NOT_PLAIN: Final = PlainCount(0, 0)
+NOT_PLAIN: Final = (0, 0)
+"""Neither events nor text, for what is not plain."""
 
 
 class AnswerFacts(msgspec.Struct, frozen=True):
@@ -90,11 +84,15 @@ class Dialect(Protocol):
         """What `data` of an event means. Raises MalformedEventError."""
         ...
 
-    def count_plain(self, events: bytes) -> PlainCount:
-        """What `events` are, when each is whole, well-formed and carries nothing but output; else `NOT_PLAIN`.
+    def count_plain(self, events: bytes) -> int:
+        """How many `events` are, when each is whole, well-formed and carries nothing but output; else 0.
 
-        That is no verdict: the events are then looked at one by one by `read_event`. The short way for nearly all.
+        0 is no verdict: the events are then looked at one by one by `read_event`. The short way for nearly all.
         """
+        ...
+
+    def measure_plain(self, events: bytes) -> tuple[int, int]:
+        """As `count_plain`, and the bytes of text: for streams that are charged, since it costs a little more."""
         ...
 
     def read_answer(self, body: bytes) -> AnswerFacts:
@@ -110,19 +108,19 @@ class Dialect(Protocol):
         ...
 
 
-def decode_alike(decoder: "msgspec.json.Decoder[_Event]", prefix: bytes, events: bytes) -> "list[_Event] | None":
-    """`events`, when each is `prefix` and one line of JSON that `decoder` takes; else None.
+def decode_alike(decoder: "msgspec.json.Decoder[_Event]", prefix: bytes, events: bytes) -> "list[_Event]":
+    """`events`, when each is `prefix` and one line of JSON that `decoder` takes; else none of them.
 
     One call of the decoder for all of them: a call for each costs as much as what it finds out.
     """
     if not events.startswith(prefix) or not events.endswith(b"\n\n"):
-        return None
+        return []
     lines = events[len(prefix) : -2].replace(b"\n\n" + prefix, b"\n")
     try:
         decoded = decoder.decode_lines(lines)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return decoded if len(decoded) == lines.count(b"\n") + 1 else None
+        return []
+    return decoded if len(decoded) == lines.count(b"\n") + 1 else []
 
 
 def has_content(raw: msgspec.Raw) -> bool:

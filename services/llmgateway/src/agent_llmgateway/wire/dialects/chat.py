@@ -7,11 +7,9 @@ import msgspec
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failures.failure import read_event_failure
 from agent_llmgateway.wire.dialects.base import (
-    NOT_PLAIN,
     AnswerFacts,
     DialectName,
     EventInfo,
-    PlainCount,
     Problem,
     decode_alike,
     openai_error,
@@ -21,17 +19,9 @@ from agent_llmgateway.wire.textsize import size_of, size_of_text
 from agent_llmgateway.wire.usage import read_chat_usage
 
 
-class _PlainDelta(msgspec.Struct, frozen=True):
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: msgspec.Raw = msgspec.Raw(b"")
-
-
 class _PlainChoice(msgspec.Struct):
     index: Literal[0] = 0
     finish_reason: None = None
-    delta: _PlainDelta = _PlainDelta()
 
 
 class _PlainChunk(msgspec.Struct):
@@ -40,11 +30,33 @@ class _PlainChunk(msgspec.Struct):
     error: None = None
 
 
+class _Delta(msgspec.Struct, frozen=True):
+    """Text and calls of `_OUTPUT_FIELDS`; a delta with another one of them is not measured here."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    function_call: None = None
+    audio: None = None
+    images: None = None
+
+
+class _MeasuredChoice(_PlainChoice):
+    delta: _Delta = _Delta()
+
+
+class _MeasuredChunk(_PlainChunk):
+    choices: Annotated[list[_MeasuredChoice], msgspec.Meta(min_length=1, max_length=1)]
+
+
 _PLAIN: Final = msgspec.json.Decoder(_PlainChunk)
+_MEASURED: Final = msgspec.json.Decoder(_MeasuredChunk)
 _DONE: Final = EventInfo(done=True)
-_OUTPUT_FIELDS: Final = (
-    "content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio", "images",
-)  # fmt: skip
+_OUTPUT_FIELDS: Final = frozenset(
+    {"content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio", "images"}
+)
 
 
 class Chat:
@@ -71,15 +83,30 @@ class Chat:
             ends = finished if choice.get("finish_reason") else unfinished
             ends.append(index if isinstance(index, int) else place)
             delta = object_at(choice.get("delta"), f"choices[{place}].delta")
-            output = output or any(not is_empty(delta.get(name)) for name in _OUTPUT_FIELDS)
-            text_bytes += size_of([delta.get(name) for name in _OUTPUT_FIELDS])
+            made = [value for name, value in delta.items() if name in _OUTPUT_FIELDS and not is_empty(value)]
+            if made:
+                output, text_bytes = True, text_bytes + size_of(made)
         usage = read_chat_usage(chunk.get("usage"))
         return EventInfo(output, bool(finished), False, usage, None, tuple(unfinished), tuple(finished), text_bytes)
 
-    def count_plain(self, events: bytes) -> PlainCount:
+    def count_plain(self, events: bytes) -> int:
         """See `Dialect`. A chunk with a finish, usage or an error is not one that can be decoded here."""
-        chunks = decode_alike(_PLAIN, b"data: ", events)
-        return NOT_PLAIN if chunks is None else PlainCount(len(chunks), sum(map(_text_bytes, chunks)))
+        return len(decode_alike(_PLAIN, b"data: ", events))
+
+    def measure_plain(self, events: bytes) -> tuple[int, int]:
+        """See `Dialect`."""
+        chunks = decode_alike(_MEASURED, b"data: ", events)
+        made: list[str] = []
+        calls: list[list[dict[str, Any]]] = []
+        for chunk in chunks:
+            delta = chunk.choices[0].delta
+            if said := delta.content or delta.refusal:
+                made.append(said)
+            if thought := delta.reasoning_content or delta.reasoning:
+                made.append(thought)
+            if delta.tool_calls:
+                calls.append(delta.tool_calls)
+        return len(chunks), size_of_text("".join(made)) + (size_of(calls) if calls else 0)
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
@@ -99,11 +126,3 @@ class Chat:
     def error_event(self, problem: Problem) -> bytes:
         """See `Dialect`: the SDKs raise on an `error` in the data."""
         return b"data: " + self.error_body(problem) + b"\n\n"
-
-
-def _text_bytes(chunk: _PlainChunk) -> int:
-    delta = chunk.choices[0].delta
-    size = size_of_text(delta.content or "") + len(delta.tool_calls)
-    if delta.reasoning_content or delta.reasoning:
-        size += size_of_text(delta.reasoning_content or delta.reasoning or "")
-    return size

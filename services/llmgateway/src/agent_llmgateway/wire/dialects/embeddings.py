@@ -12,7 +12,6 @@ from agent_llmgateway.wire.dialects.base import (
     AnswerFacts,
     DialectName,
     EventInfo,
-    PlainCount,
     Problem,
     openai_error,
 )
@@ -32,7 +31,11 @@ class Embeddings:
         """See `Dialect`."""
         return QUIET
 
-    def count_plain(self, events: bytes) -> PlainCount:  # noqa: ARG002 - the protocol's
+    def count_plain(self, events: bytes) -> int:  # noqa: ARG002 - the protocol's
+        """See `Dialect`."""
+        return 0
+
+    def measure_plain(self, events: bytes) -> tuple[int, int]:  # noqa: ARG002 - the protocol's
         """See `Dialect`."""
         return NOT_PLAIN
 

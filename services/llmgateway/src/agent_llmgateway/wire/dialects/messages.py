@@ -7,12 +7,10 @@ import msgspec
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failures.failure import read_event_failure
 from agent_llmgateway.wire.dialects.base import (
-    NOT_PLAIN,
     QUIET,
     AnswerFacts,
     DialectName,
     EventInfo,
-    PlainCount,
     Problem,
     decode_alike,
 )
@@ -34,19 +32,27 @@ _STATUS_KIND: Final = {
 }
 
 
-class _PlainDelta(msgspec.Struct, frozen=True):
+class _Plain(msgspec.Struct):
+    type: Literal["content_block_delta"]
+
+
+class _Delta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The texts of deltas; one with another field, such as a citation, is not measured here."""
+
     text: str = ""
     thinking: str = ""
     partial_json: str = ""
+    type: str = ""
+    signature: str = ""
 
 
-class _Plain(msgspec.Struct):
-    type: Literal["content_block_delta"]
-    delta: _PlainDelta = _PlainDelta()
+class _Measured(_Plain):
+    delta: _Delta = _Delta()
 
 
 _DELTA: Final = b"event: content_block_delta\ndata: "
 _PLAIN: Final = msgspec.json.Decoder(_Plain)
+_MEASURED: Final = msgspec.json.Decoder(_Measured)
 _STOP: Final = EventInfo(finish=True, done=True)
 
 
@@ -77,10 +83,16 @@ class Messages:
         usage = read_message_output(event.get("usage"))
         return QUIET if usage is None else EventInfo(usage=usage)
 
-    def count_plain(self, events: bytes) -> PlainCount:
+    def count_plain(self, events: bytes) -> int:
         """See `Dialect`."""
-        deltas = decode_alike(_PLAIN, _DELTA, events)
-        return NOT_PLAIN if deltas is None else PlainCount(len(deltas), sum(map(_text_bytes, deltas)))
+        return len(decode_alike(_PLAIN, _DELTA, events))
+
+    def measure_plain(self, events: bytes) -> tuple[int, int]:
+        """See `Dialect`."""
+        measured = decode_alike(_MEASURED, _DELTA, events)
+        deltas = [event.delta for event in measured]
+        made = "".join([delta.text or delta.thinking or delta.partial_json for delta in deltas])
+        return len(deltas), size_of_text(made)
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
@@ -115,11 +127,6 @@ class CountTokens(Messages):
         if not isinstance(answer.get("input_tokens"), int):
             raise MalformedEventError("`input_tokens` is not a number")
         return AnswerFacts()
-
-
-def _text_bytes(event: _Plain) -> int:
-    delta = event.delta
-    return size_of_text(delta.text or delta.thinking or delta.partial_json)
 
 
 def _has_output(block: dict[str, Any]) -> bool:

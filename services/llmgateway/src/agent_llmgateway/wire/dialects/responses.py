@@ -12,7 +12,6 @@ from agent_llmgateway.wire.dialects.base import (
     AnswerFacts,
     DialectName,
     EventInfo,
-    PlainCount,
     Problem,
     openai_error,
 )
@@ -23,10 +22,14 @@ from agent_llmgateway.wire.usage import read_response_usage
 
 class _Plain(msgspec.Struct):
     type: str
+
+
+class _Measured(_Plain):
     delta: str = ""
 
 
 _decode_plain: Final = msgspec.json.Decoder(_Plain).decode
+_decode_measured: Final = msgspec.json.Decoder(_Measured).decode
 _FINAL: Final = frozenset({"response.completed", "response.incomplete"})
 
 
@@ -53,10 +56,15 @@ class Responses:
             return EventInfo(failure=read_event_failure(_error_of(event), dialect=self.name))
         return QUIET
 
-    def count_plain(self, events: bytes) -> PlainCount:
+    def count_plain(self, events: bytes) -> int:
         """See `Dialect`."""
-        sizes = [_plain_bytes(block) for block in events.removesuffix(b"\n\n").split(b"\n\n")]
-        return PlainCount(len(sizes), sum(sizes)) if min(sizes) >= 0 else NOT_PLAIN
+        blocks = events.removesuffix(b"\n\n").split(b"\n\n")
+        return len(blocks) if all(map(_is_plain, blocks)) else 0
+
+    def measure_plain(self, events: bytes) -> tuple[int, int]:
+        """See `Dialect`."""
+        texts = [_delta_of(block) for block in events.removesuffix(b"\n\n").split(b"\n\n")]
+        return NOT_PLAIN if None in texts else (len(texts), size_of_text("".join(filter(None, texts))))
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
@@ -94,15 +102,28 @@ def _error_of(event: dict[str, Any]) -> object:
     return {"message": event.get("message") or "the response failed", "code": event.get("code")}
 
 
-def _plain_bytes(block: bytes) -> int:
-    """Bytes of text in an event that is nothing but output; -1 for another one."""
-    if not block.startswith(b"event: response."):
-        return -1
-    name, _, data = block[7:].partition(b"\ndata: ")
-    if not name.endswith(b".delta"):
-        return -1
+def _is_plain(block: bytes) -> bool:
+    """Whether an event is nothing but output."""
+    data = _data_of(block)
     try:
-        event = _decode_plain(data)
+        return data is not None and _decode_plain(data).type.endswith(".delta")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return -1
-    return size_of_text(event.delta) if event.type.endswith(".delta") else -1
+        return False
+
+
+def _delta_of(block: bytes) -> str | None:
+    """The text of an event that is nothing but output; None for another one."""
+    data = _data_of(block)
+    try:
+        event = None if data is None else _decode_measured(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return event.delta if event is not None and event.type.endswith(".delta") else None
+
+
+def _data_of(block: bytes) -> bytes | None:
+    """Of an event that is called a delta."""
+    if not block.startswith(b"event: response."):
+        return None
+    name, _, data = block[7:].partition(b"\ndata: ")
+    return data if name.endswith(b".delta") else None
