@@ -182,5 +182,5 @@ def test_embeddings_make_no_text_and_a_faster_service_costs_more() -> None:
         [charge] = charge_tries(config, bounds_of(call, config, routes), [whole(Usage(100, 50))], 0)
         assert charge.micro_usd == (100 + 500) * factor
     unlimited = GatewayConfig.model_validate(priced)
-    [charge] = charge_tries(unlimited, bounds_of(call, unlimited, routes), [whole(Usage(100, 50))], 0)
+    [charge] = charge_tries(unlimited, bounds_of(call_of("chat"), unlimited, routes), [whole(Usage(100, 50))], 0)
     assert charge.micro_usd == 0

@@ -12,9 +12,13 @@ class MeteredStream(Protocol):
     """A stream, as far as it is measured. `text_bytes` are those that the model made, as far as they have come."""
 
     usage: Usage | None
-    text_bytes: int
     finished: bool
     ended: bool
+
+    @property
+    def text_bytes(self) -> int:
+        """Of what the model made."""
+        ...
 
 
 class TryMeter(msgspec.Struct):

@@ -47,8 +47,10 @@ class _MeasuredChoice(_PlainChoice):
     delta: _Delta = _Delta()
 
 
-class _MeasuredChunk(_PlainChunk):
+class _MeasuredChunk(msgspec.Struct):
     choices: Annotated[list[_MeasuredChoice], msgspec.Meta(min_length=1, max_length=1)]
+    usage: None = None
+    error: None = None
 
 
 _PLAIN: Final = msgspec.json.Decoder(_PlainChunk)
