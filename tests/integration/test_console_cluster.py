@@ -50,7 +50,15 @@ CONDITION = {
     "message": f"0/3 nodes are available {HOSTILE}",
     "lastTransitionTime": "2026-01-01T00:00:00Z",
 }
-STATUS = {"phase": "Pending", "replicas": 1, "readyReplicas": 0, "conditions": [CONDITION]}
+LIMIT = {"name": "usdPerDay", "limit": 5, "spent": 1.25, "granted": 2, "resetsAt": "2999-01-01T00:00:00Z"}
+BUDGET = {"summary": "1.25 of 5.00 USD per day", "limits": [LIMIT]}
+STATUS = {
+    "phase": "Pending",
+    "replicas": 1,
+    "readyReplicas": 0,
+    "conditions": [CONDITION],
+    "llmStatus": {"budget": BUDGET},
+}
 
 
 async def fill(cluster: Cluster, namespace: str) -> None:
@@ -127,6 +135,7 @@ async def test_two_thousand_agents_are_filtered_at_once(page: Page) -> None:
 
     assert UNREADY in said
     assert HOSTILE in said
+    assert "1.25 of 5.00 USD per day" in said
     assert "Try: Lower the requests" in said
     assert took_ms < 2000, "100 ms on an idle machine"
 
@@ -134,7 +143,7 @@ async def test_two_thousand_agents_are_filtered_at_once(page: Page) -> None:
 async def test_an_agent_that_is_not_ready_says_why_and_what_to_do(page: Page) -> None:
     await page.js("location.hash = '#/agents/it-console/agent-0007'")
 
-    said = await page.see("Conditions", UNREADY, "Cause:", "Try:")
+    said = await page.see("Conditions", UNREADY, "Cause:", "Try:", "US dollars per day", "$1.25", "25 %")
 
     assert HOSTILE in said
 

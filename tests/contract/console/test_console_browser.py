@@ -136,6 +136,13 @@ async def test_the_timeline_shows_failover_refusal_and_details(page: Page) -> No
     await page.js("[...document.querySelectorAll('.choice')].find((each) => each.innerText === 'Trouble').click()")
     assert await page.js("document.querySelectorAll('.call').length") == 3
 
+    await page.js("[...document.querySelectorAll('.choice')].find((each) => each.innerText === 'All calls').click()")
+    await page.js("document.getElementById('calls').focus()")
+    await page.do("Input.insertText", text="standby RATE")
+    await page.see("Spent on", "no price")
+    assert await page.js("document.querySelectorAll('.call').length") == 1
+    assert await page.js("document.activeElement.id") == "calls"
+
 
 async def test_a_log_is_text_whatever_is_in_it(page: Page) -> None:
     await go(page, "/logs?container=agent&pod=")

@@ -18,6 +18,7 @@ from agentberth.cluster.kubectl import Kubectl
 from agentberth.console.access import Api, RefusedError
 from agentberth.console.clusterapprovals import ClusterApprovals
 from agentberth.console.clusterviews import conditions_of, containers_of, events_of, providers_of, row_of, tools_of
+from agentberth.console.limits import limits_of
 from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView, Plain
 from agentberth.errors import CommandError
 
@@ -112,6 +113,7 @@ class ClusterSource:
             providers=providers_of(agent),
             tools=tools_of(agent),
             memory=status.get("memoryStatus"),
+            limits=limits_of((status.get("llmStatus") or {}).get("budget")),
             events=events_of(events, name),
             notes=notes,
         )

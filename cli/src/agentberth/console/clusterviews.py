@@ -29,7 +29,12 @@ def row_of(agent: Mapping[str, Any]) -> AgentRow:
         replicas="" if wanted is None else f"{status.get('readyReplicas') or 0}/{wanted}",
         created=meta.get("creationTimestamp", ""),
         tokens=_tokens(llm),
+        budget=_summary(llm.get("budget")),
     )
+
+
+def _summary(budget: object) -> str:
+    return str(budget.get("summary", "")) if isinstance(budget, dict) else ""
 
 
 def _tokens(llm: Mapping[str, Any]) -> int | None:

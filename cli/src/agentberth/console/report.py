@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from agentberth.console.source import Source
+from agentberth.console.source import Source, about
 from agentberth.console.view import plain
 from agentberth.errors import CommandError
 
@@ -41,7 +41,8 @@ def _write(file: Path, text: str) -> None:
 async def _answers(source: Source) -> dict[str, object]:
     """What the page would be answered, by path."""
     rows = await source.agents()
-    answers: dict[str, object] = {"/api/agents": {"title": source.title, "agents": [plain(row) for row in rows]}}
+    answers: dict[str, object] = {"/api/agents": {"agents": [plain(row) for row in rows]}}
+    answers["/api/about"] = about(source)
     answers["/api/approvals"] = plain(await source.approvals())
     for row in rows:
         api = f"/api/agents/{row.namespace}/{row.name}"

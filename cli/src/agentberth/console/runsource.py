@@ -14,6 +14,7 @@ from agent_api import layout
 from agent_api.calls import CallsReport
 from agent_api.toolsreport import ApprovalRequest
 from agentberth.cluster.approvals import Decision
+from agentberth.console.limits import limits_of
 from agentberth.console.view import (
     AgentRow,
     AgentView,
@@ -132,7 +133,7 @@ class RunSource:
             providers=gateway.get("providers", ()),
             tools=tools.get("tools", ()),
             memory=tools.get("memory") or gateway.get("memory"),
-            budget=gateway.get("budget"),
+            limits=limits_of(gateway.get("budget")),
         )
 
     async def calls(self, namespace: str, name: str) -> CallsView:

@@ -18,7 +18,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentberth.cluster.approvals import LONGEST_NOTE, Decision
-from agentberth.console.source import Source
+from agentberth.console.source import Source, about
 from agentberth.console.view import plain
 from agentberth.errors import CommandError
 
@@ -70,6 +70,7 @@ class ConsoleServer:
         app.router.add_get("/api/agents/{namespace}/{name}", self._get_agent)
         app.router.add_get("/api/agents/{namespace}/{name}/calls", self._get_calls)
         app.router.add_get("/api/agents/{namespace}/{name}/logs", self._get_logs)
+        app.router.add_get("/api/about", self._get_about)
         app.router.add_get("/api/approvals", self._list_approvals)
         app.router.add_post("/api/approvals/{namespace}/{name}", self._decide)
         app.router.add_get("/api/events", self._send_events)
@@ -129,7 +130,7 @@ class ConsoleServer:
 
     async def _list_agents(self, _: web.Request) -> web.Response:
         rows = [plain(row) for row in await self._source.agents()]
-        return _json({"title": self._source.title, "agents": rows})
+        return _json({"agents": rows})
 
     async def _get_agent(self, request: web.Request) -> web.Response:
         return _json(plain(await self._source.agent(*_names(request))))
@@ -140,6 +141,9 @@ class ConsoleServer:
     async def _get_logs(self, request: web.Request) -> web.Response:
         container, pod = request.query.get("container", ""), request.query.get("pod", "")
         return _json(plain(await self._source.logs(*_names(request), container, pod)))
+
+    async def _get_about(self, _: web.Request) -> web.Response:
+        return _json(about(self._source))
 
     async def _list_approvals(self, _: web.Request) -> web.Response:
         return _json(plain(await self._source.approvals()))

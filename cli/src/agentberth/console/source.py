@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from agentberth.cluster.approvals import Decision
-from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView
+from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView, Plain
 
 
 class Source(Protocol):
@@ -35,3 +35,8 @@ class Source(Protocol):
 
     async def decide(self, namespace: str, name: str, seen_hash: str, decision: Decision, note: str) -> None:
         """Decides about the call that has `seen_hash`."""
+
+
+def about(source: Source) -> Plain:
+    """What the page is told of the source itself."""
+    return {"title": source.title}

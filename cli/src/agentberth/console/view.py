@@ -10,7 +10,10 @@ State = Literal["waiting", "running", "ready", "ended", "failed"]
 
 @dataclass(frozen=True)
 class AgentRow:
-    """One line of the list. `tokens` and `usd` are None where nobody counts; times are RFC 3339."""
+    """One line of the list; times are RFC 3339.
+
+    `tokens` and `usd` are None where nobody counts; `budget` says what was spent of the limits.
+    """
 
     namespace: str
     name: str
@@ -23,6 +26,7 @@ class AgentRow:
     created: str = ""
     tokens: int | None = None
     usd: float | None = None
+    budget: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ class ConditionView:
 
 
 @dataclass(frozen=True)
+class LimitView:
+    """One limit of the budget, named as in the AgentType, in tokens or US dollars. `run` is that of a limit per run."""
+
+    name: str
+    limit: float
+    spent: float
+    resets: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True)
 class AgentView:
     """Everything of one agent but its calls and logs. `notes` say what could not be seen, and why."""
 
@@ -60,7 +75,7 @@ class AgentView:
     providers: Sequence[Plain] = ()
     tools: Sequence[Plain] = ()
     memory: Plain | None = None
-    budget: Plain | None = None
+    limits: Sequence[LimitView] = ()
     events: Sequence[Plain] = ()
     notes: Sequence[str] = ()
 
@@ -110,6 +125,9 @@ class ApprovalsView:
     notes: Sequence[str] = ()
 
 
-def plain(view: AgentRow | AgentView | CallsView | LogsView | ApprovalsView) -> Plain:
+View = AgentRow | AgentView | CallsView | LogsView | ApprovalsView
+
+
+def plain(view: View) -> Plain:
     """As JSON."""
     return asdict(view)

@@ -1,5 +1,5 @@
 // One agent: its Pod as a picture, what is wrong and what to do, providers, tools, memory, events.
-import {age, badge, bytes, count, h, money, section, shown, table} from "./dom.js";
+import {age, badge, bytes, count, h, money, section, shown, table, until} from "./dom.js";
 
 const STATES = {waiting: ["plain", "waits"], running: ["warn", "runs"], ready: ["good", "ready"], ended: ["plain", "ended"], failed: ["bad", "failed"]};
 const WORK = {initenv: "prepares code and packages", toolproxy: "serves tools", llmgateway: "serves models", memory: "keeps the memory"};
@@ -69,10 +69,14 @@ function memoryFacts(memory) {
     memory.error ? [h("dt", {}, "Error"), h("dd", {}, shown(memory.error))] : null);
 }
 
-function budgetFacts(budget) {
-  const rows = [["Tokens this hour", count(budget.tokensThisHour), budget.tokensPerHour ? count(budget.tokensPerHour) : null],
-    ["Spent today", money(budget.usdToday), budget.usdPerDay ? money(budget.usdPerDay) : null]];
-  return h("dl.facts", {}, rows.map(([name, spent, limit]) => [h("dt", {}, name), h("dd", {}, limit ? `${spent} of ${limit}` : spent)]));
+function limitLine(each) {
+  const inUsd = each.name.startsWith("usd");
+  const amount = inUsd ? money : count;
+  const share = Math.min(100, Math.round(100 * each.spent / (each.limit || 1)));
+  return h("tr", {}, h("th", {scope: "row"}, `${inUsd ? "US dollars" : "Tokens"} ${each.name.replace(/^[a-z]+Per/, "per ").toLowerCase()}`, each.run ? h("span.faint", {}, ` ${shown(each.run)}`) : null),
+    h("td.number", {}, amount(each.spent)), h("td.number", {}, amount(each.limit)),
+    h("td", {}, badge(`${share} %`, share >= 100 ? "bad" : share >= 80 ? "warn" : "good")),
+    h("td", {}, each.resets ? `in ${until(each.resets)}` : ""));
 }
 
 function eventLine(each) {
@@ -87,7 +91,7 @@ export function agentPage(view, select) {
     podPicture(view, select),
     conditionList(view),
     view.providers.length ? section("Models", table("Providers", ["Provider", "State", "Tries", "Failures", "Failovers", "Tokens in / out", "Last error"], view.providers.map(providerLine), "")) : null,
-    view.budget ? section("Spending", budgetFacts(view.budget)) : null,
+    view.limits.length ? section("Budget", table("Budget", ["Limit", "Spent", "Of", "Used", "Begins anew"], view.limits.map(limitLine), "")) : null,
     view.tools.length ? section("Tools", table("Tools", ["Tool", "State", "Version", "Source", "Pin", "What is wrong"], view.tools.map(toolLine), "")) : null,
     view.memory ? section("Memory", memoryFacts(view.memory)) : null,
     view.events.length ? section("Events", table("Events", ["Age", "Type", "Reason", "Message"], view.events.map(eventLine), "")) : null,

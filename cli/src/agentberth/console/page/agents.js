@@ -20,7 +20,7 @@ function agentLine(row) {
     h("td", {}, phaseBadge(row)),
     h("td", {}, shown(row.replicas)),
     h("td.why", {}, h("span", {}, shown(why)), row.cure && !row.ready ? h("span.cure", {}, `Try: ${shown(row.cure)}`) : null),
-    h("td.number", {}, count(row.tokens)), h("td.number", {}, money(row.usd)),
+    h("td.number", {}, count(row.tokens)), row.usd === null && row.budget ? h("td.number", {}, shown(row.budget)) : h("td.number", {}, money(row.usd)),
     h("td", {}, age(row.created)));
 }
 

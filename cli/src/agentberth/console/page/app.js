@@ -10,6 +10,7 @@ const live = document.getElementById("live");
 const TABS = [["", "Overview"], ["timeline", "Timeline"], ["logs", "Logs"]];
 const report = globalThis.agentberthReport; // of a page that was written to a file
 let drawing = 0;
+let about = null;
 
 async function ask(path, options = {}) {
   if (report) {
@@ -72,12 +73,15 @@ async function approvalsNow() {
 }
 
 async function content(at) {
+  if (!about) {
+    about = await ask("/api/about");
+    document.getElementById("title").textContent = shown(about.title);
+  }
   const approvals = await approvalsNow();
   if (at.page === "approvals") return approvalsPage(approvals, decide);
   leaveApprovals();
   if (at.page === "agents") {
-    const {title, agents} = await ask("/api/agents");
-    document.getElementById("title").textContent = shown(title);
+    const {agents} = await ask("/api/agents");
     return agentsPage(agents);
   }
   const api = `/api/agents/${encodeURIComponent(at.namespace)}/${encodeURIComponent(at.name)}`;

@@ -1,10 +1,11 @@
 // What an agent did: its calls to models and tools on one axis of time, each with its tries.
-import {badge, bytes, clock, count, h, money, ms, section, shown} from "./dom.js";
+import {badge, bytes, clock, count, h, money, ms, section, shown, table} from "./dom.js";
 
 const KINDS = {all: "All calls", model: "Models", tool: "Tools", trouble: "Trouble"};
 const SHOWN_CALLS = 300;
 let kind = "all";
 let openCall = "";
+let search = "";
 let view = {calls: [], dropped: 0, notes: []};
 
 function keyOf(call) {
@@ -115,6 +116,30 @@ function tiles(calls) {
     tile("refused", count(refused), refused ? "bad" : ""), tile("failed", count(failed), failed ? "bad" : ""));
 }
 
+function spending(calls) {
+  const sums = new Map();
+  for (const call of calls.filter((each) => each.kind === "model" && each.provider)) {
+    const key = JSON.stringify([call.provider, call.model]);
+    const row = sums.get(key) ?? {provider: call.provider, model: call.model, calls: 0, input: 0, output: 0, usd: null};
+    row.calls += 1;
+    row.input += call.tokens?.input ?? 0;
+    row.output += call.tokens?.output ?? 0;
+    if (call.usd !== null) row.usd = (row.usd ?? 0) + call.usd;
+    sums.set(key, row);
+  }
+  const rows = [...sums.values()].sort((a, b) => (b.usd ?? 0) - (a.usd ?? 0) || b.input + b.output - a.input - a.output);
+  return rows.length ? section("Spent on", table("Spent on", ["Provider", "Model", "Calls", "Tokens in / out", "Cost"], rows.slice(0, 50).map((row) =>
+    h("tr", {}, h("th", {scope: "row"}, shown(row.provider)), h("td.why", {}, shown(row.model)), h("td.number", {}, count(row.calls)),
+      h("td.number", {}, `${count(row.input)} / ${count(row.output)}`), h("td.number", {}, row.usd === null ? "no price" : money(row.usd)))), "")) : null;
+}
+
+function matches(call) {
+  if (!search) return true;
+  const text = [clock(call.at), callTitle(call), call.error, call.model, call.decision, call.outcome, call.trace?.trace,
+    ...(call.tries ?? []).flatMap((each) => [each.provider, each.outcome, each.reason])].join(" ").toLowerCase();
+  return search.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
 function ticks(axis) {
   return h("div.ticks", {"aria-hidden": "true"}, [0, 0.25, 0.5, 0.75, 1].map((share) => h("span", {}, share ? ms(axis.length * share) : "0")));
 }
@@ -134,7 +159,7 @@ export function timelinePage(recorded) {
   view = recorded;
   const root = h("div");
   const draw = () => {
-    const wanted = view.calls.filter((call) => kind === "all" || (kind === "trouble" ? troubles(call).length : call.kind === kind));
+    const wanted = view.calls.filter(matches).filter((call) => kind === "all" || (kind === "trouble" ? troubles(call).length : call.kind === kind));
     const calls = wanted.slice(-SHOWN_CALLS);
     const left = view.dropped + wanted.length - calls.length;
     const show = (key) => { openCall = openCall === key ? "" : key; draw(); root.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus(); };
@@ -143,13 +168,21 @@ export function timelinePage(recorded) {
       ...view.notes.map((note) => h("p.note", {}, shown(note))),
       tiles(view.calls),
       h("div.bar", {role: "group", "aria-label": "Which calls"}, Object.entries(KINDS).map(([name, word]) =>
-        h("button.choice", {type: "button", "aria-pressed": kind === name ? "true" : "false", onclick: () => { kind = name; draw(); }}, word))),
+        h("button.choice", {type: "button", "data-key": `kind ${name}`, "aria-pressed": kind === name ? "true" : "false", onclick: () => { kind = name; again(`kind ${name}`); }}, word)),
+      h("label.hidden", {for: "calls"}, "Search calls"),
+      h("input", {type: "search", id: "calls", "data-key": "calls", placeholder: "12:03, provider, tool, error …", autocomplete: "off", value: search, oninput: (event) => { search = event.target.value; again("calls"); }})),
       calls.length
         ? section("Timeline", left ? h("p.faint", {}, `${count(left)} earlier calls are not shown.`) : "", ticks(axis),
           groups(calls).map(([trace, members], at, all) => h("div.trace", {},
             all.length > 1 ? h("h3.faint", {}, trace ? `Trace ${shown(trace).slice(0, 8)}` : "No trace") : null,
             members.map((call) => [line(call, axis, show), keyOf(call) === openCall ? detail(call) : null]))))
-        : h("p.empty", {}, view.calls.length ? "No call of this kind." : "The agent has called no model and no tool yet."));
+        : h("p.empty", {}, view.calls.length ? "No such call." : "The agent has called no model and no tool yet."), spending(view.calls) ?? "");
+  };
+  const again = (key) => {
+    draw();
+    const found = root.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    found?.focus();
+    if (found?.type === "search") found.setSelectionRange(found.value.length, found.value.length);
   };
   draw();
   return [root];
