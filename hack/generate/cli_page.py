@@ -24,7 +24,8 @@ def _commands() -> str:
 
 
 def _command(name: str, command: argparse.ArgumentParser) -> str:
-    rows = [_row(action) for action in command._actions if action.dest != "help"]  # noqa: SLF001 - see above
+    shown = (a for a in command._actions if a.dest != "help" and a.help != argparse.SUPPRESS)  # noqa: SLF001 - see above
+    rows = [_row(action) for action in shown]
     table = ["| Argument | Meaning |", "|---|---|", *rows, ""] if rows else []
     lines = [f"## {name}", "", str(command.description), "", *table, "```text", str(command.epilog).strip(), "```"]
     return "\n".join(lines)

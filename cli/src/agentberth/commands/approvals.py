@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from agentberth.commands import Commands
 
 _LIST_EPILOG = """\
-Calls that a rule with `action: ask` holds back. Each is a ToolApproval object, read through kubectl.
+Lists the tool calls that a rule with `action: ask` holds back. Each is a ToolApproval object, read through kubectl.
 
 examples:
   agentberth approvals
   agentberth approvals --all --namespace agents
 """
 _APPROVE_EPILOG = """\
-The very call that is shown may then be carried out, once. Other arguments are another call. It needs the right to
-patch toolapprovals, as ClusterRole agentberth-approve gives it.
+Allows exactly the call that is shown, once; a call with other arguments needs another approval. You need the right to
+patch toolapprovals, which the ClusterRole agentberth-approve includes.
 
 examples:
   agentberth approve librarian-0f3a9c1d22e4b567
   agentberth approve librarian-0f3a9c1d22e4b567 --note "checked with finance" --namespace agents
 """
 _DENY_EPILOG = """\
-The call is refused, and the agent is told not to try it again.
+Refuses the call, and tells the agent not to try it again.
 
 examples:
   agentberth deny librarian-0f3a9c1d22e4b567 --note "wrong branch"
@@ -38,17 +38,15 @@ examples:
 def register(commands: "Commands") -> None:
     """Adds the three commands."""
     listing = add(
-        commands, "approvals", summary="list calls of tools that wait for a person", epilog=_LIST_EPILOG, call=_list
+        commands, "approvals", summary="list tool calls that wait for approval", epilog=_LIST_EPILOG, call=_list
     )
-    listing.add_argument("--all", action="store_true", help="also those that were decided or have expired")
+    listing.add_argument("--all", action="store_true", help="include decided and expired calls")
     listing.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
-    approve = add(
-        commands, "approve", summary="let a waiting call be carried out, once", epilog=_APPROVE_EPILOG, call=_approve
-    )
-    deny = add(commands, "deny", summary="refuse a waiting call", epilog=_DENY_EPILOG, call=_deny)
+    approve = add(commands, "approve", summary="approve a waiting tool call", epilog=_APPROVE_EPILOG, call=_approve)
+    deny = add(commands, "deny", summary="deny a waiting tool call", epilog=_DENY_EPILOG, call=_deny)
     for parser in (approve, deny):
-        parser.add_argument("name", metavar="NAME", help="as `agentberth approvals` shows it")
-        parser.add_argument("--note", default="", help="why; it is kept with the decision")
+        parser.add_argument("name", metavar="NAME", help="name of the request, from `agentberth approvals`")
+        parser.add_argument("--note", default="", help="reason, which is stored with the decision")
     for parser in (listing, approve, deny):
         parser.add_argument("-n", "--namespace", help="default: the context's")
         parser.add_argument("--context", help="kubectl context (default: the current one)")

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from agentberth.preflight.finding import Finding
 
 _EPILOG = """\
-Looks at the cluster, the installation, your rights and the operator's, network policies, DNS, storage, and what the
-agents of one namespace refer to. Reads through kubectl, with your context and rights, and changes nothing.
+Checks the cluster, the installation, your rights and the operator's, network policies, DNS, storage, and the objects
+to which the agents of one namespace refer. Reads through kubectl, with your context and rights, and changes nothing.
 
-Exit code 0 when agents can run, 1 when there is an error; warnings count as errors with --strict.
+Exit code 0 if agents can run, 1 if there is an error; with --strict, warnings count as errors.
 
 examples:
   agentberth check
@@ -28,10 +28,10 @@ _WIDTH: Final = 9
 
 def register(commands: "Commands") -> None:
     """Adds the command."""
-    parser = add(commands, "check", summary="say what a cluster lacks for agents to run", epilog=_EPILOG, call=_call)
+    parser = add(commands, "check", summary="check what a cluster lacks to run agents", epilog=_EPILOG, call=_call)
     parser.add_argument("-n", "--namespace", help="namespace of the agents (default: the context's)")
     parser.add_argument("--context", help="kubectl context (default: the current one)")
-    parser.add_argument("--strict", action="store_true", help="fail for warnings too")
+    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
 
 

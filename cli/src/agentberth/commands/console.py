@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from agentberth.console.access import Api
 
 _EPILOG = """\
-Reads through kubectl, with your context and rights; what you may not read is said on the page. It
-changes nothing but what you decide about calls that wait for approval. The address that is printed
-has a token of this start; Ctrl-C ends the console.
+Reads through kubectl, with your context and rights. It changes nothing except the tool calls that you approve or deny.
+The page says what you may not read. The printed address contains a token that is new at each start. Ctrl-C ends the
+console.
 
 examples:
   agentberth console
@@ -34,16 +34,18 @@ def register(commands: "Commands") -> None:
     parser = add(
         commands, "console", summary="show the agents of a cluster in a local web page", epilog=_EPILOG, call=_call
     )
-    parser.add_argument("-n", "--namespace", help="only this one (default: all that you may list)")
+    parser.add_argument("-n", "--namespace", help="show only this namespace (default: all that you may list)")
     parser.add_argument("--context", help="kubectl context (default: the current one)")
-    parser.add_argument("--port", type=_port, default=0, metavar="PORT", help="of the page (default: a free one)")
+    parser.add_argument("--port", type=_port, default=0, metavar="PORT", help="port of the page (default: a free one)")
     parser.add_argument(
-        "--in-cluster", action="store_true", help="in a Pod: its ServiceAccount's rights, read-only, without a token"
+        "--in-cluster",
+        action="store_true",
+        help="run in a Pod, read-only, with its ServiceAccount's rights and no token",
     )
     parser.add_argument(
-        "--allowed-host", action="append", default=[], metavar="HOST", help="a further Host, for a proxy in front of it"
+        "--allowed-host", action="append", default=[], metavar="HOST", help="accept this Host too, for a proxy in front"
     )
-    parser.add_argument("--probe-port", type=_port, metavar="PORT", help="answer /livez and /readyz there")
+    parser.add_argument("--probe-port", type=_port, metavar="PORT", help="port that serves /livez and /readyz")
 
 
 def _port(text: str) -> int:

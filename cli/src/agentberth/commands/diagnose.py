@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from agentberth.commands import Commands
 
 _EPILOG = """\
-Reads through kubectl, with your context and rights. Exit code 0 when the agent is ready, 1 when it is not.
+Reads through kubectl, with your context and rights. Exit code 0 if the agent is ready, 1 if it is not.
 
 examples:
   agentberth diagnose librarian
@@ -23,7 +23,9 @@ examples:
 
 def register(commands: "Commands") -> None:
     """Adds the command."""
-    parser = add(commands, "diagnose", summary="say why an agent in a cluster is not ready", epilog=_EPILOG, call=_call)
+    parser = add(
+        commands, "diagnose", summary="show why an agent in a cluster is not ready", epilog=_EPILOG, call=_call
+    )
     parser.add_argument("name", metavar="NAME", help="name of the AgentType")
     parser.add_argument("-n", "--namespace", help="default: the context's")
     parser.add_argument("--context", help="kubectl context (default: the current one)")

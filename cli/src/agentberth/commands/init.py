@@ -23,12 +23,12 @@ _LONGEST_NAME = 40
 _RENAMED = {"gitignore": ".gitignore"}  # packages are built without files that begin with a dot
 _EPILOG = """\
 templates:
-  research   answers a question with a tool, and ends (default)
-  web        answers over HTTP, streamed
-  batch      works through a file, several at a time, and ends
-  node       answers over HTTP, in nodejs
+  research   answers a question with the help of a tool, then ends (default)
+  web        streams answers over HTTP
+  batch      processes the lines of a file in parallel, then ends
+  node       answers over HTTP, in Node.js
 
-Nothing is asked and no file is overwritten. The name of the agent is that of the folder.
+The command asks no questions and overwrites no file. The agent is named after the folder.
 
 examples:
   agentberth init                              the template research in my-agent/
@@ -39,9 +39,9 @@ examples:
 
 def register(commands: "Commands") -> None:
     """Adds the command."""
-    parser = add(commands, "init", summary="make a first agent that runs, with a test", epilog=_EPILOG, call=_call)
+    parser = add(commands, "init", summary="create a first agent that runs, with a test", epilog=_EPILOG, call=_call)
     parser.add_argument(
-        "folder", nargs="?", type=Path, default=_FOLDER, metavar="FOLDER", help=f"to make (default: {_FOLDER})"
+        "folder", nargs="?", type=Path, default=_FOLDER, metavar="FOLDER", help=f"folder to create (default: {_FOLDER})"
     )
     parser.add_argument("-t", "--template", choices=TEMPLATES, default=TEMPLATES[0], help=f"default: {TEMPLATES[0]}")
 

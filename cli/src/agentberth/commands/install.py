@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from agentberth.commands import Commands
 
 _EPILOG = """\
-Applies what `--print` prints by server-side apply, through kubectl, with your context and rights. A second time it
-changes nothing; with another release of agentberth it is the upgrade. Exit code 0 when the operator is ready.
+Applies the manifests that --print shows by server-side apply, through kubectl, with your context and rights. A second
+run changes nothing. To upgrade, run the command from the newer release. Exit code 0 if the operator is ready.
 
 examples:
-  agentberth check                        what the cluster lacks, before anything is made
+  agentberth check                        what the cluster lacks, before you install
   agentberth install
-  agentberth install --dry-run            what would be made or changed; the server judges it and keeps nothing
+  agentberth install --dry-run            what would be created or changed, without changing it
   agentberth install --registry registry.example.com/agents --settings platform.yaml
   agentberth install --print > install.yaml
 """
@@ -30,9 +30,11 @@ def register(commands: "Commands") -> None:
     parser = add(commands, "install", summary="install or upgrade Agentberth in a cluster", epilog=_EPILOG, call=_call)
     parser.add_argument("-n", "--namespace", help="namespace of the operator (default: agentberth-system)")
     parser.add_argument("--context", help="kubectl context (default: the current one)")
-    parser.add_argument("--registry", default="", metavar="HOST/PATH", help="registry of all images of the platform")
-    parser.add_argument("--settings", type=Path, metavar="FILE", help="platform settings, laid over the release's")
-    parser.add_argument("--dry-run", action="store_true", help="ask the server what would change, and change nothing")
+    parser.add_argument("--registry", default="", metavar="HOST/PATH", help="registry for all images of the platform")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="platform settings, merged over the release's")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="ask the API server what would change, without changing it"
+    )
     parser.add_argument("--print", action="store_true", dest="as_text", help="print the manifests; needs no cluster")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the operator is ready")
     parser.add_argument(

@@ -16,8 +16,8 @@ examples:
   agentberth policy --settings platform.yaml
   agentberth policy --settings platform.yaml | kubectl apply -f -
 
-An AgentType that asks for what `allowed` does not list is then refused by the API server, with the words in which the
-operator would refuse it. Run the command again when `allowed` changes.
+With this policy, the API server refuses an AgentType that asks for something that `allowed` does not list, with the
+same message as the operator. Run the command again when `allowed` changes.
 """
 
 

@@ -27,7 +27,7 @@ def register(commands: "Commands") -> None:
     """Adds the command."""
     parser = add(commands, "render", summary="print the manifests of an AgentType", epilog=_EPILOG, call=_call)
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="manifest, or folder of manifests")
-    parser.add_argument("--namespace", help="for manifests that name none (default: default)")
+    parser.add_argument("--namespace", help="namespace for manifests without one (default: default)")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="platform settings, YAML or JSON")
     parser.add_argument(
         "-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml; json is one List"

@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from agentberth.replay.deck import Tape
 
 _EPILOG = """\
-The files hold one AgentType, and the ConfigMaps and Secrets it refers to. A provider whose Secret is not among them
-uses OPENAI_API_KEY or ANTHROPIC_API_KEY of your shell, when it is openai or anthropic at its own address. Nothing is
-written outside .agentberth/ beside the manifest. The exit code is the agent's own; 1 when it could not be prepared,
-130 after Ctrl-C, 143 after SIGTERM.
+The files contain one AgentType, and the ConfigMaps and Secrets it refers to. If the Secret of a provider of type openai
+or anthropic is not among them, and the provider has no other address, it uses OPENAI_API_KEY or ANTHROPIC_API_KEY from
+your shell. Nothing is written outside .agentberth/ beside the manifest. The exit code is the agent's own, 1 if it could
+not be prepared, 130 after Ctrl-C, or 143 after SIGTERM.
 
 examples:
   agentberth run agent.yaml
   agentberth run agent.yaml secrets.yaml       with the Secrets it refers to
   agentberth run agent.yaml --mock-llm         without keys: a mock answers for every model
   agentberth run agent.yaml --mock-script mock.yaml   with these answers
-  agentberth run agent.yaml --fresh            prepare everything anew
+  agentberth run agent.yaml --fresh            prepare everything again
   agentberth run agent.yaml -- --topic robots  arguments for the agent
   agentberth run nginx.yaml --command "python -m http.server 8080"
   agentberth run agent.yaml --console          watch it in a browser: calls, tokens, logs
-  agentberth run agent.yaml --record a.jsonl   keep what models and tools answer
-  agentberth run agent.yaml --replay a.jsonl   answer from there: no key, no network, no cost
-  agentberth run agent.yaml --replay a.jsonl --live tools  only the models come from there
+  agentberth run agent.yaml --record a.jsonl   record the answers of models and tools
+  agentberth run agent.yaml --replay a.jsonl   answer from the recording: no key, no network, no cost
+  agentberth run agent.yaml --replay a.jsonl --live tools  replay only the models
 """
 
 
@@ -43,35 +43,40 @@ def register(commands: "Commands") -> None:
     """Adds the command."""
     parser = add(commands, "run", summary="run an agent on this machine, without a cluster", epilog=_EPILOG, call=_call)
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="manifest with the AgentType")
-    parser.add_argument("--command", metavar="COMMAND", help="what to run in place of a container agent's image")
+    parser.add_argument("--command", metavar="COMMAND", help="program to run instead of a container agent's image")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="platform settings, as for render")
-    parser.add_argument("--mock-llm", action="store_true", help="a mock in the place of every model provider")
+    parser.add_argument("--mock-llm", action="store_true", help="use a mock instead of every model provider")
     parser.add_argument(
-        "--mock-script", type=Path, metavar="FILE", help="as --mock-llm, with the answers and tool calls of a YAML file"
+        "--mock-script", type=Path, metavar="FILE", help="like --mock-llm, with answers and tool calls from a YAML file"
     )
-    parser.add_argument("--fresh", action="store_true", help="forget what was prepared before")
+    parser.add_argument("--fresh", action="store_true", help="discard what was prepared before")
     parser.add_argument(
-        "--grace", type=_seconds, metavar="SECONDS", help="between SIGTERM and SIGKILL (default: the Pod's)"
+        "--grace", type=_seconds, metavar="SECONDS", help="time between SIGTERM and SIGKILL (default: the Pod's)"
     )
-    parser.add_argument("--clean", action="store_true", help="begin with an empty workspace and memory, for this run")
-    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="as --clean, with a copy of FOLDER")
+    parser.add_argument("--clean", action="store_true", help="use an empty workspace and memory for this run")
+    parser.add_argument(
+        "--workspace", type=Path, metavar="FOLDER", help="like --clean, with a copy of FOLDER as the workspace"
+    )
     tape = parser.add_mutually_exclusive_group()
-    tape.add_argument("--record", type=Path, metavar="FILE", help="keep what models and tools answer in a cassette")
-    tape.add_argument("--replay", type=Path, metavar="FILE", help="answer from a cassette; stop at what is not in it")
-    parser.add_argument("--live", action="append", choices=("tools", "models"), help="with --replay: these are real")
-    parser.add_argument("--timing", action="store_true", help="with --replay: streams take the time that they took")
+    tape.add_argument(
+        "--record", type=Path, metavar="FILE", help="record the answers of models and tools in a cassette"
+    )
+    tape.add_argument(
+        "--replay", type=Path, metavar="FILE", help="answer from a cassette; stop at a request that is not in it"
+    )
+    parser.add_argument(
+        "--live", action="append", choices=("tools", "models"), help="with --replay: use the real tools or models"
+    )
+    parser.add_argument("--timing", action="store_true", help="with --replay: replay streams at their recorded speed")
     parser.add_argument("--replay-report", type=Path, help=argparse.SUPPRESS)  # for `agentberth test`
     parser.add_argument(
-        "--approve",
-        action="append",
-        metavar="TOOL",
-        help="approve calls of TOOL (a glob) that a rule asks about",
+        "--approve", action="append", metavar="TOOL", help="approve calls of TOOL (a glob) that a rule asks about"
     )
     parser.add_argument("--console", action="store_true", help="show the run in a local web page, until Ctrl-C")
     parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="write what happened as a page that needs no server"
+        "--report", type=Path, metavar="FILE", help="write a page that shows the run and needs no server"
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="print the agent's output alone, as it is")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the agent's output, unchanged")
 
 
 def _seconds(text: str) -> float:

@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from agentberth.testing.verdict import Verdict
 
 _EPILOG = """\
-A case is a file NAME.agenttest.yaml; its cassette stands beside it as NAME.cassette.jsonl. Models and
-tools answer from there: no key, no cluster, no cost. The page docs/how-to/test-agents.md has all fields.
-Exit code 0 when all cases pass, 1 when one fails.
+A test case is a file NAME.agenttest.yaml with its cassette NAME.cassette.jsonl beside it. Models and tools are replayed
+from the cassette, without keys, cluster or cost. The page docs/how-to/test-agents.md lists all fields.
+Exit code 0 if all cases pass, 1 if one fails.
 
 examples:
   agentberth test examples/                      every case in a folder
   agentberth test agent.agenttest.yaml           one case
   agentberth test . --junit report.xml           for a CI server
-  agentberth test . --record                     ask the real models and tools, and make the cassettes anew
+  agentberth test . --record                     record the cassettes again with the real models and tools
 """
 
 
 def register(commands: "Commands") -> None:
     """Adds the command."""
     parser = add(commands, "test", summary="test agents from recorded answers", epilog=_EPILOG, call=_call)
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="test case, or folder with some")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="test case, or folder with test cases")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the result as JUnit XML")
-    parser.add_argument("--record", action="store_true", help="make the cassettes anew, then test from them")
+    parser.add_argument("--record", action="store_true", help="record the cassettes again, then test from them")
 
 
 def _call(options: argparse.Namespace) -> int:

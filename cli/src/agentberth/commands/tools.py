@@ -36,7 +36,7 @@ def register(commands: "Commands") -> None:
     )
     parser.add_argument("action", choices=("list", "diff", "approve", "lock"), help="what to do")
     parser.add_argument("name", metavar="NAME", help="name of the AgentType")
-    parser.add_argument("tool", metavar="TOOL", nargs="?", help="one tool, as status.toolStatus names it")
+    parser.add_argument("tool", metavar="TOOL", nargs="?", help="name of the tool in status.toolStatus")
     parser.add_argument("--all", action="store_true", help="approve every change")
     parser.add_argument(
         "--from",

@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from agentberth.commands import Commands
 
 _EPILOG = """\
-While there are agents it refuses, until you say what becomes of them. Deleting them deletes what belongs to them; the
-claims of memories stay, unless their deletionPolicy is `delete`. Secrets and ConfigMaps that you made stay in any case.
+While agents exist, the command refuses to run without --keep-agents or --delete-agents. Deleting agents deletes what
+belongs to them; the claims of memories and workspaces stay, unless their deletionPolicy is `delete`. Secrets and
+ConfigMaps that you created always stay.
 
 examples:
   agentberth uninstall --dry-run
-  agentberth uninstall --keep-agents      agents go on running; their objects stay, and nothing changes them
+  agentberth uninstall --keep-agents      agents keep running, but nothing updates or repairs them
   agentberth uninstall --delete-agents
 """
 
@@ -26,9 +27,9 @@ def register(commands: "Commands") -> None:
     parser.add_argument("-n", "--namespace", help="namespace of the operator (default: agentberth-system)")
     parser.add_argument("--context", help="kubectl context (default: the current one)")
     fate = parser.add_mutually_exclusive_group()
-    fate.add_argument("--keep-agents", action="store_true", help="leave agents and the definition of AgentType")
-    fate.add_argument("--delete-agents", action="store_true", help="delete all agents of the cluster first")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+    fate.add_argument("--keep-agents", action="store_true", help="keep agents and the CRD of AgentType")
+    fate.add_argument("--delete-agents", action="store_true", help="delete all agents in the cluster first")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be removed, and remove nothing")
 
 
 def _call(options: argparse.Namespace) -> int:

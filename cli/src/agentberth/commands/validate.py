@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _API_VERSION = f"{layout.GROUP}/{layout.VERSION}"
 _EPILOG = """\
-Other kinds in the same files are passed over. With --settings, the settings are checked too, and each agent against
-what they allow. Exit code 1 when anything has an error, or when there is no AgentType in any FILE.
+Other kinds in the same files are ignored. With --settings, the settings are checked too, and each agent is checked
+against what they allow. Exit code 1 if there is an error, or if no FILE contains an AgentType.
 
 examples:
   agentberth validate agent.yaml

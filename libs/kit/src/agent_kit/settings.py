@@ -108,25 +108,23 @@ class ServiceSettings:
         25.0, "Seconds that running work has to end after SIGTERM before it is cut off.", at_least=0, at_most=86400
     )
     cleanup_s: float = setting(
-        3.0, "Seconds after that in which the process must be gone, else it ends itself.", at_least=0.1, at_most=600
+        3.0, "Seconds after that until the process forces its own exit.", at_least=0.1, at_most=600
     )
-    ops_host: str | None = setting(None, "Address of the ops server; none is every address of the Pod.")
+    ops_host: str | None = setting(None, "Address of the ops server; none means every address of the Pod.")
     ops_port: int = setting(0, "Port of the ops server; 0 takes a free one.", at_least=0, at_most=65535)
     ops_check_timeout_s: float = setting(
         1.0, "Seconds after which one health check counts as failed.", at_least=0.01, at_most=60
     )
     watch_interval_s: float = setting(
-        1.0, "Seconds between two looks at a mounted file or folder.", at_least=0.01, at_most=3600
+        1.0, "Seconds between two checks of a mounted file or folder for changes.", at_least=0.01, at_most=3600
     )
     watch_limit_bytes: int = setting(
         4 << 20, "Largest mounted file or folder that is read.", at_least=1024, at_most=64 << 20
     )
     otlp_endpoint: str | None = setting(
-        None, "Base URL of an OTLP/HTTP collector; none is no tracing.", env="OTEL_EXPORTER_OTLP_ENDPOINT"
+        None, "Base URL of an OTLP/HTTP collector; without one, nothing is traced.", env="OTEL_EXPORTER_OTLP_ENDPOINT"
     )
-    otlp_flush_s: float = setting(
-        2.0, "Seconds that the last spans may take to be sent at the end.", at_least=0, at_most=60
-    )
+    otlp_flush_s: float = setting(2.0, "Seconds to send the last spans when the process stops.", at_least=0, at_most=60)
 
 
 def load(cls: type[S], argv: Sequence[str], environ: Mapping[str, str]) -> S:

@@ -13,28 +13,31 @@ class QueueFamilies:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         by_name = ["name", "controller"]
-        self.depth = Gauge("workqueue_depth", "Keys in line", by_name, registry=registry)
-        self.adds = Counter("workqueue_adds_total", "Keys put in line", by_name, registry=registry)
+        self.depth = Gauge("workqueue_depth", "Keys in the queue", by_name, registry=registry)
+        self.adds = Counter("workqueue_adds_total", "Keys added to the queue", by_name, registry=registry)
         self.queued = Histogram(
             "workqueue_queue_duration_seconds",
-            "Time in line",
+            "Time in the queue",
             by_name,
             buckets=QUEUE_BUCKETS_S,
             registry=registry,
         )
         self.worked = Histogram(
             "workqueue_work_duration_seconds",
-            "Time in work",
+            "Processing time",
             by_name,
             buckets=QUEUE_BUCKETS_S,
             registry=registry,
         )
-        self.retries = Counter("workqueue_retries_total", "Keys put in line again", by_name, registry=registry)
+        self.retries = Counter("workqueue_retries_total", "Keys queued again", by_name, registry=registry)
         self.unfinished = Gauge(
-            "workqueue_unfinished_work_seconds", "Sum of the ages of work in progress", by_name, registry=registry
+            "workqueue_unfinished_work_seconds", "Sum of the ages of keys in progress", by_name, registry=registry
         )
         self.longest = Gauge(
-            "workqueue_longest_running_processor_seconds", "Age of the oldest work", by_name, registry=registry
+            "workqueue_longest_running_processor_seconds",
+            "Age of the oldest key in progress",
+            by_name,
+            registry=registry,
         )
 
 
@@ -48,7 +51,7 @@ class WatchFamilies:
         self.cached = Gauge("kube_cached_objects", "Objects in the cache", ["resource"], registry=registry)
         self.silence = Gauge(
             "kube_watch_silence_seconds",
-            "Time since a watcher last heard of the server",
+            "Time since a watcher last received data from the API server",
             ["resource"],
             registry=registry,
         )
@@ -66,39 +69,39 @@ class Metrics:
         self.queue = QueueFamilies(registry)
         self.watch = WatchFamilies(registry)
         self.reconciles = Counter(
-            "controller_runtime_reconcile_total", "Passes by result", ["controller", "result"], registry=registry
+            "controller_runtime_reconcile_total", "Reconciles by result", ["controller", "result"], registry=registry
         )
         self.errors = Counter(
-            "controller_runtime_reconcile_errors_total", "Passes that failed", by_controller, registry=registry
+            "controller_runtime_reconcile_errors_total", "Failed reconciles", by_controller, registry=registry
         )
         self.terminal_errors = Counter(
             "controller_runtime_terminal_reconcile_errors_total",
-            "Passes that failed for good",
+            "Failed reconciles that are not retried",
             by_controller,
             registry=registry,
         )
         self.panics = Counter(
             "controller_runtime_reconcile_panics_total",
-            "Passes that ended in an unforeseen exception",
+            "Reconciles that ended in an unexpected exception",
             by_controller,
             registry=registry,
         )
         self.times = Histogram(
             "controller_runtime_reconcile_time_seconds",
-            "Length of a pass",
+            "Duration of a reconcile",
             by_controller,
             buckets=RECONCILE_BUCKETS_S,
             registry=registry,
         )
-        self.active = Gauge("controller_runtime_active_workers", "Workers at work", by_controller, registry=registry)
+        self.active = Gauge("controller_runtime_active_workers", "Busy workers", by_controller, registry=registry)
         self.workers = Gauge(
             "controller_runtime_max_concurrent_reconciles", "Workers", by_controller, registry=registry
         )
         self.hot_loops = Counter(
-            "kube_hot_loops_total", "Objects whose write budget was spent", by_controller, registry=registry
+            "kube_hot_loops_total", "Objects that used up their write budget", by_controller, registry=registry
         )
         self.leading = Gauge(
-            "leader_election_master_status", "1 while this instance leads", ["name"], registry=registry
+            "leader_election_master_status", "1 while this replica holds the lease", ["name"], registry=registry
         )
 
 

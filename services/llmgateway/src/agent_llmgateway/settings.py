@@ -20,30 +20,37 @@ class GatewaySettings(ServiceSettings):
     """Settings of `agent-llmgateway`."""
 
     config: Path = setting(CONFIG_FILE, "The file gateway.json.")  # noqa: RUF009 - a Path is immutable
-    host: str = setting("127.0.0.1", "Address that agents are served on; loopback, because whoever reaches it spends.")
-    port: int = setting(layout.LLMGATEWAY_PORT, "Port that agents are served on.", at_least=0, at_most=65535)
+    host: str = setting(
+        "127.0.0.1", "Address on which agents are served; loopback, because every client that reaches it spends money."
+    )
+    port: int = setting(layout.LLMGATEWAY_PORT, "Port on which agents are served.", at_least=0, at_most=65535)
     ops_host: str | None = setting("0.0.0.0", "Address of the ops server.")  # noqa: S104 - the kubelet's side
     ops_port: int = setting(layout.LLMGATEWAY_OPS_PORT, "Port of the ops server.", at_least=0, at_most=65535)
     token: Path = setting(  # noqa: RUF009 - likewise
-        TOKEN_FILE, "File of the token that requests must show as their key; without the file everybody is served."
+        TOKEN_FILE,
+        "File with the token that requests must send as their key; without the file, all requests are served.",
     )
     report_key: Path = setting(  # noqa: RUF009 - likewise
-        REPORT_KEY_FILE, "File of the key that reports are signed with; without the file they are not signed."
+        REPORT_KEY_FILE, "File with the key that signs reports; without the file, reports are not signed."
     )
     allowed_hosts: tuple[str, ...] = setting(
-        (), "Values of the Host header that are served beside localhost and the loopback addresses."
+        (), "Values of the Host header that are accepted besides localhost and the loopback addresses."
     )
     root: str = setting("/", "Folder below which the Pod's mounted paths are, for a run without a Pod.")
-    state: Path = setting(STATE_FILE, "File that remembers what was spent.")  # noqa: RUF009 - likewise
+    state: Path = setting(STATE_FILE, "File that records what was spent.")  # noqa: RUF009 - likewise
     last_words: Path = setting(  # noqa: RUF009 - likewise
-        TERMINATION_FILE, "Where the kubelet takes what was not spent of a granted budget from, at the end."
+        TERMINATION_FILE,
+        "File in which the gateway returns the unspent part of a granted budget when it stops; the kubelet reads it.",
     )
     grant_wait_s: float = setting(
-        GRANT_WAIT_S, "Seconds that a request waits for the operator to grant more.", at_least=0, at_most=600
+        GRANT_WAIT_S,
+        "Seconds that a request waits until the operator grants more of the budget.",
+        at_least=0,
+        at_most=600,
     )
     grace_s: float = setting(
         3600.0,
-        "Seconds after SIGTERM in which the process must be gone; streams have limits.drainSeconds of gateway.json.",
+        "Seconds after SIGTERM until requests are cut off; streams have limits.drainSeconds of gateway.json.",
         at_least=0,
         at_most=86400,
     )

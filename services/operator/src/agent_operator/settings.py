@@ -16,30 +16,33 @@ class OperatorSettings(ServiceSettings):
     platform: Path | None = setting(None, "Platform settings (YAML): images, runtimes, profiles. Default: built in.")
     catalogue: Path | None = setting(None, "Tools that agents may ask for by name (YAML). Default: none.")
     tracing_endpoint: str = setting(
-        "", "OTLP/HTTP collector of agents that do not say. Default: `tracingEndpoint` of the platform settings."
+        "", "OTLP/HTTP collector for agents that name none. Default: `tracingEndpoint` of the platform settings."
     )
-    storage_class: str = setting(
-        "", "Storage class of claims that are made from now on. Default: `storageClass` of the platform settings."
-    )
+    storage_class: str = setting("", "Storage class of new claims. Default: `storageClass` of the platform settings.")
     namespaces: tuple[str, ...] = setting((), "Namespaces to watch, comma separated. Default: all of them.")
     leader_election: bool = setting(True, "Work only while holding the lease.")
     lease_namespace: str = setting("agentberth-system", "Namespace of the lease.", env="POD_NAMESPACE")
     lease_name: str = setting("agentberth-operator", "Name of the lease.")
     instance: str = setting(
-        "", "Who this instance is, in the lease and in events. Default: the host name.", env="POD_NAME"
+        "", "Name of this replica in the lease and in events. Default: the host name.", env="POD_NAME"
     )
     workers: int = setting(32, "AgentTypes reconciled at once.", at_least=1, at_most=256)
-    resync_s: float = setting(600, "Seconds after which an AgentType is looked at unasked.", at_least=1, at_most=86400)
+    resync_s: float = setting(
+        600, "Seconds after which an AgentType is reconciled even without a change.", at_least=1, at_most=86400
+    )
     watch_silence_s: float = setting(
-        70, "Seconds without a byte after which a watch counts as dead; the server says something every 60.",
+        70, "Seconds without a byte after which a watch counts as dead; the server sends something every 60.",
         at_least=1, at_most=600,
     )  # fmt: skip
     api_retry_s: float = setting(
-        60, "Seconds between two looks for an API that the cluster lacks, such as PodMonitor.", at_least=1, at_most=3600
+        60,
+        "Seconds between two checks for an API that the cluster lacks, such as PodMonitor.",
+        at_least=1,
+        at_most=3600,
     )
     report_refresh_s: float = setting(
         300,
-        "Seconds after which a sidecar's report is read again at the latest; 10 while there are few.",
+        "Longest time in seconds until a sidecar's report is read again; 10 while there are few agents.",
         at_least=1,
         at_most=86400,
     )

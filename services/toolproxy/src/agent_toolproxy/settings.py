@@ -18,24 +18,26 @@ _WORKSPACE: Final = Path(layout.WORKSPACE)
 class ToolProxySettings(ServiceSettings):
     """Flags and variables of agent-toolproxy."""
 
-    config: Path = setting(_CONFIG, "The file of the tools, tools.json.")  # noqa: RUF009 - a Path is immutable
+    config: Path = setting(_CONFIG, "The file tools.json.")  # noqa: RUF009 - a Path is immutable
     host: str = setting("127.0.0.1", "Address of the API and of /mcp.")
     port: int = setting(
         layout.TOOLPROXY_PORT, "Port of the API and of /mcp; 0 takes a free one.", at_least=0, at_most=65535
     )
     tools: Path = setting(_TOOLS, "Folder of installed tools; bin/ is on the agent's PATH.")  # noqa: RUF009 - a Path is immutable
-    workspace: Path = setting(_WORKSPACE, "Folder that tools work in; tools.lock.json is kept there.")  # noqa: RUF009 - a Path is immutable
+    workspace: Path = setting(_WORKSPACE, "Working directory of tools; tools.lock.json is kept there.")  # noqa: RUF009 - a Path is immutable
     token: Path = setting(  # noqa: RUF009 - a Path is immutable
-        _TOKEN, "File of the token that requests must show; without the file everybody is served."
+        _TOKEN, "File with the token that requests must send; without the file, all requests are served."
     )
     report_key: Path = setting(  # noqa: RUF009 - a Path is immutable
-        _REPORT_KEY, "File of the key that reports are signed with; without the file they are not signed."
+        _REPORT_KEY, "File with the key that signs reports; without the file, reports are not signed."
     )
-    root: str = setting("/", "Folder that the Pod's mounted paths are below, on a laptop.")
+    root: str = setting("/", "Folder below which the Pod's mounted paths are, on a laptop.")
     allowed_hosts: tuple[str, ...] = setting(
-        (), "Values of the Host header that are served beside localhost and the loopback addresses."
+        (), "Values of the Host header that are accepted besides localhost and the loopback addresses."
     )
-    allowed_origins: tuple[str, ...] = setting((), "Values of the Origin header that are served; none is no browser.")
+    allowed_origins: tuple[str, ...] = setting(
+        (), "Values of the Origin header that are accepted; with none, browsers are refused."
+    )
     ops_port: int = setting(
         layout.TOOLPROXY_OPS_PORT, "Port of the ops server; 0 takes a free one.", at_least=0, at_most=65535
     )
@@ -44,7 +46,7 @@ class ToolProxySettings(ServiceSettings):
         20.0, "Seconds that running calls have to end after SIGTERM before they are cut off.", at_least=0, at_most=86400
     )
     watch_interval_s: float = setting(
-        0.5, "Seconds between two looks at a mounted file or folder.", at_least=0.01, at_most=3600
+        0.5, "Seconds between two checks of a mounted file or folder for changes.", at_least=0.01, at_most=3600
     )
 
     def located(self, path: str | Path) -> Path:
