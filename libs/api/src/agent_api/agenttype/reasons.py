@@ -38,7 +38,7 @@ class Reason(ReasonRow):
     NO_PRICE = (
         "NoPrice",
         (_ACCEPTED, _READY),
-        "`llm.budget` limits money, and nobody says what a model costs that a provider serves: calls would be refused.",
+        "`llm.budget` limits money, but a model that a provider serves has no price: calls would be refused.",
         "Add the models in the message to `prices` in the platform's settings, or limit tokens instead.",
         True,
     )
@@ -46,7 +46,7 @@ class Reason(ReasonRow):
         "ApplyRefused",
         (_ACCEPTED, _READY),
         "The API server refused one of the agent's objects.",
-        "Correct what the API server's words in the message name.",
+        "Correct what the API server's message names.",
         True,
     )
     FORBIDDEN = (
