@@ -44,11 +44,24 @@ CANNOT = (
     said(422, "tools are not supported by this model"),
 )
 
+STATES = (
+    said(400, "Previous response with id 'resp_1' not found.", "previous_response_not_found"),
+    said(400, "The encrypted content gAAAA... could not be verified.", "invalid_encrypted_content"),
+    said(404, "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false."),
+    said(404, "No such File object: file-1"),
+    said(404, "Container with id 'cntr_1' not found."),
+)
+
 ROWS: dict[str, list[Case]] = {
     "401, 402, 403; a 400 or 429 about billing, credit, quota, a spending limit or the key": [
         *((each, FIRST, NextRoute()) for each in (said(401), said(402), said(403), *MONEY)),
         *((each, OTHER_KEY, NextKey()) for each in (said(401), *MONEY)),
         (said(401), replace(OTHER_KEY, may_try=False), NextRoute()),
+    ],
+    "400 or 404 about a response, an item, a container or a file that it does not have": [
+        case
+        for each in STATES
+        for case in ((each, OTHER_KEY, NextKey()), (each, FIRST, NextRoute()), (each, LAST, NextRoute()))
     ],
     "429": [
         (said(429, retry_after="10"), OTHER_KEY, NextKey()),

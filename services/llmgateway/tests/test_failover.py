@@ -1,7 +1,9 @@
 """The table of failover, in virtual time: what is tried, in which order, after which wait."""
 
 import asyncio
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from agent_llmgateway.failover.retries import RetryBudget
 from agent_llmgateway.failover.routing import Route
 from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.failures.lessons import Options
 from agent_llmgateway.http.problems import status_of_all
 from agent_llmgateway.upstream.keys import NO_KEY, Key
 from agent_llmgateway.wire.call import Call, WireRequest
@@ -52,7 +55,15 @@ class Provider:
     def __init__(self, name: str, pool: Pool) -> None:
         self.name = name
         self.keys: Any = pool
-        self.streams_whole = True
+        self.options: dict[str, Any] = {}
+
+    def streams_whole(self, model: str) -> bool:
+        assert model
+        return self.options.get("streamWhole") is not False
+
+    def learn(self, model: str, options: Options) -> None:
+        assert model
+        self.options.update(options)
 
     def key_headers(self, key: Key) -> dict[str, str]:
         return {"key": key.name}
@@ -83,6 +94,7 @@ class World:
         self.stream = stream
         self.took_s = 0.0
         self.noted: list[Any] = []
+        self.limits: list[int] = []
 
     async def try_route(
         self, call: Call, wire: WireRequest, headers: dict[str, str], deadlines: AttemptDeadlines, limits: GatewayLimits
@@ -92,6 +104,7 @@ class World:
         key = headers["key"]
         self.tried.append(f"{name}/{key}" if key else name)
         self.deadlines.append(deadlines)
+        self.limits.append(json.loads(wire.body)["max_tokens"])
         self.now += self.took_s
         steps = self.script[name]
         step = steps.pop(0) if len(steps) > 1 else steps[0]
@@ -122,8 +135,9 @@ class World:
             sleep=self.sleep,
         )
 
-        def prepare(plan: RoutePlan) -> WireRequest:
-            return WireRequest(URL(f"http://{plan.route.provider}/"), b"", {}, dialect)
+        def prepare(plan: RoutePlan, taught: Options) -> WireRequest:
+            document = {"model": "m", "max_tokens": taught.get("maxOutputTokens", 64_000)}
+            return WireRequest(URL(f"http://{plan.route.provider}/"), json.dumps(document).encode(), {}, dialect)
 
         failover = Failover(dependencies, self.config, call, plans, prepare, lambda *seen: self.noted.append(seen))
         backoff = Backoff(0.5, 8, low=0.8, high=1.2, chance=lambda: 0.5)
@@ -297,7 +311,7 @@ def test_a_cancelled_try_gives_its_probe_back() -> None:
 def test_a_request_that_no_route_can_carry_is_refused_by_name() -> None:
     world = World({"a": [OK]})
 
-    def refuse(plan: RoutePlan) -> WireRequest:
+    def refuse(plan: RoutePlan, taught: Options) -> WireRequest:
         raise NotCarriedError(f"`seed` cannot be carried to {plan.route.provider}", param="seed")
 
     failover = world.failover()
@@ -306,3 +320,38 @@ def test_a_request_that_no_route_can_carry_is_refused_by_name() -> None:
         asyncio.run(failover.run())
     assert refused.value.param == "seed"
     assert world.tried == []
+
+
+TOO_LARGE = Failure(Cause.REFUSED, 400, "max_tokens: 64000 > 8192, which is the maximum allowed number")
+
+
+def test_a_limit_that_a_provider_tells_is_kept_at_once_and_from_then_on() -> None:
+    world = World({"a": [TOO_LARGE, OK], "b": [OK]})
+    failover = world.failover()
+    asyncio.run(failover.run())
+    assert (world.tried, world.limits, world.waits) == (["a", "a"], [64_000, 8192], [])
+    assert failover._plans[0].provider.options == {"maxOutputTokens": 8192}  # type: ignore[attr-defined]
+
+
+def test_what_a_context_leaves_is_not_remembered() -> None:
+    told = "maximum context length is 32768 tokens and your request has 768 input tokens"
+    world = World({"a": [Failure(Cause.CONTEXT, 400, told), OK], "b": [OK]})
+    failover = world.failover()
+    asyncio.run(failover.run())
+    assert (world.tried, world.limits) == (["a", "a"], [64_000, 31_500])
+    assert failover._plans[0].provider.options == {}  # type: ignore[attr-defined]
+
+
+def test_a_provider_that_is_never_content_is_left_after_its_tries() -> None:
+    world = World({"a": [replace(TOO_LARGE, message=f"max_tokens: 64000 > {limit}") for limit in (9000, 8000, 7000)]})
+    with pytest.raises(ReturnedError):
+        world.run()
+    assert len(world.tried) == 3
+
+
+def test_a_provider_that_refuses_a_stream_is_asked_for_the_whole() -> None:
+    unverified = Failure(Cause.UNSUITED, 400, "Your organization must be verified to stream this model", param="stream")
+    world = World({"a": [unverified, OK], "b": [OK]}, stream=False)
+    world.run()
+    assert world.tried == ["a", "a"]
+    assert [each.as_stream for each in world.deadlines] == [True, False]

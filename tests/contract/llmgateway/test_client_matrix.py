@@ -28,6 +28,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+TAUGHT = "supports at most"
+"""Of the first refusal of a limit: the gateway learns it from that, and the client never sees it."""
+
+
 class Bench:
     """A gateway in front of a main provider and a backup, by their types."""
 
@@ -129,7 +133,8 @@ def test_a_client_works(
     try:
         shown = runners.of(client).run(task, tmp_path)
     finally:
-        assert bench.main.refusals + bench.backup.refusals == []
+        refused = [each for each in bench.main.refusals + bench.backup.refusals if TAUGHT not in each]
+        assert refused == []
     matrix.check_shown(client, feature, shown, digest)
     steps = [request.step for request in bench.backup.requests]
     if feature == "failover":

@@ -90,7 +90,7 @@ FAULTS: dict[str, Fault] = {
     "reset-after-headers": same({"fault": "reset-after-headers"}, TO_BACKUP_AFTER_RETRY),
     "silence": same({"fault": "silence"}, TO_BACKUP_AT_ONCE),
     "slow-headers": same({"delaySeconds": 20}, TO_BACKUP_AT_ONCE),
-    "slow-first-token": Fault({"firstTokenDelaySeconds": 20}, PRIMARY, TO_BACKUP_AT_ONCE, TO_BACKUP_AT_ONCE),
+    "slow-first-token": same({"firstTokenDelaySeconds": 20}, TO_BACKUP_AT_ONCE),
     "error-in-first-event": same({"fault": "error-first-event"}, TO_BACKUP_AFTER_RETRY),
     "error-in-second-event": same({"fault": "error-event"}, TO_BACKUP_AFTER_RETRY),
     "overloaded-in-stream": same({"fault": "error-event", "error": OVERLOADED}, TO_BACKUP_AFTER_RETRY),

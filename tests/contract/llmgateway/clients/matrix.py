@@ -17,10 +17,11 @@ TARGETS: Final = ("openai", "anthropic", "openai-compatible")
 FEATURES: Final = ("plain", "stream", "tools", "pictures", "structured", "thinking", "failover")
 BACKUPS: Final = {"openai": "anthropic", "anthropic": "openai-compatible", "openai-compatible": "openai"}
 """Who answers while the provider of the column is down."""
-RESULTS: Final = 'Results: Zürich: 21° | Rome "eterna": 21° | noon in Europe/Zurich'
+RESULTS: Final = ("Zürich: 21°", 'Rome "eterna": 21°', "noon in Europe/Zurich")
 
 
 _ADK: Final = ("google.adk.agents", "google.adk.models.lite_llm", "google.adk.runners", "litellm")
+_ADK_RESULT: Final = '{{"result": {}}}'
 _LANGCHAIN: Final = ("langchain.agents", "langchain_openai", "langchain_anthropic")
 _PYDANTIC_AI: Final = ("pydantic_ai", "pydantic_ai.models.openai", "pydantic_ai.models.anthropic")
 
@@ -36,6 +37,8 @@ class Client:
     limits: dict[str, str] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
     is_command: bool = False
+    result_form: str = "{}"
+    """What it makes of a tool's text before the model sees it."""
 
 
 _STRUCTURED_ONLY: Final = dict.fromkeys(
@@ -47,8 +50,17 @@ CLIENTS: Final = (
     Client("anthropic", "openai", "anthropic_messages.py", imports=("anthropic",)),
     Client("openai-agents, responses", "openai-agents", "openai_agents.py", "responses", imports=("agents",)),
     Client("openai-agents, chat completions", "openai-agents", "openai_agents.py", "chat", imports=("agents",)),
-    Client("google-adk, LiteLLM as openai", "google-adk", "google_adk.py", "openai", imports=_ADK),
-    Client("google-adk, LiteLLM as anthropic", "google-adk", "google_adk.py", "anthropic", imports=_ADK),
+    Client(
+        "google-adk, LiteLLM as openai", "google-adk", "google_adk.py", "openai", imports=_ADK, result_form=_ADK_RESULT
+    ),
+    Client(
+        "google-adk, LiteLLM as anthropic",
+        "google-adk",
+        "google_adk.py",
+        "anthropic",
+        imports=_ADK,
+        result_form=_ADK_RESULT,
+    ),
     Client("langchain, ChatOpenAI", "langchain", "langchain_models.py", "chat", imports=_LANGCHAIN),
     Client("langchain, ChatOpenAI with responses", "langchain", "langchain_models.py", "responses", imports=_LANGCHAIN),
     Client("langchain, ChatAnthropic", "langchain", "langchain_models.py", "anthropic", imports=_LANGCHAIN),
@@ -145,7 +157,8 @@ COMMANDS: Final = re.compile(r"Results: (?=.*weather of 6)(?=.*weather of 13)[^|
 
 def check_shown(client: Client, feature: str, shown: dict[str, Any], digest: str) -> None:
     """Everything that the model said, in its place."""
-    texts = [RESULTS if client.is_command and COMMANDS.fullmatch(text.strip()) else text for text in shown["texts"]]
+    results = _results_of(client)
+    texts = [results if client.is_command and COMMANDS.fullmatch(text.strip()) else text for text in shown["texts"]]
     if feature == "structured":
         assert shown["parsed"] == scripted.ANSWER
     elif feature == "pictures":
@@ -153,9 +166,15 @@ def check_shown(client: Client, feature: str, shown: dict[str, Any], digest: str
         assert all(text == f"I see {digest}" for text in texts), texts
     elif feature in ("tools", "failover"):
         assert texts
-        assert texts == [RESULTS, scripted.PLAIN] * (len(texts) // 2), texts
+        assert texts == [results, scripted.PLAIN] * (len(texts) // 2), texts
     elif feature == "thinking":
         assert texts
         assert texts == [scripted.SPOKEN, scripted.PLAIN] * (len(texts) // 2), texts
     else:
         assert texts == [scripted.PLAIN, scripted.PLAIN], texts
+
+
+def _results_of(client: Client) -> str:
+    """What the model says of the results."""
+    forms = [json.dumps(text, ensure_ascii=False) if '"' in client.result_form else text for text in RESULTS]
+    return "Results: " + " | ".join(client.result_form.format(text) for text in forms)

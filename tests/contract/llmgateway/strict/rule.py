@@ -14,6 +14,7 @@ class Facts:
 
     most_output: int = 16_384
     reasons: bool = False
+    streams: bool = True
 
 
 @dataclass

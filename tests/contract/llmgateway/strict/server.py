@@ -17,6 +17,8 @@ FACTS = {
     "gpt-5": Facts(128_000, reasons=True),
     "claude-sonnet-4-5": Facts(64_000),
     "qwen3-32b": Facts(32_768),
+    "of-nobody-16k": Facts(16_384),
+    "unverified": Facts(32_768, streams=False),
 }
 READERS = {
     "chat": conversation.read_chat,
@@ -44,6 +46,8 @@ class StrictProvider:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.memory = Memory(secret=f"{kind}-{id(self)}")
+        self.organisations: dict[str, Memory] = {}
+        """By their key: what one of them has made, no other one knows. A key that is not among them is the rest's."""
         self.requests: list[Request] = []
         self.down_at: set[tuple[str, int]] = set()
         self.port = 0
@@ -105,12 +109,16 @@ class StrictProvider:
             self.requests.append(noted)
             if response is not None:
                 return response
-            said = scripted.answer(READERS[dialect](body))
+            said, memory = scripted.answer(READERS[dialect](body)), self._memory_of(request)
             if body.get("stream"):
-                return await _send(request, self._events(dialect, said, body))
-            return web.json_response(self._whole(dialect, said, body))
+                return await _send(request, self._events(dialect, said, body, memory))
+            return web.json_response(self._whole(dialect, said, body, memory))
 
         return handle
+
+    def _memory_of(self, request: web.Request) -> Memory:
+        shown = request.headers.get("authorization", "").removeprefix("Bearer ") or request.headers.get("x-api-key", "")
+        return self.organisations.get(shown, self.memory)
 
     def _judge(self, dialect: str, body: Document, request: web.Request) -> tuple[Request, web.Response | None]:
         """Whether it is taken."""
@@ -136,9 +144,13 @@ class StrictProvider:
             return "anthropic-version: header is required"
         if self.kind == "openai" and not request.headers.get("authorization", "").startswith("Bearer "):
             return "You didn't provide an API key."
+        if "structured-outputs-2025-11-13" in request.headers.get("anthropic-beta", "") and "output_format" in body:
+            body["output_config"] = {**(body.get("output_config") or {}), "format": body.pop("output_format")}
+        if body.get("stream") and not facts.streams:
+            return "Your organization must be verified to stream this model."
         rules = {"messages": messages_rules.RULES, "responses": responses_rules.RULES}.get(dialect)
         try:
-            found = first_refusal(rules or chat_rules.rules_of(self.kind), body, facts, self.memory)
+            found = first_refusal(rules or chat_rules.rules_of(self.kind), body, facts, self._memory_of(request))
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
             return f"the request has not the form of the API: {error!r}"
         return found[1] if found else None
@@ -150,17 +162,17 @@ class StrictProvider:
         error = {"message": message, "type": kind, "param": None, "code": None}
         return web.json_response({"error": error}, status=status)
 
-    def _whole(self, dialect: str, said: list[scripted.Said], body: Document) -> Document:
+    def _whole(self, dialect: str, said: list[scripted.Said], body: Document, memory: Memory) -> Document:
         if dialect == "chat":
             return writers.write_chat(said, body, self.kind)
         write = writers.write_message if dialect == "messages" else writers.write_response
-        return write(said, body, self.memory)
+        return write(said, body, memory)
 
-    def _events(self, dialect: str, said: list[scripted.Said], body: Document) -> Iterable[bytes]:
+    def _events(self, dialect: str, said: list[scripted.Said], body: Document, memory: Memory) -> Iterable[bytes]:
         if dialect == "chat":
             return writers.stream_chat(said, body, self.kind)
         stream = writers.stream_message if dialect == "messages" else writers.stream_response
-        return stream(said, body, self.memory)
+        return stream(said, body, memory)
 
 
 async def _send(request: web.Request, events: Iterable[bytes]) -> web.StreamResponse:

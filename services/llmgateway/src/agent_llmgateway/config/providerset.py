@@ -17,6 +17,7 @@ from agent_api.providers import PROVIDERS
 from agent_llmgateway.config.loaded import LoadedConfig
 from agent_llmgateway.failover.dependencies import RoutePlan
 from agent_llmgateway.failover.routing import Route, find_routes
+from agent_llmgateway.failures.lessons import NO_OPTIONS, Options
 from agent_llmgateway.mock.script import parse_script
 from agent_llmgateway.mock.server import MockServer
 from agent_llmgateway.upstream.keys import Key, KeyPool, open_pool
@@ -30,6 +31,8 @@ FIRST_KEYS_S: Final = 2.0
 REASONING_TIMEOUTS: Final = Timeouts(first_token=120, first_token_last=300, idle=300)
 """For models that think before their first word, and between two."""
 MOST_KEYS: Final = 32
+MOST_TAUGHT: Final = 256
+"""Models of a provider whose refusals are remembered; an agent can name any."""
 MOST_PLANS: Final = 1024
 """Names of models whose routes are remembered."""
 
@@ -44,16 +47,22 @@ class Provider:
     keys: KeyPool
     urls: dict[DialectName, URL] = field(default_factory=dict)
     shown: dict[str, dict[str, str]] = field(default_factory=dict)
+    taught: dict[str, Options] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Its name in the configuration."""
         return self.config.name
 
-    @property
-    def streams_whole(self) -> bool:
-        """Whether whole answers are asked of it as streams: `streamWhole: true` in its config."""
-        return self.config.options.get("streamWhole") is True
+    def streams_whole(self, model: str) -> bool:
+        """Whether whole answers of `model` are asked for as streams: unless `streamWhole: false` is in its config."""
+        return self.options_for(model).get("streamWhole") is not False
+
+    def learn(self, model: str, options: Options) -> None:
+        """Use `options` for `model`: its refusal has said so. Forgotten with this configuration."""
+        if model not in self.taught and len(self.taught) >= MOST_TAUGHT:
+            self.taught.clear()
+        self.taught[model] = {**self.taught.get(model, NO_OPTIONS), **options}
 
     def key_headers(self, key: Key) -> dict[str, str]:
         """Headers that show `key`, and those that the configuration adds."""
@@ -83,9 +92,12 @@ class Provider:
         return own or self.config.timeouts
 
     def options_for(self, model: str) -> Mapping[str, Any]:
-        """`config.options`, with what is set of `model`."""
-        most = self.config.max_output_tokens.get(model)
-        return self.config.options if most is None else {**self.config.options, "maxOutputTokens": most}
+        """`config.options`, with what is set of `model`, and before both what its refusals have taught."""
+        most, taught = self.config.max_output_tokens.get(model), self.taught.get(model)
+        if most is None and taught is None:
+            return self.config.options
+        limit = {} if most is None else {"maxOutputTokens": most}
+        return {**self.config.options, **limit, **(taught or NO_OPTIONS)}
 
     def facts_of(self, model: str) -> ModelFacts:
         """What is known of `model` here."""

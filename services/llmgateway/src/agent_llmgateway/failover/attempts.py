@@ -90,6 +90,7 @@ class Attempts:
                 hides_usage=wire.hides_usage,
                 measures=call.meter.measures_text,
             )
+            stream.notes_states = wire.notes_states
             whole = call.delivery == "complete"
             held = HoldBack(stream, deadlines, limits, self._clock, began=began, whole=whole)
             await _hold_back(call, held)

@@ -58,7 +58,7 @@ def decide(memory: RouteMemory, failure: Failure) -> Decision:
         return Return()
     if not memory.may_try:
         return NextRoute()
-    if cause in (Cause.KEY, Cause.RATE_LIMIT) and memory.has_other_key:
+    if cause in (Cause.KEY, Cause.STATE, Cause.RATE_LIMIT) and memory.has_other_key:
         return NextKey()
     if memory.retries >= RETRIES.get(cause, 0):
         return NextRoute()

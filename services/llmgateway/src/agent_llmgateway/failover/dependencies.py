@@ -1,12 +1,13 @@
 """What failover works with: the routes of a request, the parts of the process, and the answer that comes of it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from agent_api.gatewayconfig import GatewayLimits, Timeouts
+from agent_llmgateway.failover.affinity import KeyAffinity
 from agent_llmgateway.failover.attempts import Answer
 from agent_llmgateway.failover.breaker import BreakerBoard, BreakerKey
 from agent_llmgateway.failover.deadlines import AttemptDeadlines
@@ -14,6 +15,7 @@ from agent_llmgateway.failover.retries import RetryBudget
 from agent_llmgateway.failover.routing import Route
 from agent_llmgateway.failures.attempt import AttemptRecord
 from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.failures.lessons import Options
 from agent_llmgateway.upstream.keys import Key, KeyPool
 from agent_llmgateway.wire.call import Call, WireRequest
 
@@ -29,9 +31,12 @@ class RouteProvider(Protocol):
     @property
     def keys(self) -> KeyPool: ...
 
-    @property
-    def streams_whole(self) -> bool:
-        """Whether whole answers may be asked of it as streams."""
+    def streams_whole(self, model: str) -> bool:
+        """Whether whole answers of `model` may be asked for as streams."""
+        ...
+
+    def learn(self, model: str, options: Options) -> None:
+        """Use `options` for `model` from now on."""
         ...
 
     def key_headers(self, key: Key) -> dict[str, str]:
@@ -70,9 +75,10 @@ class FailoverDependencies:
     try_route: TryRoute
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
+    affinity: KeyAffinity = field(default_factory=KeyAffinity)
 
 
-Prepare = Callable[[RoutePlan], WireRequest]
-"""Makes what is sent on a route for this request. Raises NotCarriedError."""
+Prepare = Callable[[RoutePlan, Options], WireRequest]
+"""Makes what is sent on a route for this request, with options that a refusal taught. Raises NotCarriedError."""
 NoteAttempt = Callable[[AttemptRecord, Failure | None], None]
 """Is told of each try; without a failure it was answered."""

@@ -5,7 +5,6 @@ retries as a share of the traffic.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from agent_api.gatewayconfig import GatewayConfig
@@ -22,11 +21,14 @@ from agent_llmgateway.failover.dependencies import (
     RoutedAnswer,
     RoutePlan,
 )
+from agent_llmgateway.failover.keychoice import KeyChoice, breaker_key
 from agent_llmgateway.failover.requeststate import RequestMemory
 from agent_llmgateway.failures.causes import HEALTHY, NEUTRAL, Cause
-from agent_llmgateway.failures.failure import Failure, network_failure
+from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.failures.lessons import NO_OPTIONS, Sent, may_teach, read_lesson
 from agent_llmgateway.upstream.keys import Key
 from agent_llmgateway.wire.call import Call, WireRequest
+from agent_llmgateway.wire.envelope import limit_of
 
 STREAMED: Final = ("chat", "messages", "responses")
 """Dialects whose whole answers may be asked for as streams."""
@@ -54,6 +56,7 @@ class Failover:
         self._note = note
         self._wires: dict[int, WireRequest | None] = {}
         self._memory = RequestMemory(config, dependencies.clock() + config.limits.deadline_seconds)
+        self._keys = KeyChoice(dependencies, self._memory, call.body)
 
     async def run(self) -> RoutedAnswer:
         """The first answer. Raises ReturnedError, AllRoutesError or, when no route can carry it, NotCarriedError."""
@@ -74,9 +77,13 @@ class Failover:
             key = self._choose_key(place)
             if key is None:
                 return None
-            outcome = await self._try(plan, wire, key, last=place == len(self._plans) - 1)
+            deadlines = self._deadlines(plan, last=place == len(self._plans) - 1)
+            outcome = await self._try(plan, wire, key, deadlines)
             if isinstance(outcome, RoutedAnswer):
                 return outcome
+            if (taught := self._learn(plan, wire, outcome, as_stream=deadlines.as_stream)) is not None:
+                wire = taught
+                continue
             match await self._decide(place, key, outcome):
                 case Return():
                     raise ReturnedError(outcome, provider, memory.records)
@@ -90,10 +97,20 @@ class Failover:
                     pass
         return None
 
+    def _choose_key(self, place: int) -> Key | None:
+        """A key to try with; None, and noted where it has to be, when there is none."""
+        plan = self._plans[place]
+        chosen = self._keys.choose(plan, is_last=self._is_last(place))
+        if isinstance(chosen, Failure):
+            self._pass_over(plan, chosen)
+        return chosen if isinstance(chosen, Key) else None
+
     async def _decide(self, place: int, key: Key, failure: Failure) -> Decision:
         plan, memory = self._plans[place], self._memory
         name, now = plan.route.provider, self._dependencies.clock()
-        if failure.cause is Cause.KEY and memory.note_dead(name, key):
+        if failure.cause is Cause.STATE:
+            memory.note_dead(name, key)
+        elif failure.cause is Cause.KEY and memory.note_refused(name, key):
             await plan.provider.keys.refresh()
         is_last = self._is_last(place)
         longest_wait_s = memory.ends_at - now
@@ -102,7 +119,7 @@ class Failover:
         known = RouteMemory(
             retries=memory.retries(plan.route, failure.cause),
             may_try=memory.may_try(name, now),
-            has_other_key=self._has_other_key(plan, key, failure.cause),
+            has_other_key=self._keys.has_other(plan, key, failure.cause),
             is_last=is_last,
             backoff_s=self._backoff_s(memory.failures_of(plan.route) - 1),
             longest_wait_s=longest_wait_s,
@@ -110,8 +127,10 @@ class Failover:
         )
         return decide(known, failure)
 
-    async def _try(self, plan: RoutePlan, wire: WireRequest, key: Key, *, last: bool) -> RoutedAnswer | Failure:
-        dependencies, breaker = self._dependencies, _breaker_key(plan, key)
+    async def _try(
+        self, plan: RoutePlan, wire: WireRequest, key: Key, deadlines: AttemptDeadlines
+    ) -> RoutedAnswer | Failure:
+        dependencies, breaker = self._dependencies, breaker_key(plan, key)
         self._memory.note_try(plan.route.provider)
         is_message = wire.dialect.family == "anthropic"
         trial = self._call.meter.begin(plan.route.provider, plan.route.model, is_message=is_message)
@@ -119,9 +138,8 @@ class Failover:
         has_verdict = False
         try:
             answer = await dependencies.try_route(
-                self._call, wire, plan.provider.key_headers(key), self._deadlines(plan, began, last=last),
-                self._config.limits,
-            )  # fmt: skip
+                self._call, wire, plan.provider.key_headers(key), deadlines, self._config.limits
+            )
             has_verdict = True
         except AttemptError as error:
             has_verdict = True
@@ -133,6 +151,25 @@ class Failover:
                 dependencies.board.release(breaker)
         return self._accept(plan, wire, breaker, answer, dependencies.clock() - began)
 
+    def _learn(self, plan: RoutePlan, wire: WireRequest, failure: Failure, *, as_stream: bool) -> WireRequest | None:
+        """What to send on the same route instead, when the refusal says what would have been taken."""
+        if not may_teach(failure) or not self._memory.may_try(plan.route.provider, self._dependencies.clock()):
+            return None
+        field, limit = limit_of(wire.body, wire.dialect.name)
+        asks_usage = wire.hides_usage or wire.open_stream is not None
+        lesson = read_lesson(failure, Sent(field, limit, as_stream=as_stream, asks_usage=asks_usage))
+        if lesson is None:
+            return None
+        try:
+            taught = self._prepare(plan, lesson.options)
+        except NotCarriedError:
+            return None
+        if taught.body == wire.body and not (as_stream and "streamWhole" in lesson.options):
+            return None
+        if lesson.lasts:
+            plan.provider.learn(plan.route.model, lesson.options)
+        return taught
+
     def _accept(
         self, plan: RoutePlan, wire: WireRequest, breaker: BreakerKey, answer: Answer, took_s: float
     ) -> RoutedAnswer:
@@ -142,6 +179,8 @@ class Failover:
         else:
             board.begin(breaker)
         self._dependencies.retry_budget.note_success()
+        if wire.read_whole is None:
+            self._keys.note_answer(plan, breaker.mark, answer.body or b"")
         memory.upstream_s += took_s
         self._note(memory.note_answer(plan.route, breaker.key, took_s), None)
         return RoutedAnswer(answer, plan, wire, breaker, memory.records, memory.upstream_s)
@@ -165,7 +204,7 @@ class Failover:
         """What is sent on a route; None, and noted, when the route cannot carry the request."""
         plan = self._plans[place]
         try:
-            return self._wires.pop(place, None) or self._prepare(plan)
+            return self._wires.pop(place, None) or self._prepare(plan, NO_OPTIONS)
         except NotCarriedError as refusal:
             self._pass_over(plan, Failure(Cause.NOT_CARRIED, 400, refusal.message, param=refusal.param))
             return None
@@ -177,47 +216,22 @@ class Failover:
     def _can_carry(self, place: int) -> bool:
         if place not in self._wires:
             try:
-                self._wires[place] = self._prepare(self._plans[place])
+                self._wires[place] = self._prepare(self._plans[place], NO_OPTIONS)
             except NotCarriedError:
                 self._wires[place] = None
         return self._wires[place] is not None
-
-    def _choose_key(self, place: int) -> Key | None:
-        """A key whose breaker lets it through; on the last route any that is not dead."""
-        plan, board, memory = self._plans[place], self._dependencies.board, self._memory
-        name = plan.route.provider
-        living = [key for key in plan.provider.keys.in_turn() if not memory.is_dead(name, key)]
-        for key in living:
-            if board.allow(_breaker_key(plan, key)):
-                return key
-        if not living:
-            if not plan.provider.keys.keys:
-                self._pass_over(plan, Failure(Cause.KEY, 401, "no key of this provider is mounted"))
-            return None
-        if self._is_last(place):
-            return min(living, key=lambda key: board.remaining_s(_breaker_key(plan, key)))
-        if not memory.was_tried(name):
-            reason = board.reason(_breaker_key(plan, living[0])) or network_failure("its breaker is open")
-            self._pass_over(plan, replace(reason, cause=Cause.SKIPPED, retry_after_s=None), living[0].name)
-        return None
-
-    def _has_other_key(self, plan: RoutePlan, key: Key, cause: Cause) -> bool:
-        """Whether the same route may be tried at once with another key: after a 429 only one that is well."""
-        living = [each for each in plan.provider.keys.keys if not self._memory.is_dead(plan.route.provider, each)]
-        if cause is Cause.KEY:
-            return bool(living)
-        board = self._dependencies.board
-        return any(each.mark != key.mark and board.state(_breaker_key(plan, each)) == "closed" for each in living)
 
     def _backoff_s(self, retry: int) -> float:
         limits = self._config.limits
         return Backoff(limits.backoff_seconds, limits.backoff_max_seconds, low=0.8, high=1.2).pause_s(retry)
 
-    def _deadlines(self, plan: RoutePlan, now: float, *, last: bool) -> AttemptDeadlines:
-        timeouts = plan.timeouts
+    def _deadlines(self, plan: RoutePlan, *, last: bool) -> AttemptDeadlines:
+        timeouts, now = plan.timeouts, self._dependencies.clock()
         ends_at = min(self._memory.ends_at, now + timeouts.total)
         if not self._call.stream:  # nothing is seen of a whole answer until it is there
-            as_stream = not last and self._call.dialect.name in STREAMED and plan.provider.streams_whole
+            as_stream = (
+                not last and self._call.dialect.name in STREAMED and plan.provider.streams_whole(plan.route.model)
+            )
             limit_s = timeouts.first_token if as_stream else timeouts.first_token_last
             return AttemptDeadlines(timeouts, ends_at - now if last else limit_s, 0.0, ends_at, as_stream)
         first_token_s = timeouts.first_token_last if last else timeouts.first_token
@@ -227,9 +241,5 @@ class Failover:
 
     def _shortest_cooldown_s(self) -> float | None:
         """Until a breaker of these routes lets a probe through."""
-        breakers = (_breaker_key(plan, key) for plan in self._plans for key in plan.provider.keys.keys)
+        breakers = (breaker_key(plan, key) for plan in self._plans for key in plan.provider.keys.keys)
         return min((wait_s for wait_s in map(self._dependencies.board.remaining_s, breakers) if wait_s), default=None)
-
-
-def _breaker_key(plan: RoutePlan, key: Key) -> BreakerKey:
-    return BreakerKey(plan.route.provider, plan.route.model, key.name, key.mark)

@@ -47,9 +47,13 @@ class RequestMemory:
         self.records.append(record)
         return record
 
-    def note_dead(self, provider: str, key: Key) -> bool:
-        """`key` is of no more use; whether the mounted keys are to be read again, which is done once."""
+    def note_dead(self, provider: str, key: Key) -> None:
+        """`key` is of no more use for this request."""
         self._dead.add((provider, key.mark))
+
+    def note_refused(self, provider: str, key: Key) -> bool:
+        """`key` itself was refused; whether the mounted keys are to be read again, which is done once."""
+        self.note_dead(provider, key)
         is_first = provider not in self._refreshed
         self._refreshed.add(provider)
         return is_first

@@ -9,6 +9,8 @@ class Cause(StrEnum):
 
     KEY = "key_refused"
     """401, 402, 403, or words about billing, credit, quota or the key: this key is of no use for this request."""
+    STATE = "state_not_found"
+    """The request refers to a response, thoughts or a file that this key's account does not have."""
     RATE_LIMIT = "rate_limited"
     SERVER = "server_error"
     """500: once more at the same provider."""
@@ -32,9 +34,9 @@ class Cause(StrEnum):
     """Not tried: its breaker is open."""
 
 
-HEALTHY: Final = frozenset({Cause.CONTEXT, Cause.FILTER, Cause.REFUSED})
+HEALTHY: Final = frozenset({Cause.CONTEXT, Cause.FILTER, Cause.REFUSED, Cause.STATE})
 """The provider works; it is the request that it will not have."""
 NEUTRAL: Final = frozenset({Cause.SLOW, Cause.UNSUITED})
 """Says nothing about whether the provider works."""
-RETURNED_AT_LAST: Final = frozenset({Cause.UNSUITED})
+RETURNED_AT_LAST: Final = frozenset({Cause.UNSUITED, Cause.STATE})
 """Returned as it came when the first route said it and no other one answered."""

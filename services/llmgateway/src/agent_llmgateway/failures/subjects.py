@@ -49,6 +49,15 @@ SUBJECTS: Final = (
         r"too many (?:input )?tokens|reduce the length of (?:the|your) (?:messages|prompt|input)",
     ),
     _subject(
+        Cause.STATE,
+        (400, 404),
+        "previous_response_not_found invalid_encrypted_content response_not_found item_not_found file_not_found "
+        "conversation_not_found container_not_found container_expired",
+        r"(?:previous response|item|conversation|container|file) (?:with (?:the )?id )?.{0,120}not found",
+        r"encrypted content .{0,120}could not be (?:verified|decrypted|parsed|decoded)",
+        r"no such (?:file|response|conversation|container)",
+    ),
+    _subject(
         Cause.KEY,
         (400, 429),
         "insufficient_quota billing_error billing_hard_limit_reached billing_not_active account_deactivated "

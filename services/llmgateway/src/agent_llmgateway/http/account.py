@@ -92,6 +92,8 @@ class RequestAccount:
             self._state.metrics.note_broken(route.provider, failure.cause)
             self._state.tally.note_error(route.provider, failure)
             self._span.fail(failure.cause)
+        if stream.states:
+            self._state.failover.affinity.note(route.provider, stream.states, routed.breaker.mark)
         self.settle(routed, stream.usage)
 
     def charge(self, reservation: Reservation, bounds: RequestBounds) -> None:

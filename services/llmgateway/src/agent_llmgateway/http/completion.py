@@ -14,6 +14,7 @@ from agent_llmgateway.errors import AllRoutesError, GatewayError, NotCarriedErro
 from agent_llmgateway.failover.dependencies import RoutedAnswer, RoutePlan
 from agent_llmgateway.failover.failover import Failover
 from agent_llmgateway.failures.causes import Cause
+from agent_llmgateway.failures.lessons import Options
 from agent_llmgateway.http.account import RequestAccount
 from agent_llmgateway.http.delivery import Delivery, number_headers
 from agent_llmgateway.http.prepare import prepare_wire
@@ -119,7 +120,7 @@ class CompletionHandler:
             self._state.failover, self._config, self._call, plans, self._prepare, self._account.note_attempt
         )  # fmt: skip
 
-    def _prepare(self, plan: RoutePlan) -> WireRequest:
+    def _prepare(self, plan: RoutePlan, taught: Options) -> WireRequest:
         route = plan.route
         provider = self._provider_set.providers[route.provider]
         if self._config.limits_money and not is_free(provider.config) and price_of(self._config, route) is None:
@@ -127,7 +128,7 @@ class CompletionHandler:
                 f"the budget is in USD and {route.provider}/{route.model} has no price: add it to prices",
                 param="model",
             )
-        return prepare_wire(self._call, provider, route.model, self._state.items)
+        return prepare_wire(self._call, provider, route.model, self._state.items, taught)
 
 
 def _shown_name(name: str) -> str:

@@ -9,11 +9,13 @@ from yarl import URL
 from agent_api.providers import PROVIDERS
 from agent_llmgateway.config.providerset import Provider
 from agent_llmgateway.errors import NotCarriedError
+from agent_llmgateway.failures.lessons import NO_OPTIONS, Options
 from agent_llmgateway.upstream.providers import ANTHROPIC_VERSION
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.dialects import DIALECTS, DialectName
 from agent_llmgateway.wire.envelope import ask_for_usage, replace_model
 from agent_llmgateway.wire.itemstore import ItemStore
+from agent_llmgateway.wire.modelfit import fit_request
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 from agent_llmgateway.wire.wayback import clean_request
 
@@ -53,15 +55,18 @@ def select_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
-def prepare_wire(call: Call, provider: Provider, model: str, items: ItemStore) -> WireRequest:
-    """Raises NotCarriedError when the provider has no way to answer this request."""
+def prepare_wire(
+    call: Call, provider: Provider, model: str, items: ItemStore, taught: Options = NO_OPTIONS
+) -> WireRequest:
+    """What is sent, with `taught` before the provider's own options. Raises NotCarriedError when there is no way to."""
     spoken = call.dialect.name
+    target = _target(provider, model, items, taught)
     if spoken in provider.paths:
-        target = _target(provider, model, items)
         body = clean_request(spoken, call.body, target)
-        body = body if model == call.model else replace_model(body, model)
+        if model != call.model:
+            body = fit_request(spoken, replace_model(body, model), target, call.envelope)
         headers = _headers(call, spoken, same_dialect=True)
-        asks = _needs_usage(call, provider)
+        asks = _needs_usage(call, target.options)
         return WireRequest(
             provider.url(spoken, call.query),
             ask_for_usage(body) if asks else body,
@@ -69,18 +74,19 @@ def prepare_wire(call: Call, provider: Provider, model: str, items: ItemStore) -
             call.dialect,
             dropped=target.dropped,
             hides_usage=asks,
+            notes_states=len(provider.keys.keys) > 1,
         )
     for dialect in _TARGETS.get(spoken, ()):
         if dialect in provider.paths:
-            return _translate(call, provider, model, dialect, items)
+            return _translate(call, provider, dialect, target)
     raise NotCarriedError(f"{spoken} is not served by the provider {provider.name} of type {provider.config.type}")
 
 
-def _needs_usage(call: Call, provider: Provider) -> bool:
+def _needs_usage(call: Call, options: Options) -> bool:
     """Whether a stream has to be asked for its usage, because the client did not; off by `streamUsage: false`."""
     if not call.stream or call.dialect.name != "chat" or call.envelope.asks_for_usage:
         return False
-    return provider.config.options.get("streamUsage") is not False
+    return options.get("streamUsage") is not False
 
 
 USER_AGENT: Final = "agent-llmgateway"
@@ -92,13 +98,14 @@ _TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {
 }
 
 
-def _target(provider: Provider, model: str, items: ItemStore) -> Target:
+def _target(provider: Provider, model: str, items: ItemStore, taught: Options) -> Target:
     """A server that only speaks a vendor's dialect has another address; so has the vendor behind a proxy."""
     config = provider.config
     is_vendor = config.options.get("vendorApi")
     if not isinstance(is_vendor, bool):
         is_vendor = _is_vendors(provider.base_url, config.type)
-    return Target(model, config.type, provider.options_for(model), items, is_vendor=is_vendor)
+    options = {**provider.options_for(model), **taught} if taught else provider.options_for(model)
+    return Target(model, config.type, options, items, is_vendor=is_vendor)
 
 
 @lru_cache(maxsize=64)
@@ -107,9 +114,8 @@ def _is_vendors(base_url: str, kind: str) -> bool:
     return URL(base_url).host == URL(PROVIDERS[kind].address).host
 
 
-def _translate(call: Call, provider: Provider, model: str, dialect: DialectName, items: ItemStore) -> WireRequest:
+def _translate(call: Call, provider: Provider, dialect: DialectName, target: Target) -> WireRequest:
     translation = TRANSLATIONS[call.dialect.name, dialect]
-    target = _target(provider, model, items)
     translated = translation.request(call.body, target)
     with_usage = call.dialect.name != "chat" or call.envelope.asks_for_usage
     return WireRequest(

@@ -13,12 +13,15 @@ from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.failures.failure import Failure, broken_failure
 from agent_llmgateway.wire.dialects import Dialect, EventInfo
 from agent_llmgateway.wire.fastpath import MANY_BYTES, PlainEvents
+from agent_llmgateway.wire.storedstate import states_in
 from agent_llmgateway.wire.usage import Usage, merge_usage
 
 AFTER_FINISH_S: Final = 2.0
 """How long after its finish a stream may take for usage and sentinel before it is ended for it."""
 EVENT_LIMIT_BYTES: Final = 16 << 20
 """Largest event; a longer one can only be an upstream gone wrong."""
+MOST_STATES: Final = 1024
+"""Of one stream: what later requests may refer to."""
 SETTLE_S: Final = 0.05
 """How long the end of the body may take behind the end of the stream."""
 
@@ -52,7 +55,8 @@ class AnswerStream:
 
     `usage` is None until the provider has said it, and its own event is left out when the client did not ask for it
     (`hides_usage`). Text is measured only where it `measures`. `failure` is one that is known already and raised next;
-    `malformed` counts events that could not be read and went on as they came.
+    `malformed` counts events that could not be read and went on as they came; `states` are what later requests may
+    refer to, when `notes_states`: see `states_in`.
     """
 
     def __init__(
@@ -72,6 +76,8 @@ class AnswerStream:
         self._plain = None if translator else PlainEvents(dialect, measures=measures)
         self._choices = choices
         self._hides_usage = hides_usage
+        self.notes_states = False
+        self.states: set[bytes] = set()
         self._unfinished: set[int] = set()
         self._finished: set[int] = set()
         self.failure: Failure | None = None
@@ -188,6 +194,8 @@ class AnswerStream:
                 self.failure = info.failure
                 return b"".join(out)
             self._note(info)
+            if self.notes_states and len(self.states) < MOST_STATES:
+                self.states.update(states_in(data))
             if info.done:
                 return self._read_done(out, shown)
             if self._hides_usage and info.usage is not None and info.is_quiet:

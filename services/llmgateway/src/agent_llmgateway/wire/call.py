@@ -34,7 +34,7 @@ class WireRequest(msgspec.Struct, frozen=True):
     """What a provider is sent, without its key, and how its answer is read.
 
     `dropped` names hints of the request that its dialect has no word for. `hides_usage`: a stream was asked for its
-    usage, and the client was not the one who asked.
+    usage, and the client was not the one who asked. `notes_states`: another key could not read what this one makes.
     """
 
     url: URL
@@ -45,3 +45,4 @@ class WireRequest(msgspec.Struct, frozen=True):
     open_stream: Callable[[], EventTranslator] | None = None
     dropped: tuple[str, ...] = ()
     hides_usage: bool = False
+    notes_states: bool = False

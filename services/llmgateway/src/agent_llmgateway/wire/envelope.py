@@ -131,6 +131,13 @@ def replace_model(body: bytes, model: str) -> bytes:
     raise BadRequestError("`model` is missing", code="missing_model", param="model")
 
 
+def limit_of(body: bytes, dialect: str) -> tuple[str, int | None]:
+    """What a request of ours calls the limit of its answer, and that limit in tokens; nothing where it has none."""
+    envelope = _decode_envelope(body)
+    given = {name: getattr(envelope, name) for name in _LIMITS.get(dialect, ())}
+    return next(((name, int(limit)) for name, limit in given.items() if limit is not None), ("", None))
+
+
 def ask_for_usage(body: bytes) -> bytes:
     """A request for a stream of chat completions, whose last event is to say what it took; else as it was."""
     if b"stream_options" in body or has_unicode_escape(body):

@@ -8,25 +8,29 @@ parameters, efforts), Anthropic's "Models overview" (largest output) and "Effort
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 LimitField = Literal["max_tokens", "max_completion_tokens"]
 LOW_TO_HIGH: Final = ("low", "medium", "high")
 UP_TO_XHIGH: Final = (*LOW_TO_HIGH, "xhigh")
 UP_TO_MAX: Final = (*UP_TO_XHIGH, "max")
+ON: Final = ("enabled",)
 NEAREST: Final = {"minimal": "low", "xhigh": "high", "max": "xhigh"}
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """`efforts` are those it takes, None when that is not known.
+    """`efforts` are those it takes, `thinking` the types of `thinking` that it does; None when that is not known.
 
-    A `reasoning` model of OpenAI takes no sampling parameters and no stop words.
+    A `reasoning` model of OpenAI takes no sampling parameters and no stop words. `is_known`: it stands in the table.
     """
 
     max_output: int | None = None
     reasoning: bool = False
     efforts: tuple[str, ...] | None = ()
+    thinking: tuple[str, ...] | None = None
+    is_known: bool = True
 
     def nearest_effort(self, effort: str) -> str | None:
         """`effort`, or the nearest one that the model has; None when it has none."""
@@ -48,11 +52,11 @@ _MODELS: Final = tuple(
         (r"gpt-4o", ModelFacts(16_384)),
         (r"gpt-4-turbo|gpt-3\.5", ModelFacts(4_096)),
         (r"gpt-oss", ModelFacts(None, False, LOW_TO_HIGH)),
-        (r"claude-3-(?:haiku|opus|sonnet)", ModelFacts(4_096)),
-        (r"claude-3-5", ModelFacts(8_192)),
-        (r"claude-3-7|claude-(?:sonnet|haiku)-4-5|claude-sonnet-4(?:-2|$)", ModelFacts(64_000)),
-        (r"claude-opus-4(?:-1|-2|$)", ModelFacts(32_000)),
-        (r"claude-opus-4-5", ModelFacts(64_000, False, LOW_TO_HIGH)),
+        (r"claude-3-(?:haiku|opus|sonnet)", ModelFacts(4_096, thinking=())),
+        (r"claude-3-5", ModelFacts(8_192, thinking=())),
+        (r"claude-3-7|claude-(?:sonnet|haiku)-4-5|claude-sonnet-4(?:-2|$)", ModelFacts(64_000, thinking=ON)),
+        (r"claude-opus-4(?:-1|-2|$)", ModelFacts(32_000, thinking=ON)),
+        (r"claude-opus-4-5", ModelFacts(64_000, False, LOW_TO_HIGH, ON)),
         (r"claude-(?:opus|sonnet|haiku)-(?:4-[6-9]|[5-9])", ModelFacts(128_000, False, UP_TO_MAX)),
     )
 )
@@ -74,16 +78,21 @@ def facts_of(model: str, kind: str, options: Mapping[str, Any]) -> ModelFacts:
 
     An effort goes to unknown models of the vendors; other servers are told one only when `reasoning` is set.
     """
-    name = model.rpartition("/")[2].lower()
-    facts = next((facts for pattern, facts in _MODELS if pattern.match(name)), None)
+    facts = _row_of(model)
     if facts is None:
-        facts = ModelFacts(efforts=() if kind == "openai-compatible" else None)
+        facts = ModelFacts(efforts=() if kind == "openai-compatible" else None, is_known=False)
     if isinstance(most := options.get("maxOutputTokens"), int):
         facts = replace(facts, max_output=most)
     if isinstance(reasoning := options.get("reasoning"), bool):
         efforts = (facts.efforts or LOW_TO_HIGH) if reasoning else ()
-        facts = replace(facts, reasoning=reasoning, efforts=efforts)
+        facts = replace(facts, reasoning=reasoning, efforts=efforts, is_known=True)
     return facts
+
+
+@lru_cache(1024)
+def _row_of(model: str) -> ModelFacts | None:
+    name = model.rpartition("/")[2].lower()
+    return next((facts for pattern, facts in _MODELS if pattern.match(name)), None)
 
 
 def limit_field(facts: ModelFacts, kind: str, options: Mapping[str, Any]) -> LimitField:

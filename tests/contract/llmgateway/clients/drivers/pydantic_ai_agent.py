@@ -54,13 +54,15 @@ def make_model() -> tuple[Any, Any]:
     return OpenAIChatModel(OPENAI_MODEL, provider=openai), OpenAIChatModelSettings(openai_reasoning_effort="medium")
 
 
+async def drain(_: Any, events: Any) -> None:
+    async for _event in events:
+        pass
+
+
 async def ask(agent: Any, given: Any, history: Any, *, stream: bool) -> tuple[Any, Any]:
-    if not stream:
-        result = await agent.run(given, message_history=history)
-        return result.output, result.all_messages()
-    async with agent.run_stream(given, message_history=history) as result:
-        output = await result.get_output()
-        return output, result.all_messages()
+    """`run_stream` would take the text before the first call for the answer."""
+    result = await agent.run(given, message_history=history, event_stream_handler=drain if stream else None)
+    return result.output, result.all_messages()
 
 
 async def main() -> None:

@@ -24,8 +24,11 @@ CUT: Final = {
 }  # fmt: skip
 """Finish reasons of an answer that the model did not end, in the words of all providers, as OpenAI has them."""
 _CUT_TO_STOP: Final = {"length": "max_tokens", "content_filter": "refusal"}
-UNSIGNED: Final = "agentberth-unsigned"
-"""The signature of thoughts that the gateway made of those of another provider: nobody will take them for its own."""
+UNSIGNED: Final = "YWdlbnRiZXJ0aC11bnNpZ25lZA=="
+"""The signature of thoughts that the gateway made of those of another provider: nobody will take them for its own.
+
+Base64 of `agentberth-unsigned`, since there are clients that keep the bytes of a signature and encode them again.
+"""
 TOOL_ERROR: Final = "[tool error] "
 """Marks the result of a tool that failed where the dialect has no field for it."""
 

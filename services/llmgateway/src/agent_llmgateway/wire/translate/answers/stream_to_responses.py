@@ -31,6 +31,11 @@ _NAMES = {
     "thinking": "reasoning_text",
     "call": "function_call_arguments",
 }
+_EMPTY_PARTS = {
+    "text": {"type": "output_text", "text": "", "annotations": []},
+    "refusal": {"type": "refusal", "refusal": ""},
+    "thinking": {"type": "reasoning_text", "text": ""},
+}
 
 
 def block_item(answer_id: str, block: Block, target: Target) -> Document:
@@ -122,13 +127,8 @@ class ChatToResponseStream:
         else:
             item |= {"content": [], "status": "in_progress"}
         yield self._event("response.output_item.added", {"output_index": block.number, "item": item})
-        if block.kind in ("text", "refusal"):
-            part = {"type": "output_text", "text": "", "annotations": []}
-            yield self._place(
-                "content_part.added",
-                block,
-                {"part": part if block.kind == "text" else {"type": "refusal", "refusal": ""}},
-            )
+        if block.call is None:
+            yield self._place("content_part.added", block, {"part": _EMPTY_PARTS[block.kind]})
 
     def _close(self, block: Block) -> Iterable[bytes]:
         item = block_item(self._id, block, self._target)
@@ -145,7 +145,7 @@ class ChatToResponseStream:
         else:
             done = {"text": block.text, **({"logprobs": []} if block.kind == "text" else {})}
         yield self._place(f"{_NAMES[block.kind]}.done", block, done)
-        if block.kind in ("text", "refusal"):
+        if block.call is None:
             yield self._place("content_part.done", block, {"part": item["content"][0]})
         yield self._event("response.output_item.done", {"output_index": block.number, "item": item})
 

@@ -48,10 +48,11 @@ def messages_to_chat(body: bytes, target: Target) -> bytes:
     ):
         if value is not None:
             document[name] = value
-    if request.stream:
+    if request.stream and target.options.get("streamUsage") is not False:
         document["stream_options"] = {"include_usage": True}
-    if request.output_config is not None and request.output_config.format is not None:
-        schema = {"name": "answer", "schema": request.output_config.format.schema, "strict": True}
+    form = request.output_config.format if request.output_config is not None else None
+    if (form := form or request.output_format) is not None:
+        schema = {"name": "answer", "schema": form.schema, "strict": True}
         document["response_format"] = {"type": "json_schema", "json_schema": schema}
     document.update(_tools(request))
     return msgspec.json.encode(fit_chat(document, target))

@@ -197,6 +197,8 @@ class MessagesRequest(Struct, forbid_unknown_fields=True):
     tool_choice: AutoChoice | AnyChoice | ToolChoice | NoChoice | None = None
     thinking: ThinkingOn | ThinkingAdaptive | ThinkingOff | None = None
     output_config: OutputConfig | None = None
+    output_format: SchemaOutput | None = None
+    """Of the API's beta: what `output_config.format` has become, sent by clients to this day."""
     metadata: Metadata | None = None
     cache_control: Any = None
     service_tier: Any = None

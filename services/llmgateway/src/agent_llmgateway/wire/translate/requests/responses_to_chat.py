@@ -38,7 +38,7 @@ def responses_to_chat(body: bytes, target: Target) -> bytes:
                 target.drop(name)
     if not tools:
         document.pop("parallel_tool_calls", None)
-    if request.stream:
+    if request.stream and target.options.get("streamUsage") is not False:
         document["stream_options"] = {"include_usage": True}
     if request.max_output_tokens is not None:
         document[target.limit_field] = request.max_output_tokens
