@@ -104,7 +104,9 @@ class Provider:
 
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0)
+    made = asyncio.new_event_loop()
+    assert isinstance(made, asyncio.BaseEventLoop)
+    loop = looptime.patch_event_loop(made, start=0)
     yield loop
     loop.close()
 

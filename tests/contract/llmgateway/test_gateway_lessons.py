@@ -63,11 +63,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def test_a_limit_above_that_of_an_unknown_model_is_carried_within_it(
     bench: Bench, kind: str, path: str, fields: Document
 ) -> None:
+    provider = bench.providers[kind]
     for stream in (False, True, False):
         answer = bench.ask(path, f"to-{kind}", **fields, stream=stream)
         assert answer.status_code == 200, answer.text
         assert "max_" in answer.headers["x-agentberth-dropped"]
-        provider = bench.providers[kind]
         assert len(provider.requests) <= 2, "a limit is learnt once"
     assert [request.status for request in provider.requests] == [200]
 
