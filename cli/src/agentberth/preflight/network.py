@@ -13,9 +13,7 @@ _ENFORCE: Final = frozenset(
 )  # fmt: skip
 _IGNORE: Final = frozenset({"kube-flannel", "kube-flannel-ds"})
 _AWS, _AWS_FLAG = "aws-node", "--enable-network-policy=true"
-_PROBE: Final = (
-    "ask who runs the cluster; the fence of an agent needs a plugin that enforces them, such as Calico or Cilium"
-)
+_PROBE: Final = "agentberth check --probe tries it; an agent's fence needs a plugin such as Calico or Cilium"
 _DNS: Final = ("kube-dns", "coredns", "rke2-coredns-rke2-coredns", "dns-default")
 
 

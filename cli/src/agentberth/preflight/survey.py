@@ -15,6 +15,7 @@ from agentberth.preflight.agents import check_authorities, check_secrets, check_
 from agentberth.preflight.finding import Check, Finding, Plain, Surveyed
 from agentberth.preflight.network import check_names, check_policies
 from agentberth.preflight.platform import check_definition, check_images, check_operator
+from agentberth.preflight.probe import probe
 from agentberth.preflight.rights import check_operator_rights, check_own_rights
 from agentberth.preflight.storage import check_storage
 
@@ -33,14 +34,18 @@ CHECKS: Final[dict[str, Check]] = {
 }
 
 
-def survey(kubectl: Kubectl) -> Iterator[Finding]:
-    """Every finding, as soon as it is known. After a cluster that cannot be used there are no others."""
+def survey(kubectl: Kubectl, *, probed: bool = False) -> Iterator[Finding]:
+    """Every finding, as soon as it is known. After a cluster that cannot be used there are no others.
+
+    With `probed`, two Pods are started in the end.
+    """
     reached = list(check_access(kubectl))
     yield from reached
     if any(finding.level == "error" for finding in reached):
         return
     surveyed = look(kubectl)
-    for name, check in CHECKS.items():
+    checks = {**CHECKS, "probe": probe} if probed else CHECKS
+    for name, check in checks.items():
         try:
             yield from check(surveyed)
         except CommandError as error:

@@ -45,7 +45,7 @@ def _check_engine(name: str, manifest: Mapping[str, Any], version: str) -> None:
         raise StepError(
             InitFault.UNRESOLVABLE,
             f"{name} {manifest.get('version')} asks for node {engine}, and the agent has node {version}.",
-            f"Pin a release of {name} that runs there, or change spec.agent.code.version.",
+            f"Pin a release of {name} that runs there, or change the version of spec.agent.code or spec.agent.package.",
         )
 
 

@@ -61,6 +61,9 @@ def open_client(memory: GatewayMemory, root: str, redactor: Redactor) -> Any:  #
             user = unquote(parts.username or "") or _read_word(folder, "username")
             return (user, password) if user else (password,)
 
+        async def get_credentials_async(self) -> tuple[str, ...]:  # type: ignore[override]  # likewise
+            return self.get_credentials()  # redis' own logs a warning at each connection
+
     authority = folder / "ca.crt" if folder and (folder / "ca.crt").is_file() else None
     return Redis(
         host=parts.hostname or "",
