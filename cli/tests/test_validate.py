@@ -55,6 +55,17 @@ def test_a_folder_is_searched_and_every_fault_is_told(agentberth: Run) -> None:
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [str(f) for f in files]
 
 
+def test_json_of_an_agents_own_is_passed_over_in_a_folder(agentberth: Run, tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all/data.json").write_text("not json")
+    (tmp_path / "all/agent.json").write_text('{"kind": "AgentType"}')
+
+    done = agentberth("validate", "all")
+
+    assert done.stderr == "1 AgentType checked: 2 errors\n"
+    assert "data.json" not in done.stdout
+
+
 def test_what_a_run_has_left_in_a_folder_is_not_looked_at(agentberth: Run, tmp_path: Path) -> None:
     for name in ("good/.agentberth/x/shared/sdk", "good/agent/node_modules/y"):
         (tmp_path / name).mkdir(parents=True)

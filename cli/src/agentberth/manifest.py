@@ -162,7 +162,8 @@ def _construct(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML
 def files_of(paths: list[Path]) -> tuple[Path, ...]:
     """The YAML and JSON files that `paths` name; a folder stands for those below it, sorted.
 
-    Hidden folders, such as the .agentberth of a run, and node_modules are left out.
+    JSON files that name no AgentType are an agent's own, and left out where a folder is given. So are hidden folders,
+    such as the .agentberth of a run, and node_modules.
 
     Raises ManifestError for a path that does not exist or a folder without manifests.
     """
@@ -180,4 +181,12 @@ def files_of(paths: list[Path]) -> tuple[Path, ...]:
 def _below(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name != "node_modules"]
-        yield from (Path(root, name) for name in files if Path(name).suffix in _SUFFIXES)
+        named = (Path(root, name) for name in files if Path(name).suffix in _SUFFIXES)
+        yield from (file for file in named if file.suffix != ".json" or _names_an_agent(file))
+
+
+def _names_an_agent(file: Path) -> bool:
+    try:
+        return b"AgentType" in file.read_bytes()
+    except OSError:
+        return True  # reading it as a manifest says why it cannot be read
