@@ -43,7 +43,8 @@ NOT_RUN: Final[Mapping[str, str]] = {
 """Commands that no test runs, and the page that says so."""
 HERE: Final = (
     r"make demo",
-    r"\.venv/bin/agentberth (validate|render) (examples/|agent\.yaml)",
+    r"\.venv/bin/agentberth validate (examples/|agent\.yaml)",
+    r"\.venv/bin/agentberth render examples/template/agent\.yaml",
     r"\.venv/bin/agentberth run (agent\.yaml --mock-llm|helper/agent\.yaml)",
 )
 
@@ -134,7 +135,7 @@ def test_the_readme_validates_its_examples_and_renders_one(tmp_path: Path) -> No
         file.write_bytes((ROOT / name).read_bytes())
 
     assert "AgentTypes checked: no errors" in call(".venv/bin/agentberth validate examples/", tmp_path)
-    assert "kind: Deployment" in call(".venv/bin/agentberth render agent.yaml", tmp_path)
+    assert "kind: Deployment" in call(".venv/bin/agentberth render examples/template/agent.yaml", tmp_path)
 
 
 @pytest.mark.skipif(not WHOLE, reason="makes an environment in a clone: AGENTBERTH_WHOLE=1")
