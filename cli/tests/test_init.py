@@ -55,7 +55,7 @@ def test_nothing_is_overwritten(agentberth: Run, tmp_path: Path) -> None:
     done = agentberth("init", "mine")
 
     assert done.returncode == 1
-    assert done.stderr.startswith("error: mine/agent.yaml: is there already\n  try: ")
+    assert done.stderr.startswith("error: mine/agent.yaml: already exists\n  try: ")
     assert [file.name for file in (tmp_path / "mine").iterdir()] == ["agent.yaml"]
 
 
@@ -63,4 +63,4 @@ def test_a_folder_that_gives_no_name_is_refused(agentberth: Run) -> None:
     done = agentberth("init", "42")
 
     assert done.returncode == 1
-    assert "no agent can be called like this folder" in done.stderr
+    assert "an agent cannot have the name of this folder" in done.stderr

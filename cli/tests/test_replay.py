@@ -131,7 +131,7 @@ def test_a_cassette_of_another_agent_is_refused(agentberth: Run, agent: Write, t
     done = agentberth("run", str(agent("print()")), "--replay", "a.jsonl")
 
     assert done.returncode == 1
-    assert "was recorded of the agent other, not of tester" in done.stderr
+    assert "was recorded for the agent other, not for tester" in done.stderr
 
 
 def test_options_of_a_replay_need_one(agentberth: Run, agent: Write) -> None:

@@ -92,7 +92,7 @@ def test_json_output_is_for_scripts(agentberth: Run, tmp_path: Path) -> None:
     "text,message",
     [
         ("a: [", "bad.yaml:1:5: is not YAML"),
-        ("a: 1\na: 2\nkind: AgentType\n", "bad.yaml:2:1: a: this key stands twice"),
+        ("a: 1\na: 2\nkind: AgentType\n", "bad.yaml:2:1: a: this key appears twice"),
         ("just text", "bad.yaml:1:1: must be a mapping with apiVersion, kind, metadata and spec"),
         ("\x00", "bad.yaml: is not YAML"),
         ("a: &a [*a]", "bad.yaml:1:4: is not YAML: an alias contains itself"),
@@ -196,7 +196,7 @@ def test_every_fault_of_the_settings_is_listed_with_its_line(agentberth: Run, tm
 
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "platform.yaml:4:1: sharedSize: this key stands twice: keep one of them",
+        "platform.yaml:4:1: sharedSize: this key appears twice: keep one of them",
         'platform.yaml:2:3: images.initenv: must be a string: quote it, as in "3.12"',
         'platform.yaml:5:1: securty: unknown field: did you mean "securityProfile"?',
     ]

@@ -360,7 +360,7 @@ def test_a_second_operator_for_the_same_agents_is_an_error_and_is_not_installed(
     errors = [one["message"] for one in findings if one["level"] == "error" and one["check"] == "operator"]
     assert f"2 operators work for the same agents: {SYSTEM}/{OPERATOR}, {AGENTS}/{OPERATOR}" in errors
     assert refused.returncode == 1
-    assert f"in namespace {AGENTS} is an operator already" in refused.stderr
+    assert f"in namespace {AGENTS} is already an operator" in refused.stderr
 
 
 async def has_unschedulable_pod(kubectl: Kubectl) -> bool:

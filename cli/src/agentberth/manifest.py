@@ -92,7 +92,7 @@ def _repeated_keys(node: yaml.Node, path: FieldPath) -> Iterator[Problem]:
         seen: set[str] = set()
         for key, value in node.value:
             if key.value in seen:
-                yield Problem((*path, key.value), "this key stands twice: keep one of them")
+                yield Problem((*path, key.value), "this key appears twice: keep one of them")
             seen.add(key.value)
             yield from _repeated_keys(value, (*path, key.value))
 

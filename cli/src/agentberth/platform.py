@@ -40,7 +40,7 @@ def examine_settings(file: Path) -> tuple[PlatformSettings | None, tuple[Finding
     """
     documents = read(file)
     if len(documents) > 1:
-        raise ManifestError(f"{file}: has {len(documents)} documents: the settings are one")
+        raise ManifestError(f"{file}: has {len(documents)} documents, but platform settings are a single document")
     if not documents:
         return PlatformSettings(), ()
     (document,) = documents

@@ -43,10 +43,10 @@ class Terminal:
 
 
 def stdout() -> Terminal:
-    """Results."""
+    """Standard output, for results alone: scripts read it."""
     return Terminal(sys.stdout)
 
 
 def stderr() -> Terminal:
-    """Everything that is not a result."""
+    """Standard error, for progress, notes and errors."""
     return Terminal(sys.stderr)

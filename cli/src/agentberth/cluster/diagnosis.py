@@ -42,7 +42,6 @@ class Diagnosis:
     containers: tuple[Container, ...] = ()
 
     def plain(self) -> Plain:
-        """As JSON."""
         return asdict(self)
 
 

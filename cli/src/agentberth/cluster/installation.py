@@ -92,7 +92,7 @@ def _refuse_other_installations(kubectl: Kubectl, namespace: str) -> None:
         if metadata["namespace"] != namespace or metadata["name"] != OPERATOR:
             where = metadata["namespace"]
             raise CommandError(
-                f"{metadata['name']} in namespace {where} is an operator already: two would undo each other's work",
+                f"{metadata['name']} in namespace {where} is already an operator: two would undo each other's work",
                 cure=f"agentberth install --namespace {where} upgrades it; for two on purpose, use kustomize or Helm",
             )
     if release:

@@ -79,7 +79,9 @@ class Kubectl:
         try:
             done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired:
-            raise CommandError(f"the cluster gave no answer in {timeout_s:g} s", cure="kubectl cluster-info") from None
+            raise CommandError(
+                f"the cluster did not answer within {timeout_s:g} s", cure="kubectl cluster-info"
+            ) from None
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["kubectl failed"]
             raise CommandError(lines[-1].removeprefix("error: "))

@@ -39,7 +39,6 @@ class Rollout:
 
     @classmethod
     def read(cls, deployment: Plain) -> "Rollout":
-        """From the object."""
         spec, status = deployment["spec"], deployment.get("status", {})
         (container, *_) = spec["template"]["spec"]["containers"]
         seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)

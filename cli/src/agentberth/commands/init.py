@@ -68,8 +68,8 @@ def agent_name(folder: Path) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:_LONGEST_NAME].strip("-")
     if not name or not name[0].isalpha():
         raise CommandError(
-            f"{folder}: no agent can be called like this folder",
-            cure="a folder whose name begins with a letter: agentberth init my-agent",
+            f"{folder}: an agent cannot have the name of this folder",
+            cure="use a folder whose name begins with a letter: agentberth init my-agent",
         )
     return name
 
@@ -94,7 +94,9 @@ def _write(folder: Path, files: dict[Path, str]) -> None:
     """All files or, when one of them is there already, none."""
     there = [path for path in files if (folder / path).exists()]
     if there:
-        raise CommandError(f"{folder / there[0]}: is there already", cure=f"another folder: agentberth init {folder}-2")
+        raise CommandError(
+            f"{folder / there[0]}: already exists", cure=f"choose another folder: agentberth init {folder}-2"
+        )
     try:
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -65,7 +65,7 @@ def _agents(paths: list[Path]) -> "list[AgentType]":
         for finding in findings:
             stderr().line(str(finding))
         if agent is None:
-            raise ManifestError(f"{document.file}: is not valid", cure="mend what is listed above")
+            raise ManifestError(f"{document.file}: is not valid", cure="correct the errors listed above")
         found.append(agent)
     if not found:
         raise ManifestError("there is no AgentType in the files given")

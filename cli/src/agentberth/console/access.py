@@ -59,7 +59,7 @@ class Api:
                     raise RefusedError(answer.status, _reason(answer.status, body))
                 return body.decode(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise CommandError(f"the cluster gives no answer: {str(error) or type(error).__name__}") from error
+            raise CommandError(f"the cluster does not answer: {str(error) or type(error).__name__}") from error
 
     async def lines(self, path: str, **query: str) -> AsyncIterator[bytes]:
         """The lines of a watch, until its end. Raises CommandError."""
@@ -71,11 +71,11 @@ class Api:
                 async for chunk in answer.content.iter_any():
                     *whole, rest = (rest + chunk).split(b"\n")
                     if len(rest) > _MOST_LINE_BYTES:
-                        raise CommandError("the cluster sends an object without end")
+                        raise CommandError("the cluster sent an object that is too large")
                     for line in whole:
                         yield line
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise CommandError(f"the cluster gives no answer: {str(error) or type(error).__name__}") from error
+            raise CommandError(f"the cluster does not answer: {str(error) or type(error).__name__}") from error
 
 
 @asynccontextmanager
@@ -126,7 +126,7 @@ async def _await_socket(
             words = said.decode(errors="replace").strip()
             raise CommandError(f"kubectl proxy ended: {words.removeprefix('error: ')}", cure="kubectl cluster-info")
         await asyncio.sleep(0.05)
-    raise CommandError("kubectl proxy does not come up", cure="kubectl cluster-info")
+    raise CommandError("kubectl proxy did not start", cure="kubectl cluster-info")
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

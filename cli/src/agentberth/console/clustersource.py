@@ -174,7 +174,7 @@ class ClusterSource:
             try:
                 report = CallsReport.model_validate_json(await self._api.text(path))
             except ValidationError:
-                raise CommandError("the answer is no report of calls") from None
+                raise CommandError("the answer is not a report of calls") from None
             shown = [call.model_dump(mode="json", by_alias=True) for call in report.calls]
             return [{"sidecar": sidecar, "pod": pod, **call} for call in shown], report.dropped
         return None

@@ -129,5 +129,5 @@ View = AgentRow | AgentView | CallsView | LogsView | ApprovalsView
 
 
 def plain(view: View) -> Plain:
-    """As JSON."""
+    """`view` as the JSON object that the page reads, with the same field names."""
     return asdict(view)

@@ -50,13 +50,11 @@ class ApprovalDesk:
         """What was decided, by the request's id."""
 
     async def run(self) -> None:
-        """Decide until cancelled."""
         while True:
             await self.decide_waiting()
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def decide_waiting(self) -> None:
-        """Decide what waits now."""
         for request in self.waiting():
             if request.id not in self.decided and request.id not in self._seen:
                 self._seen.add(request.id)

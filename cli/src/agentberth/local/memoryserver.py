@@ -99,7 +99,7 @@ def config_get(_server: FakeSocket, *patterns: bytes) -> dict[bytes, bytes]:
 
 
 def memory_usage(server: FakeSocket, key: bytes, *_options: bytes) -> int | None:
-    """A rough size."""
+    """The size that redis reports for a key: always the same estimate, None for a key that does not exist."""
     return _ROUGH_BYTES if key in server._db else None
 
 

@@ -150,7 +150,7 @@ def _agent_process(container: Manifest, template: Manifest, host: Host) -> Local
     if not argv or (host.interpreter is None and not host.command):
         raise CommandError(
             f"the agent is the image {container['image']}, which needs a container runtime",
-            cure='say what runs here in its place: agentberth run agent.yaml --command "python main.py"',
+            cure='name a program to run instead: agentberth run agent.yaml --command "python main.py"',
         )
     program = host.interpreter.program if host.interpreter and argv[0] in {"python", "node"} else argv[0]
     seen = replace(host, ports=host.agent_ports or host.ports)

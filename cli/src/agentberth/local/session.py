@@ -246,7 +246,7 @@ def _only_agent(documents: list[Document]) -> tuple[Document, AgentType]:
     for finding in findings:
         stderr().line(str(finding))
     if agent is None:
-        raise ManifestError(f"{found[0].file}: is not valid", cure="mend what is listed above")
+        raise ManifestError(f"{found[0].file}: is not valid", cure="correct the errors listed above")
     return found[0], agent
 
 

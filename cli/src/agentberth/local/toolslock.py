@@ -62,5 +62,5 @@ def _read(path: Path) -> dict[str, Any]:
         raise ManifestError(f"{path}: it is not readable JSON: {error}; restore it, or delete it") from error
     agents = document.get("agents") if isinstance(document, dict) else None
     if not isinstance(agents, dict):
-        raise ManifestError(f"{path}: it has no agents; restore it, or delete it to begin anew")
+        raise ManifestError(f"{path}: it has no agents; restore it, or delete it to start again")
     return agents

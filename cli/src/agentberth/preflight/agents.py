@@ -16,7 +16,7 @@ _ENFORCE: Final = "pod-security.kubernetes.io/enforce"
 
 
 def check_secrets(surveyed: Surveyed) -> Iterator[Finding]:
-    """Whether the Secrets that providers name are there and hold something."""
+    """Whether the Secrets that providers name exist and hold something."""
     named: dict[str, str] = {}
     for agent in surveyed.agents:
         for provider in ((agent["spec"].get("llm") or {}).get("providers")) or ():
@@ -36,7 +36,7 @@ def check_secrets(surveyed: Surveyed) -> Iterator[Finding]:
             cure = f"kubectl create secret generic {secret} {where} --from-literal=api-key=KEY"
             yield Finding("secrets", "error", f"Secret {secret} {state} ({who})", cure)
     if named and not problems:
-        yield Finding("secrets", "ok", f"the {len(named)} Secrets that providers name are there")
+        yield Finding("secrets", "ok", f"the {len(named)} Secrets that providers name exist")
 
 
 def check_authorities(surveyed: Surveyed) -> Iterator[Finding]:

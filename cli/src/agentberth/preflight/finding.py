@@ -25,7 +25,6 @@ class Finding:
     cure: str = ""
 
     def plain(self) -> Plain:
-        """As JSON."""
         return asdict(self)
 
 

@@ -37,7 +37,7 @@ def check_policies(surveyed: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "network-policy",
             "warning",
-            "no network plugin is known by its name, so NetworkPolicies may be without effect",
+            "no known network plugin was found, so NetworkPolicies may have no effect",
             _PROBE,
         )
 
@@ -50,7 +50,7 @@ def check_names(surveyed: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "dns",
             "warning",
-            "no Service of a DNS server is known by its label or name",
+            "no Service of a DNS server was found by its label or name",
             "if agents report that names cannot be resolved, install CoreDNS",
         )
         return
@@ -61,7 +61,7 @@ def check_names(surveyed: Surveyed) -> Iterator[Finding]:
         yield Finding(
             "dns",
             "error",
-            f"no Pod stands ready behind {metadata['namespace']}/{metadata['name']}: names cannot be resolved",
+            f"no ready Pod is behind {metadata['namespace']}/{metadata['name']}: names cannot be resolved",
             f"kubectl get pods --namespace {metadata['namespace']} --selector k8s-app=kube-dns",
         )
     else:

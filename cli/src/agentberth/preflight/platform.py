@@ -48,14 +48,14 @@ def check_definition(surveyed: Surveyed) -> Iterator[Finding]:
             "install the agentberth of the cluster's release on this machine",
         )
     else:
-        yield Finding("definition", "ok", "AgentType is served, as this version knows it")
+        yield Finding("definition", "ok", "AgentType is served in this version")
 
 
 def check_operator(surveyed: Surveyed) -> Iterator[Finding]:
     """Whether exactly one operator works for each namespace, and runs."""
     found = operators(surveyed.kubectl)
     if not found:
-        yield Finding("operator", "error", "there is no operator: AgentTypes are stored and nothing happens", _INSTALL)
+        yield Finding("operator", "error", "there is no operator: AgentTypes are stored but not processed", _INSTALL)
         return
     everywhere = [one for one in found if not _watched(one)]
     if len(found) > 1 and everywhere:

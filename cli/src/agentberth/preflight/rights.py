@@ -58,7 +58,7 @@ def check_operator_rights(surveyed: Surveyed) -> Iterator[Finding]:
         missing = _refused(surveyed.kubectl, reviews)
     except CommandError as error:
         yield Finding(
-            "operator-rights", "skipped", f"the operator's rights cannot be asked for: {error}", "ask an administrator"
+            "operator-rights", "skipped", f"the operator's rights cannot be checked: {error}", "ask an administrator"
         )
         return
     if missing:

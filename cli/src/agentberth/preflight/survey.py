@@ -49,7 +49,7 @@ def survey(kubectl: Kubectl, *, probed: bool = False) -> Iterator[Finding]:
         try:
             yield from check(surveyed)
         except CommandError as error:
-            yield Finding(name, "skipped", f"could not be looked at: {error}", "ask for the right to read it")
+            yield Finding(name, "skipped", f"could not be checked: {error}", "ask for the right to read it")
 
 
 def look(kubectl: Kubectl) -> Surveyed:

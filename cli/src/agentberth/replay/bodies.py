@@ -58,7 +58,7 @@ def parsed(raw: bytes) -> Any:  # noqa: ANN401 - any JSON
 
 
 def dump(value: Any, *, spaced: bool = False) -> str:  # noqa: ANN401 - any JSON
-    """JSON on one line."""
+    """`value` as JSON on one line; compact, or with a space after commas and colons when `spaced`."""
     return json.dumps(value, ensure_ascii=False, separators=_SPACED if spaced else _COMPACT)
 
 

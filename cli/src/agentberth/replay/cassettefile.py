@@ -25,7 +25,7 @@ _PASSING_KEYS: Final = frozenset({"created", "created_at", "completed_at", "dura
 
 @dataclass(frozen=True)
 class Cassette:
-    """What a file holds."""
+    """The agent whose run was recorded, and its recordings in the order of the requests."""
 
     agent: str
     recordings: tuple[Recording, ...]

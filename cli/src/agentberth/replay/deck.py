@@ -123,7 +123,7 @@ def _player(tape: Tape, agent: str, folder: Path) -> Player:
     cassette = read_cassette(tape.file)
     if cassette.agent != agent:
         raise CommandError(
-            f"{tape.file}: was recorded of the agent {cassette.agent}, not of {agent}",
+            f"{tape.file}: was recorded for the agent {cassette.agent}, not for {agent}",
             cure="give the agent's own cassette; after a change of name, correct the cassette's first line",
         )
     return Player([each for each in cassette.recordings if tape.plays(each.side)], Canonical(folder))

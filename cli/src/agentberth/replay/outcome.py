@@ -25,7 +25,7 @@ def summarise(deck: Deck, notes: Terminal | None) -> None:
     if deck.player.misses:
         raise CommandError(
             f"{deck.tape.file}: {deck.player.misses[0].text()}",
-            cure=f"correct the agent; or, when the change is meant, record it anew with --record {deck.tape.file}",
+            cure=f"correct the agent; or, if the change is intended, record it again with --record {deck.tape.file}",
         )
     unused = [asked.title for asked in deck.player.unused()]
     if unused and notes is not None:

@@ -41,7 +41,7 @@ class OutputExpectation(Config):
 
 
 class AtMost(Config):
-    """An upper bound."""
+    """The most tokens or US dollars that a run may take, inclusive."""
 
     at_most: float = Field(ge=0)
 
@@ -137,7 +137,7 @@ def read_case(file: Path) -> Case:
     """Raises ManifestError for what is no test case."""
     documents = read(file)
     if len(documents) != 1:
-        raise ManifestError(f"{file}: must hold one document; it holds {len(documents)}")
+        raise ManifestError(f"{file}: must contain one document; it contains {len(documents)}")
     for finding in documents[0].repeated_keys():
         raise ManifestError(str(finding))
     try:

@@ -28,7 +28,7 @@ class Verdict:
 
 
 def judge(case: Case, result: RunResult) -> Verdict:
-    """Compares."""
+    """Hold `result` to what `case` expects: a verdict with one problem for each difference, none when it passed."""
     return Verdict(case, result, tuple(_problems(case, result)))
 
 
