@@ -85,6 +85,11 @@ def test_one_request_is_one_trace_to_the_provider_and_to_the_tools(tmp_path: Pat
     (model,) = spans_of(receiver, "pilot-llmgateway")
     tools = {span.span_id: span for span in spans_of(receiver, "pilot-toolproxy")}
 
+    named = {span.name: texts(span.attributes).get("mcp.method.name") for span in tools.values()}
+    assert {name.split()[0]: method for name, method in named.items()} == {
+        "tools/call": "tools/call",
+        "execute_tool": None,
+    }
     assert {span.trace_id for span in (root, model, *tools.values())} == {trace_id}
     assert {span.parent_span_id for span in (model, *tools.values())} == {root.span_id}
     assert span_of(said["provider"]["traceparent"]) == model.span_id

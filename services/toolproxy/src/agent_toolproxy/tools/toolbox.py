@@ -9,6 +9,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -191,11 +192,6 @@ class Toolbox:
         return UnknownTool(f"there is no tool {shown!r}")
 
     async def _call_traced(self, served: ServedTool, call: Call) -> Json:
-        attributes = {
-            "gen_ai.operation.name": "execute_tool",
-            "gen_ai.tool.name": served.name,
-            "gen_ai.tool.type": served.kind,
-        }
         given = {key: value for key, value in call.meta.items() if isinstance(value, str)}
         parent = self._telemetry.extract(given) or self._recorder.run
         started, outcome, problem = self._clock(), "cancelled", ""
@@ -203,7 +199,7 @@ class Toolbox:
         decision: Decision = "allowed"
         with (
             self._metrics.running(),
-            self._telemetry.span(f"execute_tool {served.name}", parent=parent, attributes=attributes) as span,
+            _span_of(self._telemetry, served, call, parent) as span,
         ):
             try:
                 decision = await self._rules.admit(served.name, call, self._show)
@@ -211,6 +207,7 @@ class Toolbox:
                 outcome = _outcome_of(result, span)
             except CallError as error:
                 outcome, problem = error.code, str(error)
+                span.set("error.type", outcome)
                 span.fail(outcome)
                 raise
             finally:
@@ -238,8 +235,24 @@ class Toolbox:
         return replace(call, meta=meta)
 
 
+def _span_of(
+    telemetry: Telemetry, served: ServedTool, call: Call, parent: Mapping[str, str]
+) -> AbstractContextManager[Span]:
+    """Named by OpenTelemetry's conventions: those for an MCP server, or for a tool where the caller speaks REST."""
+    attributes = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": served.name,
+        "gen_ai.tool.type": served.kind,
+    }
+    if call.via == "rest":
+        return telemetry.span(f"execute_tool {served.name}", parent=parent, attributes=attributes)
+    attributes["mcp.method.name"] = "tools/call"
+    return telemetry.span(f"tools/call {served.name}", kind="server", parent=parent, attributes=attributes)
+
+
 def _outcome_of(result: Json, span: Span) -> str:
     if result.get("isError"):
+        span.set("error.type", "tool_error")
         span.fail("the tool reported an error")
         return "error"
     return "ok"
