@@ -18,6 +18,7 @@ from agentberth.preflight.platform import check_definition, check_images, check_
 from agentberth.preflight.probe import probe
 from agentberth.preflight.rights import check_operator_rights, check_own_rights
 from agentberth.preflight.storage import check_storage
+from agentberth.preflight.userids import check_user_ids
 
 CHECKS: Final[dict[str, Check]] = {
     "definition": check_definition,
@@ -29,6 +30,7 @@ CHECKS: Final[dict[str, Check]] = {
     "dns": check_names,
     "storage": check_storage,
     "pod-security": check_security_level,
+    "user-ids": check_user_ids,
     "authorities": check_authorities,
     "secrets": check_secrets,
 }

@@ -52,7 +52,7 @@ def _container(
         "imagePullPolicy": settings.images.pull_policy,
         **({"env": list(env)} if (env := outside.variables(settings)) else {}),
         "resources": resources(agent, settings, "init"),
-        "securityContext": restricted_context(layout.INITENV_UID),
+        "securityContext": restricted_context(agent, settings, layout.INITENV_UID),
         "terminationMessagePath": layout.TERMINATION_LOG,
         "volumeMounts": [
             mount("shared", layout.SHARED, read_only=False),

@@ -9,7 +9,7 @@ from agent_render.containers import redisserver
 from agent_render.containers.memoryaccess import PASSWORD_KEY, Access
 from agent_render.identity import Identity, Manifest
 from agent_render.parts import placement
-from agent_render.parts.hardening import restricted_context
+from agent_render.parts.hardening import own_id, restricted_context
 from agent_render.parts.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
@@ -35,7 +35,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
         "workingDir": layout.TMP,
         **redisserver.probes(own_server=False),
         "resources": redisserver.resources_of(agent, settings, memory),
-        "securityContext": restricted_context(layout.MEMORY_UID),
+        "securityContext": restricted_context(agent, settings, layout.MEMORY_UID),
         "volumeMounts": [tmp_mount],
     }
     return PodPart(init_containers=(container,), volumes=(tmp_volume,), agent_env=env)
@@ -121,7 +121,7 @@ def _server_pod(agent: AgentType, memory: Memory, settings: PlatformSettings) ->
             **placement.of_memory(agent, settings),
             "securityContext": {
                 "runAsNonRoot": True,
-                "fsGroup": layout.POD_GID,
+                "fsGroup": own_id(agent, settings, layout.POD_GID),
                 "fsGroupChangePolicy": "OnRootMismatch",
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
@@ -146,7 +146,7 @@ def _container(agent: AgentType, memory: Memory, settings: PlatformSettings, tmp
         "ports": [{"name": "redis", "containerPort": layout.MEMORY_PORT, "protocol": "TCP"}],
         **redisserver.probes(own_server=True),
         "resources": redisserver.resources_of(agent, settings, memory),
-        "securityContext": restricted_context(layout.MEMORY_UID),
+        "securityContext": restricted_context(agent, settings, layout.MEMORY_UID),
         "volumeMounts": [
             mount("password", layout.CONFIG_MEMORY),
             mount(redisserver.DATA_VOLUME, redisserver.DATA, read_only=False),

@@ -39,7 +39,7 @@ def container(  # noqa: PLR0913 - each is one thing in which sidecars differ
         "livenessProbe": {**_probe("/livez", ops_port), "periodSeconds": 10},
         "env": [*_identity(agent), _RUN, *outside.variables(settings), *trace_variables(agent, settings, name)],
         "resources": resources(agent, settings, name),
-        "securityContext": restricted_context(uid),
+        "securityContext": restricted_context(agent, settings, uid),
         "volumeMounts": [*mounts, *outside.mounts(settings), tmp_mount],
     }
 

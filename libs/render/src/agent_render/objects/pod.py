@@ -26,7 +26,7 @@ def pod_template(agent: AgentType, settings: PlatformSettings) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         **placement.of_agent(agent, settings),
-        "securityContext": pod_context(agent),
+        "securityContext": pod_context(agent, settings),
         **({"initContainers": order(parts.init_containers)} if parts.init_containers else {}),
         "containers": [main.container(agent, settings, parts)],
         "volumes": [*parts.volumes, *main.volumes(agent, settings), *volumes.volumes(agent, settings)],

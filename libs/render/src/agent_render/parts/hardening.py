@@ -2,7 +2,8 @@
 
 from agent_api import layout
 from agent_api.agenttype import AgentType
-from agent_api.agenttype.kubernetes.security import PodSecurityContext, SecurityContext
+from agent_api.agenttype.kubernetes.security import PLATFORM_UIDS, PodSecurityContext, SecurityContext
+from agent_render.errors import UnsupportedError
 from agent_render.identity import Manifest
 from agent_render.settings import PlatformSettings
 
@@ -12,7 +13,7 @@ def profile(agent: AgentType, settings: PlatformSettings) -> str:
     return agent.spec.security.profile or settings.security_profile
 
 
-def pod_context(agent: AgentType) -> Manifest:
+def pod_context(agent: AgentType, settings: PlatformSettings) -> Manifest:
     """The Pod's security context, with the user's own settings over it.
 
     A group without a user is set on the containers instead: containerd starts no sandbox with it.
@@ -22,18 +23,23 @@ def pod_context(agent: AgentType) -> Manifest:
         own.pop("runAsGroup", None)
     return {
         "runAsNonRoot": True,
-        "fsGroup": layout.POD_GID,
+        "fsGroup": own_id(agent, settings, layout.POD_GID),
         "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
         **own,
     }
 
 
-def restricted_context(uid: int) -> Manifest:
-    """The context of a container that passes PodSecurity `restricted`, as user `uid`."""
+def own_id(agent: AgentType, settings: PlatformSettings, fixed: int) -> int:
+    """The user or group of the agent's namespace that is `fixed` of `agent_api.layout` where none are assigned."""
+    return settings.user_ids.of(agent.metadata.namespace, fixed)
+
+
+def restricted_context(agent: AgentType, settings: PlatformSettings, uid: int) -> Manifest:
+    """The context of a container that passes PodSecurity `restricted`, as user `uid` of `agent_api.layout`."""
     return {
-        "runAsUser": uid,
-        "runAsGroup": layout.POD_GID,
+        "runAsUser": own_id(agent, settings, uid),
+        "runAsGroup": own_id(agent, settings, layout.POD_GID),
         "runAsNonRoot": True,
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -43,14 +49,22 @@ def restricted_context(uid: int) -> Manifest:
 
 
 def agent_context(agent: AgentType, settings: PlatformSettings) -> Manifest:
-    """The agent container's context: its profile with the user's own settings over it."""
+    """The agent container's context: its profile with the user's own settings over it.
+
+    Raises UnsupportedError for a user that is another container's.
+    """
     container = agent.spec.agent.container
     own = {**_inherited(agent), **_plain(container.security_context if container else None)}
+    taken = {own_id(agent, settings, uid) for uid in PLATFORM_UIDS}
+    if own.get("runAsUser") in taken:
+        raise UnsupportedError(
+            f"securityContext.runAsUser: {own['runAsUser']} belongs to the platform's containers here: choose another"
+        )
     if profile(agent, settings) == "baseline":
         base: Manifest = {"runAsNonRoot": False, "allowPrivilegeEscalation": False}
         return {**base, **own}
     capabilities = {**own.pop("capabilities", {}), "drop": ["ALL"]}
-    return {**restricted_context(layout.AGENT_UID), **own, "capabilities": capabilities}
+    return {**restricted_context(agent, settings, layout.AGENT_UID), **own, "capabilities": capabilities}
 
 
 def _inherited(agent: AgentType) -> Manifest:

@@ -15,6 +15,7 @@ from agent_api.toolsconfig import ToolDefinition
 from agent_render.settings.allowed import Allowed
 from agent_render.settings.network import Network
 from agent_render.settings.outside import Proxy, Trust
+from agent_render.settings.userids import UserIds
 
 Amount = Annotated[str, Matches(QUANTITY_PATTERN, 'must be a Kubernetes quantity such as 500m, "2" or 1.5Gi')]
 Index = Annotated[
@@ -130,6 +131,7 @@ class PlatformSettings(Config):
     security_profile: Literal["restricted", "baseline"] = Field(
         default="restricted", description="Of agent containers whose AgentType does not say."
     )
+    user_ids: UserIds = UserIds()
     network: Network = Network()
     pod: Pod = Field(
         default=Pod(),
