@@ -96,5 +96,5 @@ async def test_opening_a_metadata_service_is_refused_in_the_status(team: Team) -
 
 
 async def test_an_impossible_network_is_refused_at_once(own_team: Team) -> None:
-    with pytest.raises(RefusedError, match="allowedCIDRs has an entry that is no network"):
+    with pytest.raises(RefusedError, match="allowedCIDRs has an entry that is not a network"):
         await own_team.create("odd", security={"networkPolicy": {"egress": {"allowedCIDRs": ["300.1.2.0/24"]}}})

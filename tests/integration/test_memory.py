@@ -156,7 +156,7 @@ async def test_secret_that_was_deleted_is_named_and_made_anew(team: Team, kubele
 
     found = await memory_ready(team, "robbed", "False", "SecretMissing")
 
-    assert "made anew, with a new password" in found["message"]
+    assert "created again, with a new password" in found["message"]
 
     async def remade() -> bool:
         secret = await team.api.find("secrets", "robbed-memory")

@@ -223,7 +223,7 @@ TOKEN = {"projected": {"sources": [{"serviceAccountToken": {"audience": "vault"}
         ({"annotations": {"k8s.v1.cni.cncf.io/networks": "x"}}, {}, "networks that no NetworkPolicy covers"),
         ({"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:x"}}}, {}, "has the rights of arn:x"),
         ({"tolerations": [{"operator": "Exists"}]}, {}, "those of the control plane included"),
-        ({"dnsConfig": {"nameservers": ["10.0.0.53"]}}, {}, "names are also asked of 10.0.0.53"),
+        ({"dnsConfig": {"nameservers": ["10.0.0.53"]}}, {}, "names are also resolved by 10.0.0.53"),
         ({"runtimeClassName": "runc"}, {}, "runc instead of the platform's gvisor"),
         (None, {"volumes": [{"name": "v", "csi": {"driver": "d"}}]}, "the CSI driver d decides"),
         (None, {"volumes": [{"name": "v", **TOKEN}]}, "a token of its account for vault"),

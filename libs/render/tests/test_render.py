@@ -269,7 +269,7 @@ def test_runtime_table_pins_a_version_to_an_image() -> None:
                     "podSecurityContext": {"seccompProfile": {"type": "Localhost", "localhostProfile": "p.json"}}
                 }
             },
-            "seccomp is what the node's profile p.json says",
+            "seccomp follows the node's profile p.json",
         ),
         ({"security": {"podSecurityContext": {"runAsGroup": 0}}}, "the agent container has root's group"),
         ({"security": {"podSecurityContext": {"supplementalGroups": [0]}}}, "all containers have root's group"),

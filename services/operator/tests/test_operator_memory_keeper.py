@@ -162,7 +162,7 @@ async def test_secret_that_the_kubelet_misses_is_made_anew_once_a_minute(
     found = [await look(keeper, FLEETING, MISSING) for _ in range(3)][-1]
 
     assert found.finding is not None
-    assert "made anew, with a new password" in found.finding.message
+    assert "created again, with a new password" in found.finding.message
     assert len(api.called("create", "secrets")) == 1
     clock.now += REMAKE_S
     await look(keeper, FLEETING, MISSING)

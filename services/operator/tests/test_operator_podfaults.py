@@ -5,7 +5,7 @@ from agent_api.initreport import InitError, InitFault, InitReport
 from agent_operator.status.finding import Finding, missing_object, refused_pods
 from agent_operator.status.podfaults import explain, is_starting, newest
 
-LOOPS = "ends by itself and is started again; what is to end belongs in workload.kind: Job or CronJob"
+LOOPS = "ends by itself and is restarted; an agent that is meant to end needs workload.kind: Job or CronJob"
 
 
 def waiting(reason: str, message: str = "") -> Document:
@@ -90,7 +90,7 @@ MKDIR = '2026/11/26 10:00:00 [emerg] 1#1: mkdir() "/var/cache/nginx/client_temp"
         ("nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)", f"{LISTEN}capabilities"),
         (
             "OSError: [Errno 30] Read-only file system: '/shared/code/x'",
-            "/shared/code/x is not the agent's to write: use /workspace or /tmp",
+            "/shared/code/x may not be written by the agent: use /workspace or /tmp",
         ),
     ],
 )

@@ -128,7 +128,7 @@ async def test_what_the_sidecar_did_not_sign_for_this_question_is_not_believed(h
     assert found.report is None
     verdict = judge_tools(found)
     assert (verdict.status, verdict.reason) == ("False", Reason.UNSIGNED_REPORT)
-    assert verdict.message == "what answers at the port of toolproxy does not sign with the Pod's key"
+    assert verdict.message == "the answer at the port of toolproxy is not signed with the Pod's key"
 
 
 async def test_what_is_remembered_of_any_number_of_large_reports_is_bounded() -> None:

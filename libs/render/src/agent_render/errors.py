@@ -26,7 +26,7 @@ class NoPriceError(UnsupportedError):
 
     def __init__(self, routes: Iterable[str]) -> None:
         super().__init__(
-            f"llm.budget.usdPerDay: no price is known of {', '.join(routes)}; "
+            f"llm.budget.usdPerDay: no price is known for {', '.join(routes)}; "
             "add it to `prices` in the platform's settings"
         )
 

@@ -46,7 +46,7 @@ def _of_contexts(agent: AgentType) -> Iterator[str]:
             continue
         seccomp = context.seccomp_profile
         if seccomp and seccomp.type == "Localhost":
-            yield f"{place}: seccomp is what the node's profile {seccomp.localhost_profile} says"
+            yield f"{place}: seccomp follows the node's profile {seccomp.localhost_profile}"
         if context.run_as_group == 0:
             yield f"{place}: the agent container has root's group"
     if pod is not None and (pod.fs_group == 0 or 0 in pod.supplemental_groups):
@@ -74,13 +74,13 @@ def _of_pod(agent: AgentType, settings: PlatformSettings) -> Iterator[str]:
     for name in CLOUD_IDENTITIES:
         account = pod.service_account.annotations if pod.service_account else {}
         if name in account:
-            yield f"pod.serviceAccount: whoever steers the agent has the rights of {account[name]} ({name})"
+            yield f"pod.serviceAccount: anyone who can steer the agent has the rights of {account[name]} ({name})"
     if own is None:
         return
     if any(one.key is None and one.effect != "PreferNoSchedule" for one in own.tolerations):
         yield "pod.tolerations: the agent may run on every node, those of the control plane included"
     if own.dns_config and own.dns_config.nameservers:
-        yield f"pod.dnsConfig: names are also asked of {', '.join(own.dns_config.nameservers)}"
+        yield f"pod.dnsConfig: names are also resolved by {', '.join(own.dns_config.nameservers)}"
     expected = settings.pod.runtime_class_name
     if expected and own.runtime_class_name and own.runtime_class_name != expected:
         yield f"pod.runtimeClassName is {own.runtime_class_name} instead of the platform's {expected}"
@@ -89,7 +89,7 @@ def _of_pod(agent: AgentType, settings: PlatformSettings) -> Iterator[str]:
 def _of_volumes(agent: AgentType) -> Iterator[str]:
     for volume in agent.spec.agent.volumes:
         if volume.csi is not None:
-            yield f"volumes.{volume.name}: the CSI driver {volume.csi.driver} decides what of the node it shows"
+            yield f"volumes.{volume.name}: the CSI driver {volume.csi.driver} decides what it exposes of the node"
         for source in volume.projected.sources if volume.projected else ():
             audience = source.service_account_token.audience
             yield f"volumes.{volume.name}: the agent has a token of its account for {audience}"

@@ -200,7 +200,7 @@ def check_prices(state: GatewayState) -> str | None:
     """A readiness check: a budget of money that refuses every call is not ready, and says which prices it lacks."""
     config = state.provider_set.config if state.provider_set else None
     unpriced = config.unpriced() if config else ()
-    return f"budget.usdPerDay is set and no price is known of {', '.join(unpriced)}" if unpriced else None
+    return f"budget.usdPerDay is set and no price is known for {', '.join(unpriced)}" if unpriced else None
 
 
 async def make_report(

@@ -78,7 +78,7 @@ class Reason(ReasonRow):
     PREPARING = (
         "Preparing",
         (_PREPARED,),
-        "The init container is at work, or no Pod has started.",
+        "The init container is running, or no Pod has started.",
         "Wait; the condition `Ready` names the cause when it lasts.",
     )
     PREPARE_FAILED = (
@@ -231,11 +231,11 @@ class Reason(ReasonRow):
         "UnsignedReport",
         (_TOOLS, _GATEWAY, _READY),
         (
-            "What answers at a sidecar's port does not sign with the key that is mounted in that sidecar: a Pod of an "
-            "older version that still runs, or the agent in the sidecar's place."
+            "The answer at a sidecar's port is not signed with the key that is mounted in that sidecar. It comes from "
+            "a Pod of an older version that still runs, or from the agent in the sidecar's place."
         ),
         (
-            "After an upgrade, wait until the Pods are replaced. Otherwise look into the agent's container and the "
+            "After an upgrade, wait until the Pods are replaced. Otherwise check the agent's container and the "
             "sidecar's log, and delete the Pod."
         ),
     )

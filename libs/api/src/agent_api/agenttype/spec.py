@@ -60,7 +60,7 @@ class Egress(ApiModel):
 
     rules: ClassVar = (
         Rule(
-            message="allowedCIDRs has an entry that is no network: write it as 10.0.0.0/8 or fd12::/16",
+            message="allowedCIDRs has an entry that is not a network: write it as 10.0.0.0/8 or fd12::/16",
             reason="The API server would refuse the whole policy.",
             cel="!has(self.allowedCIDRs) || self.allowedCIDRs.all(c, isCIDR(c))",
             holds=lambda e: all(map(is_network, e.allowed_cidrs)),

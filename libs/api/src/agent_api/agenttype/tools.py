@@ -97,7 +97,7 @@ class ToolPolicy(ApiModel):
 
     rules: ClassVar = (
         Rule(
-            message="allowedNetworks has an entry that is no network: write it as 10.0.0.0/8 or fd12::/16",
+            message="allowedNetworks has an entry that is not a network: write it as 10.0.0.0/8 or fd12::/16",
             reason="The tool proxy would refuse its whole configuration.",
             cel="!has(self.allowedNetworks) || self.allowedNetworks.all(c, isCIDR(c))",
             holds=lambda p: all(map(is_network, p.allowed_networks)),

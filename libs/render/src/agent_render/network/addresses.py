@@ -15,7 +15,7 @@ def parse_block(text: str, field: str) -> Block:
     try:
         return ip_network(text, strict=False)
     except ValueError as error:
-        raise UnsupportedError(f"{field}: {text} is no network: write it as 10.0.0.0/8") from error
+        raise UnsupportedError(f"{field}: {text} is not a network: write it as 10.0.0.0/8") from error
 
 
 def open_block(text: str, field: str, *, blocked: Iterable[str]) -> Manifest:

@@ -23,7 +23,7 @@ def contest_of(applied: Applied) -> Finding | None:
     first = applied.contested[0]
     manager, times = first.contest.manager, first.contest.times
     text = f"{first.kind} {first.key.name}: {manager} changed what the operator sets {times} times in ten minutes"
-    return Finding(Reason.CONTESTED, f"{text}; take the object, or the field, out of what {manager} writes")
+    return Finding(Reason.CONTESTED, f"{text}; remove the object, or the field, from what {manager} writes")
 
 
 def failed_pass(error: Exception) -> Finding:

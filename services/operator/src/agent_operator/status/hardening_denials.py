@@ -39,7 +39,7 @@ def _explain(line: str, *, read_only: bool) -> str:
         return ""
     name = path.group()
     if name.startswith(tuple(f"{each}/" for each in _OURS)):
-        return f"{name} is not the agent's to write: use {layout.WORKSPACE} or {layout.TMP}"
+        return f"{name} may not be written by the agent: use {layout.WORKSPACE} or {layout.TMP}"
     if read_only:
         return (
             f"it cannot write {name}, since its root file system is read-only: name the folder in "

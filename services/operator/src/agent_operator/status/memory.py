@@ -117,7 +117,7 @@ class MemoryKeeper:
         missed = next((each for each in (fault, agent_fault) if each and _misses(each, agent)), None)
         if missed is not None:
             await self._remake_secret(request, obj, agent)
-            fault = replace(missed, message=f"{missed.message}: it is made anew, with a new password")
+            fault = replace(missed, message=f"{missed.message}: it is created again, with a new password")
         state = replace(state, finding=fault)
         return await self._fit_claim(request, agent, state) if memory.persistent else state
 

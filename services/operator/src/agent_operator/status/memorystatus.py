@@ -44,7 +44,7 @@ def judge_memory(memory: Memory, server: ServerState | None, report: MemoryRepor
     if fault is not None:
         return Verdict(ConditionType.MEMORY_READY, "False", fault.reason, fault.message)
     if server is None and report is None:
-        text = "no sidecar looks at this memory: one that does comes with tools or llm"
+        text = "no sidecar observes this memory: add tools or llm to have one that does"
         return Verdict(ConditionType.MEMORY_READY, "Unknown", Reason.NOT_OBSERVED, text)
     return Verdict(ConditionType.MEMORY_READY, "True", Reason.READY, server.note if server else "")
 
@@ -61,7 +61,7 @@ def _fault(memory: Memory, server: ServerState | None, report: MemoryReport | No
     if report is not None and report.full:
         used = f"{(report.used_bytes or 0) >> 20}Mi of {memory.size}"
         return Finding(
-            Reason.MEMORY_FULL, f"{used} used, and {report.eviction_policy} makes no room: raise memory.size"
+            Reason.MEMORY_FULL, f"{used} used, and {report.eviction_policy} frees no space: raise memory.size"
         )
     return own
 

@@ -11,7 +11,7 @@ from agent_operator.status.preparation import failed_preparation
 
 _PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _NOT_STARTED = frozenset({"StartError", "ContainerCannotRun"})  # the message is the runtime's, not the container's
-_LOOPS = "ends by itself and is started again; what is to end belongs in workload.kind: Job or CronJob"
+_LOOPS = "ends by itself and is restarted; an agent that is meant to end needs workload.kind: Job or CronJob"
 _NO_ROOT = ": set container.securityContext.runAsUser to a user of the image, by number"
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 

@@ -20,7 +20,7 @@ def judge_preparation(pods: Sequence[PodObject], *, needed: bool) -> Verdict:
     for status in filter(None, (_init_status(pod) for pod in pods)):
         ended = status.state.terminated or status.last_state.terminated
         if ended is None:
-            return Verdict(kind, "Unknown", Reason.PREPARING, "the init container is at work")
+            return Verdict(kind, "Unknown", Reason.PREPARING, "the init container is running")
         if ended.exit_code == 0:
             return Verdict(kind, "True", Reason.PREPARED, _success(ended))
         fault = failed_preparation(ended)

@@ -80,7 +80,7 @@ def of_job(live: JobObject | None, pods: Sequence[PodObject], stall: Finding | N
     if live is None and last is not None:
         return _finished(last, Finding(Reason.JOB_FAILED, f"Job {last.job} failed"))
     if live is None:
-        return Progress("Pending", Reason.PROGRESSING, "the Job is being made")
+        return Progress("Pending", Reason.PROGRESSING, "the Job is being created")
     run = last_run(live)
     if run is not None:
         return _finished(run, _job_fault(live, pods))

@@ -23,7 +23,7 @@ from agent_operator.sources import PodObject
 R = TypeVar("R", bound=BaseModel)
 
 REPORT_BYTES: Final = 1 << 18
-UNSIGNED: Final = "what answers at the port of {sidecar} does not sign with the Pod's key"
+UNSIGNED: Final = "the answer at the port of {sidecar} is not signed with the Pod's key"
 FRESH_S: Final = 10.0
 """Age of a report at which it is read again, as long as that is no more than `READS_PER_S`."""
 READS_PER_S: Final = 20.0
