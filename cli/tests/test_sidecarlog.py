@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from agentberth.local.sidecarlog import read_line, read_redis_line
+from agentberth.errors import UsageError
+from agentberth.local.sidecarlog import least_level, read_line, read_redis_line
 
 CALL = {
     "time": "t",
@@ -55,3 +56,12 @@ def test_a_line_that_is_no_record_stays(line: str) -> None:
 def test_what_redis_prints_at_each_start_is_left_out() -> None:
     assert read_redis_line("7:M 1 Jan 2026 # Server initialized") is None
     assert read_redis_line("7:M 1 Jan 2026 # Can't save in background: fork: out of memory") is not None
+
+
+def test_a_lower_level_shows_what_else_the_sidecars_log() -> None:
+    line = json.dumps({"level": "info", "message": "serving", "port": 1})
+
+    assert read_line(line, least_level({"AGENTBERTH_LOG_LEVEL": "INFO"})) == "info: serving port=1"
+    assert read_line(line, least_level({"AGENTBERTH_LOG_LEVEL": "error"})) is None
+    with pytest.raises(UsageError, match="'loud' is not a level"):
+        least_level({"AGENTBERTH_LOG_LEVEL": "loud"})

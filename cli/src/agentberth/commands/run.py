@@ -24,6 +24,8 @@ or anthropic is not among them, and the provider has no other address, it uses O
 your shell. Nothing is written outside .agentberth/ beside the manifest. The exit code is the agent's own, 1 if it could
 not be prepared, 130 after Ctrl-C, or 143 after SIGTERM.
 
+AGENTBERTH_LOG_LEVEL=info (or debug) also shows what the sidecars log; the default is warning.
+
 examples:
   agentberth run agent.yaml
   agentberth run agent.yaml secrets.yaml       with the Secrets it refers to

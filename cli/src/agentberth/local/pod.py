@@ -22,6 +22,7 @@ from agentberth.local.interpreter import Interpreter
 from agentberth.local.mounts import writable_folders
 from agentberth.local.objects import Objects
 from agentberth.local.ports import Ports
+from agentberth.local.sidecarlog import least_level
 
 Manifest = Mapping[str, Any]
 
@@ -272,7 +273,8 @@ def _listening(name: str, ports: Ports) -> tuple[str, ...]:
     if name not in SIDECAR_PORTS:
         return ()
     api, ops = (str(ports.of(port)) for port in SIDECAR_PORTS[name])
-    level = "info" if name == layout.TOOLPROXY else "warning"
+    least = least_level(os.environ)
+    level = "info" if name == layout.TOOLPROXY and least != "debug" else least  # calls of tools are always shown
     log = ("--log-format", "json", "--log-level", level)
     return ("--port", api, "--ops-host", "127.0.0.1", "--ops-port", ops, *log)
 

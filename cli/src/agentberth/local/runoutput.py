@@ -1,18 +1,15 @@
 """What the processes of a run print, on the terminal of whoever started it: the agent's results on its stdout alone."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from functools import partial
 
 from agent_api import layout
 from agentberth.console.shown import Shown
 from agentberth.local.pod import SIDECAR_PORTS, LocalProcess
-from agentberth.local.sidecarlog import read_line, read_redis_line
+from agentberth.local.sidecarlog import least_level, read_line, read_redis_line
 from agentberth.terminal import Terminal
-
-_READERS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
-    {**dict.fromkeys(SIDECAR_PORTS, read_line), layout.MEMORY: read_redis_line}
-)
 
 
 class RunOutput:
@@ -40,11 +37,16 @@ class RunOutput:
         self._stop = stop
         self._shown = shown
         self._quiet = quiet
+        read = partial(read_line, least=least_level(os.environ))
+        self._readers: Mapping[str, Callable[[str], str | None]] = {
+            **dict.fromkeys(SIDECAR_PORTS, read),
+            layout.MEMORY: read_redis_line,
+        }
         self.unread = False
 
     def emit(self, name: str, line: str, err: bool) -> None:  # noqa: FBT001 - see Emit
         """See `agentberth.local.process.Emit`."""
-        read = _READERS.get(name)
+        read = self._readers.get(name)
         shown = read(line) if read else line
         if shown is not None:
             self._show(name, shown, err=err)

@@ -1,9 +1,13 @@
 """What a person is shown of a sidecar's log during a run: calls of tools, warnings and errors."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
-_SHOWN: Final = frozenset({"warning", "error"})
+from agentberth.errors import UsageError
+
+LEVEL: Final = "AGENTBERTH_LOG_LEVEL"
+_LEVELS: Final = ("debug", "info", "warning", "error")
 _OF_THE_LINE: Final = frozenset({"time", "level", "logger", "message", "stack", "component", "agent"})
 _OF_PYTHON: Final = "py.warnings"  # for who writes the sidecar
 _LONGEST_ARGUMENTS: Final = 120
@@ -27,8 +31,16 @@ def read_redis_line(line: str) -> str | None:
     return None if any(usual in line for usual in _USUAL_OF_REDIS) else line
 
 
-def read_line(line: str) -> str | None:
-    """The line for a person, None for one that says nothing about the agent; a line that is not a record stays."""
+def least_level(environment: Mapping[str, str]) -> str:
+    """The least severe level that is shown. Raises UsageError for another word than a level."""
+    level = environment.get(LEVEL, "warning").lower()
+    if level not in _LEVELS:
+        raise UsageError(f"{LEVEL}: {level!r} is not a level", cure=f"one of {', '.join(_LEVELS)}")
+    return level
+
+
+def read_line(line: str, least: str = "warning") -> str | None:
+    """The line for a person, None for one below the level `least`; a line that is not a record stays."""
     try:
         record = json.loads(line)
     except ValueError:
@@ -37,7 +49,9 @@ def read_line(line: str) -> str | None:
         return line
     if record["message"] == "tool call":
         return _call(record)
-    if record.get("level") not in _SHOWN or record.get("logger") == _OF_PYTHON:
+    level = record.get("level")
+    is_hidden = level not in _LEVELS or _LEVELS.index(level) < _LEVELS.index(least)
+    if is_hidden or (record.get("logger") == _OF_PYTHON and least == "warning"):
         return None
     fields = " ".join(
         f"{name}={_value(value)}" for name, value in record.items() if name not in _OF_THE_LINE and value != ""
