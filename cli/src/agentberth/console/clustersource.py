@@ -43,17 +43,14 @@ class ClusterSource:
         self._approvals = ClusterApprovals(api, scope, kubectl)
         self._agents: dict[tuple[str, str], Plain] = {}
         self._changes = 0
-        self._problem = "the agents are being listed"
+        self.is_listed = False
+        """Whether there is a list to show; one that cannot be kept up to date stays."""
+        self.problem = "the agents are being listed"
 
     @property
     def version(self) -> int:
         """Also grows with time: Pods, events and calls are not watched."""
         return self._changes + int(time.time() / _LOOK_EVERY_S)
-
-    @property
-    def is_listed(self) -> bool:
-        """Whether there is a list to show."""
-        return not self._problem
 
     async def follow(self) -> None:
         """Lists, then watches; from the beginning again when that ends."""
@@ -61,7 +58,9 @@ class ClusterSource:
             try:
                 await self._watch(await self._relist())
             except CommandError as error:
-                self._problem = str(error)
+                self.problem = str(error)
+            except (ValueError, LookupError, TypeError, AttributeError):
+                self.problem = "the cluster's answer cannot be read"
             self._changes += 1
             await asyncio.sleep(_AGAIN_S)
 
@@ -75,7 +74,7 @@ class ClusterSource:
             if not (more := page["metadata"].get("continue")):
                 break
             query = {"limit": _PAGE, "continue": more}
-        self._agents, self._problem = found, ""
+        self._agents, self.problem, self.is_listed = found, "", True
         self._changes += 1
         return str(page["metadata"]["resourceVersion"])
 
@@ -93,8 +92,8 @@ class ClusterSource:
 
     async def agents(self) -> Sequence[AgentRow]:
         """Those that the user may list. Raises CommandError while there is no list."""
-        if self._problem:
-            raise CommandError(self._problem)
+        if not self.is_listed:
+            raise CommandError(self.problem)
         return [row_of(self._agents[key]) for key in sorted(self._agents)]
 
     async def agent(self, namespace: str, name: str) -> AgentView:

@@ -41,7 +41,7 @@ def _write(file: Path, text: str) -> None:
 async def _answers(source: Source) -> dict[str, object]:
     """What the page would be answered, by path."""
     rows = await source.agents()
-    answers: dict[str, object] = {"/api/agents": {"agents": [plain(row) for row in rows]}}
+    answers: dict[str, object] = {"/api/agents": {"agents": [plain(row) for row in rows], "notes": []}}
     answers["/api/about"] = about(source)
     answers["/api/approvals"] = plain(await source.approvals())
     for row in rows:

@@ -63,6 +63,7 @@ class RunSource:
         self._dropped: dict[str, int] = {}
         self._seen = ""
         self.version = 0
+        self.problem = ""
         self.desk: ApprovalDesk | None = None
         """Where the run's calls are decided that a rule asks about."""
         self.title = f"agentberth run {name}"

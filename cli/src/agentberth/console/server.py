@@ -130,7 +130,7 @@ class ConsoleServer:
 
     async def _list_agents(self, _: web.Request) -> web.Response:
         rows = [plain(row) for row in await self._source.agents()]
-        return _json({"agents": rows})
+        return _json({"agents": rows, "notes": [self._source.problem] if self._source.problem else []})
 
     async def _get_agent(self, request: web.Request) -> web.Response:
         return _json(plain(await self._source.agent(*_names(request))))

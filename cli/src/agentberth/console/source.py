@@ -15,6 +15,10 @@ class Source(Protocol):
         """What is looked at: the run's agent, or the cluster."""
 
     @property
+    def problem(self) -> str:
+        """Why the list of agents is not up to date; empty when it is."""
+
+    @property
     def version(self) -> int:
         """Grows with every change that the page should show."""
 

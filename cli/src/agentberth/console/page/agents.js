@@ -34,7 +34,7 @@ function matching() {
 }
 
 /** The page of all agents. `again` draws it anew when the filter changes. */
-export function agentsPage(agents) {
+export function agentsPage(agents, notes) {
   rows = agents;
   const list = h("div");
   const said = h("p.faint", {role: "status", id: "count"});
@@ -56,6 +56,7 @@ export function agentsPage(agents) {
     onchange: (event) => { onlyUnready = event.target.checked; more = SHOWN_ROWS; draw(); }});
   draw();
   return [h("h1", {}, "Agents"),
+    notes.map((note) => h("p.note", {}, `The list is not up to date: ${shown(note)}`)),
     h("div.bar", {}, h("label", {for: "filter"}, "Filter"), search, h("label.check", {for: "unready"}, unready, " Not ready only")),
     said, list];
 }

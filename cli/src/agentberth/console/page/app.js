@@ -81,8 +81,8 @@ async function content(at) {
   if (at.page === "approvals") return approvalsPage(approvals, decide);
   leaveApprovals();
   if (at.page === "agents") {
-    const {agents} = await ask("/api/agents");
-    return agentsPage(agents);
+    const {agents, notes} = await ask("/api/agents");
+    return agentsPage(agents, notes);
   }
   const api = `/api/agents/${encodeURIComponent(at.namespace)}/${encodeURIComponent(at.name)}`;
   if (at.tab === "timeline") return [heading(at), timelinePage(await ask(`${api}/calls`))];
