@@ -251,3 +251,22 @@ def test_a_profile_of_the_platforms_own_is_known_by_its_settings(agentberth: Run
     assert (own.returncode, own.stdout) == (0, "")
     assert other.returncode == 1
     assert "the platform has no profile huge; it has large, medium, small" in other.stdout
+
+
+def test_a_budget_of_money_without_a_built_in_price_is_seen_without_settings(agentberth: Run, tmp_path: Path) -> None:
+    llm = (
+        "  llm:\n    budget: {usdPerDay: 1}\n    providers:\n"
+        "      - {name: main, type: openai, credentialsSecret: s, config: {model: %s}}\n"
+    )
+    for name in ("house-model", "gpt-5"):
+        (tmp_path / f"{name}.yaml").write_text(BAD.replace("8801", "8080") + llm % name)
+    (tmp_path / "own.yaml").write_text("prices: {house-model: {inputUsd: 1, outputUsd: 2}}\n")
+
+    without = agentberth("validate", "house-model.yaml")
+    listed = agentberth("validate", "gpt-5.yaml")
+    own = agentberth("validate", "--settings", "own.yaml", "house-model.yaml")
+
+    assert without.returncode == 0
+    assert "warning: spec.llm.budget: NoPrice: no price is built in for main/house-model" in without.stdout
+    assert (listed.returncode, listed.stdout) == (0, "")
+    assert (own.returncode, own.stdout) == (0, "")

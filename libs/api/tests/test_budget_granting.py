@@ -2,7 +2,7 @@
 
 from agent_api.budget.granting import granted, noted, order_for, reclaimed
 from agent_api.budget.grants import GrantReceipt, Holdings, Standing, obey, receipt_of
-from agent_api.budget.ledger import BudgetLedger, PodState, opened
+from agent_api.budget.ledger import BudgetLedger, PodState, Pool, Share, opened
 from agent_api.budget.limits import window_at
 
 HOUR = "tokensPerHour"
@@ -124,3 +124,28 @@ def test_a_gateway_lowers_by_an_order_that_only_lowers() -> None:
     higher = order_for(ledger, pods["a"], NOW).model_copy(update={"lowers": True, "serial": 9})
     raised = higher.model_copy(update={"slices": tuple(each.model_copy(update={"cap": 700}) for each in higher.slices)})
     assert obey(holdings, raised, {}, NOW).held[HOUR].cap == 100
+
+
+def pool_after(pod: PodState, share: Share, *, overrun_pod: str = "", serial: int = 5) -> Pool:
+    """The pool of a ledger with one Pod after a look at that."""
+    pool = Pool(limit=HOUR, window=WINDOW, amount=800, shares={"a": share}, overrun_pod=overrun_pod)
+    (after,) = noted(BudgetLedger(serial=serial, pools=(pool,)), {"a": pod}, NOW).pools
+    return after
+
+
+def test_a_pod_that_is_there_again_is_not_missing() -> None:
+    assert pool_after(PodState("a"), Share(cap=9, gone_at=NOW - 9)).shares["a"] == Share(cap=9)
+
+
+def test_less_is_believed_only_when_no_order_can_still_arrive() -> None:
+    for serial, cap, holder in ((4, 100, "a"), (5, 30, ""), (6, 30, "")):
+        after = pool_after(heard("a", serial=serial, cap=30), Share(cap=100), overrun_pod="a")
+        assert (after.shares["a"].cap, after.overrun_pod) == (cap, holder)
+    assert pool_after(heard("a", serial=4, cap=120), Share(cap=100)).shares["a"].cap == 120
+
+
+def test_nobody_may_go_over_a_limit_that_one_has_gone_over_already() -> None:
+    for spent, holder in ((800, "a"), (801, "")):
+        pool = Pool(limit=HOUR, window=WINDOW, amount=800, settled=spent)
+        (after,) = granted(BudgetLedger(pools=(pool,)), {"a": heard("a", wanted=5)}).pools
+        assert after.overrun_pod == holder

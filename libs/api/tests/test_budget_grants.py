@@ -1,253 +1,152 @@
 """Grants: whatever is killed, lost, late or repeated, an agent spends no more in a window than its limit.
 
-A small world in one process: operators that stop after any step, gateways that restart, Pods that end or vanish, orders
-that arrive late or twice, clocks that differ, and several operators at once that each take themselves for the leader.
+And once nothing goes wrong any more, all of the limit can be spent. Each rule of `agent_api.budget.granting` is needed
+for that: `RULES` has every one with what it would be without it, and the worlds below have to find each of these out.
 """
 
 import os
 import random
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import sys
+from itertools import count
+from pathlib import Path
+from types import ModuleType
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from libs.api.tests.granting_rules import RULES, Rule
+from libs.api.tests.granting_world import AMOUNTS, HOUR, Rules, World
 
-from agent_api.budget.granting import granted, noted, order_for, reclaimed
-from agent_api.budget.grants import (
-    GrantOrder,
-    GrantReceipt,
-    Holding,
-    Holdings,
-    at_moment,
-    give_back,
-    obey,
-    receipt_of,
-)
-from agent_api.budget.ledger import BudgetLedger, PodState, opened
+from agent_api.budget import granting
+from agent_api.budget.ledger import Pool
 
-HOUR = "tokensPerHour"
-DAY = "usdPerDay"
-AMOUNTS = {HOUR: 1000, DAY: 2500}
-START = 1_800_000_000.0
-LARGEST = 100
-"""Of one request, in each limit."""
+WHOLE = bool(os.environ.get("AGENTBERTH_WHOLE"))
+STEPS = 250
+PATIENCE = 6
+"""Passes after which a request that waits has been told to have been in vain."""
+HOURS_S = 3 * 3600.0
+QUARTER_S = 900.0
+WORLDS = 250
+"""After which a rule would be one that nothing needs."""
 
 
-@dataclass
-class Gateway:
-    """One gateway with what its disk holds. `skew_s`: its clock against the operator's."""
-
-    skew_s: float
-    holdings: Holdings = field(default_factory=Holdings)
-    reserved: Counter[str] = field(default_factory=Counter)
-    in_flight: list[int] = field(default_factory=list)
-    wanted: int = 0
-    seen: list[GrantOrder] = field(default_factory=list)
-
-    def obey(self, order: GrantOrder, now: float) -> GrantReceipt:
-        self.seen.append(order)
-        self.holdings = obey(self.holdings, order, self.reserved, now + self.skew_s)
-        wanted = dict.fromkeys(AMOUNTS, self.wanted) if self.wanted else {}
-        return receipt_of(self.holdings, self.reserved, wanted)
-
-    def ask(self, amount: int, now: float) -> bool:
-        self.holdings = at_moment(self.holdings, now + self.skew_s)
-        held = [(name, self.holdings.held.get(name, Holding(window=0))) for name in AMOUNTS]
-        fits = all(each.spent + self.reserved[name] + amount <= each.cap for name, each in held)
-        alone = not self.in_flight and all(
-            each.spent + amount <= each.cap or (each.overrun and each.spent < each.cap) for _, each in held
-        )
-        self.wanted = 0 if fits or alone else amount
-        if fits or alone:
-            self.in_flight.append(amount)
-            self.reserved.update(dict.fromkeys(AMOUNTS, amount))
-        return fits or alone
-
-    def settle(self, now: float, spent: Counter[tuple[str, int]]) -> None:
-        if not self.in_flight:
-            return
-        self.holdings = at_moment(self.holdings, now + self.skew_s)
-        amount = self.in_flight.pop()
-        for name in AMOUNTS:
-            self.reserved[name] -= amount
-            each = self.holdings.held[name]
-            spent[name, each.window] += amount
-            self.holdings.held[name] = each.model_copy(update={"spent": each.spent + amount})
-
-    def crash(self, now: float, spent: Counter[tuple[str, int]]) -> None:
-        """What was on its way counts as spent: it was written down before it was sent."""
-        while self.in_flight:
-            self.settle(now, spent)
-        self.wanted = 0
-
-
-class World:
-    """The cluster. `step` does one random thing."""
-
-    def __init__(self, rng: random.Random, replicas: int) -> None:
-        self.rng = rng
-        self.now = START + rng.uniform(1800, 3590)
-        self.stored = BudgetLedger()
-        self.version = 0
-        self.spent: Counter[tuple[str, int]] = Counter()
-        self.pods: dict[str, Gateway] = {}
-        self.ended: dict[str, GrantReceipt | None] = {}
-        self.cut_off: list[Gateway] = []
-        self.late: list[tuple[str, GrantOrder]] = []
-        self.operators: list[Iterator[None]] = []
-        self.count = 0
-        for _ in range(replicas):
-            self.add_pod()
-
-    def add_pod(self) -> None:
-        self.count += 1
-        self.pods[f"pod-{self.count}"] = Gateway(self.rng.choice((0.0, 0.0, -40.0, 40.0)))
-
-    def send(self, uid: str, order: GrantOrder) -> GrantReceipt | None:
-        """None when the Pod is gone, or the network loses the order, the receipt, or brings the order later."""
-        gateway = self.pods.get(uid)
-        fate = self.rng.random()
-        if gateway is None or fate < 0.05:
-            return None
-        if fate < 0.1:
-            self.late.append((uid, order))
-            return None
-        receipt = gateway.obey(order, self.now)
-        return None if fate < 0.15 else receipt
-
-    def operate(self) -> Iterator[None]:
-        """One pass, which may be left at any step, or go on long after another one has begun."""
-        version, ledger, now = self.version, self.stored, self.now
-        ledger = opened(ledger, AMOUNTS, (), (), now)
-        before = ledger
-        pods = {uid: PodState(uid) for uid in self.pods}
-        pods |= {uid: PodState(uid, ended=True, receipt=last) for uid, last in self.ended.items()}
-        ledger = noted(ledger, pods, now)
-        yield
-        for uid in self.pods.copy():
-            receipt = self.send(uid, order_for(before, PodState(uid), now))
-            pods[uid] = PodState(uid, receipt=receipt)
-            yield
-        ledger = noted(ledger, pods, now)
-        for uid, order in reclaimed(ledger, pods, now).items():
-            receipt = self.send(uid, order)
-            pods[uid] = PodState(uid, receipt=receipt or pods[uid].receipt)
-            yield
-        ledger = noted(ledger, pods, now)
-        after = granted(ledger, pods)
-        gone = any(share.gone_at for pool in after.pools for share in pool.shares.values())
-        if after != ledger or gone or self.rng.random() < 0.1:
-            yield
-            if self.version != version:
-                return  # the API server refuses a write that is based on an older version
-            self.version, self.stored = version + 1, after
-            yield
-            for uid in pods:
-                if uid in self.pods:
-                    self.send(uid, order_for(after, pods[uid], now))
-                    yield
-
-    def granted_in_sum(self) -> Counter[tuple[str, int]]:
-        """By limit and window: what was spent, and what gateways that run may spend still."""
-        sums = Counter(self.spent)
-        for gateway in (*self.pods.values(), *self.cut_off):
-            for name, each in gateway.holdings.held.items():
-                sums[name, each.window] += max(0, each.cap - each.spent)
-        return sums
-
-    def step(self) -> None:
-        rng = self.rng
-        choice = rng.choices(
-            ("operator", "pass", "kill", "spend", "hold", "restart", "end", "evict", "vanish", "late", "clock", "add"),
-            (40, 20, 2, 40, 10, 2, 2, 1, 1, 10, 5, 4),
-        )[0]
-        getattr(self, f"do_{choice}")()
-
-    def do_operator(self) -> None:
-        """Some steps of a pass, often up to its end."""
-        if self.operators:
-            each = self.rng.choice(self.operators)
-            for _ in range(self.rng.choice((1, 2, 4, 40))):
-                if next(each, "ended") == "ended":
-                    self.operators.remove(each)
-                    return
-
-    def do_pass(self) -> None:
-        if len(self.operators) < 2:
-            self.operators.append(self.operate())
-
-    def do_kill(self) -> None:
-        self.operators.clear()
-
-    def pick(self) -> str | None:
-        return self.rng.choice(sorted(self.pods)) if self.pods else None
-
-    def do_spend(self) -> None:
-        """Requests of one Pod, one after the other, until it has to wait; and of those that nobody reaches."""
-        for gateway in [*filter(None, [self.pods.get(self.pick() or "")]), *self.cut_off]:
-            for _ in range(self.rng.choice((1, 5, 20))):
-                if not gateway.ask(self.rng.randint(1, LARGEST), self.now):
-                    break
-                gateway.settle(self.now, self.spent)
-
-    def do_hold(self) -> None:
-        """A request that stays on its way, or ends."""
-        if uid := self.pick():
-            gateway = self.pods[uid]
-            if self.rng.random() < 0.5:
-                gateway.ask(self.rng.randint(1, LARGEST), self.now)
-            else:
-                gateway.settle(self.now, self.spent)
-
-    def do_restart(self) -> None:
-        if uid := self.pick():
-            self.pods[uid].crash(self.now, self.spent)
-
-    def do_end(self) -> None:
-        """SIGTERM: the gateway drains, gives back, and leaves its last receipt."""
-        if uid := self.pick():
-            gateway = self.pods.pop(uid)
-            gateway.crash(self.now, self.spent)
-            gateway.holdings = give_back(gateway.holdings, gateway.reserved)
-            self.ended[uid] = receipt_of(gateway.holdings, {}, {})
-
-    def do_evict(self) -> None:
-        if uid := self.pick():
-            self.pods.pop(uid).crash(self.now, self.spent)
-            self.ended[uid] = None
-
-    def do_vanish(self) -> None:
-        """Deleted by force on a node that nobody reaches: it goes on spending what it has."""
-        if uid := self.pick():
-            self.cut_off.append(self.pods.pop(uid))
-
-    def do_late(self) -> None:
-        repeated = [(uid, order) for uid, gateway in self.pods.items() for order in gateway.seen[-8:]]
-        if self.late or repeated:
-            uid, order = self.rng.choice(self.late + repeated)
-            if gateway := self.pods.get(uid):
-                gateway.obey(order, self.now)
-
-    def do_clock(self) -> None:
-        self.now += self.rng.choice((1.0, 1.0, 20.0, 20.0, 300.0, 1500.0))
-
-    def do_add(self) -> None:
-        if len(self.pods) < 4:
-            self.add_pod()
-
-
-@settings(
-    max_examples=3000 if os.environ.get("AGENTBERTH_WHOLE") else 60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-@given(seed=st.integers(0, 2**63), replicas=st.integers(1, 3))
-def test_no_window_is_overspent_by_more_than_one_request(seed: int, replicas: int) -> None:
-    world = World(random.Random(seed), replicas)  # noqa: S311 - no secret
-    for _ in range(250):
+def live(seed: int, rules: Rules) -> None:
+    """A world with all its faults, then a calm one. Raises AssertionError."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    world = World(rng, rng.randint(1, 3), rules)
+    for _ in range(STEPS):
         world.step()
-        for (name, _), amount in world.granted_in_sum().items():
-            assert amount < AMOUNTS[name] + LARGEST
-        for pool in world.stored.pools:
-            assert pool.charged < pool.amount + LARGEST
+        check_sums(world)
+    world.settle_down()
+    check_sums(world)
+    check_memory(world)
+    check_the_rest_is_spent(world)
+    check_an_end(world)
+    for _ in range(16):
+        world.now += QUARTER_S
+        world.pass_through(1)
+    check_memory(world)
+    check_the_rest_is_spent(world)
+    check_sums(world)
+
+
+def check_sums(world: World) -> None:
+    """What was spent and may be spent is below the limit; one request may go over."""
+    for (name, _), amount in world.granted_in_sum().items():
+        assert amount < AMOUNTS[name] + world.largest
+    for pool in world.stored.pools:
+        assert pool.charged < pool.amount + world.largest
+
+
+def check_memory(world: World) -> None:
+    """Pods that have ended are settled; those that are gone are forgotten when their slices are void for certain."""
+    for pool in world.stored.pools:
+        for uid, share in pool.shares.items():
+            assert uid not in world.ended
+            if uid not in world.pods:
+                assert share.gone_at
+                assert pool.limit != HOUR or world.vanished_at[uid] >= world.now - HOURS_S
+
+
+def is_served(world: World, uid: str, amount: int) -> bool:
+    """Whether a request of a Pod gets through within a few passes."""
+    gateway = world.pods[uid]
+    for _ in range(PATIENCE):
+        if gateway.ask(amount, world.now):
+            gateway.settle(world.now, world.spent)
+            return True
+        world.pass_through(1)
+    return False
+
+
+def check_the_rest_is_spent(world: World) -> None:
+    """One Pod that asks again and again gets all that is left, also what others hold, and is told when it is all."""
+    if not world.pods:
+        return
+    uid = max(world.pods)
+    amount = min(world.largest, 50)
+    while is_served(world, uid, amount):
+        pass
+    unspent = {pool.limit: left_of(world, pool) for pool in world.stored.pools}
+    assert min(unspent.values()) < amount, unspent
+    binding = [pool for pool in world.stored.pools if unspent[pool.limit] < amount]
+    world.pass_through(1)
+    orders = {each.limit: each for each in world.pods[uid].seen[-1].slices}
+    assert all(orders[pool.limit].exhausted == (pool.free == 0) for pool in world.stored.pools)
+    if all(pool.overrun_pod in world.pods for pool in binding):
+        assert min(unspent.values()) <= 0
+
+
+def check_an_end(world: World) -> None:
+    """Who may go over and ends leaves that to another one."""
+    holders = {pool.overrun_pod for pool in world.stored.pools} & set(world.pods)
+    for uid in holders:
+        world.stop(uid)
+        del world.pods[uid]
+        world.ended[uid] = world.last[uid]
+    world.pass_through(2)
+    assert not holders & {pool.overrun_pod for pool in world.stored.pools}
+
+
+def left_of(world: World, pool: Pool) -> int:
+    """What nobody has spent, and no Pod that is gone may still spend."""
+    gone = sum(share.charge for uid, share in pool.shares.items() if uid not in world.pods)
+    held = (gateway.holdings.held.get(pool.limit) for gateway in world.pods.values())
+    spent = sum(each.spent for each in held if each is not None and each.window == pool.window)
+    return pool.amount - pool.settled - gone - spent
+
+
+@settings(max_examples=3000 if WHOLE else 12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**63))
+def test_no_window_is_overspent_by_more_than_one_request_and_all_of_it_can_be_spent(seed: int) -> None:
+    live(seed, granting)
+
+
+def without(rule: Rule) -> ModuleType:
+    """The steps of granting without one rule."""
+    source = Path(granting.__file__).read_text("utf-8")
+    assert source.count(rule.text) == 1, rule.name
+    module = ModuleType("granting_without")
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    exec(compile(source.replace(rule.text, rule.without), rule.name, "exec"), module.__dict__)  # noqa: S102 - our own
+    return module
+
+
+SAMPLE = RULES if WHOLE else random.Random(3).sample(RULES, 3)  # noqa: S311 - a sample
+
+
+@pytest.mark.parametrize("rule", SAMPLE, ids=lambda rule: rule.name)
+def test_a_world_without_a_rule_is_found_out(rule: Rule) -> None:
+    rules = without(rule)
+    for seed in count():
+        assert seed < WORLDS, f"no world fails without: {rule.name}"
+        try:
+            live(seed, rules)
+        except (AssertionError, KeyError):
+            return
+
+
+def test_each_rule_is_where_the_table_says() -> None:
+    for rule in RULES:
+        assert rule.text != rule.without
+        without(rule)

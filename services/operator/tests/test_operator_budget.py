@@ -10,8 +10,9 @@ from services.operator.tests.operator_objects import pod, state
 from agent_api.budget.granting import granted, noted
 from agent_api.budget.grants import GrantReceipt, LastReceipt, Standing
 from agent_api.budget.ledger import BudgetLedger, PodState, opened
+from agent_api.budget.limits import amounts_of
 from agent_api.signing import Signer
-from agent_operator.budget.keeper import amounts_in
+from agent_operator.budget.keeper import budget_in
 from agent_operator.budget.pods import is_running, states_of
 from agent_operator.budget.show import read_ledger, show_ledger
 from agent_operator.children.granted import with_granted_budget
@@ -97,7 +98,7 @@ def agent(spec: Any) -> AgentObject:
 
 def test_limits_are_read_of_the_spec() -> None:
     budget = {"tokensPerHour": 5, "usdPerRun": 0.5}
-    assert amounts_in(agent({"llm": {"budget": budget}})) == {"tokensPerHour": 5, "usdPerRun": 500_000}
+    assert amounts_of(budget_in(agent({"llm": {"budget": budget}}))) == {"tokensPerHour": 5, "usdPerRun": 500_000}
     others: list[Any] = [
         {},
         {"llm": {}},
@@ -106,7 +107,9 @@ def test_limits_are_read_of_the_spec() -> None:
         {"llm": 3},
     ]
     for other in others:
-        assert amounts_in(agent(other)) == {}
+        assert amounts_of(budget_in(agent(other))) == {}
+    assert budget_in(agent({"llm": {"budget": {"warnAtPercent": 55}}})).warn_at_percent == 55
+    assert budget_in(agent({})).warn_at_percent == 80
 
 
 def test_only_gateways_with_limits_are_told_that_they_are_granted() -> None:

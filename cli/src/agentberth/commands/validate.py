@@ -106,18 +106,28 @@ class _Checked:
 
 def _unsupported(document: "Document", agent: "AgentType", platform: "PlatformSettings | None") -> "Iterator[Finding]":
     """What `platform` does not take; without one, what only some platforms have."""
-    from agent_render import PlatformSettings, RenderError, render  # noqa: PLC0415 - keeps `--help` quick
+    from agent_render import RenderError, render  # noqa: PLC0415 - keeps `--help` quick
 
     if platform is None:
-        profile = agent.spec.resources.profile
-        if profile not in PlatformSettings().profiles:
-            text = f"{profile} is not a profile that is built in: check with --settings that the platform has it"
-            yield document.find(Problem(("spec", "resources", "profile"), text, severity="warning"))
+        yield from _undecided(document, agent)
         return
     try:
         render(agent, platform)
     except RenderError as error:
         yield document.find(Problem((), str(error)))
+
+
+def _undecided(document: "Document", agent: "AgentType") -> "Iterator[Finding]":
+    """What only some platforms have."""
+    from agent_render import PlatformSettings, unpriced  # noqa: PLC0415 - keeps `--help` quick
+
+    profile, plain = agent.spec.resources.profile, PlatformSettings()
+    if profile not in plain.profiles:
+        text = f"{profile} is not a profile that is built in: check with --settings that the platform has it"
+        yield document.find(Problem(("spec", "resources", "profile"), text, severity="warning"))
+    if missing := unpriced(agent, plain):
+        text = f"NoPrice: no price is built in for {', '.join(missing)}: check with --settings that the platform has it"
+        yield document.find(Problem(("spec", "llm", "budget"), text, severity="warning"))
 
 
 def _show(findings: list[Finding], unreadable: list[str], output: str) -> None:

@@ -7,7 +7,7 @@ own, and nobody else on the machine gets in. Some answers come from a Pod throug
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +52,21 @@ class Api:
 
     async def text(self, path: str, **query: str) -> str:
         """A text, at most 128 MiB. Raises RefusedError and CommandError."""
+        body, _ = await self.read(path, {}, query)
+        return body.decode(errors="replace")
+
+    async def read(
+        self, path: str, headers: Mapping[str, str], query: Mapping[str, str]
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """The body of an answer, at most 128 MiB, and its headers. Raises RefusedError and CommandError."""
         try:
-            async with self.session.get(f"{self.base}{path}", params=query, timeout=_timeout(_ANSWER_S)) as answer:
+            async with self.session.get(
+                f"{self.base}{path}", params=query, headers=headers, timeout=_timeout(_ANSWER_S)
+            ) as answer:
                 body = await _read(answer.content)
                 if answer.status >= 400:
                     raise RefusedError(answer.status, _reason(answer.status, body))
-                return body.decode(errors="replace")
+                return body, answer.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise CommandError(f"the cluster does not answer: {str(error) or type(error).__name__}") from error
 

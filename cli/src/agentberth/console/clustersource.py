@@ -8,10 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
 from agent_api import layout
-from agent_api.calls import CallsReport
 from agent_render.identity import AGENT_LABEL
 from agentberth.cluster.approvals import Decision
 from agentberth.cluster.kubectl import Kubectl
@@ -19,17 +16,18 @@ from agentberth.console.access import Api, RefusedError
 from agentberth.console.clusterapprovals import ClusterApprovals
 from agentberth.console.clusterviews import conditions_of, containers_of, events_of, providers_of, row_of, tools_of
 from agentberth.console.limits import limits_of
+from agentberth.console.podcalls import OPS, CallKeys, read_calls, read_keys
 from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView, Plain
 from agentberth.errors import CommandError
 
 _PATH: Final = f"/apis/{layout.GROUP}/{layout.VERSION}"
-_OPS: Final = {layout.TOOLPROXY: layout.TOOLPROXY_OPS_PORT, layout.LLMGATEWAY: layout.LLMGATEWAY_OPS_PORT}
 _PAGE: Final = "500"
 _LOOK_EVERY_S: Final = 5
 _AGAIN_S: Final = 2.0
 _MOST_LINES: Final = "1000"
 _MOST_LOG_BYTES: Final = str(2 << 20)
 _MOST_PODS: Final = 20
+UNVERIFIED: Final = "The calls are not verified: that needs the agent's ConfigMap, which your rights do not cover."
 
 
 class ClusterSource:
@@ -118,12 +116,13 @@ class ClusterSource:
         )
 
     async def calls(self, namespace: str, name: str) -> CallsView:
-        """Of every sidecar of every Pod, through the API server."""
+        """Of every sidecar of every Pod, through the API server; what is not signed is left out and noted."""
         self._of(namespace, name)
         notes: list[str] = []
         pods = await self._readable(notes, "Pods", self._pods(namespace, name))
-        asked = [(pod["metadata"]["name"], sidecar) for pod in pods[:_MOST_PODS] for sidecar in _sidecars(pod)]
-        reports = await asyncio.gather(*(self._calls_of(notes, namespace, *each) for each in asked))
+        asked = [(pod, sidecar) for pod in pods[:_MOST_PODS] for sidecar in _sidecars(pod)]
+        keys = await self._keys(notes, namespace, name) if asked else CallKeys({})
+        reports = await asyncio.gather(*(self._calls_of(notes, keys, *each) for each in asked))
         calls = [call for each in reports if each for call in each[0]]
         return CallsView(sorted(calls, key=lambda call: call["at"]), sum(each[1] for each in reports if each), notes)
 
@@ -165,17 +164,22 @@ class ClusterSource:
             return await reading
         return []
 
+    async def _keys(self, notes: list[str], namespace: str, name: str) -> CallKeys:
+        with _noting(notes, "keys of the agent"):
+            keys = await read_keys(self._api, namespace, name)
+            if keys.values is None:
+                notes.append(UNVERIFIED)
+            return keys
+        return CallKeys({})
+
     async def _calls_of(
-        self, notes: list[str], namespace: str, pod: str, sidecar: str
+        self, notes: list[str], keys: CallKeys, pod: Plain, sidecar: str
     ) -> tuple[list[Plain], int] | None:
-        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}:{_OPS[sidecar]}/proxy/calls"
-        with _noting(notes, f"calls of {sidecar} in {pod}"):
-            try:
-                report = CallsReport.model_validate_json(await self._api.text(path))
-            except ValidationError:
-                raise CommandError("the answer is not a report of calls") from None
+        name = pod["metadata"]["name"]
+        with _noting(notes, f"calls of {sidecar} in {name}"):
+            report = await read_calls(self._api, pod, sidecar, keys.signer(pod, sidecar))
             shown = [call.model_dump(mode="json", by_alias=True) for call in report.calls]
-            return [{"sidecar": sidecar, "pod": pod, **call} for call in shown], report.dropped
+            return [{"sidecar": sidecar, "pod": name, **call} for call in shown], report.dropped
         return None
 
 
@@ -195,4 +199,4 @@ def _key(agent: Plain) -> tuple[str, str]:
 
 
 def _sidecars(pod: Plain) -> list[str]:
-    return [each["name"] for each in pod["spec"].get("initContainers") or () if each["name"] in _OPS]
+    return [each["name"] for each in pod["spec"].get("initContainers") or () if each["name"] in OPS]

@@ -5,6 +5,7 @@ A part of the Pod (init container, sidecar) is one module that returns a `PodPar
 `agent_render.objects.pod.PARTS`; a kind of object is one module, listed once in `agent_render.manifests.CHILDREN`.
 """
 
+from agent_render.containers.llmgateway import unpriced
 from agent_render.errors import NoPriceError, RenderError, SettingsError, UnsupportedError
 from agent_render.manifests import render
 from agent_render.objects.pod import pod_template
@@ -20,4 +21,5 @@ __all__ = [
     "parse_settings",
     "pod_template",
     "render",
+    "unpriced",
 ]

@@ -145,6 +145,9 @@ class Budget(ApiModel):
     usd_per_run: Dollars | None = Field(
         default=None, description="By the price table, by all Pods of one Job together. Default: no limit."
     )
+    warn_at_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=80, description="Percent of a limit at which an event BudgetNearEnd says that it is nearly spent."
+    )
 
 
 class Llm(ApiModel):

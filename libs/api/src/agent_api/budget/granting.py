@@ -72,8 +72,10 @@ def newest_serial(ledger: BudgetLedger, pods: Mapping[str, PodState]) -> int:
 
 
 def _granted(pool: Pool, pods: Mapping[str, PodState]) -> Pool:
-    low = sorted(_low(pool, pods), key=lambda each: (each.uid != pool.overrun_pod, -each.wanted, each.uid))
-    for each in low:
+    """First those whose requests wait for what there is: it may have been taken back for them."""
+    low = _low(pool, pods)
+    free, holder = pool.free, pool.overrun_pod
+    for each in sorted(low, key=lambda e: (not 0 < e.unmet <= free, e.uid != holder, -e.wanted, e.uid)):
         raised = min(each.unmet if 0 < each.unmet <= pool.free else each.short, pool.free)
         if raised > 0:
             share = pool.shares.get(each.uid) or Share()
@@ -107,7 +109,7 @@ def _low(pool: Pool, pods: Mapping[str, PodState]) -> list[_Low]:
             continue
         standing = pod.standing(pool)
         wanted = standing.wanted if standing else 0
-        have = _left(pool, uid, standing)
+        have = _left(pool.shares.get(uid) or Share(), standing.reserved if standing else 0)
         if have < max(chunk // 2, wanted, 1):
             found.append(_Low(uid, max(0, chunk - have), max(0, wanted - have), wanted))
     return found
@@ -121,9 +123,9 @@ def _may_hold(pool: Pool, pod: PodState) -> bool:
     return (pod.standing(pool) is not None or not has_it) and (pod.uid in pool.shares or len(pool.shares) < MOST_PODS)
 
 
-def _left(pool: Pool, uid: str, standing: Standing | None) -> int:
-    share = pool.shares.get(uid) or Share()
-    return max(0, share.cap - share.spent - (standing.reserved if standing else 0))
+def _left(held: Share | Standing, reserved: int) -> int:
+    """What may still be spent, by the ledger or by what a gateway says, while so much is on its way."""
+    return max(0, held.cap - held.spent - reserved)
 
 
 def reclaimed(ledger: BudgetLedger, pods: Mapping[str, PodState], now: float) -> dict[str, GrantOrder]:
@@ -150,21 +152,17 @@ def _reclaimed(pool: Pool, pods: Mapping[str, PodState]) -> dict[str, Slice]:
         return {}
     found = {}
     for uid, standing in _givers(pool, pods, busy_too=excess > 0):
-        taken = min(_left_of(standing), shortage)
+        taken = min(_left(standing, standing.reserved), shortage)
         if taken > 0:
             shortage -= taken
             found[uid] = Slice(limit=pool.limit, window=pool.window, cap=standing.cap - taken, overrun=standing.overrun)
     holder = pods.get(pool.overrun_pod)
     held = holder.standing(pool) if holder is not None and not holder.ended else None
     others = any(each.unmet and each.uid != pool.overrun_pod for each in waiting)
-    if held is not None and others and shortage > 0 and not (held.wanted and _left_of(held)):
+    if held is not None and others and shortage > 0 and not (held.wanted and _left(held, held.reserved)):
         cap = found[pool.overrun_pod].cap if pool.overrun_pod in found else held.cap
         found[pool.overrun_pod] = Slice(limit=pool.limit, window=pool.window, cap=cap)
     return found
-
-
-def _left_of(standing: Standing) -> int:
-    return max(0, standing.cap - standing.spent - standing.reserved)
 
 
 def _givers(pool: Pool, pods: Mapping[str, PodState], *, busy_too: bool) -> list[tuple[str, Standing]]:
@@ -175,7 +173,7 @@ def _givers(pool: Pool, pods: Mapping[str, PodState], *, busy_too: bool) -> list
         standing = pod.standing(pool) if pod is not None and not pod.ended else None
         if standing is not None and (busy_too or not (standing.wanted or standing.reserved)):
             found.append((uid, standing))
-    return sorted(found, key=lambda each: (-_left_of(each[1]), each[0]))
+    return sorted(found, key=lambda each: (-_left(each[1], each[1].reserved), each[0]))
 
 
 def order_for(ledger: BudgetLedger, pod: PodState, now: float) -> GrantOrder:

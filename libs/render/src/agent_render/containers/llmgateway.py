@@ -19,6 +19,8 @@ from agent_render.parts.monitoring import keeps_content
 from agent_render.parts.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 
+_OPERATORS = {"warn_at_percent"}
+"""Of a budget, what the operator alone needs."""
 _ADDRESS = f"http://127.0.0.1:{layout.LLMGATEWAY_PORT}"
 
 
@@ -31,8 +33,8 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     if llm is None:
         return PodPart()
     config = gateway_config(agent, llm, settings)
-    if unpriced := config.unpriced():
-        raise NoPriceError(unpriced)
+    if missing := config.unpriced():
+        raise NoPriceError(missing)
     keys = {p.name: p.credentials_secret for p in llm.providers if p.credentials_secret}
     key_volumes, key_mounts = sidecar.credentials(layout.CREDENTIALS, keys)
     memory_volumes, memory_mounts = memoryaccess.credentials(agent)
@@ -64,6 +66,11 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     )
 
 
+def unpriced(agent: AgentType, settings: PlatformSettings) -> tuple[str, ...]:
+    """The routes that a budget of money would refuse, since no price is known of them: `provider/model`."""
+    return gateway_config(agent, agent.spec.llm, settings).unpriced() if agent.spec.llm else ()
+
+
 def _agent_env(agent: AgentType) -> tuple[Manifest, ...]:
     """Where the clients of each maker look for an address and a key."""
     return (
@@ -92,7 +99,7 @@ def gateway_config(agent: AgentType, llm: Llm, settings: PlatformSettings) -> Ga
         providers=tuple(_provider(provider) for provider in llm.providers),
         models=tuple(aliases),
         delivery=llm.delivery,
-        budget=GatewayBudget(**budget.model_dump(by_alias=False)) if budget else GatewayBudget(),
+        budget=GatewayBudget(**budget.model_dump(by_alias=False, exclude=_OPERATORS)) if budget else GatewayBudget(),
         prices=settings.prices,
         context_tokens=_context_tokens(llm),
         capture_content=keeps_content(agent),

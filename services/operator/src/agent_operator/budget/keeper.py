@@ -40,8 +40,6 @@ SPENDING_S: Final = 5.0
 REST_S: Final = 30.0
 ASKED_PER_S: Final = 50
 """Agents at rest that are asked in a second: where there are more, each is asked less often."""
-NEAR_END: Final = 80
-"""Percent of a limit at which an event tells of it."""
 REMEMBERED: Final = 20_000
 _WRITES_ALLOWED: Final = 10
 """As the children of an object, to the guard against hot loops: a budget is written more often than a spec."""
@@ -60,6 +58,7 @@ class _Pass:
     obj: AgentObject
     pods: Mapping[str, PodObject]
     now: float
+    warn_at_percent: int
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,15 @@ class BudgetKeeper:
         if obj is None or obj.metadata.deletion_timestamp:
             return Done()
         shown = _shown(obj)
-        amounts = amounts_in(obj)
+        budget = budget_in(obj)
+        amounts = amounts_of(budget)
         if not amounts:
             if shown is not None:
                 await self._store(request, obj, None)
             return Done()
         pods = {pod.metadata.uid: pod for pod in own_pods(self._stores, obj)}
-        return await self._keep(request, _Pass(obj, pods, self._now()), read_ledger(shown), amounts)
+        at = _Pass(obj, pods, self._now(), budget.warn_at_percent)
+        return await self._keep(request, at, read_ledger(shown), amounts)
 
     async def _keep(self, request: Request, at: _Pass, stored: BudgetLedger, amounts: Mapping[str, int]) -> Outcome:
         states = states_of(at.pods.values(), self._keys.of(at.obj))
@@ -122,7 +123,7 @@ class BudgetKeeper:
             ledger = noted(ledger, states, at.now)
         after = granted(ledger, states)
         if self._must_store(at.obj, stored, after):
-            self._tell_of_end(at.obj, stored, after)
+            self._tell_of_end(at, stored, after)
             await self._store(request, at.obj, after)
             await self._tell(at, after, states)
         return self._next(at, after, states)
@@ -153,14 +154,14 @@ class BudgetKeeper:
         rested = memory is None or self._clock() - memory.stored_at >= SHOW_S
         return rested and spent_by(after) != spent_by(stored)
 
-    def _tell_of_end(self, obj: AgentObject, stored: BudgetLedger, after: BudgetLedger) -> None:
+    def _tell_of_end(self, at: _Pass, stored: BudgetLedger, after: BudgetLedger) -> None:
         """An event when a limit is nearly used up, once: when what is spent passes the mark."""
         before = {(pool.limit, pool.run, pool.window): pool.spent for pool in stored.pools}
         for pool in after.pools:
-            mark = pool.amount * NEAR_END // 100
+            mark = max(1, pool.amount * at.warn_at_percent // 100)
             if pool.spent >= mark > before.get((pool.limit, pool.run, pool.window), 0):
                 text = f"{pool.limit}: {pool.spent * 100 // max(1, pool.amount)} % is spent"
-                self._recorder.event(AGENT_TYPES, obj, "Warning", "BudgetNearEnd", "Grant", text)
+                self._recorder.event(AGENT_TYPES, at.obj, "Warning", "BudgetNearEnd", "Grant", text)
 
     async def _store(self, request: Request, obj: AgentObject, ledger: BudgetLedger | None) -> None:
         """Raises Conflict when the object is not the one that the pass has read."""
@@ -195,13 +196,13 @@ class BudgetKeeper:
         return RequeueAfter(max(REST_S, len(self._stores[AGENTS]) / ASKED_PER_S))
 
 
-def amounts_in(obj: AgentObject) -> dict[str, int]:
-    """The limits that a spec sets; those of one that is not valid are not known."""
+def budget_in(obj: AgentObject) -> Budget:
+    """What a spec sets; of one that is not valid nothing is known."""
     try:
         budget = msgspec.json.decode(obj.spec, type=_Spec).llm.get("budget")
-        return amounts_of(Budget.model_validate(budget)) if budget else {}
+        return Budget.model_validate(budget or {})
     except (msgspec.MsgspecError, ValidationError):
-        return {}
+        return Budget()
 
 
 def _shown(obj: AgentObject) -> Plain | None:
