@@ -54,7 +54,7 @@ async def test_a_call_that_comes_while_hands_are_shaken_again_waits_for_the_sess
     async def call(after_s: float) -> Json:
         await asyncio.sleep(after_s)
         params = {"name": "t", "arguments": {}}
-        return await session.call_tool(params, timeout_s=5, capabilities={}, headers={}, on_progress=None)
+        return await session.call("tools/call", params, timeout_s=5)
 
     first, second = await asyncio.gather(call(0), call(0.01))
     assert first == second == {"content": [], "tools": []}

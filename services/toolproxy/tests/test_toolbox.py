@@ -25,6 +25,7 @@ from agent_toolproxy.tools.changes import Changes
 from agent_toolproxy.tools.configuredtool import ConfiguredTool
 from agent_toolproxy.tools.pinning import Drift, Pins
 from agent_toolproxy.tools.registry import Registry
+from agent_toolproxy.tools.servers.signals import Announcements
 from agent_toolproxy.tools.toolbox import Toolbox
 
 
@@ -95,7 +96,7 @@ async def test_a_tool_that_is_replaced_works_until_the_list_has_the_new_one(tmp_
     toolbox = toolbox_of(pins, registry, marks)
     async with running(registry), asyncio.TaskGroup() as group:
         remaking = group.create_task(toolbox.run())
-        changes = toolbox.changes()
+        changes = toolbox.announcements.follow()
         pins.go.set()
         await registry.apply(ToolsConfig(agent="x", tools=(PlannedTool(name="a"),)))
         await anext(changes)
@@ -141,6 +142,7 @@ class OneServer:
 
 def toolbox_of(pins: Pins, registry: Registry | OneServer, changes: Changes) -> Toolbox:
     return Toolbox(
+        announcements=Announcements(),
         rules=RuleBook(CurrentConfig(), Rates(Path("/nonexistent/counts")), Approvals(Path("/nonexistent/approvals"))),
         registry=registry,
         current=CurrentConfig(),
@@ -167,7 +169,7 @@ async def test_a_list_under_way_is_not_settled_and_its_tools_are_not_unknown(tmp
         await toolbox.call("up__echo", Call(arguments={}))
     pins.go.set()
     async with asyncio.timeout(30):
-        await anext(toolbox.changes())
+        await anext(toolbox.announcements.follow())
     assert toolbox.settled
     assert await toolbox.call("up__echo", Call(arguments={"text": "x"})) == {"said": {"text": "x"}}
     with pytest.raises(UnknownTool):
@@ -181,7 +183,7 @@ async def test_a_change_before_the_first_wait_is_told(tmp_path: Path) -> None:
     toolbox = toolbox_of(Pins(LockFile(tmp_path, tmp_path), CurrentConfig()), registry, marks)
     async with running(registry), asyncio.TaskGroup() as group:
         remaking = group.create_task(toolbox.run())
-        changes = toolbox.changes()
+        changes = toolbox.announcements.follow()
         await registry.apply(ToolsConfig(agent="x", tools=(PlannedTool(name="a"),)))
         await settle()
         assert toolbox.listed

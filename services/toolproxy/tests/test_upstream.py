@@ -11,6 +11,7 @@ from agent_toolproxy.mcp.messages import RequestId, response
 from agent_toolproxy.tools.connectors import Connection
 from agent_toolproxy.tools.lanes import Lanes
 from agent_toolproxy.tools.provision import Program
+from agent_toolproxy.tools.servers.signals import Signals
 from agent_toolproxy.tools.upstream import ConfiguredServer
 
 
@@ -73,7 +74,13 @@ async def test_a_lost_server_is_not_ready_while_it_is_being_closed() -> None:
     connector = SlowToClose()
     changed = asyncio.Event()
     server = ConfiguredServer(
-        PlannedTool(name="up"), ToolOptions(), connector, lanes=Lanes(), current=CurrentConfig(), on_change=changed.set
+        PlannedTool(name="up"),
+        ToolOptions(),
+        connector,
+        lanes=Lanes(),
+        current=CurrentConfig(),
+        signals=Signals(),
+        on_change=changed.set,
     )
 
     async def until(state: str) -> None:

@@ -25,7 +25,13 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=10,
 )
-METHODS = st.sampled_from(["initialize", "tools/list", "tools/call", "server/discover", "subscriptions/listen", "ping"])
+METHODS = st.sampled_from(
+    [
+        *("initialize", "tools/list", "tools/call", "server/discover", "subscriptions/listen", "ping"),
+        *("resources/list", "resources/read", "resources/subscribe", "prompts/list", "prompts/get"),
+        *("completion/complete", "logging/setLevel", "notifications/cancelled"),
+    ]
+)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,13 @@ import pytest
 from contract.toolproxy.toolproxy_harness import ToolProxy, modern_request
 
 META = "io.modelcontextprotocol/"
+CAPABILITIES = {
+    "tools": {"listChanged": True},
+    "resources": {"listChanged": True, "subscribe": True},
+    "prompts": {"listChanged": True},
+    "completions": {},
+    "logging": {},
+}
 ANNOUNCED = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]
 
 
@@ -49,7 +56,7 @@ def test_discover_names_versions_capabilities_and_caching(served: ToolProxy) -> 
     result = served.post("server/discover").json()["result"]
     assert result["resultType"] == "complete"
     assert result["supportedVersions"] == ANNOUNCED
-    assert result["capabilities"] == {"tools": {"listChanged": True}}
+    assert result["capabilities"] == CAPABILITIES
     assert result["_meta"][META + "serverInfo"]["name"] == "agentberth-toolproxy"
     assert isinstance(result["ttlMs"], int)
     assert result["cacheScope"] == "private"
@@ -132,7 +139,7 @@ def test_an_unknown_version_names_the_known_ones(served: ToolProxy) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["ping", "initialize", "logging/setLevel", "prompts/list", "resources/subscribe", "x"]
+    "method", ["ping", "initialize", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "x"]
 )
 def test_methods_that_are_not_there_are_404_with_a_body(served: ToolProxy, method: str) -> None:
     assert_error(served.post(method), 404, -32601)
@@ -229,8 +236,8 @@ def test_initialize(served: ToolProxy, asked: str, given: str) -> None:
     answer = post(served, rpc("initialize", {"protocolVersion": asked, "capabilities": {}, "clientInfo": {}}))
     result = answer.json()["result"]
     assert result["protocolVersion"] == given
-    assert result["capabilities"] == {"tools": {}}
-    assert "Mcp-Session-Id" not in answer.headers
+    assert result["capabilities"] == CAPABILITIES
+    assert len(answer.headers["Mcp-Session-Id"]) == 32
     assert not {"resultType", "ttlMs", "cacheScope"} & set(result)
 
 
@@ -304,7 +311,7 @@ def test_listen_acknowledges_then_tells_of_changes(proxy: ToolProxy) -> None:
         first = next(events)
         assert first["method"] == "notifications/subscriptions/acknowledged"
         assert first["params"] == {
-            "notifications": {"toolsListChanged": True},
+            "notifications": {"toolsListChanged": True, "promptsListChanged": True},
             "_meta": {META + "subscriptionId": "L1"},
         }
         proxy.write_config(tools=[{"name": "git"}, {"name": "sh"}])

@@ -49,6 +49,8 @@ from agent_toolproxy.tools.lanes import Lanes
 from agent_toolproxy.tools.pinning import Pins
 from agent_toolproxy.tools.provision import Provisioner
 from agent_toolproxy.tools.registry import Registry
+from agent_toolproxy.tools.servers.relay import Relay
+from agent_toolproxy.tools.servers.signals import Signals
 from agent_toolproxy.tools.toolbox import Toolbox
 
 NAME = "agent-toolproxy"
@@ -99,8 +101,9 @@ class Proxy:
         self._memory = MemoryLink(credentials=credentials, redact=redactor.redact, watch=self._watch)
         lock = LockFile(store.root, settings.located(settings.workspace))
         lock.load()
-        self._pins = pins = Pins(lock, self._current)
+        self._pins = Pins(lock, self._current)
         self._gate = Gate(1)
+        self._signals = Signals()
         self._rules = open_rules(self._current, store.root)
         self._configuration = self._make_configuration(addresses, store)
         changes = Changes()
@@ -108,17 +111,22 @@ class Proxy:
         self._registry = Registry(partial(make_tool, parts), changes)
         self._audit = Audit(redactor)
         self._recorder = CallRecorder(redactor.redact, lambda: self._current.value.capture_content)
-        self._toolbox = Toolbox(
+        self._toolbox = self._make_toolbox(changes, telemetry)
+        self._relay = Relay(self._registry, self._toolbox, self._current, self._signals, redactor.mask_values)
+
+    def _make_toolbox(self, changes: Changes, telemetry: Telemetry) -> Toolbox:
+        return Toolbox(
             registry=self._registry,
             current=self._current,
             changes=changes,
-            pins=pins,
+            pins=self._pins,
             rules=self._rules,
             metrics=ToolMetrics(self._metrics_registry),
             audit_log=self._audit,
             recorder=self._recorder,
             telemetry=telemetry,
-            redactor=redactor,
+            redactor=self._redactor,
+            announcements=self._signals.announcements,
         )
 
     def _make_configuration(self, addresses: AddressPolicy, store: Store) -> Configuration:
@@ -161,6 +169,7 @@ class Proxy:
             workspace=workspace,
             gate=self._gate,
             lanes=Lanes(),
+            signals=self._signals,
             path=path,
             redact=self._redactor.redact,
             memory=self._memory,
@@ -193,7 +202,7 @@ class Proxy:
             size_limit_bytes=settings.watch_limit_bytes,
         )
         reporter = self._make_reporter(config)
-        mcp = McpServer(self._toolbox, stop.tasks, redactor.redact)
+        mcp = McpServer(self._toolbox, self._relay, self._signals, stop.tasks, redactor.redact)
         rest = RestApi(self._registry, self._toolbox, self._memory, redactor.redact)
         app = build_app(_open_door(settings), (mcp.add_routes, rest.add_routes))
         ops = OpsServer(

@@ -16,6 +16,32 @@ ProgressListener = Callable[[Json], Awaitable[None]]
 """Given `progress`, and maybe `total` and `message`."""
 
 
+class CallerRefused(Exception):  # noqa: N818 - a name says what happened
+    """A client that cannot be asked, or refuses: a JSON-RPC `code` and a text for the server."""
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class Caller(Protocol):
+    """The client that a call is made for, as far as a server may reach it while the call runs."""
+
+    @property
+    def owner(self) -> object:
+        """Equal for the calls of one client's session, and for no others."""
+
+    @property
+    def log_level(self) -> str | None:
+        """The least severe level that is wanted; None is none."""
+
+    async def ask(self, method: str, params: Json) -> Json:
+        """The result that the client gives to a question. Raises CallerRefused, TimeoutError."""
+
+    async def log(self, params: Json) -> None:
+        """Take a message of the server's log."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """What a caller gave. `meta` is what passes through to an upstream server: trace context and vendor keys."""
@@ -29,6 +55,8 @@ class Call:
     """The caller's own, cut to what can be relayed; empty for callers without a way to answer."""
     retry: Mapping[str, Any] = field(default_factory=dict)
     """`inputResponses` and `requestState` of a call that was asked for input."""
+    caller: Caller | None = None
+    """Whom a server may ask or tell something meanwhile; None: nobody."""
     on_progress: ProgressListener | None = None
     on_output: OutputListener | None = None
     timeout_s: float | None = None

@@ -16,6 +16,8 @@
     │   └── PackageFailed        uv or npm refused; `retryable` for network faults
     ├── CallError                a call was not carried out; has a `code` and an HTTP `status`
     │   ├── UnknownTool          404 unknown_tool
+    │   ├── UnknownOffer         404 unknown_offer: no such prompt or resource
+    │   ├── TooManySubscriptions 429 too_many_subscriptions
     │   ├── InvalidArguments     400 invalid_arguments
     │   ├── ToolNotReady         503 tool_not_ready
     │   ├── ToolBlocked          403 tool_blocked
@@ -111,6 +113,20 @@ class UnknownTool(CallError):
 
     code = "unknown_tool"
     status = 404
+
+
+class UnknownOffer(CallError):
+    """No server has such a prompt or resource."""
+
+    code = "unknown_offer"
+    status = 404
+
+
+class TooManySubscriptions(CallError):
+    """More resources are watched than may be."""
+
+    code = "too_many_subscriptions"
+    status = 429
 
 
 class InvalidArguments(CallError):

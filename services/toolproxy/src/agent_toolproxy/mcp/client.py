@@ -3,21 +3,22 @@
 import asyncio
 import itertools
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from typing import Any, Final, Literal
 
-from agent_toolproxy.boundedjson import dump_json
-from agent_toolproxy.call import ProgressListener
+from agent_toolproxy.call import Caller, ProgressListener
 from agent_toolproxy.errors import (
-    UpstreamAuth,
     UpstreamHttp,
     UpstreamProtocol,
     UpstreamRefused,
     UpstreamSessionLost,
     UpstreamTimeout,
 )
+from agent_toolproxy.mcp.caller import BoundedCaller
 from agent_toolproxy.mcp.codec import encode_header
 from agent_toolproxy.mcp.link import Exchange, Link, MessageListener
+from agent_toolproxy.mcp.listing import list_all
 from agent_toolproxy.mcp.messages import (
     HEADER_METHOD,
     HEADER_MISMATCH,
@@ -25,29 +26,29 @@ from agent_toolproxy.mcp.messages import (
     HEADER_VERSION,
     KEY_CAPABILITIES,
     KEY_CLIENT,
+    KEY_LOG_LEVEL,
     KEY_VERSION,
     LATEST_LEGACY,
     LEGACY_VERSIONS,
     MISSING_CAPABILITY,
     MODERN,
     MODERN_VERSIONS,
-    PROGRESS,
+    NAMED,
     SERVER_INFO,
     UNSUPPORTED_VERSION,
     Json,
     notification,
     request,
 )
+from agent_toolproxy.mcp.notices import listen_for
+from agent_toolproxy.mcp.replies import dig, result_of
 
 Era = Literal["modern", "legacy"]
 PROBE_S: Final = 10.0
 _VERSION: Final = re.compile(r"[0-9A-Za-z.-]{1,32}")
-_MOST_PAGES: Final = 100
-_MOST_TOOLS: Final = 5000
-_LARGEST_LIST_CHARS: Final = 8 << 20
-_LONGEST_PROGRESS_CHARS: Final = 1000
-_LONGEST_REASON_CHARS: Final = 2000
-_KNOWN_RESULTS: Final = ("complete", "input_required")
+LISTS: Final = ("tools", "prompts", "resources")
+_DECLARED: Final[Json] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}}
+"""What a handshake server may ask of the client that a call is made for; clients that cannot be asked refuse."""
 
 
 class Session:
@@ -56,12 +57,17 @@ class Session:
     def __init__(self, link: Link, *, era: Era | None = None, probe_s: float = PROBE_S) -> None:
         self.era = era
         self.version = MODERN if era == "modern" else LATEST_LEGACY
-        self.watches_list = False
+        self.capabilities: Json = {}
         self._link = link
         self._probe_s = probe_s
         self._ids = itertools.count(1)
         self._reopening = asyncio.Lock()
         self._generation = 0
+
+    @property
+    def generation(self) -> int:
+        """Grows with each handshake: what was agreed on in an earlier session is forgotten."""
+        return self._generation
 
     async def connect(self, timeout_s: float) -> None:
         """Find out the era, and shake hands where that is needed. Raises UpstreamError."""
@@ -92,7 +98,7 @@ class Session:
                 return False
             raise
         supported = result.get("supportedVersions")
-        self.watches_list = bool(_dig(result, "capabilities", "tools", "listChanged"))
+        self._note_capabilities(result)
         return isinstance(supported, list) and MODERN in supported
 
     @staticmethod
@@ -101,7 +107,7 @@ class Session:
             raise UpstreamProtocol(f"the server refuses the probe: {refusal}") from refusal
         if refusal.code != UNSUPPORTED_VERSION:
             return False
-        supported = _dig(refusal.data, "supported")
+        supported = dig(refusal.data, "supported")
         offered = [each for each in supported if isinstance(each, str)] if isinstance(supported, list) else []
         if MODERN in offered:
             return True
@@ -113,7 +119,7 @@ class Session:
     async def _initialize(self, timeout_s: float) -> None:
         self.version = ""
         self._link.forget_session()
-        params = {"protocolVersion": LATEST_LEGACY, "capabilities": {}, "clientInfo": dict(SERVER_INFO)}
+        params = {"protocolVersion": LATEST_LEGACY, "capabilities": _DECLARED, "clientInfo": dict(SERVER_INFO)}
         try:
             result = await self.request("initialize", params, timeout_s=timeout_s)
         except UpstreamHttp as answer:
@@ -125,65 +131,39 @@ class Session:
         if not isinstance(version, str) or not _VERSION.fullmatch(version):
             raise UpstreamProtocol("the answer to initialize has no protocolVersion that is one")
         self.version = version
-        self.watches_list = bool(_dig(result, "capabilities", "tools", "listChanged"))
+        self._note_capabilities(result)
         self._generation += 1
         await self._link.notify(notification("notifications/initialized"), self._headers("notifications/initialized"))
 
-    async def list_tools(self, timeout_s: float) -> list[Any]:
-        """The definitions of all pages, each still to be checked. Raises UpstreamError."""
-        tools: list[Any] = []
-        size = 0
-        seen: set[str] = set()
-        params: Json = {}
-        async with asyncio.timeout(timeout_s):
-            for _ in range(_MOST_PAGES):
-                page = await self._request_again_if_lost("tools/list", params, timeout_s=timeout_s)
-                found = page.get("tools")
-                if not isinstance(found, list):
-                    raise UpstreamProtocol("the answer to tools/list has no tools")
-                tools += found
-                size += len(dump_json(found))
-                if len(tools) > _MOST_TOOLS or size > _LARGEST_LIST_CHARS:
-                    raise UpstreamProtocol(
-                        f"tools/list has more than {_MOST_TOOLS} tools, or more than {_LARGEST_LIST_CHARS} characters"
-                    )
-                cursor = page.get("nextCursor")
-                if not isinstance(cursor, str) or cursor in seen:
-                    break
-                seen.add(cursor)
-                params = {"cursor": cursor}
-        return tools
+    def _note_capabilities(self, result: Json) -> None:
+        found = result.get("capabilities")
+        self.capabilities = found if isinstance(found, dict) else {}
 
-    async def call_tool(
-        self,
-        params: Json,
-        *,
-        timeout_s: float,
-        capabilities: Mapping[str, Any],
-        headers: Mapping[str, str],
-        on_progress: ProgressListener | None,
-    ) -> Json:
-        """The result of one call, which is sent once. Raises UpstreamError."""
-        return await self._request_again_if_lost(
-            "tools/call",
-            params,
-            timeout_s=timeout_s,
-            capabilities=capabilities,
-            headers=headers,
-            on_progress=on_progress,
-        )
+    def can(self, *path: str) -> bool:
+        """Whether the server declares a capability: `can("resources", "subscribe")`."""
+        found = dig(self.capabilities, *path)
+        return found is not None and found is not False
 
-    async def watch(self, on_change: Callable[[Json], Awaitable[None]]) -> None:
-        """Give `on_change` the notifications that come unasked, as long as the server sends them."""
+    async def list_all(self, method: str, key: str, timeout_s: float) -> list[Any]:
+        """What is under `key` on all pages, each still to be checked. Raises UpstreamError, TimeoutError."""
+        return await list_all(partial(self.call, timeout_s=timeout_s), method, key, timeout_s)
+
+    async def watch(self, on_change: Callable[[Json], Awaitable[None]], uris: Collection[str] = ()) -> None:
+        """Give `on_change` the notifications that come unasked, as long as the server sends them.
+
+        `uris` are the resources that are watched in 2026-07-28; the older revisions have a request for each.
+        """
         if self.era == "modern":
-            wanted: Json = {"notifications": {"toolsListChanged": True}}
+            kinds = {f"{kind}ListChanged": True for kind in LISTS if self.can(kind, "listChanged")}
+            wanted: Json = {"notifications": {**kinds, **({"resourceSubscriptions": sorted(uris)} if uris else {})}}
             await self.request("subscriptions/listen", wanted, timeout_s=None, listener=on_change)
         else:
             await self._link.watch(on_change, self._headers(""))
 
-    async def _request_again_if_lost(self, method: str, params: Json, **more: Any) -> Json:  # noqa: ANN401 - as request
-        """A handshake server that has forgotten our session has not run anything: shake hands and ask again, once.
+    async def call(self, method: str, params: Json, **more: Any) -> Json:  # noqa: ANN401 - as request
+        """As `request`, in a session that is there. Raises UpstreamError.
 
+        A handshake server that has forgotten our session has not run anything: shake hands and ask again, once.
         Nobody asks while hands are shaken: there is no session to ask in.
         """
         async with self._reopening:
@@ -206,84 +186,42 @@ class Session:
         timeout_s: float | None,
         capabilities: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        caller: Caller | None = None,
         on_progress: ProgressListener | None = None,
         listener: MessageListener | None = None,
     ) -> Json:
         """The result of one request. Raises UpstreamError; cancelling it cancels the request."""
         message_id = next(self._ids)
         token = f"p{message_id}"
-        message = request(
-            message_id, method, self._with_meta(params, capabilities or {}, token if on_progress else None)
-        )
-        all_headers = {**self._headers(method, params.get("name")), **(headers or {})}
-        listen = listener or _progress_listener(token, on_progress)
+        bounded = BoundedCaller(caller) if caller else None
+        with_meta = self._with_meta(params, capabilities or {}, token if on_progress else None, bounded)
+        all_headers = {**self._headers(method, params), **(headers or {})}
+        listen = listener or listen_for(token, on_progress, bounded)
+        exchange = Exchange(request(message_id, method, with_meta), all_headers, timeout_s, bounded)
         try:
-            reply = await self._link.exchange(Exchange(message, all_headers, timeout_s), listen)
+            reply = await self._link.exchange(exchange, listen)
         except (UpstreamTimeout, asyncio.CancelledError):
             if method not in ("initialize", "server/discover"):
                 await self._link.cancel(message_id, self._headers(""), modern=self.era == "modern")
             raise
-        return _result_of(reply)
+        return result_of(reply)
 
-    def _with_meta(self, params: Json, capabilities: Mapping[str, Any], token: str | None) -> Json:
+    def _with_meta(
+        self, params: Json, capabilities: Mapping[str, Any], token: str | None, caller: Caller | None
+    ) -> Json:
         meta = dict(params.get("_meta", {}))
         if token:
             meta["progressToken"] = token
         if self.era == "modern":
+            if caller is not None and caller.log_level is not None:
+                meta[KEY_LOG_LEVEL] = caller.log_level
             meta |= {KEY_VERSION: self.version, KEY_CAPABILITIES: dict(capabilities), KEY_CLIENT: dict(SERVER_INFO)}
         return {**params, "_meta": meta} if meta else params
 
-    def _headers(self, method: str, name: object = None) -> dict[str, str]:
+    def _headers(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, str]:
         headers = {HEADER_VERSION: self.version} if self.version else {}
         if self.era == "modern":
             headers[HEADER_METHOD] = method
-            if method == "tools/call":
-                headers[HEADER_NAME] = encode_header(str(name))
+            if params is not None and (key := NAMED.get(method)) is not None:
+                headers[HEADER_NAME] = encode_header(str(params.get(key)))
         return headers
-
-
-def _progress_listener(token: str, on_progress: ProgressListener | None) -> MessageListener:
-    async def listen(message: Json) -> None:
-        params = message.get("params", {})
-        if on_progress is None or message["method"] != PROGRESS or params.get("progressToken") != token:
-            return
-        if is_number(params.get("progress")):
-            await on_progress(_readable_progress(params))
-
-    return listen
-
-
-def is_number(value: object) -> bool:
-    """JSON's numbers, without Python's booleans."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _readable_progress(params: Json) -> Json:
-    """The parts of a progress notification that are what they should be; the others are left out."""
-    progress: Json = {"progress": params["progress"]}
-    if is_number(params.get("total")):
-        progress["total"] = params["total"]
-    if isinstance(params.get("message"), str):
-        progress["message"] = params["message"][:_LONGEST_PROGRESS_CHARS]
-    return progress
-
-
-def _result_of(reply: Json) -> Json:
-    if (failure := reply.get("error")) is not None:
-        code, text = _dig(failure, "code"), _dig(failure, "message")
-        if code in (401, 403):
-            raise UpstreamAuth("the server refused the credential")
-        reason = str(text or failure)[:_LONGEST_REASON_CHARS]
-        raise UpstreamRefused(code if isinstance(code, int) else 0, reason, _dig(failure, "data"))
-    result = reply.get("result")
-    if not isinstance(result, dict):
-        raise UpstreamProtocol("a result that is not an object")
-    if result.get("resultType", "complete") not in _KNOWN_RESULTS:
-        raise UpstreamProtocol(f"a result of an unknown kind: {str(result['resultType'])[:50]!r}")
-    return result
-
-
-def _dig(value: Any, *keys: str) -> Any:  # noqa: ANN401 - any JSON
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value

@@ -43,7 +43,9 @@ class Legacy:
 
 @dataclass(frozen=True)
 class Accepted:
-    """Nothing to answer."""
+    """Nothing to answer: a notification, or the response to a question."""
+
+    message: Json
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ def classify(body: Any, version: str | None) -> Verdict:  # noqa: ANN401 - any J
     if problem:
         return Refused(400, INVALID_REQUEST, problem, _readable_id(body))
     if "method" not in body:
-        return Accepted() if version is None or version in _LEGACY_SERVED else _not_a_request()
+        return Accepted(body) if version is None or version in _LEGACY_SERVED else _not_a_request()
     if "id" not in body:
-        return Accepted() if version is None or _is_served(version) else _unsupported(None, version)
+        return Accepted(body) if version is None or _is_served(version) else _unsupported(None, version)
     return _classify_request(body, version)
 
 

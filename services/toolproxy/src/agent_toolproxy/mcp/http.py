@@ -7,15 +7,14 @@ the id of its last event.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import aiohttp
 from yarl import URL
 
-from agent_kit.bodies import read_at_most
-from agent_kit.errors import EventTooLargeError
 from agent_kit.sse import EventReader
-from agent_toolproxy.boundedjson import DEEPEST_LIST, dump_json, load_json
+from agent_toolproxy.boundedjson import dump_json
 from agent_toolproxy.errors import (
     ToolNotReady,
     ToolProxyError,
@@ -26,23 +25,22 @@ from agent_toolproxy.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from agent_toolproxy.mcp.era import answers, find_fault
+from agent_toolproxy.mcp.httpbodies import describe_problem, is_lost_session, is_ours, read_message, read_messages
+from agent_toolproxy.mcp.inflight import InFlight
 from agent_toolproxy.mcp.link import Authorization, Exchange, MessageListener
 from agent_toolproxy.mcp.messages import (
     CANCELLED,
     HEADER_SESSION,
     HEADER_VERSION,
-    METHOD_NOT_FOUND,
+    LOG_MESSAGE,
     Json,
     RequestId,
-    error,
     notification,
-    response,
 )
+from agent_toolproxy.mcp.questions import answering
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 
 _ACCEPT: Final = "application/json, text/event-stream"
-_LARGEST_BYTES: Final = 16 << 20
 _LARGEST_EVENT_BYTES: Final = 16 << 20
 _LARGEST_STREAM_BYTES: Final = 64 << 20
 """Of everything that comes in one call's stream."""
@@ -74,12 +72,16 @@ class HttpLink:
         self._authorization = authorization
         self._session_id: str | None = None
         self._version = ""
+        self._in_flight = InFlight()
 
     async def exchange(self, exchange: Exchange, listener: MessageListener) -> Json:
         """The response to a request."""
         try:
-            async with asyncio.timeout(exchange.timeout_s):
-                async with self._send("POST", exchange.headers, exchange.message) as answer:
+            with self._in_flight.track(exchange):
+                async with (
+                    asyncio.timeout(exchange.timeout_s),
+                    self._send("POST", exchange.headers, exchange.message) as answer,
+                ):
                     if exchange.message["method"] == "initialize":
                         self._session_id = answer.headers.get(HEADER_SESSION)
                     return await self._read_answer(answer, exchange, listener)
@@ -113,9 +115,17 @@ class HttpLink:
     async def watch(self, listener: MessageListener, headers: Mapping[str, str]) -> None:
         """The GET stream; a server that has none answers 405."""
         async with self._send("GET", headers, None) as answer:
-            if answer.status == 200 and answer.content_type == "text/event-stream":
-                async for message in self._messages(answer, EventReader(_LARGEST_EVENT_BYTES)):
-                    await self._take_aside(message, listener, headers)
+            if answer.status != 200 or answer.content_type != "text/event-stream":
+                return
+            async with answering(partial(self.notify, headers=headers)) as questions:
+                async for message in read_messages(answer, EventReader(_LARGEST_EVENT_BYTES)):
+                    caller = self._in_flight.only_caller()
+                    if "id" in message and "method" in message:
+                        await questions.take(message, caller)
+                    elif message.get("method") == LOG_MESSAGE and caller is not None:
+                        await caller.log(message.get("params", {}))
+                    elif "method" in message:
+                        await listener(message)
 
     @contextlib.asynccontextmanager
     async def _send(
@@ -145,7 +155,7 @@ class HttpLink:
         except (aiohttp.ServerTimeoutError, aiohttp.ConnectionTimeoutError) as problem:
             raise UpstreamUnavailable(f"{self._host} cannot be reached in time") from problem
         except aiohttp.ClientError as problem:
-            raise UpstreamUnavailable(f"{self._host} cannot be reached: {_reason(problem)}") from problem
+            raise UpstreamUnavailable(f"{self._host} cannot be reached: {describe_problem(problem)}") from problem
 
     async def _renew(self, given: Mapping[str, str], answer: aiohttp.ClientResponse) -> bool:
         """A request that was refused has run nothing, and is sent once more when there is another token for it."""
@@ -189,32 +199,16 @@ class HttpLink:
             raise UpstreamAuth(f"{self._host} refused the credential: {answer.status}; check credentialsSecret")
         if answer.status == 200 and answer.content_type == "text/event-stream":
             return await self._read_stream(answer, exchange, listener)
-        message = await self._read_message(answer)
-        if self._session_id is not None and _is_lost_session(answer.status, message, exchange):
+        message = await read_message(answer)
+        if self._session_id is not None and is_lost_session(answer.status, message, exchange):
             raise UpstreamSessionLost(answer.status, f"{self._host} does not know the session any more")
-        if message is not None and "method" not in message and _is_ours(message.get("id"), exchange):
+        if message is not None and "method" not in message and is_ours(message.get("id"), exchange):
             return message
         if answer.status >= 500 and not (answer.status <= 501 and exchange.message["method"] == "server/discover"):
             raise UpstreamUnavailable(f"{self._host} answered {answer.status}")
         if answer.status >= 300:
             raise UpstreamHttp(answer.status, f"{self._host} answered {answer.status}")
         raise UpstreamProtocol(f"{self._host} answered {answer.status} with something that is not MCP")
-
-    @staticmethod
-    async def _read_message(answer: aiohttp.ClientResponse) -> Json | None:
-        """The JSON-RPC message of a body, if it is one; an error may be without a readable id."""
-        body = await read_at_most(_LARGEST_BYTES, answer.content.iter_any())
-        if body is None:
-            raise UpstreamProtocol(f"{_LARGEST_BYTES} bytes are the most that an answer may have")
-        if answer.content_type != "application/json":
-            return None
-        try:
-            message = load_json(body, deepest=DEEPEST_LIST)
-        except ValueError:
-            return None
-        if isinstance(message, dict) and message.get("error") is not None and "method" not in message:
-            return message if isinstance(message["error"], dict) else None
-        return message if find_fault(message) is None else None
 
     async def _read_stream(self, answer: aiohttp.ClientResponse, exchange: Exchange, listener: MessageListener) -> Json:
         reader = EventReader(_LARGEST_EVENT_BYTES)
@@ -235,63 +229,13 @@ class HttpLink:
     async def _find_response(
         self, answer: aiohttp.ClientResponse, reader: EventReader, exchange: Exchange, listener: MessageListener
     ) -> Json | None:
-        with contextlib.suppress(aiohttp.ClientPayloadError, aiohttp.ClientConnectionError):
-            async for message in self._messages(answer, reader, _LARGEST_STREAM_BYTES, exchange.message_id):
-                if "method" in message:
-                    await self._take_aside(message, listener, exchange.headers)
-                elif _is_ours(message.get("id"), exchange):
-                    return message
+        async with answering(partial(self.notify, headers=exchange.headers)) as questions:
+            with contextlib.suppress(aiohttp.ClientPayloadError, aiohttp.ClientConnectionError):
+                async for message in read_messages(answer, reader, _LARGEST_STREAM_BYTES, exchange.message_id):
+                    if "method" in message and "id" in message:
+                        await questions.take(message, exchange.caller)
+                    elif "method" in message:
+                        await listener(message)
+                    elif is_ours(message.get("id"), exchange):
+                        return message
         return None
-
-    @staticmethod
-    async def _messages(
-        answer: aiohttp.ClientResponse,
-        reader: EventReader,
-        limit_bytes: int | None = None,
-        awaited: RequestId | None = None,
-    ) -> AsyncIterator[Json]:
-        size = 0
-        try:
-            async for chunk in answer.content.iter_any():
-                size += len(chunk)
-                if limit_bytes is not None and size > limit_bytes:
-                    raise UpstreamProtocol(f"a stream of more than {limit_bytes} bytes")
-                for event in reader.feed(chunk):
-                    message: Any = load_json(event.data, deepest=DEEPEST_LIST) if event.name == "message" else None
-                    fault = None if message is None else find_fault(message)
-                    if message is not None and fault is None:
-                        yield message
-                    elif awaited is not None and answers(message, awaited):
-                        raise UpstreamProtocol(f"an answer that cannot be read: {fault}")
-                    await asyncio.sleep(0)  # thousands of events of one chunk would keep everyone else waiting
-        except (ValueError, EventTooLargeError) as problem:
-            raise UpstreamProtocol(f"a stream that is not MCP: {problem}") from problem
-
-    async def _take_aside(self, message: Json, listener: MessageListener, headers: Mapping[str, str]) -> None:
-        """What comes beside the response: notifications, and requests of a handshake server."""
-        if "id" not in message:
-            await listener(message)
-            return
-        known = message["method"] == "ping"
-        said = response(message["id"], {}) if known else error(message["id"], METHOD_NOT_FOUND, "Method not found")
-        with contextlib.suppress(ToolProxyError, TimeoutError):
-            await self.notify(said, headers)
-
-
-def _is_lost_session(status: int, message: Json | None, exchange: Exchange) -> bool:
-    """404 is what the specification says; 400 with an error for no request in particular is what many servers say."""
-    if exchange.message["method"] == "initialize":
-        return False
-    return status == 404 or (status == 400 and (message is None or str(message.get("id")) != str(exchange.message_id)))
-
-
-def _is_ours(message_id: object, exchange: Exchange) -> bool:
-    """An error may come without a readable id, and some servers give ids back as texts."""
-    return message_id is None or str(message_id) == str(exchange.message_id)
-
-
-def _reason(problem: aiohttp.ClientError) -> str:
-    """Without the URL, whose query may hold a key."""
-    if isinstance(problem, aiohttp.ClientConnectorError):
-        return str(problem.os_error) or type(problem).__name__
-    return type(problem).__name__

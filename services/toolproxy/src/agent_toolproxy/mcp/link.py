@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from agent_toolproxy.call import Caller
 from agent_toolproxy.mcp.messages import Json, RequestId
 
 MessageListener = Callable[[Json], Awaitable[None]]
@@ -22,11 +23,12 @@ class Authorization(Protocol):
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and the headers it has over HTTP. `timeout_s` None: it may last for ever."""
+    """A request and the headers it has over HTTP. `timeout_s` None: it may last for ever. `caller`: its client."""
 
     message: Json
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
+    caller: Caller | None = None
 
     @property
     def message_id(self) -> RequestId:

@@ -30,25 +30,36 @@ HEADER_VERSION: Final = "MCP-Protocol-Version"
 HEADER_METHOD: Final = "Mcp-Method"
 HEADER_NAME: Final = "Mcp-Name"
 HEADER_SESSION: Final = "Mcp-Session-Id"
+NAMED: Final[Mapping[str, str]] = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""The parameter that `Mcp-Name` repeats, by method."""
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
+NO_RESOURCE: Final = -32002
+"""Of the handshake revisions; 2026-07-28 has INVALID_PARAMS instead."""
 HEADER_MISMATCH: Final = -32020
 MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
 
 TOOLS_CHANGED: Final = "notifications/tools/list_changed"
+PROMPTS_CHANGED: Final = "notifications/prompts/list_changed"
+RESOURCES_CHANGED: Final = "notifications/resources/list_changed"
+RESOURCE_UPDATED: Final = "notifications/resources/updated"
+LOG_MESSAGE: Final = "notifications/message"
 PROGRESS: Final = "notifications/progress"
 CANCELLED: Final = "notifications/cancelled"
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 
+ELICIT: Final = "elicitation/create"
+SAMPLE: Final = "sampling/createMessage"
+
 SERVER_INFO: Final[Mapping[str, str]] = {"name": "agentberth-toolproxy", "version": __version__}
 INSTRUCTIONS: Final = (
-    "Tools of MCP servers are named <server>__<tool>. Resource links in results are the servers' own: "
-    "this endpoint does not serve resources/read."
+    "Tools and prompts of MCP servers are named <server>__<name>. Resources have their servers' own URIs; one that "
+    "another server has too is <server>+<uri>, and each can be read under that form."
 )
 
 

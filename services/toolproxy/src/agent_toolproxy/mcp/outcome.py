@@ -44,18 +44,25 @@ def show_result(result: Json) -> Json:
     shown: Json = {key: result[key] for key in _UNTOUCHED if key in result}
     if shown.get("resultType") == "complete":
         del shown["resultType"]
-    if isinstance(meta := shown.pop("_meta", None), dict) and (
-        kept := {key: value for key, value in meta.items() if key not in (KEY_SERVER, KEY_SUBSCRIPTION)}
-    ):
-        shown["_meta"] = kept
+    shown.pop("_meta", None)
+    if meta := own_meta(result):
+        shown["_meta"] = meta
     if "resultType" not in shown:
-        shown["content"] = _readable_content(shown.get("content"))
+        shown["content"] = readable_blocks(shown.get("content"))
     if not isinstance(shown.get("isError", False), bool):
         shown["isError"] = bool(shown["isError"])
     return shown
 
 
-def _readable_content(content: object) -> list[Json]:
+def own_meta(result: Json) -> Json:
+    """The `_meta` of a result without what a server says of itself."""
+    meta = result.get("_meta")
+    if not isinstance(meta, dict):
+        return {}
+    return {key: value for key, value in meta.items() if key not in (KEY_SERVER, KEY_SUBSCRIPTION)}
+
+
+def readable_blocks(content: object) -> list[Json]:
     """The blocks; what is not one becomes text, since one malformed block makes clients refuse the whole answer."""
     if content is None:
         return []

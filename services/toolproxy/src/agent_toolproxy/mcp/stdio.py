@@ -12,18 +12,18 @@ from typing import Any, Final
 from agent_toolproxy.boundedjson import DEEPEST_LIST, dump_json, load_json
 from agent_toolproxy.errors import UpstreamProtocol, UpstreamTimeout, UpstreamUnavailable
 from agent_toolproxy.mcp.era import answers, find_fault
+from agent_toolproxy.mcp.inflight import InFlight
 from agent_toolproxy.mcp.linelog import LineLog
 from agent_toolproxy.mcp.link import Exchange, MessageListener
 from agent_toolproxy.mcp.messages import (
     CANCELLED,
-    METHOD_NOT_FOUND,
+    LOG_MESSAGE,
     PROGRESS,
     Json,
     RequestId,
-    error,
     notification,
-    response,
 )
+from agent_toolproxy.mcp.questions import Questions, answering
 from agent_toolproxy.process.runner import LINE_BYTES, Child, Outcome
 
 _log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class StdioLink:
         self._child = child
         self._waiting: dict[RequestId, asyncio.Future[Json]] = {}
         self._listeners: dict[RequestId, MessageListener] = {}
+        self._in_flight = InFlight()
         self._unasked: MessageListener | None = None
         self._writing = asyncio.Lock()
         self._redact = redact
@@ -62,7 +63,8 @@ class StdioLink:
             async with asyncio.TaskGroup() as group:
                 draining = group.create_task(self._drain_stderr())
                 try:
-                    await self._read_messages()
+                    async with answering(self._write) as questions:
+                        await self._read_messages(questions)
                 finally:
                     draining.cancel()
                     self._stderr.close()
@@ -90,8 +92,9 @@ class StdioLink:
         self._listeners[exchange.message_id] = listener
         try:
             async with asyncio.timeout(exchange.timeout_s):
-                await self._write(exchange.message)
-                return await future
+                with self._in_flight.track(exchange):
+                    await self._write(exchange.message)
+                    return await future
         except TimeoutError as problem:
             raise UpstreamTimeout(f"{self._name} did not answer within {exchange.timeout_s:g} s") from problem
         finally:
@@ -134,7 +137,7 @@ class StdioLink:
         except (OSError, RuntimeError) as problem:
             raise UpstreamUnavailable(self._gone or f"{self._name} does not take messages any more") from problem
 
-    async def _read_messages(self) -> None:
+    async def _read_messages(self, questions: Questions) -> None:
         for number in itertools.count(1):
             try:
                 line = await self._child.stdout.readline()
@@ -142,11 +145,11 @@ class StdioLink:
                 raise UpstreamProtocol(f"{self._name} sent a line of more than {LINE_BYTES} bytes") from None
             if not line:
                 return
-            await self._take(line)
+            await self._take(line, questions)
             if number % _LINES_IN_A_ROW == 0:
                 await asyncio.sleep(0)  # what is buffered already would keep everyone else waiting
 
-    async def _take(self, line: bytes) -> None:
+    async def _take(self, line: bytes, questions: Questions) -> None:
         try:
             message = load_json(line, deepest=DEEPEST_LIST)
             fault = find_fault(message)
@@ -157,7 +160,7 @@ class StdioLink:
         elif "method" not in message:
             self._take_response(message)
         elif "id" in message:
-            await self._answer(message)
+            await questions.take(message, self._in_flight.only_caller())
         else:
             await self._pass_on(message)
 
@@ -180,22 +183,22 @@ class StdioLink:
         if future is not None and not future.done():
             future.set_exception(UpstreamProtocol(f"{self._name} sent an answer that cannot be read: {fault}"))
 
-    async def _answer(self, message: Json) -> None:
-        known = message["method"] == "ping"
-        said = response(message["id"], {}) if known else error(message["id"], METHOD_NOT_FOUND, "Method not found")
-        with contextlib.suppress(UpstreamUnavailable, UpstreamTimeout):
-            await self._write(said)
-
     async def _pass_on(self, message: Json) -> None:
         listeners: list[MessageListener] = []
         if message["method"] == PROGRESS:
             listeners = list(self._listeners.values())
+        elif message["method"] == LOG_MESSAGE:
+            await self._pass_on_log(message)
         elif (wanted := subscription_of(message)) is not None:
             listeners = [self._listeners[wanted]] if wanted in self._listeners else []
         elif self._unasked is not None:
             listeners = [self._unasked]
         for listener in listeners:
             await listener(message)
+
+    async def _pass_on_log(self, message: Json) -> None:
+        if (caller := self._in_flight.only_caller()) is not None:
+            await caller.log(message.get("params", {}))
 
     async def _drain_stderr(self) -> None:
         while chunk := await self._child.stderr.read(_STDERR_CHUNK_BYTES):

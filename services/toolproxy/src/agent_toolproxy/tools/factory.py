@@ -24,6 +24,7 @@ from agent_toolproxy.tools.discovery import FoundTool, find_tool
 from agent_toolproxy.tools.gate import Gate
 from agent_toolproxy.tools.lanes import Lanes
 from agent_toolproxy.tools.provision import Provisioner
+from agent_toolproxy.tools.servers.signals import Signals
 from agent_toolproxy.tools.upstream import ConfiguredServer
 
 
@@ -38,6 +39,7 @@ class ToolParts:
     workspace: Workspace
     gate: Gate
     lanes: Lanes
+    signals: Signals
     path: str
     redact: Callable[[str], str]
     memory: MemoryLink
@@ -63,6 +65,7 @@ def make_tool(parts: ToolParts, planned: PlannedTool) -> ConfiguredTool:
                 connector,
                 lanes=parts.lanes,
                 current=parts.current,
+                signals=parts.signals,
                 on_change=on_change,
             )
         tool = CommandTool(

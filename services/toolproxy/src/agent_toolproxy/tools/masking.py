@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from agent_base.redaction import Redactor, StreamMasker
-from agent_toolproxy.call import Call, Handler, Json, ProgressListener
+from agent_toolproxy.call import Call, Caller, Handler, Json, ProgressListener
+from agent_toolproxy.offers.offer import Offer
 from agent_toolproxy.process.runner import OutputListener, Stream
 
 
@@ -17,10 +18,42 @@ async def call_masked(handler: Handler, call: Call, redactor: Redactor) -> Json:
     """The result of a call, in which, as in its output and progress, no credential is. Raises CallError."""
     output = _MaskedOutput(call.on_output, redactor) if call.on_output else None
     progress = _masked_progress(call.on_progress, redactor.mask_cut) if call.on_progress else None
-    result = await handler(replace(call, on_output=output.send if output else None, on_progress=progress))
+    caller = _MaskedCaller(call.caller, redactor.mask_cut) if call.caller else None
+    masked = replace(call, on_output=output.send if output else None, on_progress=progress, caller=caller)
+    result = await handler(masked)
     if output is not None:
         await output.flush()
     return {key: _masked(value, redactor.mask_values) for key, value in result.items()}
+
+
+def mask_offer(offer: Offer, mask: Callable[[str], str]) -> Offer:
+    """What a server offers without credentials, in URIs too: one that cannot be read then is the lesser harm."""
+    resources, templates, prompts = (
+        tuple(_masked(list(each), mask)) for each in (offer.resources, offer.templates, offer.prompts)
+    )
+    return replace(offer, resources=resources, templates=templates, prompts=prompts)
+
+
+class _MaskedCaller:
+    """What a server asks or logs comes to the client without credentials; the client's answers go as they are."""
+
+    def __init__(self, caller: Caller, mask: Callable[[str], str]) -> None:
+        self._caller = caller
+        self._mask = mask
+
+    @property
+    def owner(self) -> object:
+        return self._caller.owner
+
+    @property
+    def log_level(self) -> str | None:
+        return self._caller.log_level
+
+    async def ask(self, method: str, params: Json) -> Json:
+        return await self._caller.ask(method, _masked(params, self._mask))
+
+    async def log(self, params: Json) -> None:
+        await self._caller.log(_masked(params, self._mask))
 
 
 class _MaskedOutput:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -29,6 +29,7 @@ from agent_toolproxy.tools.discovery import is_allowed
 from agent_toolproxy.tools.masking import call_masked
 from agent_toolproxy.tools.pinning import Drift, Pins
 from agent_toolproxy.tools.search import OWNER, SearchTools
+from agent_toolproxy.tools.servers.signals import Announcements
 
 _LONGEST_SHOWN = 100
 _LONGEST_ASKED = 4000
@@ -62,6 +63,7 @@ class Toolbox:
         recorder: CallRecorder,
         telemetry: Telemetry,
         redactor: Redactor,
+        announcements: Announcements,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._registry = registry
@@ -74,13 +76,13 @@ class Toolbox:
         self._recorder = recorder
         self._telemetry = telemetry
         self._redactor = redactor
+        self.announcements = announcements
         self._clock = clock
         self._search = SearchTools(lambda: tuple(self._served.values()), self.call)
         self._search_tools = {served.name: served for served in self._search.served_tools()}
         self._served: dict[str, ServedTool] = {}
         self._owners: dict[str, ConfiguredTool] = {}
         self._listed: tuple[Json, ...] = ()
-        self._relisted = asyncio.Event()
         self._version = 0
         self.drifts: dict[str, Drift] = {}
         self.collisions: dict[str, list[str]] = {}
@@ -112,17 +114,6 @@ class Toolbox:
             await self._changes.take()
             await self._remake()
             self._changes.settle()
-
-    def changes(self) -> AsyncIterator[None]:
-        """After each time that the listed definitions became others, from this call on; changes meanwhile are one."""
-        return self._changes_after(self._version)
-
-    async def _changes_after(self, seen: int) -> AsyncIterator[None]:
-        while True:
-            while seen == self._version:
-                await self._relisted.wait()
-            seen = self._version
-            yield
 
     async def _remake(self) -> None:
         policy = self._current.policy
@@ -157,8 +148,7 @@ class Toolbox:
         if listed != self._listed:
             self._listed = listed
             self._version += 1
-            self._relisted.set()
-            self._relisted = asyncio.Event()
+            self.announcements.announce("tools")
 
     def _show_metrics(self) -> None:
         states = {(each.name, each.planned.required): each.state == "ready" for each in self._registry.tools()}
@@ -174,7 +164,7 @@ class Toolbox:
             raise refusal
         if not served.traced:
             return await served.handler(call)
-        return await self._call_traced(served, call)
+        return await self.carry_out(served, call)
 
     def _is_searching(self) -> bool:
         return self._current.value.listing == "search"
@@ -191,7 +181,8 @@ class Toolbox:
             return ToolNotReady(f"the tools of {tool.name} are being listed")
         return UnknownTool(f"there is no tool {shown!r}")
 
-    async def _call_traced(self, served: ServedTool, call: Call) -> Json:
+    async def carry_out(self, served: ServedTool, call: Call) -> Json:
+        """The result of a call: as the rules allow, masked, counted, recorded and traced. Raises CallError."""
         given = {key: value for key, value in call.meta.items() if isinstance(value, str)}
         parent = self._telemetry.extract(given) or self._recorder.run
         started, outcome, problem = self._clock(), "cancelled", ""
@@ -222,7 +213,7 @@ class Toolbox:
         return self._audit.show(arguments, longest=_LONGEST_ASKED, longest_value=_LONGEST_ASKED)
 
     async def _call_owned(self, served: ServedTool, call: Call) -> Json:
-        owner = self._owners.get(served.name)
+        owner = self._owners.get(served.name) or self._registry.tool(served.owner)
         if owner is None or served.owner == OWNER:
             return await served.handler(call)
         with owner.in_use():
@@ -246,6 +237,10 @@ def _span_of(
     }
     if call.via == "rest":
         return telemetry.span(f"execute_tool {served.name}", parent=parent, attributes=attributes)
+    server, _, method = served.name.rpartition("__")
+    if "/" in method:  # what the relay asks of a server
+        attributes["mcp.method.name"] = method
+        return telemetry.span(f"{method} {server}", kind="server", parent=parent, attributes=attributes)
     attributes["mcp.method.name"] = "tools/call"
     return telemetry.span(f"tools/call {served.name}", kind="server", parent=parent, attributes=attributes)
 

@@ -12,33 +12,39 @@ from typing import Final
 
 from agent_api.toolsconfig import PlannedTool, ToolLimits, ToolOptions
 from agent_base.backoff import Backoff, BackoffTimer
-from agent_toolproxy.call import Call, Json, ServedTool
+from agent_toolproxy.call import Json, ServedTool
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import (
     InstallError,
-    ToolBusy,
     ToolProxyError,
     UpstreamError,
-    UpstreamHttp,
     UpstreamProtocol,
+    UpstreamRefused,
     UpstreamRestart,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
 from agent_toolproxy.mcp.client import PROBE_S, Era, Session
-from agent_toolproxy.mcp.export import ExportedTool, export_tools
-from agent_toolproxy.mcp.messages import TOOLS_CHANGED
-from agent_toolproxy.mcp.outcome import show_failure, show_result
+from agent_toolproxy.mcp.export import export_tools
+from agent_toolproxy.mcp.messages import METHOD_NOT_FOUND
+from agent_toolproxy.offers.offer import Offer, OfferReader
 from agent_toolproxy.tools.configuredtool import INSTALLING, WAITING, ConfiguredTool
 from agent_toolproxy.tools.connectors import Connection, Connector
 from agent_toolproxy.tools.gate import Gate
 from agent_toolproxy.tools.lanes import Lanes, Place
+from agent_toolproxy.tools.servers.serverwatch import ServerWatch
+from agent_toolproxy.tools.servers.signals import Kind, Signals
+from agent_toolproxy.tools.servers.upstreamcall import UpstreamTool
 
 _log = logging.getLogger(__name__)
 RETRY: Final = Backoff(first_s=0.5, longest_s=30.0)
 HEALTHY_S: Final = 60.0
 """Connected for so long, the next retry is as quick as the first."""
 CHECK_EVERY_S: Final = 30.0
+_OFFER_S: Final = 5.0
+"""In which what a server has beside tools must be listed; it keeps nobody waiting for longer."""
+_SHORTEST_PAUSE_S: Final = 1.0
+"""Between two listings that a server asks for."""
 CONCURRENCY: Final = 64
 """Calls of one server at a time; more wait."""
 
@@ -46,7 +52,7 @@ CONCURRENCY: Final = 64
 class ConfiguredServer(ConfiguredTool):
     """One MCP server, and the tools it has."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a server is connected to
         self,
         planned: PlannedTool,
         options: ToolOptions,
@@ -54,9 +60,14 @@ class ConfiguredServer(ConfiguredTool):
         *,
         lanes: Lanes,
         current: CurrentConfig,
+        signals: Signals,
         on_change: Callable[[], None],
     ) -> None:
         super().__init__(planned, "mcp", on_change)
+        self.offer = Offer()
+        self._offers = OfferReader(planned.name)
+        self._signals = signals
+        self._changed: set[Kind] = set()
         self._lanes = lanes
         self.description = options.description
         self._options = options
@@ -145,7 +156,7 @@ class ConfiguredServer(ConfiguredTool):
         self.set_state("ready")
         place.release()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch(session))
+            group.create_task(ServerWatch(self.name, session, self._signals, self._note_change).run())
             group.create_task(self._check(session))
 
     def _start_limit_s(self, connection: Connection) -> float:
@@ -166,10 +177,9 @@ class ConfiguredServer(ConfiguredTool):
             raise UpstreamTimeout(text) from error
 
     async def _refresh(self, session: Session, timeout_s: float) -> None:
-        try:
-            tools = await session.list_tools(timeout_s)
-        except TimeoutError as error:
-            raise UpstreamTimeout(f"tools/list took longer than {timeout_s:g} s") from error
+        tools, offer = await asyncio.gather(
+            self._list_tools(session, timeout_s), self._offers.read(session, min(timeout_s, _OFFER_S))
+        )
         exported = await asyncio.to_thread(export_tools, self.name, tools, self._options)
         served_tools = tuple(
             ServedTool(
@@ -185,6 +195,33 @@ class ConfiguredServer(ConfiguredTool):
         if _definitions(served_tools) != _definitions(self.served_tools):
             self.served_tools = served_tools
             self.set_state(self.state, self.error)
+        self._take_offer(offer)
+
+    @staticmethod
+    async def _list_tools(session: Session, timeout_s: float) -> list[object]:
+        try:
+            return await session.list_all("tools/list", "tools", timeout_s)
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"tools/list took longer than {timeout_s:g} s") from error
+        except UpstreamRefused as refusal:
+            if refusal.code == METHOD_NOT_FOUND and not session.can("tools"):
+                return []
+            raise
+
+    def _take_offer(self, offer: Offer) -> None:
+        """Keep it, and say what changed: what is another one, and what the server itself says."""
+        before, self.offer = self.offer, offer
+        if before.prompts != offer.prompts:
+            self._changed.add("prompts")
+        if (before.resources, before.templates) != (offer.resources, offer.templates):
+            self._changed.add("resources")
+        for kind in sorted(self._changed):
+            self._signals.announcements.announce(kind)
+        self._changed.clear()
+
+    def _note_change(self, kind: Kind) -> None:
+        self._changed.add(kind)
+        self._check_requested.set()
 
     def _note_set_aside(self, set_aside: Mapping[str, str]) -> None:
         for name, reason in set_aside.items():
@@ -193,19 +230,6 @@ class ConfiguredServer(ConfiguredTool):
         if set_aside != self.set_aside:
             self.set_aside = set_aside
             self.set_state(self.state, self.error)
-
-    async def _watch(self, session: Session) -> None:
-        """What the server says unasked. That it says nothing, or stops, is no fault: there is the regular check."""
-
-        async def listen(message: Json) -> None:
-            if message["method"] == TOOLS_CHANGED:
-                self._check_requested.set()
-
-        if session.watches_list or session.era == "legacy":
-            while True:
-                with suppress(UpstreamError, TimeoutError):
-                    await session.watch(listen)
-                await asyncio.sleep(CHECK_EVERY_S)
 
     async def _check(self, session: Session) -> None:
         """List again when told to, and regularly: it is the sign of life too."""
@@ -220,6 +244,7 @@ class ConfiguredServer(ConfiguredTool):
                 if not self.is_in_use:
                     raise
                 _log.info("a server is too busy to list its tools", extra={"tool": self.name})
+            await asyncio.sleep(_SHORTEST_PAUSE_S)
 
     def request_check(self) -> None:
         """A call failed as if the server were gone: find out now."""
@@ -234,47 +259,6 @@ class ConfiguredServer(ConfiguredTool):
         if self._session is None:
             raise UpstreamUnavailable(self.error or "not connected")
         return self._session
-
-
-class UpstreamTool:
-    """One tool of a server, as the handler of a served tool."""
-
-    def __init__(self, server: ConfiguredServer, tool: ExportedTool) -> None:
-        self._server = server
-        self._tool = tool
-
-    async def __call__(self, call: Call) -> Json:
-        """Raises InvalidArguments, UpstreamRejected, ToolBusy. That the server is away is a result, for the model."""
-        if self._tool.schema is not None:
-            self._tool.schema.check(call.arguments)
-        limits = self._server.limits
-        timeout_s = min(limits.timeout_seconds, call.timeout_s or limits.timeout_seconds)
-        try:
-            async with self._server.gate.enter(timeout_s):
-                return show_result(await self._send(call, timeout_s))
-        except ToolBusy:
-            raise
-        except ToolProxyError as error:
-            if isinstance(error, UpstreamUnavailable | UpstreamHttp):
-                self._server.request_check()
-            return show_failure(self._server.name, error, modern=call.modern)
-        except Exception as error:  # noqa: BLE001 - the boundary of the server's answers
-            _log.exception("an answer could not be handled", extra={"tool": self._tool.definition["name"]})
-            problem = UpstreamProtocol(f"its answer cannot be handled ({type(error).__name__})")
-            return show_failure(self._server.name, problem)
-
-    async def _send(self, call: Call, timeout_s: float) -> Json:
-        session = await self._server.session(min(timeout_s, self._server.limits.upstream_timeout_seconds))
-        params: Json = {"name": self._tool.upstream_name, "arguments": dict(call.arguments), **call.retry}
-        if call.meta:
-            params["_meta"] = dict(call.meta)
-        return await session.call_tool(
-            params,
-            timeout_s=timeout_s,
-            capabilities=call.capabilities,
-            headers=self._tool.headers.build(call.arguments) if session.era == "modern" else {},
-            on_progress=call.on_progress,
-        )
 
 
 def _definitions(tools: Iterable[ServedTool]) -> list[tuple[Json, Json]]:

@@ -6,8 +6,8 @@ so long that something on the way might give up on a silent connection.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from agent_toolproxy.mcp.eventframes import HEADERS, KEEP_ALIVE, frame
 from agent_toolproxy.mcp.messages import Json
 
 KEEP_ALIVE_S: Final = 15.0
+NOTIFY_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Reply:
 
     message: Json | list[Json] | None
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Answer:
@@ -57,11 +59,25 @@ class Answer:
         self._keep_alive_s = keep_alive_s
         self._stream: web.StreamResponse | None = None
         self._lock = asyncio.Lock()
+        self._stuck = False
+        self._finished = False
+
+    @property
+    def takes_events(self) -> bool:
+        """Whether something can be sent ahead of the result."""
+        return self._accepts.events
 
     async def notify(self, message: Json) -> None:
-        """Send a message ahead of the result; dropped for a client that takes only JSON."""
-        if self._accepts.events:
-            await self._write(frame(message))
+        """Send a message ahead of the result; dropped for a client that takes only JSON, or that does not read.
+
+        Who sends it may be reading from a server that others use: nobody waits for a client for long.
+        """
+        if self._accepts.events and not self._stuck and not self._finished:
+            try:
+                async with asyncio.timeout(NOTIFY_S):
+                    await self._write(frame(message))
+            except TimeoutError:
+                self._stuck = True
 
     async def begin(self) -> None:
         """Commit to a stream now."""
@@ -73,28 +89,29 @@ class Answer:
             await self._write(KEEP_ALIVE)
 
     async def finish(self, reply: Reply) -> web.StreamResponse:
+        self._finished = True
         if self._stream is None and (self._accepts.json or reply.message is None):
             return json_response(reply)
         messages = reply.message if isinstance(reply.message, list) else [reply.message] if reply.message else []
-        await self._write(b"".join(frame(message) for message in messages))
+        await self._write(b"".join(frame(message) for message in messages), reply.headers)
         assert self._stream is not None  # noqa: S101 - written to just now
         with contextlib.suppress(ConnectionError):
             await self._stream.write_eof()
         return self._stream
 
     async def wait_for(self, work: "asyncio.Task[Reply]") -> web.StreamResponse:
-        """The response with the result of `work`, kept alive until it is there."""
+        """The response with the result of `work`, kept alive until it is there; an empty one when it was cancelled."""
         while not work.done():
             await asyncio.wait({work}, timeout=self._keep_alive_s)
             if not work.done():
                 await self.keep_alive()
-        return await self.finish(work.result())
+        return await self.finish(Reply(None) if work.cancelled() else work.result())
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes, headers: Mapping[str, str] = HEADERS) -> None:
         async with self._lock:
             with contextlib.suppress(ConnectionError):
                 if self._stream is None:
-                    self._stream = web.StreamResponse(headers=HEADERS)
+                    self._stream = web.StreamResponse(headers={**headers, **HEADERS})
                     await self._stream.prepare(self._request)
                 if data:
                     await self._stream.write(data)
@@ -104,7 +121,7 @@ def json_response(reply: Reply) -> web.Response:
     """A reply as JSON; without a message an empty 202."""
     if reply.message is None:
         return web.Response(status=202)
-    return web.json_response(reply.message, status=reply.status, dumps=_dumps)
+    return web.json_response(reply.message, status=reply.status, headers=reply.headers, dumps=_dumps)
 
 
 _dumps: Callable[[Any], str] = dump_json

@@ -1,16 +1,12 @@
-"""`tools/list` and `tools/call`, as far as both eras agree on them."""
+"""A request as a call, and `tools/call`, as far as both eras agree on them."""
 
-import base64
-import hashlib
-import json
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from agent_toolproxy.boundedjson import dump_json
-from agent_toolproxy.call import Call, ProgressListener, text_result
+from agent_toolproxy.call import Call, Caller, ProgressListener, text_result
 from agent_toolproxy.errors import CallError, InvalidArguments, UnknownTool, UpstreamRejected
 from agent_toolproxy.mcp.messages import (
     INTERNAL_ERROR,
@@ -23,8 +19,8 @@ from agent_toolproxy.mcp.messages import (
     notification,
 )
 
-PAGE_TOOLS: Final = 500
 _PROGRESS_EVERY_S: Final = 0.05
+_PROGRESS_BURST: Final = 10
 Send = Callable[[Json], Awaitable[None]]
 
 
@@ -49,87 +45,83 @@ class RpcError(Exception):
     data: Any = None
 
 
-def list_page(listed: Sequence[Json], params: Mapping[str, Any]) -> Json:
-    """One page: `tools`, and `nextCursor` unless it is the last. Raises RpcError for a cursor of another list."""
-    start = 0
-    stamp = ""
-    if len(listed) > PAGE_TOOLS or "cursor" in params:
-        stamp = hashlib.sha256(dump_json([each["name"] for each in listed]).encode()).hexdigest()[:12]
-        start = _read_cursor(params["cursor"], stamp, len(listed)) if "cursor" in params else 0
-    page: Json = {"tools": list(listed[start : start + PAGE_TOOLS])}
-    if start + PAGE_TOOLS < len(listed):
-        page["nextCursor"] = _write_cursor(stamp, start + PAGE_TOOLS)
-    return page
+@dataclass(frozen=True)
+class Asked:
+    """A request's params, and who asks: `send` writes messages ahead of the answer; `caller` can be asked, maybe."""
+
+    params: Json
+    send: Send
+    modern: bool = False
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    caller: Caller | None = None
+
+    def call(self, arguments: Json) -> Call:
+        """The call that is made of it."""
+        meta = self.params.get("_meta")
+        meta = meta if isinstance(meta, dict) else {}
+        token = meta.get("progressToken")
+        keys = ("inputResponses", "requestState") if self.modern else ()
+        return Call(
+            arguments=arguments,
+            meta={key: value for key, value in meta.items() if not key.startswith(PREFIX) and key != "progressToken"},
+            modern=self.modern,
+            capabilities=self.capabilities,
+            retry={key: self.params[key] for key in keys if key in self.params},
+            caller=self.caller,
+            on_progress=throttle(token, self.send) if is_id(token) else None,
+        )
 
 
-def _write_cursor(stamp: str, start: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([stamp, start]).encode()).decode()
-
-
-def _read_cursor(cursor: object, stamp: str, total: int) -> int:
-    try:
-        given, start = json.loads(base64.urlsafe_b64decode(str(cursor).encode()))
-        if given == stamp and isinstance(start, int) and 0 < start < total:
-            return start
-    except (ValueError, TypeError):
-        pass
-    raise RpcError(INVALID_PARAMS, "the cursor is not of this list: list again without one")
-
-
-async def call_tool(tools: Tools, params: Json, send: Send, *, modern: bool) -> Json:
+async def call_tool(tools: Tools, asked: Asked) -> Json:
     """The result of a call. Raises RpcError for what is not a tool's own failure."""
-    name, arguments = params.get("name"), params.get("arguments")
+    name, arguments = asked.params.get("name"), asked.params.get("arguments")
     if not isinstance(name, str):
         raise RpcError(INVALID_PARAMS, "params.name must be a string")
     if not isinstance(arguments if arguments is not None else {}, dict):
         raise RpcError(INVALID_PARAMS, "params.arguments must be an object")
     try:
-        return await tools.call(name, _make_call(params, arguments or {}, send, modern=modern))
+        return await tools.call(name, asked.call(arguments or {}))
     except UnknownTool as error:
         raise RpcError(INVALID_PARAMS, str(error)) from error
     except UpstreamRejected as error:
-        status = 400 if error.rpc_code in (INVALID_PARAMS, MISSING_CAPABILITY) else 200
-        raise RpcError(error.rpc_code, str(error), status, error.data) from error
+        raise rejected(error) from error
     except InvalidArguments as error:
         return text_result(f"invalid arguments: {error}", is_error=True)
     except CallError as error:
         return text_result(str(error), is_error=True)
 
 
-def _make_call(params: Json, arguments: Json, send: Send, *, modern: bool) -> Call:
-    meta = params.get("_meta")
-    meta = meta if isinstance(meta, dict) else {}
-    progress = throttle(meta["progressToken"], send) if is_id(meta.get("progressToken")) else None
-    return Call(
-        arguments=arguments,
-        meta={key: value for key, value in meta.items() if not key.startswith(PREFIX) and key != "progressToken"},
-        modern=modern,
-        capabilities=relayed_capabilities(meta) if modern else {},
-        retry={key: params[key] for key in ("inputResponses", "requestState") if modern and key in params},
-        on_progress=progress,
-    )
+def rejected(error: UpstreamRejected) -> RpcError:
+    """A server's JSON-RPC error, as ours."""
+    status = 400 if error.rpc_code in (INVALID_PARAMS, MISSING_CAPABILITY) else 200
+    return RpcError(error.rpc_code, str(error), status, error.data)
 
 
-def relayed_capabilities(meta: Mapping[str, Any]) -> Json:
+def relayed_capabilities(capabilities: object) -> Json:
     """Those of the caller's capabilities that it can be asked for through us."""
-    capabilities = meta.get(f"{PREFIX}clientCapabilities")
     if not isinstance(capabilities, dict):
         return {}
     return {key: capabilities[key] for key in ("elicitation", "sampling", "roots") if key in capabilities}
 
 
 def throttle(token: Any, send: Send, clock: Callable[[], float] = time.monotonic) -> ProgressListener:  # noqa: ANN401 - id
-    """Progress under the caller's token: strictly increasing, and not more often than anyone can look."""
-    last_sent = -1.0
+    """Progress under the caller's token: strictly increasing, and not more often than anyone can look.
+
+    Some steps may come at once; after that there is a rate.
+    """
+    allowance = float(_PROGRESS_BURST)
+    filled_at = clock()
     last_progress = float("-inf")
 
     async def listen(progress: Json) -> None:
-        nonlocal last_sent, last_progress
+        nonlocal allowance, filled_at, last_progress
         value, now = progress["progress"], clock()
+        allowance = min(_PROGRESS_BURST, allowance + (now - filled_at) / _PROGRESS_EVERY_S)
+        filled_at = now
         final = value >= progress.get("total", math.inf)
-        if value <= last_progress or (now - last_sent < _PROGRESS_EVERY_S and not final):
+        if value <= last_progress or (allowance < 1 and not final):
             return
-        last_sent, last_progress = now, value
+        allowance, last_progress = max(0.0, allowance - 1), value
         await send(notification(PROGRESS, {"progressToken": token, **progress}))
 
     return listen

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import web
 
@@ -13,8 +13,10 @@ from agent_toolproxy.mcp.messages import (
     HEADER_METHOD,
     HEADER_MISMATCH,
     HEADER_NAME,
+    HEADER_SESSION,
     HEADER_VERSION,
     INVALID_REQUEST,
+    MODERN,
     PARSE_ERROR,
     Json,
     RequestId,
@@ -23,16 +25,17 @@ from agent_toolproxy.mcp.messages import (
 from agent_toolproxy.serving.mcp.answer import KEEP_ALIVE_S, Accepts, Answer, Reply, json_response
 from agent_toolproxy.serving.mcp.calls import RpcError, Tools, internal_error
 from agent_toolproxy.serving.mcp.legacy import LegacyServer
-from agent_toolproxy.serving.mcp.modern import LISTEN, ModernServer, Subscription, WatchedTools, check_request
+from agent_toolproxy.serving.mcp.listening import Listeners
+from agent_toolproxy.serving.mcp.methods import Methods, Offers
+from agent_toolproxy.serving.mcp.modern import LISTEN, ModernServer, check_request
+from agent_toolproxy.serving.mcp.sessions import Sessions
 from agent_toolproxy.serving.mcp.tracecontext import adopt_trace
+from agent_toolproxy.tools.servers.signals import Signals
 
 PATH: Final = "/mcp"
 _SINGLE: Final = (HEADER_VERSION, HEADER_METHOD, HEADER_NAME)
+_NO_SESSION: Final = "there is no such session: send initialize"
 _log = logging.getLogger(__name__)
-
-
-class EndpointTools(Tools, WatchedTools, Protocol):
-    """What the endpoint serves."""
 
 
 class McpServer:
@@ -43,38 +46,40 @@ class McpServer:
 
     def __init__(
         self,
-        tools: EndpointTools,
+        tools: Tools,
+        offers: Offers,
+        signals: Signals,
         tasks: asyncio.TaskGroup,
         redact: Callable[[str], str],
         *,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
-        self._tools = tools
         self._tasks = tasks
         self._redact = redact
         self._keep_alive_s = keep_alive_s
-        self._modern = ModernServer(tools)
-        self._legacy = LegacyServer(tools)
-        self._closing = asyncio.Event()
+        methods = Methods(tools, offers)
+        self._modern = ModernServer(methods, signals)
+        self._sessions = Sessions(signals)
+        self._legacy = LegacyServer(methods, offers, self._sessions, signals)
+        self._listeners = Listeners(signals, offers, keep_alive_s)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Serve /mcp on `router`."""
         router.add_route("*", PATH, self._handle)
 
     def close(self) -> None:
-        """End the listen streams, with their results."""
-        self._closing.set()
+        """End the streams of what clients are told unasked."""
+        self._listeners.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        session_id = request.headers.get(HEADER_SESSION)
+        if request.method in ("GET", "DELETE") and session_id and request.headers.get(HEADER_VERSION) != MODERN:
+            return await self._serve_session(request, session_id)
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST"})
-        if request.content_type != "application/json":
-            return _refuse(415, INVALID_REQUEST, "Content-Type must be application/json")
         accepts = Accepts.read(request)
-        if not (accepts.json or accepts.events):
-            return _refuse(406, INVALID_REQUEST, "Accept must allow application/json and text/event-stream")
-        if repeated := next((name for name in _SINGLE if len(request.headers.getall(name, [])) > 1), None):
-            return _refuse(400, HEADER_MISMATCH, f"the header {repeated} is there more than once")
+        if (refusal := _refuse_form(request, accepts)) is not None:
+            return refusal
         try:
             body = load_json(await request.read())
         except ValueError as problem:
@@ -87,15 +92,32 @@ class McpServer:
         if isinstance(verdict, Refused):
             return _refuse(verdict.status, verdict.code, verdict.text, verdict.message_id, verdict.data)
         if isinstance(verdict, Accepted):
+            session = self._sessions.find(request.headers.get(HEADER_SESSION))
+            self._legacy.take_notices((verdict.message,), session)
             return json_response(Reply(None))
         if isinstance(verdict, Legacy):
             adopt_trace(verdict.messages, request.headers)
-            return await self._serve_legacy(verdict, answer)
+            return await self._serve_legacy(verdict, answer, request.headers.get(HEADER_SESSION))
         adopt_trace([verdict.message], request.headers)
         return await self._serve_modern(request, verdict, answer, accepts)
 
-    async def _serve_legacy(self, verdict: Legacy, answer: Answer) -> web.StreamResponse:
-        work = self._legacy.answer(verdict.messages, verdict.version, answer, batch=verdict.batch)
+    async def _serve_session(self, request: web.Request, session_id: str) -> web.StreamResponse:
+        session = self._sessions.find(session_id)
+        if session is None:
+            return _refuse(404, INVALID_REQUEST, _NO_SESSION)
+        if request.method == "DELETE":
+            self._sessions.end(session_id)
+            return web.Response(status=204)
+        accepts = Accepts.read(request)
+        if not accepts.events:
+            return _refuse(406, INVALID_REQUEST, "Accept must allow text/event-stream")
+        return await self._listeners.serve_session(session, Answer(request, accepts))
+
+    async def _serve_legacy(self, verdict: Legacy, answer: Answer, session_id: str | None) -> web.StreamResponse:
+        if self._sessions.has_ended(session_id):
+            return _refuse(404, INVALID_REQUEST, _NO_SESSION)
+        session = self._sessions.find(session_id)
+        work = self._legacy.answer(verdict.messages, verdict.version, answer, session, batch=verdict.batch)
         first = next((each["id"] for each in verdict.messages if "id" in each), None)
         return await answer.wait_for(self._tasks.create_task(self._guarded(work, first), name="legacy call"))
 
@@ -109,7 +131,7 @@ class McpServer:
             if message["method"] == LISTEN:
                 if not accepts.events:
                     return _refuse(406, INVALID_REQUEST, f"{LISTEN} needs text/event-stream", message["id"])
-                return await Subscription(message, answer, self._tools).serve(self._closing, self._keep_alive_s)
+                return await self._listeners.serve_modern(message, answer)
         except RpcError as failure:
             return json_response(self._failed(failure, message["id"]))
         async with asyncio.TaskGroup() as group:
@@ -127,6 +149,17 @@ class McpServer:
 
     def _failed(self, failure: RpcError, message_id: RequestId | None) -> Reply:
         return Reply(error(message_id, failure.code, self._redact(failure.text), failure.data), failure.status)
+
+
+def _refuse_form(request: web.Request, accepts: Accepts) -> web.Response | None:
+    """The answer to a request that is not one of MCP, whatever it says."""
+    if request.content_type != "application/json":
+        return _refuse(415, INVALID_REQUEST, "Content-Type must be application/json")
+    if not (accepts.json or accepts.events):
+        return _refuse(406, INVALID_REQUEST, "Accept must allow application/json and text/event-stream")
+    if repeated := next((name for name in _SINGLE if len(request.headers.getall(name, [])) > 1), None):
+        return _refuse(400, HEADER_MISMATCH, f"the header {repeated} is there more than once")
+    return None
 
 
 def _refuse(

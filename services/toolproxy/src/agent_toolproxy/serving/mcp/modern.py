@@ -1,14 +1,10 @@
 """2026-07-28: every request says by itself what it needs, so there is no session to keep."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final, Protocol
-
-from aiohttp import web
+from collections.abc import Mapping
+from typing import Any, Final
 
 from agent_toolproxy.mcp.codec import decode_header
 from agent_toolproxy.mcp.messages import (
-    ACKNOWLEDGED,
     ANNOUNCED,
     HEADER_METHOD,
     HEADER_MISMATCH,
@@ -24,22 +20,23 @@ from agent_toolproxy.mcp.messages import (
     LOG_LEVELS,
     METHOD_NOT_FOUND,
     MODERN_VERSIONS,
+    NAMED,
     SERVER_INFO,
-    TOOLS_CHANGED,
     UNSUPPORTED_VERSION,
     Json,
-    RequestId,
-    notification,
     response,
 )
 from agent_toolproxy.serving.mcp.answer import Answer, Reply
-from agent_toolproxy.serving.mcp.calls import RpcError, Tools, call_tool, list_page
+from agent_toolproxy.serving.mcp.callers import ModernCaller
+from agent_toolproxy.serving.mcp.calls import Asked, RpcError, relayed_capabilities
+from agent_toolproxy.serving.mcp.methods import CAPABILITIES, LISTS, METHODS, READ, Methods
+from agent_toolproxy.tools.servers.signals import Signals
 
 TTL_MS: Final = 10_000
 CACHE_SCOPE: Final = "private"
 LISTEN: Final = "subscriptions/listen"
-_METHODS: Final = frozenset({"server/discover", "tools/list", "tools/call", LISTEN})
-_NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_DISCOVER: Final = "server/discover"
+_METHODS: Final = frozenset({_DISCOVER, LISTEN, *METHODS})
 
 
 def check_request(message: Json, headers: Mapping[str, Any]) -> None:
@@ -66,7 +63,7 @@ def check_request(message: Json, headers: Mapping[str, Any]) -> None:
 def _check_headers(message: Json, params: Json, version: str, headers: Mapping[str, Any]) -> None:
     _check_header(headers, HEADER_VERSION, version)
     _check_header(headers, HEADER_METHOD, message["method"])
-    if (key := _NAMED.get(message["method"])) is not None:
+    if (key := NAMED.get(message["method"])) is not None:
         name = params.get(key)
         if not isinstance(name, str):
             raise RpcError(INVALID_PARAMS, f"params.{key} must be a string")
@@ -88,78 +85,50 @@ def _check_header(headers: Mapping[str, Any], name: str, expected: str, *, encod
 class ModernServer:
     """Answers requests that have climbed the ladder."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, methods: Methods, signals: Signals) -> None:
+        self._methods = methods
+        self._signals = signals
 
     async def answer(self, message: Json, answer: Answer) -> Reply:
         """The reply to a request other than `subscriptions/listen`. Raises RpcError."""
-        params = message["params"]
-        if message["method"] == "server/discover":
-            result = self._discover()
-        elif message["method"] == "tools/list":
-            result = {**list_page(self._tools.listed, params), "ttlMs": TTL_MS, "cacheScope": CACHE_SCOPE}
-        else:
-            result = await call_tool(self._tools, params, answer.notify, modern=True)
-        return Reply(response(message["id"], complete(result)))
+        method, params = message["method"], message["params"]
+        if method == _DISCOVER:
+            return Reply(response(message["id"], complete(self._discover())))
+        meta = params["_meta"]
+        level = meta.get(KEY_LOG_LEVEL)
+        if level is not None:
+            self._signals.want_log(level)
+        asked = Asked(
+            params,
+            answer.notify,
+            modern=True,
+            capabilities=relayed_capabilities(meta[KEY_CAPABILITIES]),
+            caller=ModernCaller(answer, level),
+        )
+        result = await self._methods.answer(method, asked)
+        return Reply(response(message["id"], complete({**result, **_caching(method, result)})))
 
     @staticmethod
     def _discover() -> Json:
         return {
             "supportedVersions": list(ANNOUNCED),
-            "capabilities": {"tools": {"listChanged": True}},
+            "capabilities": dict(CAPABILITIES),
             "instructions": INSTRUCTIONS,
             "ttlMs": 60_000,
             "cacheScope": CACHE_SCOPE,
         }
 
 
+def _caching(method: str, result: Json) -> Json:
+    """How long a result may be kept: what a server says of its contents may change at any time."""
+    if method in LISTS:
+        return {"ttlMs": TTL_MS, "cacheScope": CACHE_SCOPE}
+    if method == READ and result.get("resultType", "complete") == "complete":
+        return {"ttlMs": 0, "cacheScope": CACHE_SCOPE}
+    return {}
+
+
 def complete(result: Json) -> Json:
     """A result with what every result has; a server behind us does not speak in its own name."""
     meta = {key: value for key, value in (result.get("_meta") or {}).items() if key != KEY_SUBSCRIPTION}
     return {"resultType": "complete", **result, "_meta": {**meta, KEY_SERVER: dict(SERVER_INFO)}}
-
-
-class WatchedTools(Protocol):
-    """Tools whose list can be watched."""
-
-    def changes(self) -> AsyncIterator[None]:
-        """After each change of the list."""
-
-
-class Subscription:
-    """One `subscriptions/listen`: an event stream until the client goes, or we do."""
-
-    def __init__(self, message: Json, answer: Answer, tools: WatchedTools) -> None:
-        wanted = message["params"].get("notifications")
-        if not isinstance(wanted, dict):
-            raise RpcError(INVALID_PARAMS, "params.notifications must be an object")
-        self._honoured = {"toolsListChanged": True} if wanted.get("toolsListChanged") is True else {}
-        self._id: RequestId = message["id"]
-        self._answer = answer
-        self._tools = tools
-
-    async def serve(self, closing: asyncio.Event, keep_alive_s: float) -> web.StreamResponse:
-        changes = self._tools.changes()
-        await self._send(ACKNOWLEDGED, {"notifications": self._honoured})
-        async with asyncio.TaskGroup() as group:
-            sending = group.create_task(self._relay(changes))
-            beating = group.create_task(self._beat(keep_alive_s))
-            await closing.wait()
-            sending.cancel()
-            beating.cancel()
-        result = complete({"_meta": {}})
-        result["_meta"][KEY_SUBSCRIPTION] = self._id
-        return await self._answer.finish(Reply(response(self._id, result)))
-
-    async def _relay(self, changes: AsyncIterator[None]) -> None:
-        async for _ in changes:
-            if self._honoured:
-                await self._send(TOOLS_CHANGED, {})
-
-    async def _beat(self, keep_alive_s: float) -> None:
-        while True:
-            await asyncio.sleep(keep_alive_s)
-            await self._answer.keep_alive()
-
-    async def _send(self, method: str, params: Json) -> None:
-        await self._answer.notify(notification(method, {**params, "_meta": {KEY_SUBSCRIPTION: self._id}}))

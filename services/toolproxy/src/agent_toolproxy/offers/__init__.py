@@ -1,0 +1,1 @@
+"""What servers have beside tools: resources, templates of resources, and prompts."""
