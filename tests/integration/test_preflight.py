@@ -290,6 +290,16 @@ def with_an_older_definition(kubectl: Kubectl) -> Iterator[None]:
         kubectl.run("patch", "crd", DEFINITION, "--type=json", "--patch-file=/dev/stdin", stdin=json.dumps(patch))
 
 
+@contextmanager
+def with_a_range(kubectl: Kubectl) -> Iterator[None]:
+    """As OpenShift gives it to each namespace."""
+    kubectl.run("annotate", "namespace", AGENTS, "openshift.io/sa.scc.uid-range=1000680000/10000")
+    try:
+        yield
+    finally:
+        kubectl.run("annotate", "namespace", AGENTS, "openshift.io/sa.scc.uid-range-")
+
+
 def second_operator(kubectl: Kubectl) -> Document:
     operator = kubectl.find("deployment", OPERATOR, SYSTEM)
     assert operator is not None
@@ -324,6 +334,7 @@ WITH_CLASS = {"type": "redis", "config": {"persistence": True, "storageClass": "
 BROKEN: dict[str, tuple[Callable[[Kubectl], Any], str]] = {
     "operator": (scaled_down, "--replicas 2"),
     "operator-rights": (without_a_right, "agentberth install"),
+    "user-ids": (with_a_range, "userIds.namespaces.harbour: 1000680000"),
     "definition": (with_an_older_definition, "agentberth install upgrades it"),
     "network-policy": (lambda k: applied(k, daemon("kube-flannel-ds")), "Calico"),
     "dns": (lambda k: applied(k, dns()), "k8s-app=kube-dns"),

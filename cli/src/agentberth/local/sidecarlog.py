@@ -8,7 +8,7 @@ from agentberth.errors import UsageError
 
 LEVEL: Final = "AGENTBERTH_LOG_LEVEL"
 _LEVELS: Final = ("debug", "info", "warning", "error")
-_OF_THE_LINE: Final = frozenset({"time", "level", "logger", "message", "stack", "component", "agent"})
+_OF_THE_LINE: Final = frozenset({"time", "level", "logger", "message", "stack", "component", "agent", "namespace"})
 _OF_PYTHON: Final = "py.warnings"  # for who writes the sidecar
 _LONGEST_ARGUMENTS: Final = 120
 _USUAL_OF_REDIS: Final = (
