@@ -189,3 +189,11 @@ def test_a_folder_without_cases_is_an_error(agentberth: Run, tmp_path: Path) -> 
 
     assert done.returncode == 1
     assert "there are no *.agenttest.yaml files in this folder" in done.stderr
+
+
+def test_a_cassette_that_is_not_there_is_one_error_and_leaves_no_port_taken(agentberth: Run, agent: Write) -> None:
+    watched = {"PYTHONWARNINGS": "always::ResourceWarning"}
+    done = agentberth("run", str(agent("")), "--replay", "absent.jsonl", environment=watched)
+    assert done.returncode == 1
+    assert "absent.jsonl" in done.stderr
+    assert "ResourceWarning" not in done.stderr

@@ -8,7 +8,8 @@ use lies the start of a process: a reservation keeps the port for that long from
 import re
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 _ADDRESS = re.compile(r"(?<=127\.0\.0\.1:)\d+")
@@ -40,6 +41,15 @@ class Ports:
         """Let other runs have them."""
         for hold in self._held:
             hold.close()
+
+    @contextmanager
+    def released_unless_used(self) -> Iterator[None]:
+        """Releases them when what is inside fails, since nobody else would."""
+        try:
+            yield
+        except BaseException:
+            self.release()
+            raise
 
     def of(self, port: int) -> int:
         """Where `port` of the Pod is here."""

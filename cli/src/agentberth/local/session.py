@@ -140,23 +140,24 @@ class Session:
         platform = with_own_network(platform_settings(settings))
         pod = _Pod.of(memory.bring_along(local.agent), platform, given.file)
         ports = Ports.reserve((*(port for pair in SIDECAR_PORTS.values() for port in pair), layout.MEMORY_PORT))
-        objects = pod.objects(given.objects, ports, given.folder)
-        _lay_out(root, fresh=fresh)
-        materialise(pod.spec, root, objects)
-        if local.folder:
-            link(local.folder, Path(layout.relocate(layout.CONFIG_CODE, str(root))))
-        words = split_command(command) if command else ()
-        interpreter = isolate(local.interpreter, root / "python") if local.interpreter else None
-        deck = Deck.of(tape, given.agent.metadata.name, root, ports, given.objects) if tape else None
-        host = Host(
-            root, objects, ports, interpreter, words, memory.keeps_data(local.agent), deck.ports if deck else None
-        )
-        plans = tuple(p for p in _plans(pod, host, arguments) if not tape or p.name not in tape.left_out_containers)
-        version = interpreter.shortcoming if interpreter else ""
-        less = (version, memory.shortcoming(local.agent), mounts.shortcoming(pod.spec["containers"][0], root))
-        notices = (*given.notices, *local.notices, *filter(None, less))
-        grace_s = pod.spec["terminationGracePeriodSeconds"]
-        return cls(pod.agent, root, plans, grace_s, quiet, ports, interpreter, notices, deck, platform.prices)
+        with ports.released_unless_used():
+            objects = pod.objects(given.objects, ports, given.folder)
+            _lay_out(root, fresh=fresh)
+            materialise(pod.spec, root, objects)
+            if local.folder:
+                link(local.folder, Path(layout.relocate(layout.CONFIG_CODE, str(root))))
+            words = split_command(command) if command else ()
+            interpreter = isolate(local.interpreter, root / "python") if local.interpreter else None
+            deck = Deck.of(tape, given.agent.metadata.name, root, ports, given.objects) if tape else None
+            host = Host(
+                root, objects, ports, interpreter, words, memory.keeps_data(local.agent), deck.ports if deck else None
+            )
+            plans = tuple(p for p in _plans(pod, host, arguments) if not tape or p.name not in tape.left_out_containers)
+            version = interpreter.shortcoming if interpreter else ""
+            less = (version, memory.shortcoming(local.agent), mounts.shortcoming(pod.spec["containers"][0], root))
+            notices = (*given.notices, *local.notices, *filter(None, less))
+            grace_s = pod.spec["terminationGracePeriodSeconds"]
+            return cls(pod.agent, root, plans, grace_s, quiet, ports, interpreter, notices, deck, platform.prices)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
