@@ -35,7 +35,7 @@ class InitFault(StrEnum):
     PATH_ESCAPES = (
         "PathEscapes",
         "A path or a symbolic link leaves the folder it must stay in.",
-        "Give a path inside of that folder; replace the link by a copy.",
+        "Give a path inside that folder, or replace the link with a copy.",
     )
     FILE_MISSING = (
         "FileMissing",
@@ -70,7 +70,7 @@ class InitFault(StrEnum):
     HASH_MISMATCH = (
         "HashMismatch",
         "A download is not what the lock file says. It is never tried again.",
-        "Do not use the file. Find out why it changed, then write the lock file anew.",
+        "Do not use the file. Find out why it changed, then create the lock file again.",
     )
     UNRESOLVABLE = (
         "Unresolvable",

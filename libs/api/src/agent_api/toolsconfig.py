@@ -227,7 +227,10 @@ class ToolsPolicy(Config):
     rules: tuple[CallRule, ...] = Field(default=(), description="A call that falls under none is allowed.")
     rates: tuple[CallRate, ...] = ()
     approval_wait_seconds: float = Field(
-        default=45, ge=0, le=3600, description="How long a call is held until it is told to come back later."
+        default=45,
+        ge=0,
+        le=3600,
+        description="How long a call waits for a decision until the agent is asked to call again later.",
     )
     approval_expiry_seconds: float = Field(
         default=3600, gt=0, le=604_800, description="After which a call that nobody approved is denied."

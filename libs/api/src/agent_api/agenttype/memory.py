@@ -140,7 +140,7 @@ class Memory(ApiModel):
         ),
         Rule(
             message="credentials in the url would be readable by anyone: use credentialsSecret",
-            reason="Whoever may read the AgentType could read the password.",
+            reason="Anyone who may read the AgentType could read the password.",
             cel="!has(self.config) || !has(self.config.url) || !self.config.url.contains('@')",
             holds=lambda m: "@" not in (m.config.url or ""),
             field="config",

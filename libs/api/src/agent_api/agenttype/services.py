@@ -65,7 +65,7 @@ class ProviderConfig(OpenModel):
     rules: ClassVar = (
         Rule(
             message="a key does not belong into config: put it into a Secret, as api-key, that credentialsSecret names",
-            reason="Whoever may read the AgentType, or the agent's ConfigMap, could read the key.",
+            reason="Anyone who may read the AgentType, or the agent's ConfigMap, could read the key.",
             cel="!has(self.apiKey) && !has(self.key) && !has(self.token)",
             holds=lambda c: c.api_key is None and c.key is None and c.token is None,
         ),

@@ -104,7 +104,7 @@ class Source(ApiModel):
         ),
         Rule(
             message="credentials in the repository address would be readable by anyone: use credentialsSecret",
-            reason="Whoever may read the AgentType could read the password.",
+            reason="Anyone who may read the AgentType could read the password.",
             cel="!has(self.repository) || !self.repository.matches('^https?://[^/]*@')",
             holds=lambda s: (
                 not (s.repository or "").startswith("http")

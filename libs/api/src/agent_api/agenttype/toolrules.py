@@ -57,7 +57,7 @@ class ToolApprovals(ApiModel):
     """How long calls wait for a person."""
 
     wait_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
-        default=45, description="How long a call is held until it is told to come back later."
+        default=45, description="How long a call waits for a decision until the agent is asked to call again later."
     )
     expire_seconds: Annotated[int, Field(ge=10, le=604_800)] = Field(
         default=3600, description="After which a call that nobody approved is denied."

@@ -91,7 +91,7 @@ class PythonInstaller:
             raise StepError(
                 InitFault.UNRESOLVABLE,
                 f"The lock does not satisfy the packages that are asked for: {error.cause}",
-                "Make the lock file anew from spec.agent.environment.sdk.packages.",
+                "Create the lock file again from spec.agent.environment.sdk.packages.",
             ) from error
 
     def _review(self, listed: Path, folder: Path, retry: RetryPolicy) -> list[str]:
