@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from agent_api.agenttype import AgentType
-from agent_operator.sources import DeploymentObject, JobObject, PodObject
+from agent_operator.objects import DeploymentObject, JobObject, PodObject
 
 Document = dict[str, Any]
 

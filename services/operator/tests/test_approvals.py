@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from agent_api.toolsreport import ApprovalRequest
-from agent_operator.sources import ApprovalObject
+from agent_operator.objects import ApprovalObject
 from agent_operator.status.approvals import MOST_CLOSED, MOST_OPEN, decisions_of, plan_of
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)

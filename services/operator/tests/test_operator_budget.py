@@ -16,8 +16,8 @@ from agent_operator.budget.keeper import budget_in
 from agent_operator.budget.pods import is_running, states_of
 from agent_operator.budget.show import read_ledger, show_ledger
 from agent_operator.children.granted import with_granted_budget
+from agent_operator.objects import AgentObject
 from agent_operator.reconcile import with_budget
-from agent_operator.sources import AgentObject
 from agent_render.objects.podkeys import PodKeys
 
 KEYS = PodKeys("secret" * 8)

@@ -12,9 +12,10 @@ from services.operator.tests.operator_objects import SUCCEEDED, agent, job, pod,
 from agent_kube import Client, ObjectKey, Request, Stores
 from agent_operator.children.jobs import Runs, advance_job, choose, live_job, started_job
 from agent_operator.errors import PlatformError
+from agent_operator.objects import JobObject
 from agent_operator.platform import read_platform
 from agent_operator.settings import OperatorSettings
-from agent_operator.sources import ALL, CORE_EVENTS, JOBS, RUNS, JobObject
+from agent_operator.sources import ALL, CORE_EVENTS, JOBS, RUNS
 from agent_operator.status.finding import Finding
 from agent_operator.status.progress import LastRun
 from agent_operator.status.stall import StallFinder

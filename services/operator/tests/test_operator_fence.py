@@ -11,7 +11,8 @@ from services.operator.tests.operator_objects import agent
 
 from agent_kube import Applied, Applier, ObjectKey, Request, Stores
 from agent_operator.children.fence import apply_fenced, is_open
-from agent_operator.sources import AGENTS, ALL, CHILDREN, AgentObject
+from agent_operator.objects import AgentObject
+from agent_operator.sources import AGENTS, ALL, CHILDREN
 from agent_render import PlatformSettings, render
 
 OBJ = msgspec.json.decode(

@@ -6,7 +6,8 @@ from typing import Any
 
 from agent_kube import ObjectKey
 from agent_operator.children.keys import KeyRing
-from agent_operator.sources import CONFIGURED, ConfigData, ConfigObject
+from agent_operator.objects import ConfigData, ConfigObject
+from agent_operator.sources import CONFIGURED
 from agent_render.objects.podkeys import PodKeys
 
 AGENT: Any = SimpleNamespace(metadata=SimpleNamespace(uid="u1", name="web", namespace="agents"))

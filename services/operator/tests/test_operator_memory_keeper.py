@@ -11,19 +11,8 @@ from services.operator.tests.operator_objects import agent, pod, state
 
 from agent_api.agenttype import AgentType
 from agent_kube import Applier, Client, ObjectKey, Request, Stores
-from agent_operator.sources import (
-    AGENTS,
-    ALL,
-    CLAIMS,
-    CORE_EVENTS,
-    SECRETS,
-    SERVERS,
-    STATEFUL_SETS,
-    VOLUME_CLAIMS,
-    AgentObject,
-    ClaimObject,
-    ServerObject,
-)
+from agent_operator.objects import AgentObject, ClaimObject, ServerObject
+from agent_operator.sources import AGENTS, ALL, CLAIMS, CORE_EVENTS, SECRETS, SERVERS, STATEFUL_SETS, VOLUME_CLAIMS
 from agent_operator.status.finding import Finding
 from agent_operator.status.memory import REMAKE_S, RESIZE_AGAIN_S, MemoryKeeper, ServerState
 from agent_render import PlatformSettings, render

@@ -6,17 +6,8 @@ import msgspec
 import pytest
 
 from agent_kube import PartialObject, Source, Stores
-from agent_operator.sources import (
-    ALL,
-    PODS_OF_AGENTS,
-    RUNS,
-    SCHEDULES,
-    SERVERS,
-    AgentObject,
-    JobObject,
-    PodObject,
-    ServerObject,
-)
+from agent_operator.objects import AgentObject, DeploymentObject, JobObject, PodObject, ServerObject
+from agent_operator.sources import ALL, CONFIGURED, DEPLOYED, PODS_OF_AGENTS, REPLICATED, RUNS, SCHEDULES, SERVERS
 from agent_operator.status.ownpods import own_pods
 
 OBJ = msgspec.json.decode(
@@ -26,6 +17,8 @@ MODELS: dict[str, tuple[Source[Any], Any]] = {
     "Job": (RUNS, JobObject),
     "StatefulSet": (SERVERS, ServerObject),
     "CronJob": (SCHEDULES, PartialObject),
+    "ReplicaSet": (REPLICATED, PartialObject),
+    "Deployment": (DEPLOYED, DeploymentObject),
     "Pod": (PODS_OF_AGENTS, PodObject),
 }
 
@@ -76,3 +69,67 @@ def test_pods_of_a_schedule_of_others_are_not_the_agents(owner: tuple[str, str] 
 
 def test_a_workload_is_looked_for_among_its_own_kind() -> None:
     assert found(("StatefulSet", "w", AGENT), ("Pod", "p", ("Job", "w"))) == []
+
+
+CHAIN: tuple[tuple[str, str, tuple[str, str] | None], ...] = (
+    ("Deployment", "subject", AGENT),
+    ("ReplicaSet", "subject-1", ("Deployment", "subject")),
+)
+
+
+def test_pods_of_the_agents_deployment() -> None:
+    assert found(*CHAIN, ("Pod", "p", ("ReplicaSet", "subject-1"))) == ["p"]
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        (("Pod", "p", ("ReplicaSet", "subject-1")),),
+        (*CHAIN, ("Pod", "p", ("ReplicaSet", "subject-2"))),
+        (*CHAIN, ("ReplicaSet", "subject-2", ("Deployment", "other")), ("Pod", "p", ("ReplicaSet", "subject-2"))),
+        (*CHAIN, ("ReplicaSet", "subject-2", None), ("Pod", "p", ("ReplicaSet", "subject-2"))),
+        (*CHAIN, ("Pod", "p", ("Deployment", "subject-1"))),
+        (("Deployment", "subject", ("AgentType", "other")), CHAIN[1], ("Pod", "p", ("ReplicaSet", "subject-1"))),
+    ],
+    ids=["no chain", "another set", "a set of another deployment", "a set of nobody", "kinds mixed", "another agent"],
+)
+def test_names_and_labels_alone_make_no_pod_the_agents(objects: tuple[Any, ...]) -> None:
+    assert found(*objects) == []
+
+
+def kept(source: Source[Any], document: dict[str, Any]) -> Any:
+    """What the cache keeps of an object as the server sends it; None when it is left out."""
+    obj = source.decode(msgspec.json.encode(document))
+    return obj if source.keeps(obj) else None
+
+
+MEBIBYTE = "x" * (1 << 20)
+HUGE = {
+    "name": "p",
+    "namespace": "team",
+    "uid": "u",
+    "labels": {"agents.example.com/agent": "subject", **{f"l{number}": "x" * 60 for number in range(5000)}},
+    "annotations": {"a": MEBIBYTE},
+    "finalizers": [f"example.com/{number}" for number in range(5000)],
+    "ownerReferences": [
+        {"kind": "ReplicaSet", "name": "n", "uid": MEBIBYTE},
+        *({"kind": "K", "name": str(number), "uid": str(number)} for number in range(5000)),
+        {"kind": "Job", "name": "w", "uid": "uid-w", "controller": True},
+    ],
+}
+
+
+@pytest.mark.parametrize("source", ALL, ids=str)
+def test_what_is_kept_of_an_object_is_small_however_large_it_is(source: Source[Any]) -> None:
+    template = {"metadata": {"name": "data", "annotations": {"a": MEBIBYTE}}, "spec": {}}
+    spec = {"suspend": False, "volumeClaimTemplates": [template]} if source is not ALL[0] else {}
+    obj = kept(source, {"metadata": HUGE, "spec": spec, "data": {"glue.py": MEBIBYTE}})
+
+    assert obj.metadata.controller.name == "w"
+    assert len(msgspec.json.encode(obj)) < 4096
+
+
+def test_pods_that_nothing_made_and_keys_of_any_size_are_left_out() -> None:
+    alone = {**HUGE, "ownerReferences": []}
+    assert kept(PODS_OF_AGENTS, {"metadata": alone}) is None
+    assert kept(CONFIGURED, {"metadata": alone, "data": {"pod-key": MEBIBYTE}}) is None

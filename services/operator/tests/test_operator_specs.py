@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from agent_operator.children.specs import Parsed, SpecReader
+from agent_operator.objects import AgentObject
 from agent_operator.platform import read_platform
-from agent_operator.sources import AgentObject
 from agent_operator.status.finding import Finding
 from agent_render import PlatformSettings
 

@@ -11,7 +11,8 @@ from agent_api.toolsconfig import ToolDefinition
 from agent_api.toolslock import LARGEST_BYTES, LockedTool, PinnedDefinition, ToolsLock
 from agent_api.toolsreport import ToolsReport
 from agent_kube import Client, Conflict, ObjectKey, Occupied, Request, Stores
-from agent_operator.sources import ALL, CONFIG_MAPS, CONFIGURED, AgentObject, ConfigObject
+from agent_operator.objects import AgentObject, ConfigObject
+from agent_operator.sources import ALL, CONFIG_MAPS, CONFIGURED
 from agent_operator.status.reports import REPORT_BYTES
 from agent_operator.status.toolpins import PinKeeper, held_to, merge, planned_tools
 from agent_render import PlatformSettings, render

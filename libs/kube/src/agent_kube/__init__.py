@@ -4,7 +4,7 @@ from msgspec import Raw
 
 from agent_kube.apply.applier import Applied, Applier, Contested, Refusal
 from agent_kube.cache.store import Change, Store, Stores
-from agent_kube.cache.watcher import WatchSettings
+from agent_kube.cache.watchstate import WatchSettings
 from agent_kube.client.access import Access, Credentials, FixedCredentials, TokenFile, in_cluster, open_access
 from agent_kube.client.client import Client, Manifest
 from agent_kube.client.transport import Limits

@@ -5,6 +5,7 @@
     │   ├── Unreachable         no answer: refused, reset, broken TLS, name not found
     │   │   └── DeadlineExceeded    no answer in time; a write may or may not have happened
     │   ├── ServerFault         5xx, or an answer that is not JSON (a proxy's error page)
+    │   ├── AnswerTooLarge      an answer exceeds what the caller would read of it
     │   ├── TooManyRequests     429
     │   ├── Unauthorized        401 with a token that was just read again
     │   ├── Conflict            409: somebody was faster, read again
@@ -63,6 +64,10 @@ class ServerFault(Retryable):
     """5xx, or an answer that is not JSON (a proxy's error page)."""
 
     longest_pause_s = PASSING_S
+
+
+class AnswerTooLarge(Retryable):
+    """An answer exceeds what the caller would read of it. Ask for less."""
 
 
 class TooManyRequests(Retryable):

@@ -20,6 +20,10 @@ from msgspec import Raw
 from msgspec.structs import force_setattr
 
 SHARED_STRINGS = 16384
+MARK_CHARS = 64
+ANNOTATION_CHARS = 1024
+MOST_OWNERS = 8
+OWNER_CHARS = 512
 NONE: dict[str, str] = {}  # shared by all objects without labels or annotations; nobody writes to it
 
 share = lru_cache(SHARED_STRINGS)(str)
@@ -108,24 +112,38 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
         """UID of the owner that controls this object, "" if none does."""
         return self.controller.uid if self.controller else ""
 
-    def slim(self, writer: Writer, *, labels: tuple[str, ...] | None = None) -> None:
+    def slim(self, writer: Writer, *, kept: frozenset[str] | None = None) -> None:
         """Keep what a controller decides by. Once, right after reading.
 
         managedFields become `owned_fields` and `as_created` (whether `writer` owns fields through a create, which an
-        apply cannot take away), the writer's annotation becomes `mark`. With `labels` all other labels and all
-        annotations are dropped. Strings that many objects have in common are shared.
+        apply cannot take away), the writer's annotation becomes `mark`. With `kept` labels and annotations of other
+        names are dropped. Strings that many objects have in common are shared.
         """
         ours = [entry for entry in self.managed_fields if entry.is_owned(writer.manager)]
         force_setattr(self, "owned_fields", digest_fields(ours, self.owner_references))
         force_setattr(self, "as_created", any(entry.operation == UPDATE for entry in ours))
         force_setattr(self, "managed_fields", ())
-        force_setattr(self, "mark", self.annotations.pop(writer.mark, ""))
+        force_setattr(self, "mark", self.annotations.pop(writer.mark, "")[:MARK_CHARS])
         self.annotations.pop(LAST_APPLIED, None)
-        kept = self.labels if labels is None else {name: self.labels[name] for name in labels if name in self.labels}
-        force_setattr(self, "labels", {name: share(value) for name, value in kept.items()} or NONE)
-        force_setattr(self, "annotations", (self.annotations if labels is None else None) or NONE)
+        labels = {name: share(value) for name, value in self.labels.items() if kept is None or name in kept}
+        force_setattr(self, "labels", labels or NONE)
+        force_setattr(self, "annotations", _annotations(self.annotations, kept) or NONE)
         force_setattr(self, "namespace", share(self.namespace))
-        force_setattr(self, "owner_references", tuple(owner.shared() for owner in self.owner_references))
+        force_setattr(self, "finalizers", self.finalizers[:MOST_OWNERS])
+        force_setattr(self, "owner_references", _owners(self.owner_references))
+
+
+def _annotations(found: dict[str, str], kept: frozenset[str] | None) -> dict[str, str]:
+    if kept is None:
+        return found
+    return {name: value[:ANNOTATION_CHARS] for name, value in found.items() if name in kept}
+
+
+def _owners(found: tuple[OwnerReference, ...]) -> tuple[OwnerReference, ...]:
+    """The controller first. The server takes any number of any length, so what no real owner has is left out."""
+    real = [each for each in found if len(each.uid) + len(each.kind) + len(each.name) <= OWNER_CHARS]
+    real.sort(key=lambda each: not each.controller)
+    return tuple(each.shared() for each in real[:MOST_OWNERS])
 
 
 class ObjectModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):

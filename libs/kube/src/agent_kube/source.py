@@ -1,5 +1,6 @@
 """One cached kind: which objects are watched and what is kept of each."""
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -33,8 +34,10 @@ class Page(msgspec.Struct, frozen=True):
 class Source(Generic[T]):
     """A kind to cache.
 
-    `model`: what is kept of each object. With the default, `PartialObject`, only metadata is fetched, and of labels
-    and annotations only the indexed labels are kept.
+    `model`: what is kept of each object. With the default, `PartialObject`, only metadata is fetched.
+    `kept`: names of the labels and annotations that are kept of each object, beside the indexed labels; None keeps
+    all of them, which is for kinds that only trusted people write.
+    `keeps`: which objects are kept at all; others are as if they did not exist.
     `selector`: label selector sent to the server, for example of one shard.
     `labels`: names of labels to index by.
     `optional`: the API may be missing; the cache then counts as synced and empty and is tried again slowly.
@@ -42,22 +45,28 @@ class Source(Generic[T]):
     `writer` is set by `Stores.track`: whose fields and mark are noted in the metadata.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what is kept of a kind has that many sides
         self,
         resource: Resource,
         model: type[T] | None = None,
         *,
         selector: str = "",
         labels: tuple[str, ...] = (),
+        kept: tuple[str, ...] | None = None,
+        keeps: Callable[[T], bool] = lambda _obj: True,
         optional: bool = False,
     ) -> None:
         chosen: type[Any] = model or PartialObject
         self.resource = resource
         self.selector = selector
         self.labels = labels
+        self.keeps = keeps
         self.optional = optional
         self.writer = Writer()
         self.metadata_only = chosen is PartialObject
+        if kept is None and self.metadata_only:
+            kept = ()
+        self._kept = None if kept is None else frozenset((*labels, *kept))
         self._raw_fields = tuple(field.name for field in fields(chosen) if field.type is Raw)
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(chosen)
 
@@ -77,7 +86,7 @@ class Source(Generic[T]):
     def decode(self, raw: bytes | Raw) -> T:
         """One object from its JSON. Raises msgspec.MsgspecError if it does not fit the model."""
         obj = self._decoder.decode(raw)
-        obj.metadata.slim(self.writer, labels=self.labels if self.metadata_only else None)
+        obj.metadata.slim(self.writer, kept=self._kept)
         for name in self._raw_fields:  # a Raw is a view that would keep the whole page alive
             force_setattr(obj, name, getattr(obj, name).copy())
         return obj

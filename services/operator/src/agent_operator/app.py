@@ -131,6 +131,7 @@ def build_controller(
         watches=[
             (sources.PODS_OF_AGENTS, sources.agent_of),
             (sources.RUNS, sources.agent_of),
+            (sources.REPLICATED, sources.agent_of),
             (sources.CLAIMS, sources.agent_of),
             (sources.APPROVALS, sources.agent_of),
             (sources.SCALED, agents_scaled_by),

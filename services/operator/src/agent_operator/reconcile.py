@@ -30,17 +30,8 @@ from agent_operator.children.jobs import Runs, advance_job, choose, job_of, live
 from agent_operator.children.keys import KeyRing
 from agent_operator.children.replicas import foreign_autoscaler, scaled_children
 from agent_operator.children.specs import Parsed, SpecReader
-from agent_operator.sources import (
-    AGENT_TYPES,
-    AGENTS,
-    CHILDREN,
-    DEPLOYED,
-    MONITORED,
-    RUNS,
-    AgentObject,
-    JobObject,
-    PodObject,
-)
+from agent_operator.objects import AgentObject, JobObject, PodObject
+from agent_operator.sources import AGENT_TYPES, AGENTS, CHILDREN, DEPLOYED, MONITORED, RUNS
 from agent_operator.status.api_rejection import TRANSIENT, contest_of, failed_pass, refusal_of
 from agent_operator.status.approvals import POLL_S, ApprovalKeeper, asks
 from agent_operator.status.counters import CounterPace

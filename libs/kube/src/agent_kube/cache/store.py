@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from agent_kube.errors import Forbidden
 from agent_kube.objects import ObjectKey, ObjectModel, Writer, version_number
 from agent_kube.source import Source
 
@@ -96,6 +97,7 @@ class Store(Generic[T]):
         self.scopes = scopes
         self._snapshots = {scope: Snapshot[T](source.labels) for scope in scopes}
         self._versions: dict[str, int] = {}
+        self._forbidden: dict[str, Forbidden] = {}
         self._complete = asyncio.Event()
         self._listeners: list[Listener] = []
 
@@ -104,11 +106,11 @@ class Store(Generic[T]):
 
     @property
     def synced(self) -> bool:
-        """Every scope was listed completely at least once."""
+        """Every scope was listed completely at least once, or the server has refused it."""
         return self._complete.is_set()
 
     async def wait_synced(self) -> None:
-        """Return once every scope was listed."""
+        """Return once every scope was listed or refused."""
         await self._complete.wait()
 
     def get(self, key: ObjectKey) -> T | None:
@@ -155,14 +157,35 @@ class Store(Generic[T]):
         old = self._snapshots[scope].objects
         self._snapshots[scope] = fresh
         self._versions[scope] = version_number(resource_version)
-        if len(self._versions) == len(self.scopes):
-            self._complete.set()
+        self.allow(scope)
         for key in [key for key in old if key not in fresh.objects]:
             self._report(Change(old[key], None, listed=True))
         for key, obj in list(fresh.objects.items()):
             before = old.get(key)
             if before is None or before.metadata.resource_version != obj.metadata.resource_version:
                 self._report(Change(before, obj, listed=True))
+
+    def forbid(self, scope: str, error: Forbidden) -> bool:
+        """The server refuses to list or watch a scope: what is known of it may be old. False if that was known."""
+        known = scope in self._forbidden
+        self._forbidden[scope] = error
+        self._count_scopes()
+        return not known
+
+    def allow(self, scope: str) -> None:
+        """The server tells of a scope (again)."""
+        self._forbidden.pop(scope, None)
+        self._count_scopes()
+
+    def refusal(self, namespace: str) -> Forbidden | None:
+        """Why nothing is known of a namespace now."""
+        return self._forbidden.get(self._scope(namespace)) if self._forbidden else None
+
+    @property
+    def blind(self) -> Forbidden | None:
+        """Why nothing is known of any scope now."""
+        refused = len(self._forbidden) == len(self.scopes)
+        return next(iter(self._forbidden.values())) if refused else None
 
     def put(self, scope: str, obj: T) -> None:
         """Take a live addition or modification."""
@@ -179,6 +202,10 @@ class Store(Generic[T]):
     def advance(self, scope: str, resource_version: str) -> None:
         """Nothing else has changed up to this version (a bookmark)."""
         self._versions[scope] = max(self._versions.get(scope, 0), version_number(resource_version))
+
+    def _count_scopes(self) -> None:
+        if len(self._versions.keys() | self._forbidden.keys()) == len(self.scopes):
+            self._complete.set()
 
     def _scope(self, namespace: str) -> str:
         return namespace if namespace in self._snapshots else EVERYWHERE
@@ -216,6 +243,10 @@ class Stores:
         """Return once all caches hold a complete state."""
         for store in self:
             await store.wait_synced()
+
+    def refusal(self, namespace: str) -> Forbidden | None:
+        """The first reason why the state of a namespace is not known whole: nothing may be decided by it then."""
+        return next((found for store in self if (found := store.refusal(namespace))), None)
 
     def track(self, writer: Writer) -> None:
         """Have the caches note what `writer` owns. Raises RuntimeError when one of them is filled already."""

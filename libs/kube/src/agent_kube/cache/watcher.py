@@ -7,7 +7,11 @@
 A new connection after an end or a failure always waits for the back-off first. A stream without a byte for
 `silence_s` is dead, since bookmarks come every minute: it is left and resumed where it stopped. Several streams in a
 row without a single event mean a version that the server does not know, as after a restored backup: list again. One
-object that does not fit its model is reported and skipped: it must not hide all others.
+object that does not fit its model is reported and skipped: it must not hide all others. A scope that the server
+refuses (403) is asked for again slowly, and its store says so meanwhile: it must not stop the others.
+
+Whatever others put into the cluster, memory is bounded: a page of more than `page_bytes` is asked for again with half
+as many objects, and of each object only what its source keeps stays.
 """
 
 import asyncio
@@ -22,10 +26,22 @@ import msgspec
 from msgspec import Raw
 
 from agent_base.backoff import Backoff, BackoffTimer
+from agent_kube.cache.pager import Pager
 from agent_kube.cache.store import Store
+from agent_kube.cache.watchstate import Listing, State, Watching, WatchSettings
 from agent_kube.client.client import Client
 from agent_kube.client.responses import read_status
-from agent_kube.errors import ErrorEvent, Expired, Invalid, KubeError, NotFound, Retryable, ServerFault, StreamBroken
+from agent_kube.errors import (
+    ErrorEvent,
+    Expired,
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotFound,
+    Retryable,
+    ServerFault,
+    StreamBroken,
+)
 from agent_kube.objects import ObjectMeta, ObjectModel
 from agent_kube.source import Page
 
@@ -40,40 +56,6 @@ ABSENT = Backoff(0.5, 4.0, low=0.5, high=1.5)
 """While nobody answers: what changed meanwhile is seen that much later."""
 CALM_S = 120.0
 """Without a failure for so long, the next pause is the first again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchSettings:
-    """How one kind is followed.
-
-    `page_size`: objects per page of a list. `timeout_s`: range of the lifetime that a watch asks the server for.
-    `silence_s`: a stream without a byte for so long is dead. `stream_lists`: ask for WatchList first.
-    `optional_retry_s`: the pause before an optional API that is missing is asked for again.
-    """
-
-    page_size: int = 500
-    timeout_s: tuple[int, int] = (240, 290)
-    silence_s: float = 70.0
-    stream_lists: bool = False
-    optional_retry_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The whole state has to be read. `paged` is False after a continue token expired, `streamed` is WatchList."""
-
-    paged: bool = True
-    streamed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Watching:
-    """The state is known up to `version`."""
-
-    version: str
-
-
-State = Listing | Watching
 
 
 class WatchEvent(msgspec.Struct, frozen=True):
@@ -126,6 +108,9 @@ class Watcher(Generic[T]):
         self._version = ""
         self._stream_lists = self._settings.stream_lists
         self._barren = 0
+        self._pager = Pager(
+            client, self._source, scope, size=self._settings.page_size, max_bytes=self._settings.page_bytes
+        )
         self.progress_at = clock()
 
     @property
@@ -170,7 +155,9 @@ class Watcher(Generic[T]):
         """Where to go after an error, once the pause is over."""
         following = self._after_failure(state, error)
         at_least_s = (error.retry_after_s or 0.0) if isinstance(error, Retryable) else 0.0
-        if isinstance(error, NotFound) and self._source.optional:
+        if isinstance(error, Forbidden) and not self._store.forbid(self._scope, error):
+            log.debug("%s is still refused", self.name)
+        elif isinstance(error, NotFound) and self._source.optional:
             self._store.replace(self._scope, (), "")
             at_least_s = self._settings.optional_retry_s
             log.debug("%s is not served here", self.name)
@@ -203,15 +190,10 @@ class Watcher(Generic[T]):
     async def _list(self, *, paged: bool) -> str:
         """Read all pages, then swap the store. Answers the version to watch from."""
         collected = Collected[T]()
-        query = self._query(limit=str(self._settings.page_size)) if paged else self._query()
-        token = ""
+        query, token = self._query(), ""
         while True:
-            pages = {**query, "continue": token} if token else query
-            raw = await self._client.list_page(
-                self._source.resource, self._scope, pages, accept=self._source.accept_list
-            )
-            page = self._decode_page(raw)
-            collected.objects.extend(self._readable(page.items or ()))
+            page = self._decode_page(await self._pager.read(query, token, paged=paged))
+            collected.objects.extend(filter(self._source.keeps, self._readable(page.items or ())))
             token = page.metadata.continue_token
             self._progress()
             if not token:
@@ -236,6 +218,8 @@ class Watcher(Generic[T]):
             silence_s=self._settings.silence_s,
         )
         async with stream as lines:
+            if version is not None:
+                self._store.allow(self._scope)
             self._barren += 1
             if collected is not None:
                 await self._collect(lines, collected)
@@ -248,7 +232,7 @@ class Watcher(Generic[T]):
             self._progress()
             event = self._decode_event(line)
             if event.type == "ADDED":
-                collected.objects.extend(self._readable((event.object,)))
+                collected.objects.extend(filter(self._source.keeps, self._readable((event.object,))))
             elif event.type == "BOOKMARK":
                 meta = self._decode_bookmark(event.object).metadata
                 if meta.annotations.get(INITIAL_EVENTS_END) == "true":
@@ -272,7 +256,12 @@ class Watcher(Generic[T]):
             raise ErrorEvent(f"the server sent {event.type}: {status.message} ({status.code})")
         for obj in self._readable((event.object,)):
             self._version = obj.metadata.resource_version
-            (self._store.remove if event.type == "DELETED" else self._store.put)(self._scope, obj)
+            if event.type != "DELETED" and self._source.keeps(obj):
+                self._store.put(self._scope, obj)
+            elif self._store.get(obj.key) is not None:
+                self._store.remove(self._scope, obj)
+            else:
+                self._store.advance(self._scope, self._version)
 
     def _readable(self, raws: Iterable[Raw]) -> list[T]:
         objects = []

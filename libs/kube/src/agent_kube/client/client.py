@@ -65,9 +65,18 @@ class Client:
         """One object. NotFound if it is absent."""
         return self._decode(await self._transport.send(Call("GET", resource, key), timeout_s=timeout_s))
 
-    async def list_page(self, resource: Resource, namespace: str, query: Mapping[str, str], *, accept: str) -> bytes:
-        """One page of a list, undecoded."""
-        return await self._transport.send(Call("GET", resource, ObjectKey(namespace, ""), query=query, accept=accept))
+    async def list_page(
+        self,
+        resource: Resource,
+        namespace: str,
+        query: Mapping[str, str],
+        *,
+        accept: str,
+        max_bytes: int | None = None,
+    ) -> bytes:
+        """One page of a list, undecoded. AnswerTooLarge when it exceeds `max_bytes`."""
+        call = Call("GET", resource, ObjectKey(namespace, ""), query=query, accept=accept)
+        return await self._transport.send(call, max_bytes=max_bytes)
 
     async def find_metadata(self, resource: Resource, key: ObjectKey, writer: Writer) -> ObjectMeta | None:
         """Metadata of one object, None if it is absent. A list, so that the right to `get` is not needed."""

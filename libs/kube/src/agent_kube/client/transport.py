@@ -21,6 +21,7 @@ from agent_base.proxies import ProxyRules
 from agent_kube.client.access import Access
 from agent_kube.client.lines import split_lines
 from agent_kube.client.responses import error_of, require_json, translated
+from agent_kube.errors import AnswerTooLarge
 from agent_kube.objects import ObjectKey
 from agent_kube.resources import Resource
 from agent_kube.source import JSON
@@ -96,12 +97,12 @@ class Transport:
         await self._calls.close()
         await self._streams.close()
 
-    async def send(self, call: Call, *, timeout_s: float | None = None) -> bytes:
+    async def send(self, call: Call, *, timeout_s: float | None = None, max_bytes: int | None = None) -> bytes:
         """The JSON body of the answer. Raises the `Retryable` and `Terminal` errors of `errors.py`."""
         deadline = aiohttp.ClientTimeout(total=timeout_s or self._limits.call_s, sock_connect=self._limits.connect_s)
         with translated(str(call)):
             async with self._open(self._calls, call, deadline) as response:
-                answer = await response.read()
+                answer = await (response.read() if max_bytes is None else _read_at_most(max_bytes, str(call), response))
         if not 200 <= response.status < 300:
             raise error_of(str(call), response.status, response.headers, answer)
         require_json(str(call), response.headers, answer)
@@ -153,3 +154,15 @@ class Transport:
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},  # compressing costs both sides CPU
             read_bufsize=READ_BUFFER_BYTES,
         )
+
+
+async def _read_at_most(max_bytes: int, what: str, response: aiohttp.ClientResponse) -> bytes:
+    chunks: list[bytes] = []
+    left = max_bytes
+    async for chunk in response.content.iter_any():
+        left -= len(chunk)
+        if left < 0:
+            response.close()
+            raise AnswerTooLarge(f"{what}: the answer exceeds {max_bytes} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)

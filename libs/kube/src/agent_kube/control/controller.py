@@ -19,7 +19,7 @@ from agent_kube.control.lag import LagTracker
 from agent_kube.control.queue import Priority, WorkQueue
 from agent_kube.control.request import Outcome, Request, RequeueAfter, current_request
 from agent_kube.control.triggers import Mapper, Trigger, Triggers
-from agent_kube.errors import QueueClosed, Retryable, Terminal, Waiting
+from agent_kube.errors import Forbidden, QueueClosed, Retryable, Terminal, Waiting
 from agent_kube.metrics import Metrics, QueueMetrics
 from agent_kube.objects import ObjectKey
 from agent_kube.source import Source
@@ -98,6 +98,7 @@ class Controller:
             stores, root, owns, watches, settle_s=self._settings.settle_s, metadata=self._settings.metadata_triggers
         )
         self._blocked: set[ObjectKey] = set()
+        self._unseen: set[ObjectKey] = set()
         self._queue: WorkQueue[ObjectKey] | None = None
         self._stopped = False
 
@@ -154,7 +155,12 @@ class Controller:
         marker = current_request.set(request)
         try:
             with self._around(request):
-                await self._pass_or_hold(queue, request)
+                refusal = self._stores.refusal(key.namespace)
+                if refusal is None:
+                    self._unseen.discard(key)
+                    await self._pass_or_hold(queue, request)
+                else:
+                    await self._wait_for_rights(queue, request, refusal)
         finally:
             current_request.reset(marker)
 
@@ -174,6 +180,15 @@ class Controller:
             if self._metrics:
                 self._metrics.hot_loops.labels(self.name).inc()
             await self._show_failure(request, HotLoopError(probe_s))
+
+    async def _wait_for_rights(self, queue: WorkQueue[ObjectKey], request: Request, refusal: Forbidden) -> None:
+        """What is there cannot be seen, so nothing is decided by it; the object says why, once."""
+        if self._stores[self._root].get(request.key) is None:
+            return
+        queue.add_after(request.key, self._settings.refused_retry_s)
+        if request.key not in self._unseen:
+            self._unseen.add(request.key)
+            await self._show_failure(request, refusal)
 
     async def _pass(self, queue: WorkQueue[ObjectKey], request: Request) -> None:
         started = self._clock()
@@ -263,6 +278,7 @@ class Controller:
         self._lag.forget(key)
         self._guard.forget(key)
         self._blocked.discard(key)
+        self._unseen.discard(key)
 
     def _open_queue(self) -> WorkQueue[ObjectKey]:
         if self._metrics is None:

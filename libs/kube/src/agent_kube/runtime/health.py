@@ -1,4 +1,4 @@
-"""Whether this process works: ready = the caches are complete, alive = the loop turns and the watchers move.
+"""Whether this process works: ready = the caches are complete and may be followed, alive = loop and watchers move.
 
 An API server that is away makes neither fail: watchers that try again do move. Restarting would help nothing then.
 """
@@ -37,7 +37,10 @@ class Health:
     def unready(self) -> str | None:
         """What is still to be cached; None when ready."""
         missing = [str(store.source.resource) for store in self._stores if not store.synced]
-        return f"not listed yet: {', '.join(missing)}" if missing else None
+        if missing:
+            return f"not listed yet: {', '.join(missing)}"
+        blind = next((error for store in self._stores if (error := store.blind)), None)
+        return f"rights are missing: {blind}" if blind else None
 
     def ailing(self) -> str | None:
         """What stands still; None when alive."""

@@ -14,7 +14,8 @@ from itertools import groupby
 from typing import Any, Protocol
 
 from agent_kube.cache.store import Stores
-from agent_kube.cache.watcher import Watcher, WatchSettings
+from agent_kube.cache.watcher import Watcher
+from agent_kube.cache.watchstate import WatchSettings
 from agent_kube.client.client import Client
 from agent_kube.control.controller import Controller
 from agent_kube.errors import first_error

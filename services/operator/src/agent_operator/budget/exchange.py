@@ -12,7 +12,7 @@ from agent_api import layout
 from agent_api.budget.grants import GRANT_PATH, GrantOrder, GrantReceipt, LastReceipt
 from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer, new_nonce
 from agent_kit.bodies import read_at_most
-from agent_operator.sources import PodObject
+from agent_operator.objects import PodObject
 from agent_operator.status.reports import base_url
 
 RECEIPT_BYTES: Final = 8192

@@ -28,7 +28,8 @@ from agent_operator.budget.exchange import GrantExchange
 from agent_operator.budget.pods import is_running, states_of
 from agent_operator.budget.show import Plain, held_by, read_ledger, show_ledger, spent_by
 from agent_operator.children.keys import KeyRing
-from agent_operator.sources import AGENT_TYPES, AGENTS, RUNS, AgentObject, PodObject
+from agent_operator.objects import AgentObject, PodObject
+from agent_operator.sources import AGENT_TYPES, AGENTS, RUNS
 from agent_operator.status.ownpods import own_pods
 from agent_render.identity import AGENT_LABEL
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from agent_api import layout
 from agent_api.budget.ledger import PodState
 from agent_operator.budget.exchange import last_receipt
-from agent_operator.sources import ContainerStatus, PodObject
+from agent_operator.objects import ContainerStatus, PodObject
 from agent_render.objects.podkeys import PodKeys
 
 _ENDED = frozenset({"Succeeded", "Failed"})

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from agent_kube import Applied, Applier, Manifest, Request
-from agent_operator.sources import AgentObject
+from agent_operator.objects import AgentObject
 
 FENCE = frozenset({"ServiceAccount", "ConfigMap", "NetworkPolicy"})
 STARTS_PODS = frozenset({"Deployment", "StatefulSet", "Job", "CronJob", "HorizontalPodAutoscaler"})

@@ -11,7 +11,8 @@ from typing import Any
 
 from agent_kube import Client, Manifest, ObjectKey, Request, Stores
 from agent_operator.children.claims import as_made
-from agent_operator.sources import JOBS, RUNS, JobObject
+from agent_operator.objects import JobObject
+from agent_operator.sources import JOBS, RUNS
 from agent_operator.status.progress import LastRun, last_run
 
 _TTL = "ttlSecondsAfterFinished"

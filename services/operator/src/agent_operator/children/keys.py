@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from agent_kube import Manifest, ObjectKey, Stores
-from agent_operator.sources import CONFIGURED, AgentObject
+from agent_operator.objects import AgentObject
+from agent_operator.sources import CONFIGURED
 from agent_render.identity import Identity
 from agent_render.objects.podkeys import PodKeys, with_keys
 

@@ -9,9 +9,9 @@ from typing import Final
 
 from agent_api.agenttype import Spec
 from agent_kube import Client, Manifest, ObjectKey, Request, Stores
-from agent_operator.sources import DEPLOYED, DEPLOYMENTS, SCALED, AgentObject, AutoscalerObject, DeploymentObject
+from agent_operator.objects import AgentObject, AutoscalerObject, DeploymentObject
+from agent_operator.sources import DEPLOYED, DEPLOYMENTS, HANDED_OVER, SCALED
 
-HANDED_OVER: Final = "agents.example.com/replicas"
 KEEPER: Final = "agentberth/replicas"
 """Field manager of a number that nobody has changed since it was handed over."""
 

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from agent_api.agenttype import AgentType, Reason
 from agent_api.problems import examine
 from agent_kube import Manifest
-from agent_operator.sources import AGENT_TYPES, AgentObject
+from agent_operator.objects import AgentObject
+from agent_operator.sources import AGENT_TYPES
 from agent_operator.status.finding import Finding
 from agent_render import NoPriceError, PlatformSettings, RenderError, render
 

@@ -17,7 +17,8 @@ from agent_api.agenttype import AgentType
 from agent_api.agenttype.toolrules import APPROVAL, ApprovalState
 from agent_api.toolsreport import ApprovalRequest, ToolsReport
 from agent_kube import AlreadyExists, Client, Conflict, Manifest, NotFound, Request, Stores
-from agent_operator.sources import AGENT_TYPES, APPROVALS, TOOL_APPROVALS, AgentObject, ApprovalObject, PodObject
+from agent_operator.objects import AgentObject, ApprovalObject, PodObject
+from agent_operator.sources import AGENT_TYPES, APPROVALS, TOOL_APPROVALS
 from agent_operator.status.reports import ReportReader
 from agent_render.identity import AGENT_LABEL, Identity
 from agent_render.objects.podkeys import PodKeys

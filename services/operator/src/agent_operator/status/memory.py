@@ -27,7 +27,8 @@ from agent_kube import (
     ServerFault,
     Stores,
 )
-from agent_operator.sources import AGENT_TYPES, CLAIMS, SECRETS, SERVERS, AgentObject, PodObject, ServerObject
+from agent_operator.objects import AgentObject, PodObject, ServerObject
+from agent_operator.sources import AGENT_TYPES, CLAIMS, SECRETS, SERVERS
 from agent_operator.status.finding import Finding
 from agent_operator.status.podfaults import explain
 from agent_operator.status.stall import StallFinder

@@ -6,7 +6,7 @@ from typing import Any
 from agent_api import layout
 from agent_api.agenttype import AgentType, ConditionType, Memory, Reason
 from agent_api.memoryreport import MemoryReport
-from agent_operator.sources import PodObject
+from agent_operator.objects import PodObject
 from agent_operator.status.conditions import Verdict
 from agent_operator.status.finding import Finding
 from agent_operator.status.memory import ServerState

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from agent_api import layout
 from agent_api.agenttype import Reason
-from agent_operator.sources import ContainerStatus, PodObject, Terminated, Waiting
+from agent_operator.objects import ContainerStatus, PodObject, Terminated, Waiting
 from agent_operator.status.finding import Finding, missing_object
 from agent_operator.status.hardening_denials import explain_refusal
 from agent_operator.status.preparation import failed_preparation

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent_api.agenttype import Phase, Reason
-from agent_operator.sources import DeploymentObject, JobObject, PodObject, StatusCondition
+from agent_operator.objects import DeploymentObject, JobObject, PodObject, StatusCondition
 from agent_operator.status.finding import Finding, refused_pods
 from agent_operator.status.podfaults import explain
 

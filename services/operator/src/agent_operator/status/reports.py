@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer, new_nonce
 from agent_kit.bodies import read_at_most
-from agent_operator.sources import PodObject
+from agent_operator.objects import PodObject
 
 R = TypeVar("R", bound=BaseModel)
 

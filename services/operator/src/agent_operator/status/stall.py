@@ -6,7 +6,8 @@ import msgspec
 
 from agent_api.agenttype import Reason
 from agent_kube import Client, KubeError, ObjectMeta
-from agent_operator.sources import CORE_EVENTS, JobObject, PodObject
+from agent_operator.objects import JobObject, PodObject
+from agent_operator.sources import CORE_EVENTS
 from agent_operator.status.finding import Finding, missing_object, refused_pods
 from agent_operator.status.podfaults import is_starting
 

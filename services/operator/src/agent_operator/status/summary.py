@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent_api.agenttype import AgentType, ConditionType, Phase, Reason
-from agent_operator.sources import PodObject
+from agent_operator.objects import PodObject
 from agent_operator.status.conditions import Verdict, conditions
 from agent_operator.status.finding import Finding
 from agent_operator.status.isolation import describe_isolation, missing_isolation
