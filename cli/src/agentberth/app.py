@@ -20,6 +20,7 @@ from agentberth.commands import (
     install,
     policy,
     render,
+    rollback,
     run,
     test,
     tools,
@@ -39,14 +40,15 @@ examples:
   agentberth render agent.yaml            print what the operator would create
   agentberth console                      show the agents of a cluster in a local web page
   agentberth diagnose librarian           say why an agent in a cluster is not ready
+  agentberth rollback librarian           return an agent to a spec with which it worked
   agentberth tools diff librarian         show what changed in a tool that is blocked
   agentberth check                        say what a cluster lacks for agents to run
   agentberth install                      install or upgrade Agentberth in a cluster
   agentberth approvals                    list calls of tools that wait for a person
 """
 _COMMANDS = (
-    init, run, test, validate, render, policy, check, install, uninstall, console, diagnose, tools, approvals, crd,
-    completion,
+    init, run, test, validate, render, policy, check, install, uninstall, console, diagnose, rollback, tools,
+    approvals, crd, completion,
 )  # fmt: skip
 """In the order of `--help`: an agent's life on one machine, then in a cluster."""
 

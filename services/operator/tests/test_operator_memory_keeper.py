@@ -12,7 +12,17 @@ from services.operator.tests.operator_objects import agent, pod, state
 from agent_api.agenttype import AgentType
 from agent_kube import Applier, Client, ObjectKey, Request, Stores
 from agent_operator.objects import AgentObject, ClaimObject, ServerObject
-from agent_operator.sources import AGENTS, ALL, CLAIMS, CORE_EVENTS, SECRETS, SERVERS, STATEFUL_SETS, VOLUME_CLAIMS
+from agent_operator.sources import (
+    AGENT_TYPES,
+    AGENTS,
+    ALL,
+    CLAIMS,
+    CORE_EVENTS,
+    SECRETS,
+    SERVERS,
+    STATEFUL_SETS,
+    VOLUME_CLAIMS,
+)
 from agent_operator.status.finding import Finding
 from agent_operator.status.memory import REMAKE_S, RESIZE_AGAIN_S, MemoryKeeper, ServerState
 from agent_render import PlatformSettings, render
@@ -37,7 +47,9 @@ class Clock:
 
 @pytest.fixture
 async def api() -> AsyncIterator[FakeApi]:
-    async with FakeApi([SECRETS, STATEFUL_SETS, VOLUME_CLAIMS, CORE_EVENTS]) as server:
+    async with FakeApi([SECRETS, STATEFUL_SETS, VOLUME_CLAIMS, CORE_EVENTS, AGENT_TYPES]) as server:
+        metadata = {"name": "subject", "namespace": "team"}
+        server.create(AGENT_TYPES, {"apiVersion": AGENT_TYPES.api_version, "kind": "AgentType", "metadata": metadata})
         yield server
 
 
@@ -111,14 +123,38 @@ async def test_secret_is_made_before_the_server_and_owned_by_the_agent(api: Fake
     assert (len(servers), refusal) == (1, None)
 
 
-async def test_secret_that_is_there_is_left_as_it_is(api: FakeApi, keeper: MemoryKeeper) -> None:
+def remembering(state: str) -> AgentObject:
+    """The agent as a later operator sees it."""
+    document = {"metadata": {"name": "subject", "namespace": "team", "uid": "uid-agent"}, "spec": {}}
+    status = {"memorySecret": state} if state else {}
+    return msgspec.json.decode(msgspec.json.encode({**document, "status": status}), type=AgentObject)
+
+
+@pytest.mark.parametrize("state, ours", [("", False), ("Taken", False), ("Making", True), ("Made", True)], ids=str)
+async def test_a_secret_that_exists_is_used_only_when_it_was_made_here(
+    api: FakeApi, keeper: MemoryKeeper, state: str, ours: bool
+) -> None:
+    """Making: an operator was ended before it could tell that it had made it."""
     own = {"metadata": {"name": NAME, "namespace": "team"}, "stringData": {"password": "chosen"}}
     api.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", **own})
+    obj = remembering(state)
 
-    servers, refusal = await prepared(keeper, FLEETING)
+    for _ in range(2):
+        children, refusal = await keeper.prepare(request(), obj, FLEETING, render(FLEETING, PlatformSettings()))
+        servers = [child for child in children if child["kind"] == "StatefulSet"]
+        assert (len(servers), refusal is None) == ((1, True) if ours else (0, False))
 
     assert api.read(SECRETS, NAME, "team")["stringData"] == {"password": "chosen"}
-    assert (len(servers), refusal) == (1, None)
+    assert keeper.secret_of(obj) == ("Made" if ours else "Taken")
+    if refusal is not None:
+        assert "exists already and was not made for this agent" in str(refusal.error)
+
+
+async def test_that_the_secret_is_being_made_is_written_before_it_is(api: FakeApi, keeper: MemoryKeeper) -> None:
+    api.fault(faults.refuse(500, "InternalError", "no"), "create", "secrets")
+    await prepared(keeper, FLEETING)
+
+    assert api.read(AGENT_TYPES, "subject", "team")["status"] == {"memorySecret": "Making"}
 
 
 async def test_without_its_secret_no_server_is_made(api: FakeApi, keeper: MemoryKeeper) -> None:

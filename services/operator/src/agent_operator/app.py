@@ -36,6 +36,7 @@ from agent_operator.budget.exchange import GrantExchange
 from agent_operator.budget.keeper import BudgetKeeper
 from agent_operator.children.keys import KeyRing
 from agent_operator.children.replicas import agents_scaled_by
+from agent_operator.installation import Installations, asked
 from agent_operator.platform import read_platform
 from agent_operator.reconcile import FIELD_MANAGER, Reconciler
 from agent_operator.settings import OperatorSettings
@@ -68,7 +69,13 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
         stores = Stores(sources.ALL, namespaces=settings.namespaces)
         recorder = EventRecorder(client, controller=FIELD_MANAGER, instance=instance)
         keys = KeyRing(stores)
-        keeper = BudgetKeeper(client, stores, keys, exchange, recorder)
+        installations = Installations(
+            client,
+            recorder,
+            name=f"{settings.lease_namespace}/{settings.lease_name}",
+            silence_s=settings.takeover_s,
+        )
+        keeper = BudgetKeeper(client, stores, keys, exchange, recorder, installations)
         reconciler = Reconciler(
             client,
             stores,
@@ -77,6 +84,7 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
             AgentStates(registry),
             platform=platform,
             keys=keys,
+            installations=installations,
             resync_s=settings.resync_s,
             api_retry_s=settings.api_retry_s,
         )
@@ -86,7 +94,7 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
             controllers=_build_controllers(reconciler, keeper, stores, settings, metrics, telemetry),
             elector=build_elector(client, settings, metrics, instance) if settings.leader_election else None,
             recorder=recorder,
-            operations=partial(build_ops, settings, registry, redactor, stop),
+            operations=partial(build_ops, settings, registry, redactor, stop, installations),
             metrics=metrics,
             watch_settings=WatchSettings(silence_s=settings.watch_silence_s, optional_retry_s=settings.api_retry_s),
             drain_s=settings.drain_s,
@@ -135,6 +143,7 @@ def build_controller(
             (sources.CLAIMS, sources.agent_of),
             (sources.APPROVALS, sources.agent_of),
             (sources.SCALED, agents_scaled_by),
+            (sources.AGENTS, asked),
         ],
         settings=Settings(workers=settings.workers, timeout_s=settings.reconcile_timeout_s, settle_s=SETTLE_S),
         metrics=metrics,
@@ -170,14 +179,19 @@ def build_elector(client: Client, settings: OperatorSettings, metrics: Metrics, 
 
 
 def build_ops(
-    settings: OperatorSettings, registry: CollectorRegistry, redactor: Redactor, stop: Stop, health: Health
+    settings: OperatorSettings,
+    registry: CollectorRegistry,
+    redactor: Redactor,
+    stop: Stop,
+    installations: Installations,
+    health: Health,
 ) -> OpsServer:
     """Probes and metrics."""
     return OpsServer(
         settings.ops_host,
         settings.ops_port,
         live={"runtime": health.ailing},
-        ready={"caches": health.unready, "stop": stop.check},
+        ready={"caches": health.unready, "installation": installations.standing_still, "stop": stop.check},
         registry=registry,
         redact=redactor.redact,
         check_timeout_s=settings.ops_check_timeout_s,

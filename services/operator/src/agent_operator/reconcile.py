@@ -29,7 +29,9 @@ from agent_operator.children.granted import with_granted_budget
 from agent_operator.children.jobs import Runs, advance_job, choose, job_of, live_job, started_job
 from agent_operator.children.keys import KeyRing
 from agent_operator.children.replicas import foreign_autoscaler, scaled_children
+from agent_operator.children.revisions import RevisionKeeper
 from agent_operator.children.specs import Parsed, SpecReader
+from agent_operator.installation import Installations
 from agent_operator.objects import AgentObject, JobObject, PodObject
 from agent_operator.sources import AGENT_TYPES, AGENTS, CHILDREN, DEPLOYED, MONITORED, RUNS
 from agent_operator.status.api_rejection import TRANSIENT, contest_of, failed_pass, refusal_of
@@ -78,6 +80,7 @@ class Reconciler:
         *,
         platform: PlatformSettings,
         keys: KeyRing,
+        installations: Installations,
         resync_s: float,
         api_retry_s: float,
         now: Callable[[], datetime] = utc_now,
@@ -99,7 +102,9 @@ class Reconciler:
         self._pins = PinKeeper(client, stores, field_manager=FIELD_MANAGER)
         self._approvals = ApprovalKeeper(client, stores, reports, field_manager=FIELD_MANAGER, now=now)
         self._specs = SpecReader(platform)
+        self._revisions = RevisionKeeper(client, stores, field_manager=FIELD_MANAGER)
         self._keys = keys
+        self._installations = installations
         self._counters = CounterPace(60.0)
         self._failures: dict[ObjectKey, int] = {}  # in a row
         self._shown: dict[ObjectKey, Exception] = {}
@@ -111,7 +116,11 @@ class Reconciler:
             self._states.forget(request.key)
             self._failures.pop(request.key, None)
             self._counters.forget(request.key)
+            self._installations.forget(request.key)
             return Done()  # the children go by their ownerReferences
+        other = await self._installations.yield_to_other(request, obj)
+        if other is not None:
+            return other
         before = msgspec.json.decode(obj.status)
         parsed = self._specs.read(obj, pod_monitors=self._stores[MONITORED].served)
         if isinstance(parsed, Finding):
@@ -137,9 +146,11 @@ class Reconciler:
         if "llmStatus" in status:
             status["llmStatus"] = self._counters.calm(obj.key, status["llmStatus"], before.get("llmStatus"))
         started = started_job(job_of(parsed.rendered), live, runs, may_start=fenced)
-        if started:
-            status["startedJob"] = started
+        remembered = {"startedJob": started, "memorySecret": self._memory.secret_of(obj)}
+        status |= {name: value for name, value in remembered.items() if value}
         await self._write(request, obj, status, before)
+        if is_ready(status):
+            await self._revisions.keep(request, obj)
         await self._approvals.keep(request, obj, parsed.agent, seen.pods, self._keys.of(obj))
         if applied.refused:
             self._shown[obj.key] = applied.refused[0].error
@@ -193,7 +204,7 @@ class Reconciler:
     async def show_failure(self, request: Request, error: Exception) -> None:
         """Says in the status why a pass did not come to its end, so that an older verdict does not stand for it."""
         obj = self._stores[AGENTS].get(request.key)
-        if obj is None or self._shown.pop(request.key, None) is error:
+        if obj is None or self._shown.pop(request.key, None) is error or not self._installations.is_ours(obj):
             return
         failures = self._failures[request.key] = self._failures.get(request.key, 0) + 1
         if isinstance(error, TRANSIENT) and failures < SHOWN_FROM:
@@ -243,7 +254,7 @@ class Reconciler:
     async def _write(
         self, request: Request, obj: AgentObject, status: dict[str, Any], before: Mapping[str, Any]
     ) -> None:
-        status = with_budget(bounded(status), before)
+        status = self._installations.marked(with_budget(bounded(status), before))
         self._states.note(obj.key, status)
         await self._applier.patch_status(request, obj, status)
         if _is_event(status, before):
@@ -267,14 +278,18 @@ def unfenced_pods(applied: Applied) -> Iterator[str]:
             yield f"NetworkPolicy {refusal.key.name} could not be applied: Pods that run already may lack it"
 
 
+def is_ready(status: Mapping[str, Any]) -> bool:
+    """Whether the summary of a status is that all is as wanted."""
+    return any(c["type"] == ConditionType.READY and c["status"] == "True" for c in status["conditions"])
+
+
 def _is_event(status: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     same = status["reason"] == before.get("reason") and status["phase"] == before.get("phase")
     return not same and status["reason"] != Reason.PROGRESSING  # being under way is no event
 
 
 def _event_type(status: Mapping[str, Any]) -> Literal["Normal", "Warning"]:
-    ready = any(c["type"] == ConditionType.READY and c["status"] == "True" for c in status["conditions"])
-    return "Normal" if ready or status["reason"] == Reason.SUSPENDED else "Warning"
+    return "Normal" if is_ready(status) or status["reason"] == Reason.SUSPENDED else "Warning"
 
 
 def _is_stuck(seen: Seen) -> bool:

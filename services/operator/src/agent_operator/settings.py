@@ -46,5 +46,9 @@ class OperatorSettings(ServiceSettings):
         at_least=1,
         at_most=86400,
     )
+    takeover_s: float = setting(
+        60, "Seconds without an answer after which the agents of another installation are taken over.", at_least=1,
+        at_most=3600,
+    )  # fmt: skip
     reconcile_timeout_s: float = setting(60, "Longest time of one reconcile.", at_least=1, at_most=600)
     drain_s: float = setting(20, "Time for running reconciles to end after SIGTERM.", at_least=0, at_most=600)

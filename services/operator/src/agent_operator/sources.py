@@ -3,6 +3,7 @@
 from typing import Final
 
 from agent_api import layout
+from agent_api.revisions import REVISION_LABEL
 from agent_kube import ObjectKey, ObjectModel, PartialObject, Resource, Source
 from agent_operator.objects import (
     AgentObject,
@@ -37,6 +38,7 @@ POD_MONITORS = Resource("monitoring.coreos.com", "v1", "podmonitors", "PodMonito
 TOOL_APPROVALS = Resource(layout.GROUP, layout.VERSION, "toolapprovals", "ToolApproval")
 CORE_EVENTS = Resource("", "v1", "events", "Event")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
+REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 
 HANDED_OVER: Final = "agents.example.com/replicas"
 """Annotation of a Deployment whose number of Pods is left to somebody else."""
@@ -68,13 +70,14 @@ ACCOUNTS: Source[PartialObject] = Source(SERVICE_ACCOUNTS, selector=_OURS)
 SCALED = Source(  # everybody's: one on an agent's Deployment decides its number of Pods
     AUTOSCALERS, AutoscalerObject, kept=(), keeps=lambda found: len(found.spec.scale_target_ref.name) <= _NAME_CHARS
 )
+KEPT: Source[PartialObject] = Source(REVISIONS, selector=_OURS, kept=(REVISION_LABEL,))
 GUARDED: Source[PartialObject] = Source(DISRUPTION_BUDGETS, selector=_OURS)
 FENCED: Source[PartialObject] = Source(NETWORK_POLICIES, selector=_OURS)
 MONITORED: Source[PartialObject] = Source(POD_MONITORS, selector=_OURS, optional=True)
 APPROVALS = Source(TOOL_APPROVALS, ApprovalObject, selector=_OURS, labels=(AGENT_LABEL,), kept=(), optional=True)
 
 CHILDREN = (ACCOUNTS, CONFIGURED, FENCED, SERVED, DEPLOYED, SERVERS, RUNS, SCHEDULES, SCALED, GUARDED, MONITORED)
-ALL = (AGENTS, *CHILDREN, REPLICATED, PODS_OF_AGENTS, CLAIMS, APPROVALS)
+ALL = (AGENTS, *CHILDREN, REPLICATED, PODS_OF_AGENTS, CLAIMS, KEPT, APPROVALS)
 
 
 def agent_of(child: ObjectModel) -> tuple[ObjectKey, ...]:

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from agent_api.agenttype.reportedstatus import MOST_TOOLS, LlmStatus, MemoryStatus, ToolStatus
 from agent_api.agenttype.rule import ApiModel, ListMap
-from agent_api.agenttype.scalars import KubernetesObject
 
 Phase = Literal["Pending", "Running", "Failed", "Succeeded"]
 Message = Annotated[str, StringConstraints(max_length=32768)]
@@ -59,6 +59,19 @@ class Status(ApiModel):
     started_job: Annotated[str, StringConstraints(max_length=253)] | None = Field(
         default=None, description="Job: the one that was let start last; it is never started a second time."
     )
-    tool_status: KubernetesObject | None = Field(default=None, description="Per tool: state, version, source, error.")
-    memory_status: KubernetesObject | None = Field(default=None, description="State of the agent's memory.")
-    llm_status: KubernetesObject | None = Field(default=None, description="Per provider: state and last error.")
+    memory_secret: Literal["Making", "Made", "Taken"] | None = Field(
+        default=None,
+        description="Whether the operator has made the Secret of the agent's own memory. One that it did not make is "
+        "Taken, and never used.",
+    )
+    tool_status: Annotated[dict[str, ToolStatus], Field(max_length=MOST_TOOLS)] | None = Field(
+        default=None, description="Per tool: state, version, source, error."
+    )
+    memory_status: MemoryStatus | None = Field(default=None, description="State of the agent's memory.")
+    llm_status: LlmStatus | None = Field(default=None, description="Per provider: state and last error.")
+    installation: Annotated[str, StringConstraints(max_length=512)] | None = Field(
+        default=None, description="Namespace and lease of the operator that works on this agent; others leave it alone."
+    )
+    contender: Annotated[str, StringConstraints(max_length=512)] | None = Field(
+        default=None, description="Another installation that asks whether that one is still there."
+    )

@@ -28,6 +28,7 @@ from agent_operator.budget.exchange import GrantExchange
 from agent_operator.budget.pods import is_running, states_of
 from agent_operator.budget.show import Plain, held_by, read_ledger, show_ledger, spent_by
 from agent_operator.children.keys import KeyRing
+from agent_operator.installation import Installations
 from agent_operator.objects import AgentObject, PodObject
 from agent_operator.sources import AGENT_TYPES, AGENTS, RUNS
 from agent_operator.status.ownpods import own_pods
@@ -80,6 +81,7 @@ class BudgetKeeper:
         keys: KeyRing,
         exchange: GrantExchange,
         recorder: EventRecorder,
+        installations: Installations,
         *,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
@@ -89,6 +91,7 @@ class BudgetKeeper:
         self._keys = keys
         self._exchange = exchange
         self._recorder = recorder
+        self._installations = installations
         self._now = now
         self._clock = clock
         self._known: OrderedDict[str, _Memory] = OrderedDict()
@@ -96,7 +99,7 @@ class BudgetKeeper:
     async def reconcile(self, request: Request) -> Outcome:
         """One pass. Raises the kube errors: Conflict when the status has changed meanwhile."""
         obj = self._stores[AGENTS].get(request.key)
-        if obj is None or obj.metadata.deletion_timestamp:
+        if obj is None or obj.metadata.deletion_timestamp or not self._installations.is_ours(obj):
             return Done()
         shown = _shown(obj)
         budget = budget_in(obj)

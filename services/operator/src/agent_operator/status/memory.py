@@ -2,6 +2,9 @@
 
 The Secret is made before the StatefulSet, so a StatefulSet that exists had its Secret. Whether it still has it only
 the kubelet can tell: what it misses is made anew, with another password, and the server follows.
+
+Whose a Secret is cannot be read either, so `status.memorySecret` remembers: Making before the Secret is made for the
+first time, Made after it, Taken when there was one already. A password that somebody else knows is never used.
 """
 
 import secrets
@@ -9,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import msgspec
 
 from agent_api.agenttype import AgentType, Reason
 from agent_api.agenttype.scalars import size_bytes
@@ -22,11 +27,13 @@ from agent_kube import (
     Manifest,
     NotFound,
     ObjectKey,
+    Occupied,
     Refusal,
     Request,
     ServerFault,
     Stores,
 )
+from agent_operator.children.owning import owner_reference
 from agent_operator.objects import AgentObject, PodObject, ServerObject
 from agent_operator.sources import AGENT_TYPES, CLAIMS, SECRETS, SERVERS
 from agent_operator.status.finding import Finding
@@ -39,6 +46,10 @@ from agent_render.identity import Identity
 REMAKE_S: Final = 60.0  # the kubelet needs this long to see a Secret that was made anew
 RESIZE_AGAIN_S: Final = 600.0  # a storage class may come to allow it
 FORGET_AT: Final = 10_000
+MAKING: Final = "Making"
+MADE: Final = "Made"
+TAKEN: Final = "Taken"
+EXISTS: Final = "exists"
 
 
 def new_password() -> str:
@@ -78,6 +89,7 @@ class MemoryKeeper:
         self._password = password
         self._clock = clock
         self._made: dict[str, float] = {}
+        self._secrets: dict[str, str] = {}
         self._refused: dict[tuple[str, int], tuple[float, str]] = {}
 
     async def prepare(
@@ -90,9 +102,11 @@ class MemoryKeeper:
         others = tuple(child for child in children if child is not server)
         live = self._stores[SERVERS].get(_key(agent))
         if live is None:
-            refusal = await self._make_secret(request, obj, agent)
+            refusal = await self._first_secret(request, obj, agent)
             return (others, refusal) if refusal else (children, None)
         mine = live.metadata.controller_uid == obj.metadata.uid
+        if mine:
+            self._note(obj, MADE)
         if mine and live.keeps != ("volumeClaimTemplates" in server["spec"]):
             await self._applier.delete(request, SERVERS, live)  # the next pass makes it anew: templates are immutable
             return others, None
@@ -132,18 +146,44 @@ class MemoryKeeper:
         found = next(filter(None, map(explain, pods)), None) or await self._stalls.of_pods(pods)
         return replace(found, message=f"the memory's Pod: {found.message}") if found else None
 
-    async def _make_secret(self, request: Request, obj: AgentObject, agent: AgentType) -> Refusal | None:
+    def secret_of(self, obj: AgentObject) -> str:
+        """`status.memorySecret`; "" for an agent that never had a memory of its own."""
+        return self._secrets.get(obj.metadata.uid) or msgspec.json.decode(obj.status, type=_Remembered).memory_secret
+
+    def _note(self, obj: AgentObject, state: str) -> None:
+        self._secrets[obj.metadata.uid] = state
+        while len(self._secrets) > FORGET_AT:
+            del self._secrets[next(iter(self._secrets))]
+
+    async def _first_secret(self, request: Request, obj: AgentObject, agent: AgentType) -> Refusal | None:
+        """None once there is a Secret that was made here."""
+        known = self.secret_of(obj)
+        if not known:
+            change = {"status": {"memorySecret": MAKING}}
+            await self._client.patch(AGENT_TYPES, obj.key, change, subresource="status", field_manager=self._manager)
+            request.writes.count += 1
+        refusal = await self._make_secret(request, obj, agent)
+        if isinstance(refusal, Refusal):
+            return refusal
+        if refusal == EXISTS and known not in {MAKING, MADE}:
+            self._note(obj, TAKEN)
+            text = f"Secret {_key(agent)} exists already and was not made for this agent; rename or delete it"
+            return Refusal("Secret", _key(agent), Occupied(text, retry_after_s=5.0))
+        self._note(obj, MADE)
+        return None
+
+    async def _make_secret(self, request: Request, obj: AgentObject, agent: AgentType) -> Refusal | str:
         self._made[obj.metadata.uid] = self._clock()
         while len(self._made) > FORGET_AT:
             del self._made[next(iter(self._made))]
         try:
             await self._client.post(SECRETS, _secret(obj, agent, self._password()), field_manager=self._manager)
         except AlreadyExists:
-            return None  # of an earlier try, or the user's own
+            return EXISTS
         except (Forbidden, Invalid, NotFound, ServerFault) as error:
             return Refusal("Secret", _key(agent), error)
         request.writes.count += 1
-        return None
+        return MADE
 
     async def _remake_secret(self, request: Request, obj: AgentObject, agent: AgentType) -> None:
         made = self._made.get(obj.metadata.uid)
@@ -185,6 +225,10 @@ class MemoryKeeper:
         return ""
 
 
+class _Remembered(msgspec.Struct, frozen=True, rename="camel"):
+    memory_secret: str = ""
+
+
 def _key(agent: AgentType) -> ObjectKey:
     identity = Identity.of(agent)
     return ObjectKey(identity.namespace, identity.memory)
@@ -210,18 +254,10 @@ def _with_claim_of(live: ServerObject, manifest: Manifest) -> Manifest:
 
 def _secret(obj: AgentObject, agent: AgentType, password: str) -> dict[str, Any]:
     identity = Identity.of(agent)
-    owner = {
-        "apiVersion": AGENT_TYPES.api_version,
-        "kind": AGENT_TYPES.kind,
-        "name": obj.metadata.name,
-        "uid": obj.metadata.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {**identity.metadata(identity.memory, "memory"), "ownerReferences": [owner]},
+        "metadata": {**identity.metadata(identity.memory, "memory"), "ownerReferences": [owner_reference(obj)]},
         "stringData": {PASSWORD_KEY: password},
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, ConditionType, Reason
+from agent_api.agenttype.reportedstatus import MOST_TOOLS
 from agent_api.gatewayreport import GatewayReport, ProviderState
 from agent_api.memoryreport import MemoryReport
 from agent_api.toolsreport import ToolReport, ToolsReport
@@ -20,8 +21,6 @@ from agent_render.objects.podkeys import PodKeys
 Plain = dict[str, Any]
 
 _MOST_DRIFTS = 32
-_MOST_TOOLS = 64
-"""The definition takes no more in `toolStatus`."""
 _KEY_FAULT = "key:"
 """How the gateway begins what it says of a refused key."""
 _BROKEN = frozenset({"failed", "blocked"})
@@ -203,7 +202,7 @@ def tool_status(answer: Answer[ToolsReport], names: Collection[str]) -> Plain | 
     drifted = (tool for tool in answer.report.tools if tool.state == "blocked" and _owner(tool.name) in names)
     shown = {**own, **{tool.name: tool for tool in islice(drifted, _MOST_DRIFTS)}}
     first = sorted(shown.values(), key=lambda tool: tool.state not in _BROKEN)
-    return {tool.name: _filled(tool) for tool in first[:_MOST_TOOLS]}
+    return {tool.name: _filled(tool) for tool in first[:MOST_TOOLS]}
 
 
 def llm_status(answer: Answer[GatewayReport], names: Collection[str]) -> Plain | None:

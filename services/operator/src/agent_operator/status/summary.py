@@ -18,7 +18,7 @@ from agent_render.parts.monitoring import metric_ports, wants_metrics
 
 Plain = dict[str, Any]
 
-_KEPT = ("replicas", "readyReplicas", "selector", "lastRun", "startedJob")
+_KEPT = ("replicas", "readyReplicas", "selector", "lastRun", "startedJob", "memorySecret")
 """What is true of an agent whatever its spec says now."""
 
 

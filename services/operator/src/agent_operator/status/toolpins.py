@@ -19,8 +19,9 @@ from agent_api.toolsconfig import PlannedTool, ToolsConfig
 from agent_api.toolslock import LOCK_KEY, LockedTool, PinnedDefinition, ToolsLock
 from agent_api.toolsreport import ToolsReport
 from agent_kube import Client, Conflict, Manifest, NotFound, ObjectKey, Occupied, Request, Stores
+from agent_operator.children.owning import owner_reference
 from agent_operator.objects import AgentObject
-from agent_operator.sources import AGENT_TYPES, CONFIG_MAPS, CONFIGURED
+from agent_operator.sources import CONFIG_MAPS, CONFIGURED
 from agent_render.identity import AGENT_LABEL, Identity
 
 REMEMBERED: Final = 10_000
@@ -193,17 +194,9 @@ def _with_lock(child: Manifest, lock: ToolsLock) -> Manifest:
 
 def _manifest(obj: AgentObject, agent: AgentType, lock: ToolsLock) -> Manifest:
     identity = Identity.of(agent)
-    owner = {
-        "apiVersion": AGENT_TYPES.api_version,
-        "kind": AGENT_TYPES.kind,
-        "name": obj.metadata.name,
-        "uid": obj.metadata.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {**identity.metadata(identity.tools_lock), "ownerReferences": [owner]},
+        "metadata": {**identity.metadata(identity.tools_lock), "ownerReferences": [owner_reference(obj)]},
         "data": {LOCK_KEY: lock.serialise()},
     }
