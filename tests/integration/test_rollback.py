@@ -86,9 +86,7 @@ async def test_the_last_spec_that_worked_is_one_command_away(team: Team, rollbac
 
 
 async def test_the_newest_ten_stay_and_go_with_the_agent(team: Team, rollback: Rollback) -> None:
-    await team.create(
-        "often", agent=agent_with("0"), suspend=False, workload={"kind": "CronJob", "schedule": "1 1 1 1 *"}
-    )
+    await team.create("often", agent=agent_with("0"), workload={"kind": "CronJob", "schedule": "1 1 1 1 *"})
     for number in range(1, 13):
         await team.says("often", "Scheduled")
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
-from agent_kube import ObjectKey, ObjectMeta, Request, RequeueAfter
+from agent_kube import ObjectKey, ObjectMeta, Request, RequeueAfter, Stores
 from agent_operator.installation import LOOK_S, TRUST_S, Installations, asked
 from agent_operator.objects import AgentObject
+from agent_operator.sources import AGENTS
 
 KEY = ObjectKey("team", "subject")
 SILENCE_S = 60.0
@@ -22,6 +23,7 @@ class Cluster:
     writes: list[dict[str, Any]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     at: float = 1000.0
+    stores: Stores = field(default_factory=lambda: Stores([AGENTS]))
 
     async def patch(self, _resource: Any, _key: ObjectKey, change: dict[str, Any], *, subresource: str) -> ObjectMeta:
         assert subresource == "status"
@@ -39,7 +41,7 @@ class Cluster:
         return self.at
 
     def joins(self, name: str) -> Installations:
-        return Installations(self, self, name=name, silence_s=SILENCE_S, clock=self.clock)  # type: ignore[arg-type]
+        return Installations(self, self.stores, self, name=name, silence_s=SILENCE_S, clock=self.clock)  # type: ignore[arg-type]
 
 
 def agent_of(cluster: Cluster, name: str = "subject") -> AgentObject:
@@ -154,7 +156,22 @@ async def test_three_installations_agree_on_the_first() -> None:
     assert len(cluster.writes) <= 4
 
 
-async def test_a_new_agent_is_claimed_first_once_another_installation_is_known() -> None:
+async def test_a_new_agent_is_for_who_is_at_home_in_its_namespace() -> None:
+    cluster = Cluster()
+    first, second = cluster.joins("b/one"), cluster.joins("a/two")
+    answer(cluster, first)
+    cluster.stores[AGENTS].put("", agent_of(cluster))
+    await look(cluster, second)
+    await look(cluster, first)  # and has met the second
+    cluster.status = {}
+
+    assert await look(cluster, second, "new") == RequeueAfter(SILENCE_S)
+    assert cluster.status == {}
+    assert await look(cluster, first, "new") is None
+    assert cluster.status == {"installation": "b/one"}
+
+
+async def test_in_an_empty_namespace_the_first_claim_wins() -> None:
     cluster = Cluster()
     first, second = cluster.joins("a/one"), cluster.joins("b/two")
     answer(cluster, first)

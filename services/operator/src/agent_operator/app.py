@@ -71,6 +71,7 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
         keys = KeyRing(stores)
         installations = Installations(
             client,
+            stores,
             recorder,
             name=f"{settings.lease_namespace}/{settings.lease_name}",
             silence_s=settings.takeover_s,

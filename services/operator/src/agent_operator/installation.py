@@ -3,7 +3,7 @@
 Two of them would undo each other's work for ever. So the status names the installation that works on the agent. Another
 one that comes upon it writes its own name beside it, as a question: an installation that is alive takes the question
 away with its next pass, and for `TRUST_S` it is not asked again. One that does not answer within `silence_s` is gone,
-and its agents are taken over.
+and its agents are taken over. A new agent is for the installation that has others in its namespace.
 """
 
 import time
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agent_kube import Client, EventRecorder, ObjectKey, Outcome, Request, RequeueAfter
+from agent_kube import Client, EventRecorder, ObjectKey, Outcome, Request, RequeueAfter, Stores
 from agent_kube.control.request import Expectation
 from agent_kube.objects import version_number
 from agent_operator.objects import AgentObject
@@ -46,6 +46,7 @@ class Installations:
     def __init__(
         self,
         client: Client,
+        stores: Stores,
         recorder: EventRecorder,
         *,
         name: str,
@@ -54,6 +55,7 @@ class Installations:
     ) -> None:
         self.name = name
         self._client = client
+        self._stores = stores
         self._recorder = recorder
         self._silence_s = silence_s
         self._clock = clock
@@ -73,15 +75,14 @@ class Installations:
         """When to look again at an agent that another installation works on; None when it is ours to work on."""
         marks = _marks(obj)
         if marks.installation in {"", self.name}:
-            self.forget(obj.key)
             if marks.contender:
+                self._meet(marks.contender)
                 self._tell(obj, f"installation {marks.contender} watches this agent too, and leaves it alone")
             if not marks.installation and self._others:
-                await self._write(request, obj, {"installation": self.name})
+                return await self._claim(request, obj)
+            self.forget(obj.key)
             return None
-        other = self._others.setdefault(marks.installation, _Other())
-        while len(self._others) > _MOST:
-            self._others.popitem(last=False)
+        other = self._meet(marks.installation)
         await self._look_at(request, obj, marks, other)
         if self._is_gone(marks.installation):
             self.forget(obj.key)
@@ -99,6 +100,28 @@ class Installations:
     def forget(self, key: ObjectKey) -> None:
         """The agent is gone, or ours."""
         self._left.pop(key, None)
+
+    def _meet(self, name: str) -> _Other:
+        other = self._others.setdefault(name, _Other())
+        while len(self._others) > _MOST:
+            self._others.popitem(last=False)
+        return other
+
+    async def _claim(self, request: Request, obj: AgentObject) -> Outcome | None:
+        """Take an agent that nobody works on yet, unless another installation is at home in its namespace."""
+        here = self._at_home(obj.key.namespace)
+        if here not in {"", self.name}:
+            self._leave_alone(obj, here)
+            return RequeueAfter(self._silence_s)
+        await self._write(request, obj, {"installation": self.name})
+        self.forget(obj.key)
+        return None
+
+    def _at_home(self, namespace: str) -> str:
+        """The installation that works on the agents of a namespace; of several the first by name, for all to agree."""
+        agents = (each for each in self._stores[AGENTS].items() if each.key.namespace == namespace)
+        owners = {_marks(each).installation for each in agents} - {""}
+        return min((owner for owner in owners if not self._is_gone(owner)), default="")
 
     async def _look_at(self, request: Request, obj: AgentObject, marks: "_Marks", other: _Other) -> None:
         now = self._clock()
