@@ -183,14 +183,14 @@ async def disturb(team: Team, operator: OperatorProcess, proxy: Proxy, cluster: 
 
 async def create(team: Team) -> None:
     for name, kind in names():
-        await _persist(lambda name=name, kind=kind: team.create(name, **specs()[kind]))  # type: ignore[misc]
+        await _persist(lambda name=name, kind=kind: team.create(name, **specs()[kind]))
         await asyncio.sleep(0.05)
 
 
 async def edit(team: Team) -> None:
     for name, kind in names():
         if change := edited(kind):
-            await _persist(lambda name=name, change=change: team.edit(name, **change))  # type: ignore[misc]
+            await _persist(lambda name=name, change=change: team.edit(name, **change))
 
 
 async def _persist(call: Any) -> None:

@@ -46,7 +46,7 @@ async def test_the_second_of_two_installations_stands_still_and_says_so(
     await own_team.edit("shared", replicas=3)
 
     async def scaled() -> bool:
-        return (await own_team.api.get("deployments", "shared"))["spec"]["replicas"] == 3
+        return bool((await own_team.api.get("deployments", "shared"))["spec"]["replicas"] == 3)
 
     await eventually(scaled)
     after = await own_team.api.get("deployments", "shared")

@@ -27,7 +27,7 @@ class Rollback:
         self._namespace = namespace
 
     def __call__(self, *words: str, code: int = 0) -> str:
-        command = [AGENTBERTH, "rollback", *words, "--namespace", self._namespace]
+        command = [str(AGENTBERTH), "rollback", *words, "--namespace", self._namespace]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -91,7 +91,7 @@ async def test_the_newest_ten_stay_and_go_with_the_agent(team: Team, rollback: R
         await team.says("often", "Scheduled")
 
         async def written(number: int = number) -> bool:
-            return rollback.listed("often")[0]["revision"] == number
+            return bool(rollback.listed("often")[0]["revision"] == number)
 
         await eventually(written)
         await team.edit("often", agent=agent_with(str(number)))

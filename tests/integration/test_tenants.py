@@ -111,7 +111,7 @@ async def test_somebodys_own_secret_is_no_memorys_password(own_team: Team, hire:
     assert kept["metadata"]["ownerReferences"][0]["name"] == "minded"
 
 
-NAMES = {
+NAMES: dict[str, Document] = {
     "serviceaccounts": {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "taken-agent"}},
     "configmaps": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "taken-berth"}},
     "networkpolicies": {

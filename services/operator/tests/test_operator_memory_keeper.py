@@ -49,7 +49,8 @@ class Clock:
 async def api() -> AsyncIterator[FakeApi]:
     async with FakeApi([SECRETS, STATEFUL_SETS, VOLUME_CLAIMS, CORE_EVENTS, AGENT_TYPES]) as server:
         metadata = {"name": "subject", "namespace": "team"}
-        server.create(AGENT_TYPES, {"apiVersion": AGENT_TYPES.api_version, "kind": "AgentType", "metadata": metadata})
+        document = {"apiVersion": AGENT_TYPES.api_version, "kind": "AgentType", "metadata": metadata}
+        server.create(AGENT_TYPES, {**document, "spec": {"suspend": False}})
         yield server
 
 
@@ -143,11 +144,10 @@ async def test_a_secret_that_exists_is_used_only_when_it_was_made_here(
         children, refusal = await keeper.prepare(request(), obj, FLEETING, render(FLEETING, PlatformSettings()))
         servers = [child for child in children if child["kind"] == "StatefulSet"]
         assert (len(servers), refusal is None) == ((1, True) if ours else (0, False))
+        assert refusal is None or "exists already and was not made for this agent" in str(refusal.error)
 
     assert api.read(SECRETS, NAME, "team")["stringData"] == {"password": "chosen"}
     assert keeper.secret_of(obj) == ("Made" if ours else "Taken")
-    if refusal is not None:
-        assert "exists already and was not made for this agent" in str(refusal.error)
 
 
 async def test_that_the_secret_is_being_made_is_written_before_it_is(api: FakeApi, keeper: MemoryKeeper) -> None:

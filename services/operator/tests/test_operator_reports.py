@@ -11,6 +11,7 @@ from services.operator.tests.operator_objects import pod
 from agent_api.agenttype import Reason
 from agent_api.gatewayreport import GatewayReport, ProviderState
 from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer
+from agent_api.toolslock import PinnedDefinition, ToolsLock
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_operator.status.reports import REMEMBERED_BYTES, REPORT_BYTES, Answer, ReportReader
 from agent_operator.status.sidecars import judge_gateway, judge_tools, tool_status
@@ -110,14 +111,14 @@ async def test_a_report_is_whole_however_many_pieces_it_comes_in() -> None:
 @pytest.mark.parametrize(
     "handler, error",
     [
-        (endless, "the report is larger than 256 KiB"),
+        (endless, "the report is larger than 512 KiB"),
         (refused, "the report is refused with status 503"),
         (nonsense, "the report cannot be understood"),
     ],
 )
 async def test_what_is_no_report_is_named(handler: Handler, error: str) -> None:
     async with sidecar(handler) as port:
-        assert await read(port) == Answer(error=error)
+        assert (await read(port)).error == error
 
 
 @pytest.mark.parametrize("handler", [unsigned, of_another_pod, of_the_other_sidecar, of_before, changed])
@@ -205,3 +206,16 @@ def test_the_status_has_no_more_tools_than_the_definition_takes_and_the_broken_o
     assert found["late"]["state"] == "failed"
     assert sum(each["state"] == "blocked" for each in found.values()) == 32
     assert "foreign" not in found
+
+
+def test_what_is_too_large_to_be_read_is_said_and_no_progress() -> None:
+    found = judge_tools(Answer(error="the report is larger than 512 KiB", too_large=True))
+    assert (found.status, found.reason) == ("False", Reason.REPORT_TOO_LARGE)
+
+
+def test_a_report_of_1600_tools_of_servers_is_read() -> None:
+    pins = {
+        f"server__{'t' * 50}{number}": PinnedDefinition(hash="a" * 64, call_hash="b" * 64) for number in range(1600)
+    }
+    report = ToolsReport(agent="subject", ready=True, lock=ToolsLock(definitions=pins).bounded())
+    assert len(report.model_dump_json(by_alias=True).encode()) < REPORT_BYTES

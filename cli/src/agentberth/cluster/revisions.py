@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent_api.revisions import REVISION_LABEL, differing, lasting, returned
+from agent_api.agenttype.revisions import REVISION_LABEL, differing, lasting, returned
 from agentberth.cluster.kubectl import Kubectl
 from agentberth.errors import CommandError
 

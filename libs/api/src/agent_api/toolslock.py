@@ -13,7 +13,7 @@ from agent_api.model import Report
 
 LOCK_KEY = "tools.lock.json"
 LARGEST_BYTES = 160 << 10
-"""Of the lock as JSON, while it has texts: a report of 256 KiB has room for it, and a ConfigMap of 1 MiB too."""
+"""Of the lock as JSON, while it has texts: a report of 512 KiB has room for it, and a ConfigMap of 1 MiB too."""
 
 
 class LockedTool(Report):

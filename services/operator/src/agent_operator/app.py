@@ -59,23 +59,16 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
     instance = settings.instance or f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
     registry = new_registry()
     metrics = Metrics(registry)
-    access = await open_access()
     async with (
         start_telemetry(settings.otlp_endpoint, service=NAME, flush_s=settings.otlp_flush_s) as telemetry,
         ReportReader(refresh_s=settings.report_refresh_s) as reports,
         GrantExchange() as exchange,
-        Client(access, user_agent=NAME) as client,
+        Client(await open_access(), user_agent=NAME) as client,
     ):
         stores = Stores(sources.ALL, namespaces=settings.namespaces)
         recorder = EventRecorder(client, controller=FIELD_MANAGER, instance=instance)
         keys = KeyRing(stores)
-        installations = Installations(
-            client,
-            stores,
-            recorder,
-            name=f"{settings.lease_namespace}/{settings.lease_name}",
-            silence_s=settings.takeover_s,
-        )
+        installations = _build_installations(client, stores, recorder, settings)
         keeper = BudgetKeeper(client, stores, keys, exchange, recorder, installations)
         reconciler = Reconciler(
             client,
@@ -89,7 +82,7 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
             resync_s=settings.resync_s,
             api_retry_s=settings.api_retry_s,
         )
-        runtime = Runtime(
+        await Runtime(
             client,
             stores,
             controllers=_build_controllers(reconciler, keeper, stores, settings, metrics, telemetry),
@@ -99,8 +92,7 @@ async def serve(redactor: Redactor, settings: OperatorSettings, stop: Stop) -> N
             metrics=metrics,
             watch_settings=WatchSettings(silence_s=settings.watch_silence_s, optional_retry_s=settings.api_retry_s),
             drain_s=settings.drain_s,
-        )
-        await runtime.run(stop)
+        ).run(stop)
 
 
 def _read_platform(settings: OperatorSettings) -> PlatformSettings:
@@ -111,6 +103,13 @@ def _read_platform(settings: OperatorSettings) -> PlatformSettings:
         storage_class=settings.storage_class,
         namespace=settings.lease_namespace,
     )
+
+
+def _build_installations(
+    client: Client, stores: Stores, recorder: EventRecorder, settings: OperatorSettings
+) -> Installations:
+    name = f"{settings.lease_namespace}/{settings.lease_name}"
+    return Installations(client, stores, recorder, name=name, silence_s=settings.takeover_s)
 
 
 def _build_controllers(

@@ -148,9 +148,9 @@ class Reconciler:
         started = started_job(job_of(parsed.rendered), live, runs, may_start=fenced)
         remembered = {"startedJob": started, "memorySecret": self._memory.secret_of(obj)}
         status |= {name: value for name, value in remembered.items() if value}
-        await self._write(request, obj, status, before)
         if is_ready(status):
             await self._revisions.keep(request, obj)
+        await self._write(request, obj, status, before)
         await self._approvals.keep(request, obj, parsed.agent, seen.pods, self._keys.of(obj))
         if applied.refused:
             self._shown[obj.key] = applied.refused[0].error

@@ -3,7 +3,7 @@
 from typing import Final
 
 from agent_api import layout
-from agent_api.revisions import REVISION_LABEL
+from agent_api.agenttype.revisions import REVISION_LABEL
 from agent_kube import ObjectKey, ObjectModel, PartialObject, Resource, Source
 from agent_operator.objects import (
     AgentObject,

@@ -117,10 +117,7 @@ class Reason(ReasonRow):
         "SecretMissing",
         (_READY, _MEMORY),
         "A Secret, or a key of it, does not exist.",
-        (
-            "Create it in the agent's namespace, with the key that the message names; the Pod continues by itself. The "
-            "password of a memory is recreated by the operator."
-        ),
+        "Create it in the agent's namespace, with that key; the Pod then continues. That of a memory is recreated.",
     )
     CONFIG_MAP_MISSING = (
         "ConfigMapMissing",
@@ -238,6 +235,12 @@ class Reason(ReasonRow):
             "After an upgrade, wait until the Pods are replaced. Otherwise check the agent's container and the "
             "sidecar's log, and delete the Pod."
         ),
+    )
+    REPORT_TOO_LARGE = (
+        "ReportTooLarge",
+        (_TOOLS, _GATEWAY, _READY),
+        "A sidecar has more to report than the operator reads, so nothing is known of it, and tools cannot be pinned.",
+        "Serve fewer tools: name those that the agent needs in `spec.tools.policy.allow`, or use several agents.",
     )
     NO_PROVIDER = (
         "NoProvider",

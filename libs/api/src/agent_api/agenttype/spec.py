@@ -8,11 +8,11 @@ from agent_api.agenttype.agent import Agent
 from agent_api.agenttype.kubernetes.autoscaling import Scaling
 from agent_api.agenttype.kubernetes.security import PodSecurityContext
 from agent_api.agenttype.memory import Memory
+from agent_api.agenttype.observed.status import Status
 from agent_api.agenttype.pod import Pod
 from agent_api.agenttype.rule import ApiModel, Matches, Rule
 from agent_api.agenttype.scalars import Cidr, DnsLabel, Url, is_network
 from agent_api.agenttype.services import Llm
-from agent_api.agenttype.status import Status
 from agent_api.agenttype.tools import Tools
 from agent_api.agenttype.workload import ResourcePlan, Workload
 from agent_api.agenttype.workspace import Workspace

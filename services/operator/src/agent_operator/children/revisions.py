@@ -5,20 +5,18 @@ back is not kept twice; its number is raised, as the Deployment controller does 
 """
 
 import logging
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from agent_api.revisions import MOST_REVISIONS, REVISION_LABEL, digest, lasting
-from agent_kube import AlreadyExists, Client, Forbidden, Invalid, Manifest, NotFound, PartialObject, Request, Stores
+from agent_api.agenttype.revisions import MOST_REVISIONS, REVISION_LABEL, digest, lasting
+from agent_kube import Client, KubeError, Manifest, PartialObject, Request, Stores, Unreachable
 from agent_kube.control.request import Expectation
 from agent_kube.objects import ObjectMeta, version_number
-from agent_operator.children.owning import owner_reference
 from agent_operator.objects import AgentObject
+from agent_operator.owning import owner_reference
 from agent_operator.sources import KEPT, REVISIONS
 from agent_render.identity import Identity
-
-_REFUSALS: Final = (Forbidden, Invalid, NotFound)
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +32,8 @@ class RevisionKeeper:
     async def keep(self, request: Request, obj: AgentObject) -> None:
         """Keep the spec of an agent that is ready as its newest revision.
 
-        A history that cannot be kept is no fault of the agent: what the server refuses is logged.
+        A history that cannot be kept is no fault of the agent: what the server refuses is logged, and tried again
+        with the next pass.
         """
         spec = msgspec.json.decode(obj.spec)
         name = f"{obj.metadata.name}-{digest(spec)}"
@@ -48,9 +47,9 @@ class RevisionKeeper:
             for old in known[: max(0, len(known) + 1 - MOST_REVISIONS)]:
                 if old.metadata.name != name and await self._client.delete(REVISIONS, old.key, uid=old.metadata.uid):
                     request.writes.record(Expectation(KEPT, old.key, gone_uid=old.metadata.uid))
-        except AlreadyExists:
-            log.debug("revision %s exists already", name)
-        except _REFUSALS as error:
+        except Unreachable:
+            raise
+        except KubeError as error:
             log.warning("revision %s is not kept: %s", name, error)
 
     async def _write(

@@ -33,8 +33,8 @@ from agent_kube import (
     ServerFault,
     Stores,
 )
-from agent_operator.children.owning import owner_reference
 from agent_operator.objects import AgentObject, PodObject, ServerObject
+from agent_operator.owning import owner_reference
 from agent_operator.sources import AGENT_TYPES, CLAIMS, SECRETS, SERVERS
 from agent_operator.status.finding import Finding
 from agent_operator.status.podfaults import explain

@@ -22,7 +22,8 @@ from agent_operator.objects import PodObject
 
 R = TypeVar("R", bound=BaseModel)
 
-REPORT_BYTES: Final = 1 << 18
+REPORT_BYTES: Final = 1 << 19
+"""About 1,600 pinned tools of MCP servers without their texts."""
 UNSIGNED: Final = "the answer at the port of {sidecar} is not signed with the Pod's key"
 FRESH_S: Final = 10.0
 """Age of a report at which it is read again, as long as that is no more than `READS_PER_S`."""
@@ -40,6 +41,7 @@ class Answer(Generic[R]):
     error: str = ""
     unsigned: bool = False
     """There was an answer, and not from the sidecar of this Pod."""
+    too_large: bool = False
     size_bytes: int = field(default=0, compare=False)
 
 
@@ -129,7 +131,7 @@ class ReportReader:
                 body = await read_at_most(REPORT_BYTES, answer.content.iter_any())
                 signature = answer.headers.get(SIGNATURE_HEADER, "")
             if body is None:
-                return Answer(error=f"the report is larger than {REPORT_BYTES >> 10} KiB")
+                return Answer(error=f"the report is larger than {REPORT_BYTES >> 10} KiB", too_large=True)
             if not signer.is_signed("report", nonce, body, signature):
                 return Answer(error=UNSIGNED.format(sidecar=signer.sidecar), unsigned=True)
             return Answer(model.model_validate_json(body), size_bytes=len(body))

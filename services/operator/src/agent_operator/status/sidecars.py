@@ -7,7 +7,7 @@ from typing import Any
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, ConditionType, Reason
-from agent_api.agenttype.reportedstatus import MOST_TOOLS
+from agent_api.agenttype.observed.reported import MOST_TOOLS
 from agent_api.gatewayreport import GatewayReport, ProviderState
 from agent_api.memoryreport import MemoryReport
 from agent_api.toolsreport import ToolReport, ToolsReport
@@ -140,6 +140,8 @@ def _unheard(kind: ConditionType, answer: Answer[Any]) -> Verdict:
     """Without a report: for now, or because somebody else answers."""
     if answer.unsigned:
         return Verdict(kind, "False", Reason.UNSIGNED_REPORT, answer.error)
+    if answer.too_large:
+        return Verdict(kind, "False", Reason.REPORT_TOO_LARGE, answer.error)
     return Verdict(kind, "Unknown", Reason.PROGRESSING, answer.error)
 
 

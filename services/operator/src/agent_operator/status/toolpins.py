@@ -19,8 +19,8 @@ from agent_api.toolsconfig import PlannedTool, ToolsConfig
 from agent_api.toolslock import LOCK_KEY, LockedTool, PinnedDefinition, ToolsLock
 from agent_api.toolsreport import ToolsReport
 from agent_kube import Client, Conflict, Manifest, NotFound, ObjectKey, Occupied, Request, Stores
-from agent_operator.children.owning import owner_reference
 from agent_operator.objects import AgentObject
+from agent_operator.owning import owner_reference
 from agent_operator.sources import CONFIG_MAPS, CONFIGURED
 from agent_render.identity import AGENT_LABEL, Identity
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from agent_api.agenttype.reportedstatus import MOST_TOOLS, LlmStatus, MemoryStatus, ToolStatus
+from agent_api.agenttype.observed.reported import MOST_TOOLS, LlmStatus, MemoryStatus, ToolStatus
 from agent_api.agenttype.rule import ApiModel, ListMap
 
 Phase = Literal["Pending", "Running", "Failed", "Succeeded"]

@@ -1,0 +1,1 @@
+"""`status` of an AgentType: what is, as the operator has seen it."""
