@@ -59,6 +59,8 @@ async def test_the_second_of_two_installations_stands_still_and_says_so(
 
     await eventually(told)
     first.kill()
+    second.kill()
+    second.start()  # who knows nothing asks at once
 
     async def taken_over() -> bool:
         found = [(await own_team.agent(name))["status"] for name in ("shared", "later")]

@@ -63,8 +63,13 @@ async def test_the_last_spec_that_worked_is_one_command_away(team: Team, rollbac
     await team.edit("writer", agent=agent_with("two"))
     await kept(team, rollback, "writer", [2, 1])
     await team.edit("writer", agent=agent_with("three"), resources=ON_HAND, replicas=2)
-    await team.has_pods("writer", 2)
 
+    async def broken() -> bool:
+        agent = await team.agent("writer")
+        seen = agent["status"]["observedGeneration"] == agent["metadata"]["generation"]
+        return seen and condition(agent, "Ready")["status"] == "False"
+
+    await eventually(broken)
     assert "would return to revision 2: agent.environment.variables, resources" in rollback("writer", "--dry-run")
     assert "returned to revision 2" in rollback("writer")
 

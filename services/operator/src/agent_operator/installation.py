@@ -21,7 +21,7 @@ from agent_operator.objects import AgentObject
 from agent_operator.sources import AGENT_TYPES, AGENTS
 
 OTHER_INSTALLATION: Final = "OtherInstallation"
-TRUST_S: Final = 600.0
+TRUST_S: Final = 300.0
 LOOK_S: Final = 2.0
 REMEMBERED: Final = 20_000
 _MOST: Final = 64
