@@ -67,7 +67,7 @@ async def test_the_last_spec_that_worked_is_one_command_away(team: Team, rollbac
     async def broken() -> bool:
         agent = await team.agent("writer")
         seen = agent["status"]["observedGeneration"] == agent["metadata"]["generation"]
-        return seen and condition(agent, "Ready")["status"] == "False"
+        return bool(seen and condition(agent, "Ready")["status"] == "False")
 
     await eventually(broken)
     assert "would return to revision 2: agent.environment.variables, resources" in rollback("writer", "--dry-run")
