@@ -9,7 +9,8 @@ const main = document.getElementById("main");
 const live = document.getElementById("live");
 const TABS = [["", "Overview"], ["timeline", "Timeline"], ["logs", "Logs"]];
 const report = globalThis.agentberthReport; // of a page that was written to a file
-let drawing = 0;
+let drawing = false;
+let outdated = false;
 let about = null;
 
 async function ask(path, options = {}) {
@@ -92,9 +93,24 @@ async function content(at) {
     agentPage(await ask(api), (container) => logOf(at, container))];
 }
 
-/** Draws the page; what had the focus has it again. */
+/** Draws the page, and once more if something changed meanwhile: changes that come quickly must not starve it. */
 async function draw() {
-  const mine = ++drawing;
+  outdated = true;
+  if (drawing) return;
+  drawing = true;
+  try {
+    while (outdated) {
+      outdated = false;
+      await drawOnce();
+    }
+  } finally {
+    drawing = false;
+  }
+}
+
+/** What had the focus has it again. */
+async function drawOnce() {
+  const hash = location.hash;
   const at = place();
   document.title = at.page === "agents" ? "Agentberth" : `${at.name ? shown(at.name) : "Approvals"} – Agentberth`;
   for (const each of ["agents", "approvals"]) {
@@ -108,7 +124,7 @@ async function draw() {
   } catch (error) {
     parts = [h("h1", {}, "This cannot be shown"), h("p.note", {role: "alert"}, shown(error.message))];
   }
-  if (mine !== drawing) return;
+  if (hash !== location.hash) return; // another page is wanted by now
   const page = h("div", {}, parts);
   if (main.firstChild?.innerHTML === page.innerHTML) return; // a selection and a pressed button outlive what changes nothing
   const {id, dataset} = document.activeElement ?? {};
