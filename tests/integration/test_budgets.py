@@ -30,6 +30,8 @@ LARGEST = 131_072 + EACH
 """What a request reserves while it is not known whether its provider keeps to limits."""
 USAGE = {"usage": {"input": EACH - 40, "output": 40}}
 REPLICAS = 3
+REST_S = 12.0
+"""Longer than between two passes over an agent that has just spent something."""
 
 
 @pytest.fixture
@@ -160,6 +162,14 @@ async def test_no_more_is_spent_than_granted_whatever_is_killed(
             assert limit["limit"] == LIMIT
             assert limit["spent"] <= limit["granted"] <= LIMIT + LARGEST
         assert f"of {LIMIT} tokens per hour" in budget["summary"]
+        await eventually(lambda: is_at_rest(own_team), within_s=120)
+
+
+async def is_at_rest(team: Team) -> bool:
+    """Whether nothing is written for an agent that spends nothing, although its gateways are asked."""
+    before = (await team.agent("spender"))["metadata"]["resourceVersion"]
+    await asyncio.sleep(REST_S)
+    return bool((await team.agent("spender"))["metadata"]["resourceVersion"] == before)
 
 
 async def _told(said: list[str], code: str) -> bool:

@@ -14,6 +14,8 @@ import pytest
 from anthropic import Anthropic
 from openai import OpenAI
 
+from agent_kit.boundedsite import MOST_CONNECTIONS
+
 from .harness import PATHS, Dialect, Gateway, request_body, run_gateway
 
 TOKEN = "a-token-of-this-run-alone"
@@ -233,3 +235,20 @@ def test_a_body_that_does_not_come_costs_the_client_its_connection_and_nobody_el
     assert time.monotonic() - began < 5
     for connection in waiting:
         connection.close()
+
+
+def test_connections_that_send_nothing_do_not_keep_others_out_for_longer_than_they_last(guarded: Gateway) -> None:
+    address = ("127.0.0.1", httpx.URL(guarded.url).port or 0)
+    idle = [socket.create_connection(address, timeout=20) for _ in range(MOST_CONNECTIONS)]
+    try:
+        with socket.create_connection(address, timeout=20) as late, late.makefile("rb") as answer:
+            assert answer.readline().startswith(b"HTTP/1.1 503 ")
+    finally:
+        for each in idle:
+            each.close()
+    ends_at = time.monotonic() + 30
+    while time.monotonic() < ends_at:
+        with suppress(httpx.TransportError):
+            if post(guarded, authorization=f"Bearer {TOKEN}").status_code == 200:
+                return
+    pytest.fail("the gateway takes no connection again")

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from agent_api import layout
+from agent_kit.boundedsite import BoundedSite
 from agent_kit.door import Door
 from agent_kit.telemetry import SILENT_SPAN
 from agent_llmgateway.config.providerset import ProviderSet
@@ -66,7 +67,7 @@ class GatewayServer:
         self._state = state
         self._door = door
         self._runner: web.ServerRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._site: BoundedSite | None = None
         self._listening = False
 
     async def start(self, host: str, port: int) -> int:
@@ -82,7 +83,7 @@ class GatewayServer:
         )
         self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, host, port, backlog=4096)
+        self._site = BoundedSite(self._runner, host, port, backlog=4096)
         await self._site.start()
         self._listening = True
         return int(self._runner.addresses[0][1])

@@ -13,6 +13,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from agent_api import layout
+from agent_kit.boundedsite import BoundedSite
 from agent_kit.door import Door
 from agent_kit.errors import ListenError
 from agent_toolproxy.serving.rest import error_response
@@ -112,7 +113,7 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await BoundedSite(runner, host, port).start()
     except (OSError, OverflowError) as error:
         await runner.cleanup()
         reason = getattr(error, "strerror", None) or error
