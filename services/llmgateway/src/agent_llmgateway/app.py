@@ -43,7 +43,7 @@ from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.livemetrics import LiveMetrics
 from agent_llmgateway.memoryprobe import follow_memory
 from agent_llmgateway.metrics.prometheus import Metrics
-from agent_llmgateway.metrics.tally import Tally
+from agent_llmgateway.metrics.providerstats import ProviderStats
 from agent_llmgateway.reload import Reloader
 from agent_llmgateway.settings import GatewaySettings
 from agent_llmgateway.upstream.connections import Upstream, check_c_parser
@@ -113,7 +113,7 @@ def build_state(
         ),
         budget=budget,
         metrics=Metrics(registry, board),
-        tally=Tally(board, redactor.redact),
+        provider_stats=ProviderStats(board, redactor.redact),
         telemetry=telemetry,
         redactor=redactor,
         clock=monotonic,
@@ -215,7 +215,9 @@ async def make_report(
         return GatewayReport(agent="", ready=False, config_error=error, budget=BudgetState())
     ready = all(check() is None for check in checks.values())
     budget = state.budget.state(state.provider_set.config.budget)
-    return state.tally.report(state.provider_set, ready=ready, config_error=error, budget=budget, memory=memory.report)
+    return state.provider_stats.report(
+        state.provider_set, ready=ready, config_error=error, budget=budget, memory=memory.report
+    )
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class RequestAccount:
         state = self._state
         self._tries.append(record)
         state.metrics.note_attempt(record)
-        state.tally.note_attempt(record, failure)
+        state.provider_stats.note_attempt(record, failure)
         if failure is None and not state.telemetry.enabled:
             return
         event: dict[str, str | int | float] = {
@@ -90,7 +90,7 @@ class RequestAccount:
         if failure is not None:
             self._broken = f"{failure.cause}: {failure.message}"
             self._state.metrics.note_broken(route.provider, failure.cause)
-            self._state.tally.note_error(route.provider, failure)
+            self._state.provider_stats.note_error(route.provider, failure)
             self._span.fail(failure.cause)
         if stream.states:
             self._state.failover.affinity.note(route.provider, stream.states, routed.breaker.mark)
@@ -116,7 +116,7 @@ class RequestAccount:
         if state.telemetry.enabled:
             self._describe(routed, usage)
         if usage is not None:
-            state.tally.note_usage(route.provider, usage)
+            state.provider_stats.note_usage(route.provider, usage)
 
     def note_end(self, route: Route, error: str) -> None:
         """The request is over; `error` names what the client was told instead of an answer."""
@@ -152,7 +152,7 @@ class RequestAccount:
     def _note_failovers(self, routed: RoutedAnswer) -> None:
         left = {record.provider for record in routed.attempts} - {routed.plan.route.provider}
         for provider in left:
-            self._state.tally.of(provider).failovers += 1
+            self._state.provider_stats.of(provider).failovers += 1
             self._state.metrics.note_failover(provider)
         if left:
             route = routed.plan.route

@@ -15,7 +15,7 @@ from agent_llmgateway.failover.breaker import BreakerBoard
 from agent_llmgateway.failover.dependencies import FailoverDependencies
 from agent_llmgateway.http.callrecord import CallRecord
 from agent_llmgateway.metrics.prometheus import Metrics
-from agent_llmgateway.metrics.tally import Tally
+from agent_llmgateway.metrics.providerstats import ProviderStats
 from agent_llmgateway.upstream.heldmemory import HeldMemory
 from agent_llmgateway.wire.itemstore import ItemStore
 
@@ -28,7 +28,7 @@ class GatewayState:
     failover: FailoverDependencies
     budget: Budget
     metrics: Metrics
-    tally: Tally
+    provider_stats: ProviderStats
     telemetry: Telemetry
     redactor: Redactor
     clock: Callable[[], float]

@@ -21,7 +21,7 @@ _NOT_TRIED = frozenset({Cause.SKIPPED, Cause.NOT_CARRIED})
 
 
 @dataclass(slots=True)
-class ProviderTally:
+class ProviderCounts:
     """Counts of one provider."""
 
     requests: int = 0
@@ -33,42 +33,42 @@ class ProviderTally:
     last_error_at: str = ""
 
 
-class Tally:
+class ProviderStats:
     """Counts of all of them; survives a change of the configuration."""
 
     def __init__(self, board: BreakerBoard, redact: Callable[[str], str]) -> None:
         self._board = board
         self._redact = redact
-        self._providers: dict[str, ProviderTally] = {}
+        self._providers: dict[str, ProviderCounts] = {}
         self.answering = ""
 
-    def of(self, provider: str) -> ProviderTally:
-        tally = self._providers.get(provider)
-        if tally is None:
-            tally = self._providers[provider] = ProviderTally()
-        return tally
+    def of(self, provider: str) -> ProviderCounts:
+        counts = self._providers.get(provider)
+        if counts is None:
+            counts = self._providers[provider] = ProviderCounts()
+        return counts
 
     def note_attempt(self, record: AttemptRecord, failure: Failure | None) -> None:
-        tally = self.of(record.provider)
+        counts = self.of(record.provider)
         if failure is None:
             self.answering = record.provider
-            tally.requests += 1
+            counts.requests += 1
         elif failure.cause not in _NOT_TRIED:
-            tally.requests += 1
-            tally.failures += 1
+            counts.requests += 1
+            counts.failures += 1
             self.note_error(record.provider, failure)
 
     def note_error(self, provider: str, failure: Failure) -> None:
         """What a provider said last."""
-        tally = self.of(provider)
-        tally.last_error = self._redact(f"{failure.cause}: {failure.message}")[:LONGEST_ERROR]
-        tally.last_error_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        counts = self.of(provider)
+        counts.last_error = self._redact(f"{failure.cause}: {failure.message}")[:LONGEST_ERROR]
+        counts.last_error_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def note_usage(self, provider: str, usage: Usage) -> None:
         """Tokens of one answer."""
-        tally = self.of(provider)
-        tally.input_tokens += usage.input_tokens
-        tally.output_tokens += usage.output_tokens
+        counts = self.of(provider)
+        counts.input_tokens += usage.input_tokens
+        counts.output_tokens += usage.output_tokens
 
     def report(
         self,
@@ -90,7 +90,7 @@ class Tally:
         )
 
     def _provider_state(self, provider_set: ProviderSet, name: str) -> ProviderState:
-        provider, tally = provider_set.providers[name], self.of(name)
+        provider, counts = provider_set.providers[name], self.of(name)
         return ProviderState(
             name=name,
             type=provider.config.type,
@@ -98,13 +98,13 @@ class Tally:
             usable=bool(provider.keys.keys),
             answering=name == self.answering,
             routes=self._route_states(name),
-            requests=tally.requests,
-            failures=tally.failures,
-            failovers=tally.failovers,
-            input_tokens=tally.input_tokens,
-            output_tokens=tally.output_tokens,
-            last_error=tally.last_error,
-            last_error_at=tally.last_error_at,
+            requests=counts.requests,
+            failures=counts.failures,
+            failovers=counts.failovers,
+            input_tokens=counts.input_tokens,
+            output_tokens=counts.output_tokens,
+            last_error=counts.last_error,
+            last_error_at=counts.last_error_at,
         )
 
     def _routes_of(self, provider: str) -> list[BreakerKey]:
