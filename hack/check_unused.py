@@ -17,6 +17,7 @@ CALLED_BY_OTHERS = [
     "__call__",  # of protocols
     "handleError",  # logging
     "filter_cookies",  # aiohttp's cookie jar
+    "connection_made",  # asyncio's protocols
     "ignore_aliases",  # PyYAML
     "get_credentials_async",  # redis
     "enqueue",  # of libs/kube, for a reason outside the cluster
