@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from agent_toolproxy.errors import (
     PinMismatch,
 )
 from agent_toolproxy.store.lockfile import LockFile
-from agent_toolproxy.tools.pinning import Pins, hash_definition
+from agent_toolproxy.tools.pinning import Pins, hash_definition, pin_of
 
 
 @pytest.fixture
@@ -124,3 +125,69 @@ def test_the_hash_is_of_what_a_model_reads() -> None:
         {"inputSchema": {"a": [1, 2], "b": 1}, "name": "t", "icons": []}
     )
     assert hash_definition(definition) != hash_definition({**definition, "inputSchema": {"b": 1, "a": [2, 1]}})
+
+
+CALLED: dict[str, Any] = {
+    "name": "s__a",
+    "title": "T",
+    "description": "d",
+    "annotations": {"readOnlyHint": True, "title": "x"},
+    "inputSchema": {
+        "type": "object",
+        "properties": {
+            "title": {"type": "string", "description": "x", "examples": ["a"], "default": {"title": "v"}},
+            "kind": {"const": {"description": "k"}, "allOf": [{"title": "t"}]},
+            "n": {"type": "integer", "minimum": 0, "enum": [{"title": "a"}]},
+        },
+        "required": ["n"],
+        "dependentRequired": {"title": ["n"]},
+        "$defs": {"description": {"type": "string", "description": "zz"}},
+    },
+    "outputSchema": {"type": "object", "properties": {"a": {"type": "string"}}},
+}
+WORDS: dict[str, tuple[str, Any]] = {
+    "description": ("description", "new"),
+    "title": ("title", "new"),
+    "title_of_annotations": ("annotations.title", "new"),
+    "description_of_a_property": ("inputSchema.properties.title.description", "new"),
+    "examples": ("inputSchema.properties.title.examples", ["b"]),
+    "comment": ("inputSchema.$comment", "new"),
+    "within_all_of": ("inputSchema.properties.kind.allOf", [{"title": "new"}]),
+    "within_a_definition": ("inputSchema.$defs.description.description", "new"),
+    "more_text": ("outputSchema.properties.a.description", "new"),
+}
+MEANINGS: dict[str, tuple[str, Any]] = {
+    "hint": ("annotations.readOnlyHint", False),
+    "another_property": ("inputSchema.properties.description", {"type": "string"}),
+    "type": ("inputSchema.properties.n.type", "number"),
+    "bound": ("inputSchema.properties.n.minimum", -1),
+    "const": ("inputSchema.properties.kind.const", {"description": "other"}),
+    "enum": ("inputSchema.properties.n.enum", [{"title": "b"}]),
+    "default": ("inputSchema.properties.title.default", {"title": "other"}),
+    "required": ("inputSchema.required", []),
+    "dependency": ("inputSchema.dependentRequired", {"title": ["kind"]}),
+    "definition": ("inputSchema.$defs.description.type", "number"),
+    "all_of": ("inputSchema.properties.kind.allOf", [{"title": "t", "minLength": 1}]),
+    "output": ("outputSchema.properties.a.type", "number"),
+    "vendor": ("inputSchema.x-run-as", {"description": "root"}),
+    "title_that_is_no_text": ("inputSchema.title", {"type": "object"}),
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    definition = json.loads(json.dumps(CALLED))
+    *above, last = path.split(".")
+    place = definition
+    for name in above:
+        place = place[name]
+    place[last] = value
+    result: dict[str, Any] = definition
+    return result
+
+
+@pytest.mark.parametrize("edit", [*WORDS, *MEANINGS])
+def test_an_edit_of_words_is_told_from_a_change_of_what_may_be_passed(edit: str) -> None:
+    before, after = pin_of(CALLED), pin_of(changed(*{**WORDS, **MEANINGS}[edit]))
+
+    assert before.hash != after.hash
+    assert (before.call_hash == after.call_hash) == (edit in WORDS)

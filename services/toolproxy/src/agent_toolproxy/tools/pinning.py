@@ -21,8 +21,16 @@ from agent_toolproxy.store.lockfile import LockFile
 from agent_toolproxy.store.store import canonical_json
 
 _log = logging.getLogger(__name__)
-_TEXTS: Final = frozenset({"description", "title", "examples", "$comment"})
-_NAMING: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_TEXTS: Final = frozenset({"description", "title", "$comment"})
+_OF_SCHEMAS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+"""Keywords with a schema for each name. Everything that is in neither set is compared as it is."""
+_SCHEMAS: Final = frozenset(
+    {
+        *("inputSchema", "outputSchema", "annotations", "items", "additionalItems", "prefixItems", "contains"),
+        *("additionalProperties", "unevaluatedItems", "unevaluatedProperties", "propertyNames", "contentSchema"),
+        *("allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
+    }
+)
 _LONGEST_TEXT_CHARS: Final = 8000
 _MOST_LINES: Final = 400
 _LONGEST_LINE_CHARS: Final = 300
@@ -46,15 +54,23 @@ def hash_definition(definition: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(shown)).hexdigest()
 
 
-def _without_texts(value: Any, *, named: bool = False) -> Any:  # noqa: ANN401 - any JSON
-    """Without descriptions, titles and examples; `named`: the keys are names of properties, which all count."""
-    if isinstance(value, dict):
-        return {
-            key: _without_texts(each, named=key in _NAMING and not named)
-            for key, each in value.items()
-            if named or key not in _TEXTS
-        }
-    return [_without_texts(each) for each in value] if isinstance(value, list) else value
+def _without_texts(schema: Any) -> Any:  # noqa: ANN401 - any JSON
+    """A definition or schema without descriptions, titles and examples; what is a value or a name stays as it is."""
+    if isinstance(schema, list):
+        return [_without_texts(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: _kept(key, each) for key, each in schema.items() if not _is_text(key, each)}
+
+
+def _kept(key: str, value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if key in _OF_SCHEMAS and isinstance(value, dict):
+        return {name: _without_texts(each) for name, each in value.items()}
+    return _without_texts(value) if key in _SCHEMAS else value
+
+
+def _is_text(key: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
+    return (key in _TEXTS and isinstance(value, str)) or (key == "examples" and isinstance(value, list))
 
 
 @dataclass(frozen=True)
