@@ -98,6 +98,23 @@ print(codes == {first: 7, second: -15}, reap_children())
     assert run(script) == "True {}\n"
 
 
+def test_collecting_ends_however_fast_others_end() -> None:
+    script = """
+import os
+from agent_base.processtree import MOST_REAPED, reap_children
+pids = []
+for _ in range(MOST_REAPED + 10):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    pids.append(pid)
+for pid in pids:
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+print(len(reap_children()) == MOST_REAPED, len(reap_children()), reap_children())
+"""
+    assert run(script) == "True 10 {}\n"
+
+
 def test_a_process_that_is_gone_is_passed_over() -> None:
     script = """
 import os

@@ -14,6 +14,7 @@ import time
 _SET_PDEATHSIG = 1  # of <sys/prctl.h>, like the two below
 _SET_CHILD_SUBREAPER = 36
 _SET_NO_NEW_PRIVS = 38
+MOST_REAPED = 256
 _ROUND_S = 0.002  # between two rounds of killing
 
 
@@ -38,11 +39,14 @@ def load_prctl() -> None:
         import ctypes  # noqa: F401, PLC0415 - milliseconds that a process without children saves
 
 
-def find_descendants(pid: int) -> list[int]:
-    """Every process below `pid`, parents before their children; none where there is no /proc."""
+def find_descendants(pid: int, most: int = 1 << 22) -> list[int]:
+    """Every process below `pid`, parents before their children; none where there is no /proc.
+
+    The search ends with `most` of them: whoever counts must not be slower than a program that forks without end.
+    """
     found: list[int] = []
     waiting = [pid]
-    while waiting:
+    while waiting and len(found) < most:
         children = find_children(waiting.pop())
         found += children
         waiting += children
@@ -89,10 +93,14 @@ def has_children() -> bool:
 
 
 def reap_children() -> dict[int, int]:
-    """Collect every child that has ended; the exit code of each by pid, negative for a signal."""
+    """Collect children that have ended; the exit code of each by pid, negative for a signal.
+
+    Not more than `MOST_REAPED`: a program that forks without end has others ended before these are collected, and what
+    has to be done about it would never be.
+    """
     codes: dict[int, int] = {}
     try:
-        while True:
+        while len(codes) < MOST_REAPED:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break

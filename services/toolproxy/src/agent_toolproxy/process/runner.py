@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGKILL
 from typing import Final, Literal
 
 import agent_base
+from agent_base.processtree import find_descendants, send_signal
 from agent_toolproxy.errors import InvalidArguments
 from agent_toolproxy.process.arguments import check_arguments
 
@@ -277,6 +279,9 @@ async def _end(child: Child) -> None:
     try:
         async with asyncio.timeout(GRACE_S + PATIENCE_S):
             await child.process.wait()
+    except TimeoutError:  # its supervisor is given up, and would leave what it did not get to kill
+        for pid in find_descendants(child.process.pid):
+            send_signal(pid, SIGKILL)
     finally:
         if child.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

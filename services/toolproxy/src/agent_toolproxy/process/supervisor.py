@@ -157,7 +157,7 @@ def watch(process: SupervisedProcess, limits: Limits, wakeups: int) -> None:
             kill_at = time.monotonic() + limits.grace_s
         if kill_at and time.monotonic() >= kill_at:
             return
-        if len(find_descendants(os.getpid())) > limits.processes:
+        if len(find_descendants(os.getpid(), limits.processes + 1)) > limits.processes:
             process.limit = " processes"
             return
 
