@@ -9,7 +9,9 @@ from aiohttp import web
 from services.operator.tests.operator_objects import pod
 
 from agent_api.agenttype import Reason
+from agent_api.agenttype.observed.reported import MemoryStatus, ToolStatus
 from agent_api.gatewayreport import GatewayReport, ProviderState
+from agent_api.memoryreport import MemoryReport
 from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer
 from agent_api.toolslock import PinnedDefinition, ToolsLock
 from agent_api.toolsreport import ToolReport, ToolsReport
@@ -219,3 +221,9 @@ def test_a_report_of_1600_tools_of_servers_is_read() -> None:
     }
     report = ToolsReport(agent="subject", ready=True, lock=ToolsLock(definitions=pins).bounded())
     assert len(report.model_dump_json(by_alias=True).encode()) < REPORT_BYTES
+
+
+def test_the_definition_takes_every_field_that_is_written_into_a_status() -> None:
+    """The API server drops the others, and they would be written again for ever."""
+    assert set(ToolReport.model_fields) - {"name"} <= set(ToolStatus.model_fields)
+    assert set(MemoryReport.model_fields) - {"full"} <= set(MemoryStatus.model_fields)
