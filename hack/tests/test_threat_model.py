@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODEL = (ROOT / "THREAT_MODEL.md").read_text()
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 ROWS = re.findall(r"^\| (?P<attack>[^|]+) \| \[(?P<test>test_\w+)\]\((?P<path>[^)]+)\) \|$", MODEL, re.MULTILINE)
 
 
@@ -22,4 +23,4 @@ def test_each_row_of_the_attacks_has_a_test() -> None:
 def test_each_test_that_is_named_exists(attack: str, test: str, path: str) -> None:
     tree = ast.parse((ROOT / path).read_text())
 
-    assert test in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, attack
+    assert test in {node.name for node in ast.walk(tree) if isinstance(node, FUNCTIONS)}, attack
