@@ -8,6 +8,7 @@ from agent_toolproxy.errors import UpstreamUnavailable
 from agent_toolproxy.mcp.link import Exchange
 from agent_toolproxy.mcp.messages import request
 from agent_toolproxy.mcp.stdio import StdioLink
+from agent_toolproxy.messageroom import MessageRoom
 from agent_toolproxy.process.runner import Command, ProcessLimits, start_process
 
 
@@ -22,7 +23,7 @@ LIMITS = ProcessLimits(timeout_s=30, output_bytes=1000, memory_bytes=1 << 30, pr
 async def test_callers_of_a_server_that_is_given_up_do_not_wait_for_its_answer(tmp_path: Path) -> None:
     command = Command(program="/bin/sleep", arguments=("60",), folder=tmp_path, environment={}, limits=LIMITS)
     async with asyncio.timeout(20), start_process(command, interval_s=1) as child:
-        link = StdioLink("up", child, str)
+        link = StdioLink("up", child, str, MessageRoom())
         reading = asyncio.create_task(link.run())
         calling = asyncio.create_task(link.exchange(Exchange(request(1, "tools/call", {}), timeout_s=60), ignore))
         await settle()

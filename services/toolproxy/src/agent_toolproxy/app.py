@@ -26,6 +26,7 @@ from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.installers.context import InstallContext
 from agent_toolproxy.installers.download import Downloader
 from agent_toolproxy.memory.link import MemoryLink
+from agent_toolproxy.messageroom import MessageRoom
 from agent_toolproxy.metrics import ToolMetrics
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.network.httpsession import open_session
@@ -104,6 +105,7 @@ class Proxy:
         self._pins = Pins(lock, self._current)
         self._gate = Gate(1)
         self._signals = Signals()
+        self._room = MessageRoom()
         self._rules = open_rules(self._current, store.root)
         self._configuration = self._make_configuration(addresses, store)
         changes = Changes()
@@ -170,6 +172,7 @@ class Proxy:
             gate=self._gate,
             lanes=Lanes(),
             signals=self._signals,
+            room=self._room,
             path=path,
             redact=self._redactor.redact,
             memory=self._memory,
@@ -204,7 +207,7 @@ class Proxy:
         reporter = self._make_reporter(config)
         mcp = McpServer(self._toolbox, self._relay, self._signals, stop.tasks, redactor.redact)
         rest = RestApi(self._registry, self._toolbox, self._memory, redactor.redact)
-        app = build_app(_open_door(settings), (mcp.add_routes, rest.add_routes))
+        app = build_app(_open_door(settings), (mcp.add_routes, rest.add_routes), self._room)
         ops = OpsServer(
             settings.ops_host,
             settings.ops_port,

@@ -25,7 +25,14 @@ from agent_toolproxy.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from agent_toolproxy.mcp.httpbodies import describe_problem, is_lost_session, is_ours, read_message, read_messages
+from agent_toolproxy.mcp.httpbodies import (
+    LARGEST_BYTES,
+    describe_problem,
+    is_lost_session,
+    is_ours,
+    read_message,
+    read_messages,
+)
 from agent_toolproxy.mcp.inflight import InFlight
 from agent_toolproxy.mcp.link import Authorization, Exchange, MessageListener
 from agent_toolproxy.mcp.messages import (
@@ -38,10 +45,10 @@ from agent_toolproxy.mcp.messages import (
     notification,
 )
 from agent_toolproxy.mcp.questions import answering
+from agent_toolproxy.messageroom import MessageRoom
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 
 _ACCEPT: Final = "application/json, text/event-stream"
-_LARGEST_EVENT_BYTES: Final = 16 << 20
 _LARGEST_STREAM_BYTES: Final = 64 << 20
 """Of everything that comes in one call's stream."""
 _CONNECT_S: Final = 10.0
@@ -64,12 +71,14 @@ class HttpLink:
         session: aiohttp.ClientSession,
         addresses: AddressPolicy,
         authorization: Authorization,
+        room: MessageRoom,
     ) -> None:
         self._url = url
         self._host = URL(url, encoded=True).host or url
         self._session = session
         self._addresses = addresses
         self._authorization = authorization
+        self._room = room
         self._session_id: str | None = None
         self._version = ""
         self._in_flight = InFlight()
@@ -118,7 +127,7 @@ class HttpLink:
             if answer.status != 200 or answer.content_type != "text/event-stream":
                 return
             async with answering(partial(self.notify, headers=headers)) as questions:
-                async for message in read_messages(answer, EventReader(_LARGEST_EVENT_BYTES)):
+                async for message in read_messages(answer, EventReader(LARGEST_BYTES), self._room):
                     caller = self._in_flight.only_caller()
                     if "id" in message and "method" in message:
                         await questions.take(message, caller)
@@ -132,10 +141,9 @@ class HttpLink:
         self, method: str, headers: Mapping[str, str], message: Json | None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
-            given = await self._authorization.headers()
+            own = dict(await self._authorization.headers())
         except ToolNotReady as problem:
             raise UpstreamAuth(str(problem)) from problem
-        own = dict(given)
         if self._session_id is not None:
             own[HEADER_SESSION] = self._session_id
             self._version = headers.get(HEADER_VERSION, self._version)
@@ -146,7 +154,8 @@ class HttpLink:
         try:
             for attempt in range(_MOST_REDIRECTS):
                 async with self._open(method, all_headers, data) as answer:
-                    if answer.status == 401 and attempt == 0 and await self._renew(given, answer):
+                    challenges = answer.headers.getall("WWW-Authenticate", [])
+                    if answer.status == 401 and not attempt and await self._authorization.renew(own, challenges):
                         all_headers |= await self._authorization.headers()
                     elif not self._moves(answer):
                         yield answer
@@ -156,10 +165,6 @@ class HttpLink:
             raise UpstreamUnavailable(f"{self._host} cannot be reached in time") from problem
         except aiohttp.ClientError as problem:
             raise UpstreamUnavailable(f"{self._host} cannot be reached: {describe_problem(problem)}") from problem
-
-    async def _renew(self, given: Mapping[str, str], answer: aiohttp.ClientResponse) -> bool:
-        """A request that was refused has run nothing, and is sent once more when there is another token for it."""
-        return await self._authorization.renew(given, answer.headers.getall("WWW-Authenticate", []))
 
     @contextlib.asynccontextmanager
     async def _open(
@@ -199,7 +204,7 @@ class HttpLink:
             raise UpstreamAuth(f"{self._host} refused the credential: {answer.status}; check credentialsSecret")
         if answer.status == 200 and answer.content_type == "text/event-stream":
             return await self._read_stream(answer, exchange, listener)
-        message = await read_message(answer)
+        message = await read_message(answer, self._room)
         if self._session_id is not None and is_lost_session(answer.status, message, exchange):
             raise UpstreamSessionLost(answer.status, f"{self._host} does not know the session any more")
         if message is not None and "method" not in message and is_ours(message.get("id"), exchange):
@@ -211,7 +216,7 @@ class HttpLink:
         raise UpstreamProtocol(f"{self._host} answered {answer.status} with something that is not MCP")
 
     async def _read_stream(self, answer: aiohttp.ClientResponse, exchange: Exchange, listener: MessageListener) -> Json:
-        reader = EventReader(_LARGEST_EVENT_BYTES)
+        reader = EventReader(LARGEST_BYTES)
         found = await self._find_response(answer, reader, exchange, listener)
         for _ in range(_RESUMPTIONS):
             if found is not None or reader.last_id is None:
@@ -231,7 +236,9 @@ class HttpLink:
     ) -> Json | None:
         async with answering(partial(self.notify, headers=exchange.headers)) as questions:
             with contextlib.suppress(aiohttp.ClientPayloadError, aiohttp.ClientConnectionError):
-                async for message in read_messages(answer, reader, _LARGEST_STREAM_BYTES, exchange.message_id):
+                async for message in read_messages(
+                    answer, reader, self._room, _LARGEST_STREAM_BYTES, exchange.message_id
+                ):
                     if "method" in message and "id" in message:
                         await questions.take(message, exchange.caller)
                     elif "method" in message:

@@ -14,15 +14,19 @@ from agent_toolproxy.errors import UpstreamProtocol
 from agent_toolproxy.mcp.era import answers, find_fault
 from agent_toolproxy.mcp.link import Exchange
 from agent_toolproxy.mcp.messages import Json, RequestId
+from agent_toolproxy.messageroom import MessageRoom, read_in_turn, reading
 
-_LARGEST_BYTES: Final = 16 << 20
+LARGEST_BYTES: Final = 8 << 20
+"""Of an answer, and of an event of a stream."""
 
 
-async def read_message(answer: aiohttp.ClientResponse) -> Json | None:
+async def read_message(answer: aiohttp.ClientResponse, room: MessageRoom) -> Json | None:
     """The JSON-RPC message of a body, if it is one; an error may be without a readable id. Raises UpstreamProtocol."""
-    body = await read_at_most(_LARGEST_BYTES, answer.content.iter_any())
+    with reading(room) as turn:
+        body = await read_at_most(LARGEST_BYTES, read_in_turn(turn, answer.content.iter_any()))
+        turn.keep()
     if body is None:
-        raise UpstreamProtocol(f"{_LARGEST_BYTES} bytes are the most that an answer may have")
+        raise UpstreamProtocol(f"{LARGEST_BYTES} bytes are the most that an answer may have")
     if answer.content_type != "application/json":
         return None
     try:
@@ -37,24 +41,29 @@ async def read_message(answer: aiohttp.ClientResponse) -> Json | None:
 async def read_messages(
     answer: aiohttp.ClientResponse,
     reader: EventReader,
+    room: MessageRoom,
     limit_bytes: int | None = None,
     awaited: RequestId | None = None,
 ) -> AsyncIterator[Json]:
     """The messages of a stream. Raises UpstreamProtocol, also for an unreadable answer to `awaited`."""
     size = 0
     try:
-        async for chunk in answer.content.iter_any():
-            size += len(chunk)
-            if limit_bytes is not None and size > limit_bytes:
-                raise UpstreamProtocol(f"a stream of more than {limit_bytes} bytes")
-            for event in reader.feed(chunk):
-                message: Any = load_json(event.data, deepest=DEEPEST_LIST) if event.name == "message" else None
-                fault = None if message is None else find_fault(message)
-                if message is not None and fault is None:
-                    yield message
-                elif awaited is not None and answers(message, awaited):
-                    raise UpstreamProtocol(f"an answer that cannot be read: {fault}")
-                await asyncio.sleep(0)  # thousands of events of one chunk would keep everyone else waiting
+        with reading(room) as turn:
+            async for chunk in read_in_turn(turn, answer.content.iter_any()):
+                size += len(chunk)
+                if limit_bytes is not None and size > limit_bytes:
+                    raise UpstreamProtocol(f"a stream of more than {limit_bytes} bytes")
+                for event in reader.feed(chunk):
+                    message: Any = load_json(event.data, deepest=DEEPEST_LIST) if event.name == "message" else None
+                    fault = None if message is None else find_fault(message)
+                    if message is not None and fault is None:
+                        if "method" not in message:
+                            turn.keep()
+                        yield message
+                    elif awaited is not None and answers(message, awaited):
+                        raise UpstreamProtocol(f"an answer that cannot be read: {fault}")
+                    turn.restart()
+                    await asyncio.sleep(0)  # thousands of events of one chunk would keep everyone else waiting
     except (ValueError, EventTooLargeError) as problem:
         raise UpstreamProtocol(f"a stream that is not MCP: {problem}") from problem
 

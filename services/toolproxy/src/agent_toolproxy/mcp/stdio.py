@@ -24,6 +24,8 @@ from agent_toolproxy.mcp.messages import (
     notification,
 )
 from agent_toolproxy.mcp.questions import Questions, answering
+from agent_toolproxy.messageroom import MessageRoom, Turn
+from agent_toolproxy.process.lines import LineReader, LineTooLong
 from agent_toolproxy.process.runner import LINE_BYTES, Child, Outcome
 
 _log = logging.getLogger(__name__)
@@ -43,10 +45,13 @@ class StdioLink:
 
     silence_is_legacy = True
 
-    def __init__(self, name: str, child: Child, redact: Callable[[str], str]) -> None:
+    def __init__(self, name: str, child: Child, redact: Callable[[str], str], room: MessageRoom) -> None:
         self._name = name
         self._child = child
         self._waiting: dict[RequestId, asyncio.Future[Json]] = {}
+        self._lines = LineReader(child.stdout, room, LINE_BYTES)
+        self._turns: dict[RequestId, Turn] = {}
+        """Of answers that nobody has taken yet."""
         self._listeners: dict[RequestId, MessageListener] = {}
         self._in_flight = InFlight()
         self._unasked: MessageListener | None = None
@@ -66,6 +71,7 @@ class StdioLink:
                     async with answering(self._write) as questions:
                         await self._read_messages(questions)
                 finally:
+                    self._lines.close()
                     draining.cancel()
                     self._stderr.close()
                     if self._junk_lines > _JUNK_LINES_LOGGED:
@@ -94,12 +100,16 @@ class StdioLink:
             async with asyncio.timeout(exchange.timeout_s):
                 with self._in_flight.track(exchange):
                     await self._write(exchange.message)
-                    return await future
+                    answer = await future
+                self._turns.pop(exchange.message_id).keep()
+                return answer
         except TimeoutError as problem:
             raise UpstreamTimeout(f"{self._name} did not answer within {exchange.timeout_s:g} s") from problem
         finally:
             self._waiting.pop(exchange.message_id, None)
             self._listeners.pop(exchange.message_id, None)
+            if (turn := self._turns.pop(exchange.message_id, None)) is not None:
+                turn.end()
 
     @property
     def is_idle(self) -> bool:
@@ -140,9 +150,9 @@ class StdioLink:
     async def _read_messages(self, questions: Questions) -> None:
         for number in itertools.count(1):
             try:
-                line = await self._child.stdout.readline()
-            except ValueError:
-                raise UpstreamProtocol(f"{self._name} sent a line of more than {LINE_BYTES} bytes") from None
+                line = await self._lines.next()
+            except LineTooLong as problem:
+                raise UpstreamProtocol(f"{self._name} sent {problem}") from None
             if not line:
                 return
             await self._take(line, questions)
@@ -165,8 +175,10 @@ class StdioLink:
             await self._pass_on(message)
 
     def _take_response(self, message: Json) -> None:
-        future = self._waiting.get(own_id(message["id"]))
+        message_id = own_id(message["id"])
+        future = self._waiting.get(message_id)
         if future is not None and not future.done():
+            self._turns[message_id] = self._lines.turn.hand_over()
             future.set_result(message)
 
     def _take_junk(self, line: bytes, message: object, fault: str) -> None:

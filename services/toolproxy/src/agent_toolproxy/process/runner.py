@@ -36,8 +36,8 @@ _CHUNK_BYTES: Final = 1 << 16
 _SUPERVISOR: Final = str(Path(__file__).with_name("supervisor.py"))
 _BASE_FOLDER: Final = str(Path(agent_base.__file__).parent.parent)
 """That the supervisor, which starts without site-packages, imports agent_base from."""
-LINE_BYTES: Final = 16 << 20
-"""The longest line of a stdio server; asyncio's default is 64 KiB."""
+LINE_BYTES: Final = 8 << 20
+"""The longest line of a stdio server."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +259,7 @@ async def _spawn(command: Command, status: int, interval_s: float) -> asyncio.su
             cwd="/",
             pass_fds=(status,),
             start_new_session=True,
-            limit=LINE_BYTES,
+            limit=_CHUNK_BYTES,
         )
     except OSError as error:
         raise InvalidArguments(f"the arguments cannot be given to a program: {error.strerror}") from error

@@ -16,9 +16,13 @@ from agent_api import layout
 from agent_kit.boundedsite import BoundedSite
 from agent_kit.door import Door
 from agent_kit.errors import ListenError
+from agent_toolproxy.messageroom import MessageRoom
 from agent_toolproxy.serving.rest import error_response
 
 _log = logging.getLogger(__name__)
+SEND_S: Final = 10.0
+"""For an answer that others may wait for."""
+_PIECE_BYTES: Final = 1 << 16
 BODY_BYTES: Final = 4 << 20
 IDLE_S: Final = 75.0
 """Until a connection without a whole head of a request is closed."""
@@ -43,7 +47,7 @@ class _Paths(web.UrlDispatcher):
         return super().add_route(method, path, handler, **more)
 
 
-def build_app(door: Door, routes: Collection[Routes]) -> web.Application:
+def build_app(door: Door, routes: Collection[Routes], room: MessageRoom) -> web.Application:
     """The application. Errors that nobody foresaw are 500 without a detail; the detail is in the log."""
 
     @web.middleware
@@ -52,9 +56,14 @@ def build_app(door: Door, routes: Collection[Routes]) -> web.Application:
         if refusal is not None:
             return refusal
         try:
-            if request.body_exists:
-                await _read_body(request)
-            return await handler(request)
+            size = _body_size(request)
+            with room.body(size) as fits, room.call() as scope:
+                if not fits:
+                    return error_response(429, "tool_busy", "callers have sent too much at a time: try again later")
+                if size:
+                    await _read_body(request)
+                answer = await handler(request)
+                return await _send_in_turn(request, answer) if scope.is_large else answer
         except web.HTTPException as error:
             if request.path.endswith("/mcp"):
                 raise
@@ -88,6 +97,32 @@ async def _read_body(request: web.Request) -> None:
             await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
+
+
+def _body_size(request: web.Request) -> int:
+    """As it is declared; the most that there may be, where it is not."""
+    if not request.body_exists:
+        return 0
+    return min(request.content_length if request.content_length is not None else BODY_BYTES, BODY_BYTES)
+
+
+async def _send_in_turn(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+    """Send all of a whole answer now: what is not read would stay in memory after the call's turn."""
+    if not isinstance(answer, web.Response) or answer.prepared or not isinstance(answer.body, bytes):
+        return answer
+    sent = web.StreamResponse(status=answer.status, reason=answer.reason, headers=answer.headers)
+    sent.content_length = len(answer.body)
+    try:
+        async with asyncio.timeout(SEND_S):
+            await sent.prepare(request)
+            for at in range(0, len(answer.body), _PIECE_BYTES):
+                await sent.write(answer.body[at : at + _PIECE_BYTES])
+            await sent.write_eof()
+    except TimeoutError:
+        _log.warning("a caller did not read its answer in time", extra={"path": request.path})
+        if request.transport is not None:
+            request.transport.abort()
+    return sent
 
 
 def _as_error(error: web.HTTPException) -> web.Response:

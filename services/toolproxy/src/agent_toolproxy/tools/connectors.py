@@ -20,6 +20,7 @@ from agent_toolproxy.mcp.link import Authorization, Link
 from agent_toolproxy.mcp.oauth.documents import DocumentClient
 from agent_toolproxy.mcp.oauth.tokens import TokenSource
 from agent_toolproxy.mcp.stdio import StdioLink
+from agent_toolproxy.messageroom import MessageRoom
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.process.runner import Child, Command, ProcessLimits, start_process
 from agent_toolproxy.process.workspace import Workspace, minimal_environment
@@ -62,8 +63,10 @@ class StdioConnector:
         path: str,
         current: CurrentConfig,
         redact: Callable[[str], str],
+        room: MessageRoom,
     ) -> None:
         self._redact = redact
+        self._room = room
         self._name = name
         self._found = found
         self._provisioner = provisioner
@@ -98,7 +101,7 @@ class StdioConnector:
         link: StdioLink | None = None
         try:
             async with start_process(command, interval_s=_COUNT_EVERY_S) as child:
-                link = StdioLink(self._name, child, self._redact)
+                link = StdioLink(self._name, child, self._redact, self._room)
                 try:
                     yield Connection(link, partial(self._keep_running, link, credentials), program)
                 finally:
@@ -152,8 +155,10 @@ class HttpConnector:
         session: aiohttp.ClientSession,
         addresses: AddressPolicy,
         credentials: Credentials,
+        room: MessageRoom,
     ) -> None:
         self._url = url
+        self._room = room
         self._authorization = _authorization(url, definition, session, addresses, credentials)
         self._version = definition.version
         self._session = session
@@ -162,7 +167,13 @@ class HttpConnector:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Connection]:
         """Nothing is connected yet: each request does that for itself."""
-        link = HttpLink(self._url, session=self._session, addresses=self._addresses, authorization=self._authorization)
+        link = HttpLink(
+            self._url,
+            session=self._session,
+            addresses=self._addresses,
+            authorization=self._authorization,
+            room=self._room,
+        )
         shown = self._url.partition("?")[0]
         try:
             program = Program(path="", version=self._version, source=f"url: {shown}")

@@ -11,6 +11,7 @@ from agent_toolproxy.credentials import Credentials, CredentialStore
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import InstallError
 from agent_toolproxy.memory.link import MemoryLink
+from agent_toolproxy.messageroom import MessageRoom
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.process.workspace import Workspace
 from agent_toolproxy.sources.source import BuiltinSource, HttpServer, StdioServer
@@ -40,6 +41,7 @@ class ToolParts:
     gate: Gate
     lanes: Lanes
     signals: Signals
+    room: MessageRoom
     path: str
     redact: Callable[[str], str]
     memory: MemoryLink
@@ -89,6 +91,7 @@ def _make_connector(parts: ToolParts, planned: PlannedTool, found: FoundTool, cr
             session=parts.session,
             addresses=parts.addresses,
             credentials=credentials,
+            room=parts.room,
         )
     return StdioConnector(
         planned.name,
@@ -99,6 +102,7 @@ def _make_connector(parts: ToolParts, planned: PlannedTool, found: FoundTool, cr
         path=parts.path,
         current=parts.current,
         redact=parts.redact,
+        room=parts.room,
     )
 
 
