@@ -227,3 +227,20 @@ def test_the_definition_takes_every_field_that_is_written_into_a_status() -> Non
     """The API server drops the others, and they would be written again for ever."""
     assert set(ToolReport.model_fields) - {"name"} <= set(ToolStatus.model_fields)
     assert set(MemoryReport.model_fields) - {"full"} <= set(MemoryStatus.model_fields)
+
+
+def test_a_backup_that_could_not_answer_is_shown_before_it_is_needed() -> None:
+    main = ProviderState(name="main", type="openai", usable=True)
+    backup = ProviderState(
+        name="backup",
+        type="anthropic",
+        usable=True,
+        rehearsed=9,
+        not_carried=4,
+        not_carried_why="`n` cannot be carried",
+    )
+    verdict = judge_gateway(Answer(GatewayReport(agent="subject", ready=True, providers=(main, backup))))
+    assert verdict.status == "True"
+    assert verdict.message == (
+        "2 providers; backup could not have answered 4 of 9 sampled requests: `n` cannot be carried"
+    )

@@ -189,7 +189,7 @@ def requests(rng: random.Random) -> Iterator[tuple[str, bytes, dict[str, str]]]:
         {"model": "auto", "input": [{"type": "item_reference", "id": "x"}]},
         {"model": "auto", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": 5}]}], "n": -1},
     ]
-    paths = [*PATHS.values(), "/v1/messages/count_tokens"]
+    paths = [*PATHS.values(), "/v1/messages/count_tokens", "/v1/responses/input_tokens"]
     headers: tuple[dict[str, str], ...] = (
         {},
         {"x-agentberth-delivery": "complete"},

@@ -428,6 +428,15 @@ def test_anthropic_counts_tokens_and_the_gateway_estimates_where_it_cannot(
     assert 100 <= estimated.parse().input_tokens < 150
 
 
+def test_openai_counts_tokens_and_the_gateway_estimates_where_it_cannot(openai_client: openai.OpenAI) -> None:
+    counted = openai_client.responses.input_tokens.count(model="openai/chat", input="x")
+    assert (counted.input_tokens, counted.object) == (12, "response.input_tokens")
+    asked = openai_client.responses.input_tokens.with_raw_response
+    estimated = asked.count(model="anthropic/chat", input="x" * 400)
+    assert estimated.headers["x-agentberth-estimated"] == "input_tokens"
+    assert 100 <= estimated.parse().input_tokens < 150
+
+
 def test_anthropic_models(anthropic_client: anthropic.Anthropic) -> None:
     assert "anthropic/tools" in [model.id for model in anthropic_client.models.list()]
 

@@ -34,6 +34,11 @@ class ProviderState(Report):
     output_tokens: int = 0
     last_error: str = ""
     last_error_at: str = Field(default="", description="RFC 3339, UTC.")
+    rehearsed: int = Field(
+        default=0, description="Sampled requests that another provider answered, prepared for this one but not sent."
+    )
+    not_carried: int = Field(default=0, description="Those of them that this provider could not have been sent.")
+    not_carried_why: str = Field(default="", description="Why, of the last one.")
 
 
 class LimitState(Report):

@@ -18,7 +18,7 @@ METRIC_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "agentberth_llmgateway_overhead_seconds_.+",
         ),
         "api_requests": (
-            "agentberth_llmgateway_(requests|attempts|broken_streams|malformed_events|clients_gone|cache)_total",
+            "agentberth_llmgateway_(requests|attempts|broken_streams|malformed_events|clients_gone|not_carried)_total",
             "agentberth_llmgateway_requests_in_flight",
         ),
         "api_tokens": ("gen_ai_client_token_usage_.+", "agentberth_llmgateway_unknown_usage_total"),

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-Dialect = Literal["chat", "responses", "embeddings", "messages", "count_tokens"]
+Dialect = Literal["chat", "responses", "embeddings", "messages", "count_tokens", "input_tokens"]
 KeyHeader = Literal["bearer", "x-api-key"]
 
-_OPENAI: tuple[Dialect, ...] = ("chat", "responses", "embeddings")
+_OPENAI: tuple[Dialect, ...] = ("chat", "responses", "embeddings", "input_tokens")
 _ANTHROPIC: tuple[Dialect, ...] = ("messages", "count_tokens")
 
 
@@ -48,7 +48,7 @@ PROVIDERS: Mapping[str, ProviderKind] = MappingProxyType(
         "openai-compatible": ProviderKind(
             about="any server that speaks chat completions: vLLM, Ollama, Azure's v1 API",
             needs_base_url=True,
-            opt_in=frozenset({"responses"}),
+            opt_in=frozenset({"responses", "input_tokens"}),
         ),
         "mock": ProviderKind(
             about="scripted answers and faults, for offline work and tests",

@@ -26,6 +26,7 @@ from agent_llmgateway.wire.meter import TryMeter
 from agent_llmgateway.wire.models import thinks_unseen
 from agent_llmgateway.wire.requestsize import RequestSize, measure_request
 from agent_llmgateway.wire.textsize import size_of
+from agent_llmgateway.wire.tokencount import COUNTS
 from agent_llmgateway.wire.usage import Usage
 
 HIDDEN_TOKENS: Final = 16_384
@@ -93,7 +94,7 @@ def bounds_of(call: Call, config: GatewayConfig, routes: Sequence[Route]) -> Req
         kept_tokens=max(config.context_of(*route) or USUAL_CONTEXT_TOKENS for route in routes) if size.is_open else 0,
         choices=max(1, envelope.n or 1) if name == "chat" else 1,
         output_limit=envelope.output_limit_tokens(name),
-        makes_text=name not in ("embeddings", "count_tokens"),
+        makes_text=name not in ("embeddings", *COUNTS),
         premium=envelope.is_premium,
         asks_to_think=envelope.thinking is not None,
     )

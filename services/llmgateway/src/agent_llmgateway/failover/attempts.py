@@ -90,7 +90,7 @@ class Attempts:
                 hides_usage=wire.hides_usage,
                 measures=call.meter.measures_text,
             )
-            stream.notes_states = wire.notes_states
+            stream.notes_states, stream.keep_items = wire.notes_states, wire.keep_items
             whole = call.delivery == "complete"
             held = HoldBack(stream, deadlines, limits, self._clock, began=began, whole=whole)
             await _hold_back(call, held)
@@ -174,6 +174,8 @@ class Attempts:
             if facts.failure is not None:
                 raise AttemptError(facts.failure)
             shown = body if wire.read_whole is None else wire.read_whole(body)
+            if wire.keep_items is not None:
+                wire.keep_items(body)
         except MalformedEventError as error:
             raise AttemptError(broken_failure(f"the answer is not what the provider's API says: {error}")) from error
         response.close()

@@ -16,6 +16,7 @@ from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.http.callrecord import CallRecord
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.wire.call import Call
+from agent_llmgateway.wire.tokencount import COUNTS
 from agent_llmgateway.wire.transcript import Transcript
 from agent_llmgateway.wire.usage import Usage
 
@@ -24,7 +25,7 @@ _KEPT_BYTES: Final = 65_536
 """Of a prompt or an answer, before it is redacted and cut further."""
 _KEPT_STREAM_BYTES: Final = 524_288
 """Of a stream, whose events take many times the bytes of their text."""
-OPERATIONS: Final = {"embeddings": "embeddings", "count_tokens": "count_tokens"}
+OPERATIONS: Final = {"embeddings": "embeddings", "count_tokens": "count_tokens", "input_tokens": "count_tokens"}
 
 
 class RequestAccount:
@@ -108,7 +109,7 @@ class RequestAccount:
         if self._provider_set.config.capture_content:
             told = self._transcript.text() if self._transcript is not None else routed.answer.body or b""
             self._answer = told[:_KEPT_BYTES]
-        if self._call.dialect.name == "count_tokens":
+        if self._call.dialect.name in COUNTS:
             return
         if len(routed.attempts) > 1:
             self._note_failovers(routed)

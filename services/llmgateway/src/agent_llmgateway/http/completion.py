@@ -21,7 +21,7 @@ from agent_llmgateway.http.prepare import prepare_wire
 from agent_llmgateway.http.problems import DROPPED, ESTIMATED, PROVIDER, count_tries
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.wire.call import Call, WireRequest
-from agent_llmgateway.wire.tokencount import estimate_tokens
+from agent_llmgateway.wire.tokencount import COUNTS, estimate_tokens
 
 _SHOWN_HEADERS: Final = ("x-request-id", "request-id", "openai-processing-ms", "openai-version", "openai-model")
 _USUAL_HEADERS: Final = frozenset(
@@ -51,7 +51,7 @@ class CompletionHandler:
         self._state.failover.retry_budget.note_request()
         error = "cancelled"
         try:
-            if call.dialect.name == "count_tokens":  # costs nothing
+            if call.dialect.name in COUNTS:  # costs nothing
                 response = await self._count_tokens(plans)
             elif self._provider_set.has_budget:
                 response = await self._answer_in_budget(request, plans)
@@ -60,6 +60,7 @@ class CompletionHandler:
             else:  # the short way: every coroutine in between is paid for at each wake-up
                 response = self._respond(await self._failover(plans).run())
             error = ""
+            self._state.rehearsal.offer(len(call.body), plans, self._prepare)
         except GatewayError as failed:
             error = type(failed).__name__
             raise
@@ -96,7 +97,7 @@ class CompletionHandler:
         except (NotCarriedError, AllRoutesError, ReturnedError) as failed:
             if isinstance(failed, ReturnedError) and failed.failure.cause is not Cause.UNSUITED:
                 raise
-            count = {"input_tokens": estimate_tokens(self._call.body)}
+            count = {**COUNTS[self._call.dialect.name], "input_tokens": estimate_tokens(self._call.body)}
             headers = {ESTIMATED: "input_tokens", "content-type": "application/json"}
             return web.Response(body=msgspec.json.encode(count), headers=headers)
 

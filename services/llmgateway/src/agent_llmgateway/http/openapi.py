@@ -27,6 +27,7 @@ _BODIES: Final[dict[str, tuple[Document, list[str]]]] = {
     "embeddings": ({"model": _FIELDS["model"], "input": {"type": ["string", "array"]}}, ["model", "input"]),
     "messages": ({**_FIELDS, "messages": _TURNS}, ["model", "messages", "max_tokens"]),
     "count_tokens": ({"model": _FIELDS["model"], "messages": _TURNS}, ["model", "messages"]),
+    "input_tokens": ({"model": _FIELDS["model"], "input": {"type": ["string", "array"]}}, ["model"]),
 }
 _SUMMARIES: Final = {
     "chat": "OpenAI chat completions",
@@ -34,6 +35,7 @@ _SUMMARIES: Final = {
     "embeddings": "OpenAI embeddings",
     "messages": "Anthropic messages",
     "count_tokens": "Anthropic's count of tokens",
+    "input_tokens": "OpenAI's count of tokens",
 }
 _ANSWERS: Final[dict[str, Document]] = {
     "chat": {"type": "object", "required": ["choices", "model"]},
@@ -41,6 +43,7 @@ _ANSWERS: Final[dict[str, Document]] = {
     "embeddings": {"type": "object", "required": ["data", "model"]},
     "messages": {"type": "object", "required": ["content", "stop_reason", "model"]},
     "count_tokens": {"type": "object", "required": ["input_tokens"]},
+    "input_tokens": {"type": "object", "required": ["input_tokens", "object"]},
 }
 _REFUSALS: Final = {
     "400": "Not a request of this API, or a named field that no route's provider has a place for (`not_carried`).",

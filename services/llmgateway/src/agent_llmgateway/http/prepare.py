@@ -1,5 +1,6 @@
 """What a provider is sent for a request: the same bytes where it speaks the dialect, a translation elsewhere."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -75,6 +76,7 @@ def prepare_wire(
             dropped=target.dropped,
             hides_usage=asks,
             notes_states=len(provider.keys.keys) > 1,
+            keep_items=items.take if spoken == "responses" and not _KEEPS_NOTHING.search(call.body) else None,
         )
     for dialect in _TARGETS.get(spoken, ()):
         if dialect in provider.paths:
@@ -89,6 +91,8 @@ def _needs_usage(call: Call, options: Options) -> bool:
     return options.get("streamUsage") is not False
 
 
+_KEEPS_NOTHING: Final = re.compile(rb'"store"\s*:\s*false')
+"""Such a client sends whole items itself."""
 USER_AGENT: Final = "agent-llmgateway"
 """For requests of clients that do not say what they are."""
 _TARGETS: Final[Mapping[DialectName, tuple[DialectName, ...]]] = {

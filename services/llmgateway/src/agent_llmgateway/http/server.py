@@ -40,6 +40,7 @@ from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.dialects import DIALECTS, Dialect
 from agent_llmgateway.wire.envelope import read_envelope
 from agent_llmgateway.wire.meter import RequestMeter
+from agent_llmgateway.wire.tokencount import COUNTS
 
 _log = logging.getLogger(__name__)
 _http_log = logging.getLogger(f"{__name__}.http")
@@ -157,7 +158,7 @@ class GatewayServer:
         _require_call(request)
         state, lease = self._state, self._state.memory.open()
         try:
-            if not request.content.is_eof() and dialect.name != "count_tokens":  # what is here is judged when read
+            if not request.content.is_eof() and dialect.name not in COUNTS:  # what is here is judged when read
                 state.budget.check(state.present.config.budget)
             body = read_ready(request, state.limit_bytes(), lease)
             if body is None:

@@ -14,6 +14,7 @@ from agent_llmgateway.errors import GatewayError
 from agent_llmgateway.failover.breaker import BreakerBoard
 from agent_llmgateway.failover.dependencies import FailoverDependencies
 from agent_llmgateway.http.callrecord import CallRecord
+from agent_llmgateway.http.rehearsal import Rehearsal
 from agent_llmgateway.metrics.prometheus import Metrics
 from agent_llmgateway.metrics.providerstats import ProviderStats
 from agent_llmgateway.upstream.heldmemory import HeldMemory
@@ -38,9 +39,13 @@ class GatewayState:
     meter: Meter = field(default_factory=Meter)
     memory: HeldMemory = field(default_factory=HeldMemory)
     items: ItemStore = field(default_factory=ItemStore)
+    rehearsal: Rehearsal = field(init=False)
     provider_set: ProviderSet | None = None
     in_flight: int = 0
     _idle: asyncio.Event | None = None
+
+    def __post_init__(self) -> None:
+        self.rehearsal = Rehearsal(self.metrics, self.provider_stats, self.clock)
 
     def enter(self) -> None:
         """A request has come."""

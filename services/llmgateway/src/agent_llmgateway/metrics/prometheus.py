@@ -55,6 +55,9 @@ class Metrics:
         self._broken = self._counter("broken_streams", "Streams that ended with an error event.", "provider", "cause")
         self._malformed = self._counter("malformed_events", "Events of streams that were left out.", "provider")
         self._unknown_usage = self._counter("unknown_usage", "Answers without usage.", "provider")
+        self._not_carried = self._counter(
+            "not_carried", "Sampled requests that a provider answered and this one could not have.", "provider"
+        )
         self._gone = self._counter("clients_gone", "Requests whose client went away.")
         self._overhead = self._histogram(
             "agentberth_llmgateway_overhead_seconds", "Time to the first byte that no provider took.", _OVERHEAD_S
@@ -90,6 +93,10 @@ class Metrics:
     def note_malformed(self, provider: str, events: int) -> None:
         """Events were left out."""
         self._malformed.add((provider,), events)
+
+    def note_not_carried(self, provider: str) -> None:
+        """A request that another provider has answered could not have been carried to `provider`."""
+        self._not_carried.add((provider,))
 
     def note_gone(self) -> None:
         """A client went away."""

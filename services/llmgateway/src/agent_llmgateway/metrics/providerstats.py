@@ -31,6 +31,9 @@ class ProviderCounts:
     output_tokens: int = 0
     last_error: str = ""
     last_error_at: str = ""
+    rehearsed: int = 0
+    not_carried: int = 0
+    not_carried_why: str = ""
 
 
 class ProviderStats:
@@ -70,6 +73,14 @@ class ProviderStats:
         counts.input_tokens += usage.input_tokens
         counts.output_tokens += usage.output_tokens
 
+    def note_rehearsal(self, provider: str, refusal: str) -> None:
+        """A request that another provider has answered was prepared for this one; `refusal` says why not, if not."""
+        counts = self.of(provider)
+        counts.rehearsed += 1
+        if refusal:
+            counts.not_carried += 1
+            counts.not_carried_why = self._redact(refusal)[:LONGEST_ERROR]
+
     def report(
         self,
         provider_set: ProviderSet,
@@ -105,6 +116,9 @@ class ProviderStats:
             output_tokens=counts.output_tokens,
             last_error=counts.last_error,
             last_error_at=counts.last_error_at,
+            rehearsed=counts.rehearsed,
+            not_carried=counts.not_carried,
+            not_carried_why=counts.not_carried_why,
         )
 
     def _routes_of(self, provider: str) -> list[BreakerKey]:

@@ -29,7 +29,7 @@ class Match(Config):
     """Which requests a reply is for; what is not given matches everything."""
 
     model: str = Field(default="*", description="Name of the model; * and ? are wildcards.")
-    dialect: Literal["chat", "responses", "embeddings", "messages", "count_tokens"] | None = None
+    dialect: Literal["chat", "responses", "embeddings", "messages", "count_tokens", "input_tokens"] | None = None
     stream: bool | None = None
     contains: str = Field(default="", description="Text anywhere in the request.")
 

@@ -13,6 +13,7 @@ from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.faults import FAULTS, FOREVER_S, close_connection
 from agent_llmgateway.mock.journal import Entry, Journal
 from agent_llmgateway.mock.script import MockScript, Reply, ScriptedError, parse_script
+from agent_llmgateway.wire.tokencount import COUNTS
 
 _log = logging.getLogger(__name__)
 _PATHS: Final = {
@@ -21,6 +22,7 @@ _PATHS: Final = {
     "/embeddings": "embeddings",
     "/messages": "messages",
     "/messages/count_tokens": "count_tokens",
+    "/responses/input_tokens": "input_tokens",
 }
 
 
@@ -249,8 +251,11 @@ def _whole_document(reply: Reply, exchange: CompletionHandler) -> dict[str, Any]
         return answers.chat_answer(reply, text, exchange.model)
     if exchange.dialect == "messages":
         return answers.message_answer(reply, text, exchange.model)
-    if exchange.dialect == "count_tokens":
-        return {"input_tokens": reply.usage.input if reply.usage else len(exchange.body) // 4}
+    if exchange.dialect in COUNTS:
+        return {
+            **COUNTS[exchange.dialect],
+            "input_tokens": reply.usage.input if reply.usage else len(exchange.body) // 4,
+        }
     if exchange.dialect == "responses":
         return responses.response_answer(reply, text, exchange.model)
     asked = exchange.document.get("input")

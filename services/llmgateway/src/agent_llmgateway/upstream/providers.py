@@ -18,6 +18,7 @@ PATHS: Final[Mapping[Dialect, str]] = {
     "embeddings": "/embeddings",
     "messages": "/messages",
     "count_tokens": "/messages/count_tokens",
+    "input_tokens": "/responses/input_tokens",
 }
 """Below the base URL, which ends with the API's version."""
 

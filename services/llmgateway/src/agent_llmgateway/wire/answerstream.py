@@ -4,6 +4,7 @@ It answers the question the whole gateway is about: was that the end, or did it 
 when its dialect says so, and only then; everything else that ends it is a failure.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -20,6 +21,7 @@ AFTER_FINISH_S: Final = 2.0
 """How long after its finish a stream may take for usage and sentinel before it is ended for it."""
 EVENT_LIMIT_BYTES: Final = 16 << 20
 """Largest event; a longer one can only be an upstream gone wrong."""
+ITEM_DONE: Final = b'"response.output_item.done"'
 MOST_STATES: Final = 1024
 """Of one stream: what later requests may refer to."""
 SETTLE_S: Final = 0.05
@@ -78,6 +80,7 @@ class AnswerStream:
         self._hides_usage = hides_usage
         self.notes_states = False
         self.states: set[bytes] = set()
+        self.keep_items: Callable[[bytes], None] | None = None
         self._unfinished: set[int] = set()
         self._finished: set[int] = set()
         self.failure: Failure | None = None
@@ -196,6 +199,8 @@ class AnswerStream:
             self._note(info)
             if self.notes_states and len(self.states) < MOST_STATES:
                 self.states.update(states_in(data))
+            if self.keep_items is not None and ITEM_DONE in data:
+                self.keep_items(data)
             if info.done:
                 return self._read_done(out, shown)
             if self._hides_usage and info.usage is not None and info.is_quiet:

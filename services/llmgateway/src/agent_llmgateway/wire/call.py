@@ -35,6 +35,7 @@ class WireRequest(msgspec.Struct, frozen=True):
 
     `dropped` names hints of the request that its dialect has no word for. `hides_usage`: a stream was asked for its
     usage, and the client was not the one who asked. `notes_states`: another key could not read what this one makes.
+    `keep_items` is shown each event and answer with items that another provider could not look up.
     """
 
     url: URL
@@ -46,3 +47,4 @@ class WireRequest(msgspec.Struct, frozen=True):
     dropped: tuple[str, ...] = ()
     hides_usage: bool = False
     notes_states: bool = False
+    keep_items: Callable[[bytes], None] | None = None

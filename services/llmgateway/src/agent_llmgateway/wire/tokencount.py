@@ -4,10 +4,16 @@ Clients count to know when a conversation gets too long; a number that is near e
 by the rule of thumb that a token is four characters. Pictures and documents are counted as such, not as text.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from agent_llmgateway.wire.lenient import read_json
 
+COUNTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "count_tokens": {},
+    "input_tokens": {"object": "response.input_tokens"},
+}
+"""Dialects that only count, and what their answer has beside the count."""
 CHARACTERS_PER_TOKEN: Final = 4
 PICTURE_TOKENS: Final = 1600
 """Anthropic's number for a picture of about a megapixel."""

@@ -184,7 +184,15 @@ def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.PROVIDERS_FAILING, f"no provider answers: {causes}")
     open_ones = [p.name for p in report.providers if p.routes and all(r.breaker == "open" for r in p.routes)]
     rest = f"; not tried for now: {', '.join(open_ones)}" if open_ones else ""
-    return Verdict(ConditionType.GATEWAY_READY, "True", Reason.READY, f"{len(report.providers)} providers{rest}")
+    unfit = "".join(_describe_unfit(provider) for provider in report.providers if provider.not_carried)
+    text = f"{len(report.providers)} providers{rest}{unfit}"[:_LONGEST_CHARS]
+    return Verdict(ConditionType.GATEWAY_READY, "True", Reason.READY, text)
+
+
+def _describe_unfit(provider: ProviderState) -> str:
+    """Of a backup that is of no use for some requests, told before it is needed."""
+    share = f"{provider.not_carried} of {provider.rehearsed} sampled requests"
+    return f"; {provider.name} could not have answered {share}: {provider.not_carried_why}"
 
 
 def _fails(provider: ProviderState) -> bool:

@@ -13,7 +13,7 @@ from agent_llmgateway.wire.dialects.base import (
 from agent_llmgateway.wire.dialects.chat import Chat
 from agent_llmgateway.wire.dialects.embeddings import Embeddings
 from agent_llmgateway.wire.dialects.messages import CountTokens, Messages
-from agent_llmgateway.wire.dialects.responses import Responses
+from agent_llmgateway.wire.dialects.responses import InputTokens, Responses
 
 DIALECTS: Final[Mapping[DialectName, Dialect]] = {
     "chat": Chat(),
@@ -21,6 +21,7 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = {
     "embeddings": Embeddings(),
     "messages": Messages(),
     "count_tokens": CountTokens(),
+    "input_tokens": InputTokens(),
 }
 
 __all__ = ["DIALECTS", "AnswerFacts", "Dialect", "DialectName", "EventInfo", "Problem"]

@@ -11,7 +11,9 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from agent_api import providers
-from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.failures.failure import Failure, read_event_failure
+from agent_llmgateway.wire.lenient import is_empty, read_document
 from agent_llmgateway.wire.usage import Usage
 
 DialectName = providers.Dialect
@@ -121,6 +123,16 @@ def decode_alike(decoder: "msgspec.json.Decoder[_Event]", prefix: bytes, events:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     return decoded if len(decoded) == lines.count(b"\n") + 1 else []
+
+
+def read_count(dialect: DialectName, body: bytes) -> AnswerFacts:
+    """Facts of a count of tokens, which has no others. Raises MalformedEventError."""
+    answer = read_document(body)
+    if not is_empty(answer.get("error")):
+        return AnswerFacts(failure=read_event_failure(answer["error"], dialect=dialect, body=body))
+    if not isinstance(answer.get("input_tokens"), int):
+        raise MalformedEventError("`input_tokens` is not a number")
+    return AnswerFacts()
 
 
 def has_content(raw: msgspec.Raw) -> bool:

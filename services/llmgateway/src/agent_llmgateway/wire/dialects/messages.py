@@ -13,6 +13,7 @@ from agent_llmgateway.wire.dialects.base import (
     EventInfo,
     Problem,
     decode_alike,
+    read_count,
 )
 from agent_llmgateway.wire.lenient import is_empty, object_at, read_document, word_at
 from agent_llmgateway.wire.textsize import size_of, size_of_text
@@ -121,12 +122,7 @@ class CountTokens(Messages):
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
-        answer = read_document(body)
-        if not is_empty(answer.get("error")):
-            return AnswerFacts(failure=read_event_failure(answer["error"], dialect=self.name, body=body))
-        if not isinstance(answer.get("input_tokens"), int):
-            raise MalformedEventError("`input_tokens` is not a number")
-        return AnswerFacts()
+        return read_count(self.name, body)
 
 
 def _has_output(block: dict[str, Any]) -> bool:

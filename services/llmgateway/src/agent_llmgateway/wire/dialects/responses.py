@@ -14,6 +14,7 @@ from agent_llmgateway.wire.dialects.base import (
     EventInfo,
     Problem,
     openai_error,
+    read_count,
 )
 from agent_llmgateway.wire.lenient import is_empty, object_at, read_document, word_at
 from agent_llmgateway.wire.textsize import size_of, size_of_text
@@ -91,6 +92,17 @@ class Responses:
             "error": openai_error(problem),
         }
         return b"event: error\ndata: " + msgspec.json.encode(event) + b"\n\n"
+
+
+class InputTokens(Responses):
+    """`POST /v1/responses/input_tokens`: free of charge, so without usage."""
+
+    name: DialectName = "input_tokens"
+    path = "/v1/responses/input_tokens"
+
+    def read_answer(self, body: bytes) -> AnswerFacts:
+        """See `Dialect`."""
+        return read_count(self.name, body)
 
 
 def _error_of(event: dict[str, Any]) -> object:

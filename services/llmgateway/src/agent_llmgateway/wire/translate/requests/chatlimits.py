@@ -7,7 +7,7 @@ from agent_llmgateway.wire.translate.base import Target
 Document = dict[str, Any]
 LONGEST_USER: Final = 64
 MOST_STOP_WORDS: Final = 4
-"""OpenAI's limits of `user` and `stop`; other servers have none of their own."""
+"""OpenAI's limits of `user` and `stop`. Other servers have none of `stop`; `user` is a hint, and some refuse it too."""
 _NOT_FOR_REASONING: Final = (
     "temperature", "top_p", "stop", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias",
 )  # fmt: skip
@@ -28,12 +28,10 @@ def fit_chat(document: Document, target: Target) -> Document:
                 del document[name]
     if target.kind == "openai-compatible":
         document["messages"] = _lead_with_instructions(document["messages"])
-    if target.kind != "openai":
-        return document
     if len(document.get("user") or "") > LONGEST_USER:
         target.drop("user")
         del document["user"]
-    if isinstance(words := document.get("stop"), list) and len(words) > MOST_STOP_WORDS:
+    if target.kind == "openai" and isinstance(words := document.get("stop"), list) and len(words) > MOST_STOP_WORDS:
         target.drop("stop")
         document["stop"] = words[:MOST_STOP_WORDS]
     return document

@@ -90,8 +90,7 @@ def _look_up(reference: ReferenceItem, where: str, target: Target) -> Item:
     document = target.items.find(reference.id)
     if document is None:
         refuse(f"{where}: the item `{reference.id[:80]}` is not one that the gateway still has", f"{where}.id")
-    item: Item = ITEMS.decode(msgspec.json.encode(document))
-    return item
+    return _read_item(msgspec.json.encode(document), where, target)
 
 
 def _add_call(turns: list[Document], call_id: str, name: str, arguments: str) -> None:
