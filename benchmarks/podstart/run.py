@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))  # so that `e2e` ca
 from e2e.agents import PYTHON_VERSION
 from e2e.deployment import deploy_operator
 from e2e.kubectl import KubectlError
+from e2e.namespace import Agent, Namespace
 from e2e.place import Site, open_cluster, site_of
 from e2e.providers import provider, serving
 from e2e.waiting import eventually
-from e2e.yard import Agent, Yard
 from memory import Memory, measure
 
 LOOK_S = 1.0
@@ -69,16 +69,16 @@ def bare_pod(name: str, namespace: str, image: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def start(yard: Yard, site: Site, extra: Mapping[str, Any] | None, name: str) -> Agent:
+def start(namespace: Namespace, site: Site, extra: Mapping[str, Any] | None, name: str) -> Agent:
     """Applies one of the shapes."""
     image = site.images.python.format(version=PYTHON_VERSION)
     if extra is None:
-        yard.kubectl.apply(bare_pod(name, yard.namespace, image))
-        return Agent(yard, name)
+        namespace.kubectl.apply(bare_pod(name, namespace.name, image))
+        return Agent(namespace, name)
     environment = {"environment": extra["environment"]} if "environment" in extra else {}
     agent = {"image": image, "command": ["python", "-c", FIRST], **environment}
     spec = {part: value for part, value in extra.items() if part != "environment"}
-    return yard.create(name, agent, security={"profile": "restricted"}, **spec)
+    return namespace.create(name, agent, security={"profile": "restricted"}, **spec)
 
 
 def first_instruction_ns(agent: Agent) -> int:
@@ -97,20 +97,20 @@ def first_instruction_ns(agent: Agent) -> int:
 def remove(agent: Agent, extra: Mapping[str, Any] | None) -> None:
     """Removes it; the next one starts on a quiet node."""
     if extra is None:
-        agent.yard.kubectl.run("delete", "pod", agent.name, "-n", agent.yard.namespace)
+        agent.namespace.kubectl.run("delete", "pod", agent.name, "-n", agent.namespace.name)
     else:
         agent.delete()
         eventually(lambda: not agent.pods(), what=f"{agent.name} has gone")
 
 
-def rounds(yard: Yard, site: Site, url: str, count: int) -> tuple[dict[str, list[float]], list[Memory]]:
+def rounds(namespace: Namespace, site: Site, url: str, count: int) -> tuple[dict[str, list[float]], list[Memory]]:
     """Seconds of each start by shape, and what the full Pod's containers hold in the last one."""
     took: dict[str, list[float]] = {}
     memory: list[Memory] = []
     for number in range(count + 1):  # the first is for warming up
         for position, (shape, extra) in enumerate(shapes(url).items()):
             begun = time.time_ns()
-            agent = start(yard, site, extra, f"berth-{number}-{position}")
+            agent = start(namespace, site, extra, f"berth-{number}-{position}")
             seconds = (first_instruction_ns(agent) - begun) / 1e9
             if number:
                 took.setdefault(shape, []).append(seconds)
@@ -154,7 +154,7 @@ def main() -> None:
         namespace = f"podstart-{uuid.uuid4().hex[:6]}"
         site.kubectl.run("create", "namespace", namespace)
         stack.callback(site.kubectl.run, "delete", "namespace", namespace, "--wait=false")
-        added = report(*rounds(Yard(site.kubectl, namespace), site, url, options.rounds))
+        added = report(*rounds(Namespace(site.kubectl, namespace), site, url, options.rounds))
     print(f"\nadded: {added:.2f} s of {options.limit_s:.0f} s")
     sys.exit(added > options.limit_s)
 

@@ -30,7 +30,7 @@ def test_a_version_that_is_not_here_falls_back_to_one_that_is() -> None:
     found = find("python", "3.2")
 
     assert found.version != "3.2"
-    assert found.shortcoming.startswith("python 3.2 is not installed here")
+    assert found.limitations.startswith("python 3.2 is not installed here")
     assert ".venv" not in found.program
 
 
@@ -81,4 +81,4 @@ def test_where_no_environment_can_be_made_the_interpreter_is_used_as_it_is(tmp_p
     found = isolate(Interpreter("python", str(program), "3.12"), tmp_path / "made")
 
     assert found.program == str(program)
-    assert found.shortcoming.endswith("are visible to the agent: no venv here")
+    assert found.limitations.endswith("are visible to the agent: no venv here")

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from agent_api.agenttype import AgentType
-from agentberth.local.memory import bring_along, moved, server_command, shortcoming
+from agentberth.local.memory import limitations, moved, server_command, with_local_memory
 
 from .conftest import Run
 
@@ -171,13 +171,15 @@ def accepts(port: int) -> bool:
 
 
 def test_own_server_comes_into_the_pod_and_a_foreign_one_stays() -> None:
-    own = bring_along(subject(size="64Mi", config={"persistence": True, "evictionPolicy": "allkeys-lfu"})).spec.memory
+    own = with_local_memory(
+        subject(size="64Mi", config={"persistence": True, "evictionPolicy": "allkeys-lfu"})
+    ).spec.memory
     foreign = subject(config={"url": "redis://redis:6379"})
 
     assert own is not None
     assert (own.type, own.size, own.eviction_policy) == ("inmemory", "64Mi", "allkeys-lfu")
-    assert bring_along(foreign) is foreign
-    assert shortcoming(foreign) == ""
+    assert with_local_memory(foreign) is foreign
+    assert limitations(foreign) == ""
 
 
 def test_memory_on_another_port_is_told_to_the_sidecars() -> None:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from e2e.namespace import Namespace
 from e2e.place import Images
-from e2e.yard import Yard
 
 PYTHON_VERSION, NODEJS_VERSION = "3.13", "20"
 
@@ -45,13 +45,13 @@ class Kind:
     glue: tuple[str, str]
     """Name and content of a file that sets GLUED before the agent's own first line."""
 
-    def spec(self, yard: Yard, images: Images, environment: Mapping[str, Any]) -> dict[str, Any]:
+    def spec(self, namespace: Namespace, images: Images, environment: Mapping[str, Any]) -> dict[str, Any]:
         """`spec.agent` with that environment; what it refers to is put into the namespace."""
         if self.name == "container":
             image = images.python.format(version=PYTHON_VERSION)
             bring = {"type": "container", "container": {"image": image}, "command": ["python", "-c", PYTHON_CODE]}
         else:
-            yard.config_map(f"{self.name}-code", self.files())
+            namespace.config_map(f"{self.name}-code", self.files())
             source = {"type": "local", "configMap": f"{self.name}-code"}
             bring = {"type": "code", "code": {"runtime": self.runtime, "source": source}}
         return {**bring, "environment": dict(environment)}

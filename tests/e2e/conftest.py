@@ -16,8 +16,8 @@ from contract.initenv.git_server import GitServer
 from contract.initenv.npm_registry import NpmRegistry
 from contract.initenv.package_index import PackageIndex
 from e2e.deployment import deploy_operator
+from e2e.namespace import Namespace
 from e2e.place import Site, open_cluster, site_of
-from e2e.yard import Yard
 
 HERE = Path(__file__).parent
 LONGEST_S = 900
@@ -57,29 +57,29 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def restricted(site: Site) -> Iterator[Yard]:
+def restricted(site: Site) -> Iterator[Namespace]:
     """A namespace that enforces PodSecurity `restricted`."""
-    yield from _open_yard(site, "restricted")
+    yield from _open_namespace(site, "restricted")
 
 
 @pytest.fixture(scope="module")
-def harbour(site: Site) -> Iterator[Yard]:
+def harbour(site: Site) -> Iterator[Namespace]:
     """A namespace that enforces PodSecurity `restricted`, for the tests of a module that look at the same agent."""
-    yield from _open_yard(site, "restricted")
+    yield from _open_namespace(site, "restricted")
 
 
 @pytest.fixture
-def baseline(site: Site) -> Iterator[Yard]:
+def baseline(site: Site) -> Iterator[Namespace]:
     """A namespace that enforces PodSecurity `baseline`."""
-    yield from _open_yard(site, "baseline")
+    yield from _open_namespace(site, "baseline")
 
 
-def _open_yard(site: Site, level: str) -> Iterator[Yard]:
+def _open_namespace(site: Site, level: str) -> Iterator[Namespace]:
     name = f"e2e-{level}-{uuid.uuid4().hex[:6]}"
     labels = {"pod-security.kubernetes.io/enforce": level}
     site.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     try:
-        yield Yard(site.kubectl, name)
+        yield Namespace(site.kubectl, name)
     finally:
         site.kubectl.run("delete", "namespace", name, "--wait=false")
 
@@ -102,7 +102,7 @@ def registry(site: Site) -> Iterator[NpmRegistry]:
 
 
 @pytest.fixture
-def indexes(restricted: Yard, index: PackageIndex, registry: NpmRegistry) -> None:
+def indexes(restricted: Namespace, index: PackageIndex, registry: NpmRegistry) -> None:
     """The Secret `index` that leads the init container to both."""
     restricted.secret("index", {"index-url": index.url, "npmrc": f"registry={registry.url}\n"})
 

@@ -9,9 +9,9 @@ from typing import Any
 from e2e.agents import PYTHON_VERSION
 from e2e.deployment import processes_of, send
 from e2e.kubectl import Document
+from e2e.namespace import Agent, Namespace
 from e2e.place import Site
 from e2e.waiting import eventually
-from e2e.yard import Agent, Yard
 
 MODEL_CLIENT = (Path(__file__).parent / "model_client.py").read_text()
 SLEEPER = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()"
@@ -35,9 +35,11 @@ def python_agent(site: Site, code: str = SLEEPER) -> dict[str, Any]:
     }
 
 
-def assisted(yard: Yard, site: Site, *providers: dict[str, Any], **spec: Any) -> Agent:
+def assisted(namespace: Namespace, site: Site, *providers: dict[str, Any], **spec: Any) -> Agent:
     """An agent with a model gateway to `providers`, running."""
-    agent = yard.create("assisted", python_agent(site), llm={"providers": list(providers)}, security=RESTRICTED, **spec)
+    agent = namespace.create(
+        "assisted", python_agent(site), llm={"providers": list(providers)}, security=RESTRICTED, **spec
+    )
     agent.wait_phase("Running")
     return agent
 
@@ -68,7 +70,7 @@ def lives(agent: Agent) -> dict[str, tuple[str, int]]:
 def kill(site: Site, agent: Agent, name: str) -> None:
     """SIGKILL for a container's processes where they run on this machine; elsewhere its first one is told to end."""
     if not site.own:
-        place = ("-n", agent.yard.namespace, agent.pod()["metadata"]["name"], "-c", name)
+        place = ("-n", agent.namespace.name, agent.pod()["metadata"]["name"], "-c", name)
         site.kubectl.run("exec", *place, "--", "sh", "-c", "kill -TERM 1")
         return
     pids = processes_of(containers(agent)[name]["containerID"].rpartition("/")[2])
@@ -91,10 +93,10 @@ def refresh(agent: Agent) -> None:
 
     It would within a minute or so; any change of the Pod makes it look at once.
     """
-    refresh_pod(agent.yard, agent.pod()["metadata"]["name"])
+    refresh_pod(agent.namespace, agent.pod()["metadata"]["name"])
 
 
-def refresh_pod(yard: Yard, name: str) -> None:
+def refresh_pod(namespace: Namespace, name: str) -> None:
     """The same of one Pod by name."""
-    place = ("pod", name, "-n", yard.namespace)
-    yard.kubectl.run("annotate", *place, "--overwrite", f"test/refreshed={os.urandom(4).hex()}")
+    place = ("pod", name, "-n", namespace.name)
+    namespace.kubectl.run("annotate", *place, "--overwrite", f"test/refreshed={os.urandom(4).hex()}")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from e2e.kubectl import Document
+from e2e.namespace import Namespace
 from e2e.place import Site
 from e2e.waiting import eventually
-from e2e.yard import Yard
 
 AGENTBERTH: Final = Path(sys.executable).with_name("agentberth")
 PATIENCE_S: Final = 300
@@ -30,10 +30,10 @@ def run(*arguments: str, site: Site) -> Any:
     )
 
 
-def test_check_probes_images_and_policies_with_two_pods_and_leaves_none(restricted: Yard, site: Site) -> None:
+def test_check_probes_images_and_policies_with_two_pods_and_leaves_none(restricted: Namespace, site: Site) -> None:
     before = restricted.contents()
 
-    done = run("check", "--probe", "--namespace", restricted.namespace, "--output", "json", site=site)
+    done = run("check", "--probe", "--namespace", restricted.name, "--output", "json", site=site)
 
     findings: dict[str, Document] = {one["check"]: one for one in json.loads(done.stdout)["findings"]}
     assert findings["pull"]["level"] == "ok", done.stdout

@@ -5,9 +5,9 @@ import json
 import pytest
 from e2e.agents import KINDS, PYTHON_VERSION
 from e2e.deployment import NAMESPACE, kill_operator
+from e2e.namespace import AGENT_LABEL, Namespace
 from e2e.place import Site
 from e2e.waiting import eventually
-from e2e.yard import AGENT_LABEL, Yard
 
 OPERATOR_GROUPS = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated"]
 RESTRICTED = {"profile": "restricted"}
@@ -36,7 +36,7 @@ print(json.dumps({
 
 @pytest.mark.step2
 @pytest.mark.parametrize("code, phase", [("print('done')", "Succeeded"), ("raise SystemExit(3)", "Failed")])
-def test_an_agent_that_ends_is_a_job(restricted: Yard, code: str, phase: str) -> None:
+def test_an_agent_that_ends_is_a_job(restricted: Namespace, code: str, phase: str) -> None:
     restricted.config_map("code", {"main.py": code})
     source = {"type": "local", "configMap": "code"}
     agent = restricted.create(
@@ -48,14 +48,14 @@ def test_an_agent_that_ends_is_a_job(restricted: Yard, code: str, phase: str) ->
 
     run = eventually(lambda: agent.status().get("lastRun"), what="the run has ended", explain=agent.explain)
 
-    (job,) = restricted.kubectl.list("jobs", restricted.namespace, f"{AGENT_LABEL}=errand")
+    (job,) = restricted.kubectl.list("jobs", restricted.name, f"{AGENT_LABEL}=errand")
     assert (run["job"], run["result"]) == (job["metadata"]["name"], phase)
     assert agent.wait_phase(phase)["replicas"] == 0
     assert agent.condition("WorkspacePrepared")["status"] == "True"
 
 
 @pytest.mark.step2
-def test_the_walls_of_the_pod_seen_from_inside(restricted: Yard, site: Site) -> None:
+def test_the_walls_of_the_pod_seen_from_inside(restricted: Namespace, site: Site) -> None:
     kind = KINDS[1]
     spec = kind.spec(restricted, site.images, {"files": [{"path": "inspect.py", "content": INSPECTION}]})
     agent = restricted.create("walls", spec, security=RESTRICTED)
@@ -76,7 +76,7 @@ def test_the_walls_of_the_pod_seen_from_inside(restricted: Yard, site: Site) -> 
 
 @pytest.mark.step1
 @pytest.mark.alone
-def test_an_operator_killed_half_way_leaves_the_rest_to_the_next_one(restricted: Yard, site: Site) -> None:
+def test_an_operator_killed_half_way_leaves_the_rest_to_the_next_one(restricted: Namespace, site: Site) -> None:
     image = site.images.python.format(version=PYTHON_VERSION)
     sleeper = {"image": image, "command": ["python", "-c", "import signal; signal.pause()"]}
     agents = [restricted.create(f"sleeper-{number}", sleeper, security=RESTRICTED) for number in range(4)]
@@ -87,7 +87,7 @@ def test_an_operator_killed_half_way_leaves_the_rest_to_the_next_one(restricted:
         agent.wait_phase("Running")
 
     assert len([agent.pod() for agent in agents]) == 6
-    assert len(restricted.kubectl.list("replicasets", restricted.namespace)) == 6
+    assert len(restricted.kubectl.list("replicasets", restricted.name)) == 6
 
 
 @pytest.mark.step1

@@ -9,11 +9,11 @@ from contract.initenv.git_server import GitServer, Repository
 from contract.initenv.package_index import PackageIndex
 from e2e.deployment import apply_overlay, write_overlay
 from e2e.kubectl import Document
+from e2e.namespace import Agent, Namespace
 from e2e.place import Site, base_archives
 from e2e.plan import manifest
 from e2e.registry import ImageRegistry
 from e2e.waiting import eventually
-from e2e.yard import Agent, Yard
 from integration.monitoring import POD_MONITOR, definition
 
 AGENT = (Path(__file__).parent / "planagent.py").read_text()
@@ -75,9 +75,9 @@ def platform(site: Site, index: str, tmp_path_factory: pytest.TempPathFactory) -
     apply_overlay(site, write_overlay(site, tmp_path_factory.mktemp("former")))
 
 
-def bring(yard: Yard, name: str, git: str = "") -> tuple[Agent, Document]:
+def bring(namespace: Namespace, name: str, git: str = "") -> tuple[Agent, Document]:
     """An agent of the plan, once its status says that it runs and that nothing is awaited of it."""
-    agent = yard.apply(manifest(name, git))
+    agent = namespace.apply(manifest(name, git))
     agent.wait_phase("Running")
     status = eventually(lambda: settled(agent), what=f"{name} awaits nothing", explain=agent.explain)
     return agent, status
@@ -99,13 +99,13 @@ def reasons(status: Document) -> dict[str, str]:
     return {one["type"]: one["reason"] for one in status["conditions"]}
 
 
-def objects(yard: Yard, kind: str) -> dict[str, Any]:
+def objects(namespace: Namespace, kind: str) -> dict[str, Any]:
     """The specs of the objects of a kind, by name."""
-    return {one["metadata"]["name"]: one["spec"] for one in yard.kubectl.list(kind, yard.namespace)}
+    return {one["metadata"]["name"]: one["spec"] for one in namespace.kubectl.list(kind, namespace.name)}
 
 
 @pytest.mark.step1
-def test_the_plans_basic_agent_runs(baseline: Yard) -> None:
+def test_the_plans_basic_agent_runs(baseline: Namespace) -> None:
     agent, status = bring(baseline, "basic-agent")
 
     assert agent.pod()["spec"]["containers"][0]["name"] == "web-agent"
@@ -114,7 +114,7 @@ def test_the_plans_basic_agent_runs(baseline: Yard) -> None:
 
 
 @pytest.mark.step2
-def test_the_plans_container_agent_runs_with_its_packages(baseline: Yard) -> None:
+def test_the_plans_container_agent_runs_with_its_packages(baseline: Namespace) -> None:
     agent, status = bring(baseline, "container-agent")
 
     assert agent.said() == {"API_KEY": "secret-key", "GLUED": None, "requests": "2.32.3", "pandas": "2.2.3"}
@@ -123,7 +123,7 @@ def test_the_plans_container_agent_runs_with_its_packages(baseline: Yard) -> Non
 
 
 @pytest.mark.step2
-def test_the_plans_code_agent_runs_with_the_glue_of_its_repository(baseline: Yard, git: str) -> None:
+def test_the_plans_code_agent_runs_with_the_glue_of_its_repository(baseline: Namespace, git: str) -> None:
     agent, status = bring(baseline, "code-agent", git)
 
     assert agent.said() == {"API_KEY": None, "GLUED": "before the first line", "requests": None, "pandas": None}
@@ -131,7 +131,7 @@ def test_the_plans_code_agent_runs_with_the_glue_of_its_repository(baseline: Yar
 
 
 @pytest.mark.step3
-def test_the_plans_tooled_agent_runs_with_its_tools(baseline: Yard) -> None:
+def test_the_plans_tooled_agent_runs_with_its_tools(baseline: Namespace) -> None:
     agent, status = bring(baseline, "tooled-agent")
 
     states = {name: (tool["required"], tool["state"]) for name, tool in status["toolStatus"].items()}
@@ -143,7 +143,7 @@ def test_the_plans_tooled_agent_runs_with_its_tools(baseline: Yard) -> None:
 
 
 @pytest.mark.step4
-def test_the_plans_full_agent_runs_with_memory_and_models(baseline: Yard) -> None:
+def test_the_plans_full_agent_runs_with_memory_and_models(baseline: Namespace) -> None:
     for secret in ("anthropic-credentials", "openai-credentials"):
         baseline.secret(secret, {"api-key": f"sk-{secret}"})
 
@@ -161,7 +161,7 @@ def test_the_plans_full_agent_runs_with_memory_and_models(baseline: Yard) -> Non
 
 
 @pytest.mark.step5
-def test_the_plans_production_agent_runs_twice_fenced_and_watched(baseline: Yard) -> None:
+def test_the_plans_production_agent_runs_twice_fenced_and_watched(baseline: Namespace) -> None:
     baseline.secret("prod-anthropic-creds", {"api-key": "sk-production"})
 
     agent, _ = bring(baseline, "production-agent")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from e2e.agents import PYTHON_VERSION
 from e2e.kubectl import KubectlError
+from e2e.namespace import Agent, Namespace
 from e2e.place import Site
 from e2e.providers import provider, serving
 from e2e.sidecars import (
@@ -24,7 +25,6 @@ from e2e.sidecars import (
     wait_restarted,
 )
 from e2e.waiting import eventually
-from e2e.yard import Agent, Yard
 
 HERE = Path(__file__).parent
 NEW_KEY = "sk-rotated-6b1e"
@@ -58,7 +58,7 @@ def storyteller(site: Site, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.step4
-def test_an_agent_that_takes_the_sidecars_ports_first_gets_none(restricted: Yard, site: Site, echo: str) -> None:
+def test_an_agent_that_takes_the_sidecars_ports_first_gets_none(restricted: Namespace, site: Site, echo: str) -> None:
     agent = python_agent(site, (HERE / "port_squatter.py").read_text())
     agent["environment"]["setup"] = [{"name": "squat", "command": ["python3", "-c", SQUATTER]}]
     port_squatter = restricted.create(
@@ -80,7 +80,7 @@ def test_an_agent_that_takes_the_sidecars_ports_first_gets_none(restricted: Yard
 
 
 @pytest.mark.step4
-def test_a_rotated_secret_is_used_without_a_restart(restricted: Yard, site: Site, tmp_path: Path) -> None:
+def test_a_rotated_secret_is_used_without_a_restart(restricted: Namespace, site: Site, tmp_path: Path) -> None:
     script = {"keys": [NEW_KEY], "replies": [{"text": "welcome"}]}
     with serving(script, host=site.host, file=tmp_path / "strict.yaml") as url:
         restricted.secret("key", {"api-key": "sk-former"})
@@ -97,7 +97,7 @@ def test_a_rotated_secret_is_used_without_a_restart(restricted: Yard, site: Site
 
 
 @pytest.mark.step4
-def test_changed_gateway_and_tools_are_used_without_a_restart(restricted: Yard, site: Site, echo: str) -> None:
+def test_changed_gateway_and_tools_are_used_without_a_restart(restricted: Namespace, site: Site, echo: str) -> None:
     agent = assisted(restricted, site, provider("echo", echo, model="first"), tools={"required": ["jq"]})
     assert ask(agent) == "first heard ahoy"
     before = lives(agent)
@@ -114,7 +114,7 @@ def test_changed_gateway_and_tools_are_used_without_a_restart(restricted: Yard, 
 
 
 @pytest.mark.step4
-def test_killed_sidecars_come_back_and_the_agent_goes_on(restricted: Yard, site: Site, echo: str) -> None:
+def test_killed_sidecars_come_back_and_the_agent_goes_on(restricted: Namespace, site: Site, echo: str) -> None:
     agent = assisted(restricted, site, provider("echo", echo), tools={"required": ["jq"]})
     before = lives(agent)["agent"]
 
@@ -131,7 +131,7 @@ def test_killed_sidecars_come_back_and_the_agent_goes_on(restricted: Yard, site:
 
 
 @pytest.mark.step4
-def test_a_job_succeeds_and_its_sidecars_leave(restricted: Yard, site: Site, echo: str) -> None:
+def test_a_job_succeeds_and_its_sidecars_leave(restricted: Namespace, site: Site, echo: str) -> None:
     code = "import sys; sys.path.insert(0, '/shared'); import model_client; print(model_client.ask('ahoy')[0])"
     job = restricted.create(
         "errand",
@@ -150,7 +150,7 @@ def test_a_job_succeeds_and_its_sidecars_leave(restricted: Yard, site: Site, ech
 
 
 @pytest.mark.step4
-def test_a_stream_ends_well_when_its_pod_is_deleted(restricted: Yard, site: Site, storyteller: str) -> None:
+def test_a_stream_ends_well_when_its_pod_is_deleted(restricted: Namespace, site: Site, storyteller: str) -> None:
     image = site.images.python.format(version=PYTHON_VERSION)
     code = (HERE / "streamer.py").read_text()
     agent = restricted.create(
@@ -160,7 +160,7 @@ def test_a_stream_ends_well_when_its_pod_is_deleted(restricted: Yard, site: Site
         security=RESTRICTED,
     )
     eventually(lambda: started(agent), what="the stream has begun", explain=agent.explain)
-    place = ("-n", restricted.namespace, agent.pod()["metadata"]["name"])
+    place = ("-n", restricted.name, agent.pod()["metadata"]["name"])
 
     with site.kubectl.follow("logs", "-f", *place, "-c", "agent") as log:
         site.kubectl.run("delete", "pod", *place, "--grace-period=20", "--wait=false")
@@ -195,4 +195,6 @@ def answer(agent: Agent) -> str | None:
 
 def config(agent: Agent) -> str:
     """The ConfigMap that the sidecars read."""
-    return str(agent.yard.kubectl.list("configmaps", agent.yard.namespace, f"agents.example.com/agent={agent.name}"))
+    return str(
+        agent.namespace.kubectl.list("configmaps", agent.namespace.name, f"agents.example.com/agent={agent.name}")
+    )

@@ -3,9 +3,9 @@
 import pytest
 from e2e.agents import unprivileged_nginx
 from e2e.kubectl import Document, KubectlError
+from e2e.namespace import Namespace
 from e2e.place import Site
 from e2e.waiting import eventually
-from e2e.yard import Yard
 
 pytestmark = pytest.mark.step1
 
@@ -25,7 +25,7 @@ def holds_labels(found: Document) -> bool:
     return LABELS.items() <= labels.items()
 
 
-def test_should_create_a_basic_agent_pod(baseline: Yard, site: Site) -> None:
+def test_should_create_a_basic_agent_pod(baseline: Namespace, site: Site) -> None:
     agent = baseline.create("basic-agent", {"image": site.images.nginx, "name": "web-agent"})
 
     status = agent.wait_phase("Running")
@@ -37,22 +37,22 @@ def test_should_create_a_basic_agent_pod(baseline: Yard, site: Site) -> None:
     assert holds_labels(pod)
     assert status["readyReplicas"] == 1
     assert agent.condition("SecurityPosture")["reason"] == "Weakened"
-    address = f"/api/v1/namespaces/{baseline.namespace}/pods/{pod['metadata']['name']}:80/proxy/"
+    address = f"/api/v1/namespaces/{baseline.name}/pods/{pod['metadata']['name']}:80/proxy/"
     assert "nginx" in site.kubectl.raw(address)
 
 
-def test_should_create_a_basic_agent_pod_in_a_restricted_namespace(restricted: Yard, site: Site) -> None:
+def test_should_create_a_basic_agent_pod_in_a_restricted_namespace(restricted: Namespace, site: Site) -> None:
     agent = restricted.create("basic-agent", unprivileged_nginx(site.images), security=RESTRICTED)
 
     agent.wait_phase("Running")
 
     assert holds_labels(agent.pod())
     assert agent.condition("SecurityPosture") == {}
-    address = f"/api/v1/namespaces/{restricted.namespace}/services/basic-agent:http/proxy/"
+    address = f"/api/v1/namespaces/{restricted.name}/services/basic-agent:http/proxy/"
     assert site.kubectl.raw(address) == "berthed\n"
 
 
-def test_a_restricted_namespace_refuses_a_plain_image_and_the_status_says_so(restricted: Yard, site: Site) -> None:
+def test_a_restricted_namespace_refuses_a_plain_image_and_the_status_says_so(restricted: Namespace, site: Site) -> None:
     agent = restricted.create("basic-agent", {"image": site.images.nginx})
 
     refused = agent.wait_condition("Ready", "False", "Forbidden")
@@ -62,7 +62,7 @@ def test_a_restricted_namespace_refuses_a_plain_image_and_the_status_says_so(res
     assert agent.pods() == []
 
 
-def test_should_clean_up_resources_when_agent_is_deleted(restricted: Yard, site: Site) -> None:
+def test_should_clean_up_resources_when_agent_is_deleted(restricted: Namespace, site: Site) -> None:
     eventually(lambda: "ServiceAccount/default" in restricted.contents(), what="the namespace's own account")
     before = restricted.contents()
     agent = restricted.create("basic-agent", unprivileged_nginx(site.images), security=RESTRICTED)
@@ -82,14 +82,14 @@ def test_should_clean_up_resources_when_agent_is_deleted(restricted: Yard, site:
     )
 
 
-def test_should_handle_missing_image_properly(baseline: Yard) -> None:
+def test_should_handle_missing_image_properly(baseline: Namespace) -> None:
     with pytest.raises(KubectlError, match="an image is needed: set"):
         baseline.create("no-image", {"name": "web-agent"})
 
-    assert baseline.kubectl.list("agenttypes,deployments,pods", baseline.namespace) == []
+    assert baseline.kubectl.list("agenttypes,deployments,pods", baseline.name) == []
 
 
-def test_an_image_that_cannot_be_pulled_is_named(baseline: Yard) -> None:
+def test_an_image_that_cannot_be_pulled_is_named(baseline: Namespace) -> None:
     agent = baseline.create("wrong-image", {"image": "localhost/no-such-image:1"})
 
     failed = agent.wait_condition("Ready", "False", "ImagePullFailed")

@@ -10,8 +10,8 @@ from contract.initenv.npm_registry import NpmRegistry
 from contract.initenv.package_index import PackageIndex
 from e2e.agents import KINDS, Kind
 from e2e.kubectl import Document, KubectlError
+from e2e.namespace import Agent, Namespace
 from e2e.place import Site
-from e2e.yard import Agent, Yard
 
 pytestmark = pytest.mark.step2
 
@@ -29,7 +29,7 @@ class Moored:
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
 def moored(
-    request: pytest.FixtureRequest, site: Site, harbour: Yard, index: PackageIndex, registry: NpmRegistry
+    request: pytest.FixtureRequest, site: Site, harbour: Namespace, index: PackageIndex, registry: NpmRegistry
 ) -> Moored:
     """An agent with all that is prepared for one: each test looks at its own part of it."""
     kind: Kind = request.param
@@ -95,7 +95,7 @@ def test_should_inject_environment_variables(moored: Moored) -> None:
     assert environment["HARBOUR"] == "Kiel"
     assert environment["MY_POD"] == agent.pod()["metadata"]["name"]
     assert environment["AGENT_NAME"] == f"{moored.kind.name}-agent"
-    assert environment["AGENT_NAMESPACE"] == agent.yard.namespace
+    assert environment["AGENT_NAMESPACE"] == agent.namespace.name
 
 
 def test_should_install_sdks(moored: Moored) -> None:
@@ -117,7 +117,7 @@ def test_should_inject_glue_code(moored: Moored) -> None:
 
 @pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.name)
 def test_code_comes_from_a_git_server(
-    restricted: Yard, site: Site, kind: Kind, git_server: GitServer, git_folder: Path
+    restricted: Namespace, site: Site, kind: Kind, git_server: GitServer, git_folder: Path
 ) -> None:
     repository = Repository(git_folder / "harbour")
     pinned = repository.commit(**{f"src/{name}": content for name, content in kind.files().items()})
@@ -135,7 +135,9 @@ def test_code_comes_from_a_git_server(
 
 @pytest.mark.usefixtures("indexes")
 @pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.name)
-def test_a_missing_package_is_named_with_a_cure_and_an_edit_mends_it(restricted: Yard, site: Site, kind: Kind) -> None:
+def test_a_missing_package_is_named_with_a_cure_and_an_edit_mends_it(
+    restricted: Namespace, site: Site, kind: Kind
+) -> None:
     wrong = kind.sdk("no-such-package")
     agent = restricted.create("mended", kind.spec(restricted, site.images, {"sdk": wrong}), security=RESTRICTED)
 
@@ -153,7 +155,7 @@ def test_a_missing_package_is_named_with_a_cure_and_an_edit_mends_it(restricted:
     assert agent.said()["package"] == "1.2.0"
 
 
-def test_an_agent_waits_for_its_config_map_and_says_so(restricted: Yard, site: Site) -> None:
+def test_an_agent_waits_for_its_config_map_and_says_so(restricted: Namespace, site: Site) -> None:
     source = {"type": "local", "configMap": "code"}
     code = {"type": "code", "code": {"runtime": "python", "source": source}}
     agent = restricted.create("hello", code, security=RESTRICTED)

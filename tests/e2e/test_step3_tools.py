@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from e2e.agents import PYTHON_VERSION
+from e2e.namespace import Agent, Namespace
 from e2e.place import Site
 from e2e.sidecars import RESTRICTED, lives, python_agent
 from e2e.tool_caller import WORD
-from e2e.yard import Agent, Yard
 
 pytestmark = pytest.mark.step3
 
@@ -24,7 +24,7 @@ TOOL_CALLER = (Path(__file__).parent / "tool_caller.py").read_text()
 
 
 @pytest.fixture(scope="module")
-def tool_caller(harbour: Yard, site: Site) -> Agent:
+def tool_caller(harbour: Namespace, site: Site) -> Agent:
     """An agent with a required tool and an optional one that is nowhere."""
     image = site.images.python.format(version=PYTHON_VERSION)
     agent = {"image": image, "command": ["python", "-c", TOOL_CALLER]}
@@ -62,7 +62,7 @@ def test_should_discover_tool(tool_caller: Agent) -> None:
     assert tool_caller.status()["toolStatus"]["jq"]["state"] == "ready"
 
 
-def test_should_stay_unready_without_a_required_tool(restricted: Yard, site: Site) -> None:
+def test_should_stay_unready_without_a_required_tool(restricted: Namespace, site: Site) -> None:
     image = site.images.python.format(version=PYTHON_VERSION)
     agent = {"image": image, "command": ["python", "-c", TOOL_CALLER]}
     made = restricted.create(
@@ -76,7 +76,7 @@ def test_should_stay_unready_without_a_required_tool(restricted: Yard, site: Sit
     assert made.condition("Ready")["reason"] == "ToolFailed"
 
 
-def test_should_outlive_a_tool_that_takes_all_memory(restricted: Yard, site: Site) -> None:
+def test_should_outlive_a_tool_that_takes_all_memory(restricted: Namespace, site: Site) -> None:
     """The kernel ends a container as a whole, so the tool has to meet a limit of its own before."""
     made = restricted.create("glutton", python_agent(site), tools={"required": ["python"]}, security=RESTRICTED)
     made.wait_phase("Running")

@@ -9,10 +9,10 @@ import pytest
 from e2e.agents import PYTHON_VERSION
 from e2e.deployment import processes_of, send
 from e2e.kubectl import Document, KubectlError
+from e2e.namespace import Agent, Namespace
 from e2e.place import Site
 from e2e.sidecars import refresh_pod
 from e2e.waiting import eventually
-from e2e.yard import Agent, Yard
 
 pytestmark = pytest.mark.step4
 
@@ -22,12 +22,12 @@ MOUNTED_S = 180
 WAIT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
 
 
-def keeper(yard: Yard, site: Site, **memory: Any) -> Agent:
+def keeper(namespace: Namespace, site: Site, **memory: Any) -> Agent:
     """An agent that waits, with a memory, and with a tool proxy that looks at it."""
     image = site.images.python.format(version=PYTHON_VERSION)
     agent = {"image": image, "command": ["python", "-c", WAIT]}
     memory = {"size": "16Mi", **memory}
-    return yard.create("keeper", agent, memory=memory, tools={}, security={"profile": "restricted"})
+    return namespace.create("keeper", agent, memory=memory, tools={}, security={"profile": "restricted"})
 
 
 def agents_pod(agent: Agent) -> Document:
@@ -44,9 +44,9 @@ def _is_memory(pod: Document) -> bool:
 def ask(agent: Agent, *words: str) -> str:
     """What the memory answers the agent; "" while it does not."""
     name = agents_pod(agent)["metadata"]["name"]
-    place = ("-n", agent.yard.namespace, name, "-c", "agent")
+    place = ("-n", agent.namespace.name, name, "-c", "agent")
     try:
-        return agent.yard.kubectl.run("exec", *place, "--", "python", "-c", CALL, *words).strip()
+        return agent.namespace.kubectl.run("exec", *place, "--", "python", "-c", CALL, *words).strip()
     except KubectlError:
         return ""
 
@@ -83,7 +83,7 @@ def restarted(agent: Agent, container: str) -> bool:
 
 
 @pytest.mark.usefixtures("on_this_machine")
-def test_should_serve_an_inmemory_memory_and_go_on_when_it_is_killed(restricted: Yard, site: Site) -> None:
+def test_should_serve_an_inmemory_memory_and_go_on_when_it_is_killed(restricted: Namespace, site: Site) -> None:
     agent = keeper(restricted, site, type="inmemory")
     agent.wait_phase("Running")
     agent.wait_condition("MemoryReady", "True", "Ready")
@@ -104,7 +104,7 @@ def test_should_serve_an_inmemory_memory_and_go_on_when_it_is_killed(restricted:
 
 
 @pytest.mark.usefixtures("on_this_machine")
-def test_should_keep_a_persistent_memory_through_kills_pauses_and_a_new_pod(restricted: Yard, site: Site) -> None:
+def test_should_keep_a_persistent_memory_through_kills_pauses_and_a_new_pod(restricted: Namespace, site: Site) -> None:
     agent = keeper(restricted, site, config={"persistence": True})
     agent.wait_phase("Running")
     agent.wait_condition("MemoryReady", "True", "Ready")
@@ -129,7 +129,7 @@ def test_should_keep_a_persistent_memory_through_kills_pauses_and_a_new_pod(rest
     signal_memory(agent, "redis", signal.SIGCONT)
     agent_condition(agent, "True")
 
-    agent.yard.kubectl.run("delete", "pod", "keeper-memory-0", "-n", agent.yard.namespace)
+    agent.namespace.kubectl.run("delete", "pod", "keeper-memory-0", "-n", agent.namespace.name)
     eventually(lambda: ask(agent, "GET", "bearing") == "north", what="it remembers", explain=agent.explain)
     agent_condition(agent, "True")
     (main,) = agents_pod(agent)["status"]["containerStatuses"]
@@ -145,16 +145,16 @@ def agent_condition(agent: Agent, truth: str) -> None:
     )
 
 
-def test_should_follow_a_rotated_password_without_a_restart(restricted: Yard, site: Site) -> None:
+def test_should_follow_a_rotated_password_without_a_restart(restricted: Namespace, site: Site) -> None:
     agent = keeper(restricted, site)
     agent.wait_phase("Running")
     agent.wait_condition("MemoryReady", "True", "Ready")
     assert ask(agent, "SET", "bearing", "north") == "+OK"
-    place = ("-n", restricted.namespace, "keeper-memory-0", "-c", "redis")
+    place = ("-n", restricted.name, "keeper-memory-0", "-c", "redis")
 
     rotated = base64.b64encode(b"rotated-by-a-person").decode()
     change = f'{{"data":{{"password":"{rotated}"}}}}'
-    restricted.kubectl.run("patch", "secret", "keeper-memory", "-n", restricted.namespace, "-p", change)
+    restricted.kubectl.run("patch", "secret", "keeper-memory", "-n", restricted.name, "-p", change)
     refresh_pod(restricted, "keeper-memory-0")
 
     def followed() -> bool:
@@ -164,8 +164,8 @@ def test_should_follow_a_rotated_password_without_a_restart(restricted: Yard, si
     eventually(followed, what="the server takes the new password", explain=agent.explain, timeout_s=MOUNTED_S)
     assert ask(agent, "GET", "bearing") == "north"  # with the former one, for ten minutes
     assert server(agent, "redis")["restartCount"] == 0
-    restricted.kubectl.run("rollout", "restart", "deployment/keeper", "-n", restricted.namespace)
-    restricted.kubectl.run("rollout", "status", "deployment/keeper", "-n", restricted.namespace, "--timeout=80s")
+    restricted.kubectl.run("rollout", "restart", "deployment/keeper", "-n", restricted.name)
+    restricted.kubectl.run("rollout", "status", "deployment/keeper", "-n", restricted.name, "--timeout=80s")
     eventually(
         lambda: "rotated-by-a-person" in _url(agent), what="the agent has the new password", explain=agent.explain
     )
@@ -176,5 +176,5 @@ def _url(agent: Agent) -> str:
     living = [pod for pod in agent.pods() if not _is_memory(pod) and "deletionTimestamp" not in pod["metadata"]]
     if len(living) != 1:
         return ""
-    place = ("-n", agent.yard.namespace, living[0]["metadata"]["name"], "-c", "agent")
-    return agent.yard.kubectl.run("exec", *place, "--", "printenv", "AGENT_MEMORY_URL")
+    place = ("-n", agent.namespace.name, living[0]["metadata"]["name"], "-c", "agent")
+    return agent.namespace.kubectl.run("exec", *place, "--", "printenv", "AGENT_MEMORY_URL")

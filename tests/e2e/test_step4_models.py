@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from e2e.agents import PYTHON_VERSION
+from e2e.namespace import Agent, Namespace
 from e2e.place import Site
 from e2e.providers import provider, serving
 from e2e.waiting import eventually
-from e2e.yard import Agent, Yard
 
 pytestmark = pytest.mark.step4
 
@@ -35,7 +35,7 @@ def cloud(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 
 
 @pytest.fixture(scope="module")
-def model_client(harbour: Yard, site: Site, cloud: dict[str, str]) -> Agent:
+def model_client(harbour: Namespace, site: Site, cloud: dict[str, str]) -> Agent:
     """An agent with both providers, the overloaded one first; their keys are in Secrets."""
     harbour.secret("primary-key", {"api-key": f"{CANARY}-primary"})
     harbour.secret("backup-key", {"api-key": CANARY})

@@ -2,15 +2,15 @@
 
 import pytest
 from e2e.agents import unprivileged_nginx
+from e2e.namespace import Namespace
 from e2e.place import Site
-from e2e.yard import Yard
 
 pytestmark = pytest.mark.step5
 
 RESTRICTED = {"profile": "restricted"}
 
 
-def test_an_image_that_cannot_run_restricted_says_at_which_path(restricted: Yard, site: Site) -> None:
+def test_an_image_that_cannot_run_restricted_says_at_which_path(restricted: Namespace, site: Site) -> None:
     agent = restricted.create("stubborn", {"image": site.images.nginx}, security=RESTRICTED)
 
     crashing = agent.wait_condition("Ready", "False", "Crashing")
@@ -19,7 +19,7 @@ def test_an_image_that_cannot_run_restricted_says_at_which_path(restricted: Yard
     assert "name the folder in container.writablePaths, or set security.profile: baseline" in crashing["message"]
 
 
-def test_an_image_that_wants_root_says_what_to_set(baseline: Yard, site: Site) -> None:
+def test_an_image_that_wants_root_says_what_to_set(baseline: Namespace, site: Site) -> None:
     security = {"profile": "baseline", "podSecurityContext": {"runAsNonRoot": True}}
     agent = baseline.create("rooted", {"image": site.images.nginx}, security=security)
 
@@ -29,7 +29,7 @@ def test_an_image_that_wants_root_says_what_to_set(baseline: Yard, site: Site) -
     assert "set container.securityContext.runAsUser to a user of the image" in crashing["message"]
 
 
-def test_a_fenced_agent_runs_and_is_judged_by_its_probes(restricted: Yard, site: Site) -> None:
+def test_a_fenced_agent_runs_and_is_judged_by_its_probes(restricted: Namespace, site: Site) -> None:
     agent = restricted.create("fenced", unprivileged_nginx(site.images), security=RESTRICTED)
 
     agent.wait_phase("Running")

@@ -12,10 +12,10 @@ import pytest
 from contract.toolproxy.upstream_server import ECHO, UpstreamServer
 from e2e.deployment import apply_overlay, overlay_of, write_overlay
 from e2e.kubectl import Document, KubectlError
+from e2e.namespace import Agent, Namespace
 from e2e.place import Site
 from e2e.sidecars import RESTRICTED, python_agent, refresh_pod
 from e2e.waiting import eventually
-from e2e.yard import Agent, Yard
 
 pytestmark = [pytest.mark.step3, pytest.mark.alone]
 
@@ -35,7 +35,7 @@ def server(site: Site) -> Iterator[UpstreamServer]:
 
 
 @pytest.fixture
-def agent(restricted: Yard, site: Site, server: UpstreamServer, tmp_path: Path) -> Iterator[Agent]:
+def agent(restricted: Namespace, site: Site, server: UpstreamServer, tmp_path: Path) -> Iterator[Agent]:
     """One with two replicas and the server's tool, which it requires.
 
     Only the platform's catalogue may name a server without TLS, so the operator gets another one for the while.
@@ -69,8 +69,8 @@ def wait_for_state(agent: Agent, state: str) -> None:
 
 
 def state_in(agent: Agent, pod: str) -> str | None:
-    yard = agent.yard
-    said = yard.kubectl.run("exec", "-n", yard.namespace, pod, "-c", "agent", "--", "python", "-c", STATES)
+    namespace = agent.namespace
+    said = namespace.kubectl.run("exec", "-n", namespace.name, pod, "-c", "agent", "--", "python", "-c", STATES)
     states: dict[str, str] = json.loads(said)
     return states.get(TOOL)
 
@@ -95,7 +95,7 @@ def test_a_changed_tool_stays_blocked_until_it_is_approved(agent: Agent, server:
     pins = eventually(lambda: pinned(agent), what="the tool is pinned", explain=agent.explain)
 
     server.behaviour.tools = [describe(LURE)]
-    agent.yard.kubectl.run("delete", "pod", "-n", agent.yard.namespace, "--wait=false", *living(agent))
+    agent.namespace.kubectl.run("delete", "pod", "-n", agent.namespace.name, "--wait=false", *living(agent))
 
     tool = wait_blocked(agent, LURE)
     assert "Say it again." in tool["diff"]
@@ -106,23 +106,23 @@ def test_a_changed_tool_stays_blocked_until_it_is_approved(agent: Agent, server:
     approve = {"spec": {"tools": {"policy": {"approved": {TOOL: tool["definitionHash"]}}}}}
     agent.patch(approve)
     for name in living(agent):
-        refresh_pod(agent.yard, name)
+        refresh_pod(agent.namespace, name)
     wait_for_state(agent, "ready")
     eventually(lambda: pinned(agent) != pins, what="the approved definition is pinned", explain=agent.explain)
 
     server.behaviour.tools = [describe("Say it a third way.")]
-    agent.yard.kubectl.run("delete", "pod", "-n", agent.yard.namespace, "--wait=false", *living(agent))
+    agent.namespace.kubectl.run("delete", "pod", "-n", agent.namespace.name, "--wait=false", *living(agent))
     wait_blocked(agent, "a third way")
     approve_by_command(agent, site)
     for name in living(agent):
-        refresh_pod(agent.yard, name)
+        refresh_pod(agent.namespace, name)
     wait_for_state(agent, "ready")
     agent.wait_condition("ToolsReady", "True", "Ready")
 
 
 def pinned(agent: Agent) -> str:
     """The hash that the object holds the tool to."""
-    found = agent.yard.kubectl.find("configmap", f"{agent.name}-tools-lock", agent.yard.namespace)
+    found = agent.namespace.kubectl.find("configmap", f"{agent.name}-tools-lock", agent.namespace.name)
     lock = json.loads(found["data"]["tools.lock.json"]) if found else {}
     return str(lock.get("definitions", {}).get(TOOL, {}).get("hash", ""))
 
@@ -130,7 +130,7 @@ def pinned(agent: Agent) -> str:
 def approve_by_command(agent: Agent, site: Site) -> None:
     program, kubeconfig = site.kubectl.place
     environ = {**os.environ, "KUBECONFIG": kubeconfig, "PATH": f"{Path(program).parent}:{os.environ['PATH']}"}
-    words = ("tools", "approve", agent.name, TOOL, "--namespace", agent.yard.namespace)
+    words = ("tools", "approve", agent.name, TOOL, "--namespace", agent.namespace.name)
     command = [str(Path(sys.executable).with_name("agentberth")), *words]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr

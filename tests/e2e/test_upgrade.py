@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from e2e.deployment import apply_overlay, operator_pods, write_overlay
 from e2e.kubectl import Document, KubectlError
+from e2e.namespace import Agent, Namespace
 from e2e.place import ROOT, Site
 from e2e.providers import provider, serving
 from e2e.sidecars import RESTRICTED, ask, assisted, python_agent
 from e2e.waiting import eventually
-from e2e.yard import Agent, Yard
 
 pytestmark = [pytest.mark.step4, pytest.mark.alone]
 
@@ -31,7 +31,7 @@ def upgraded(site: Site, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_new_sidecar_image_rolls_pods_in_order_and_a_bad_one_is_taken_back(
-    restricted: Yard, site: Site, upgraded: Path
+    restricted: Namespace, site: Site, upgraded: Path
 ) -> None:
     with serving({"replies": [{"text": "ahoy"}]}, host=site.host, file=upgraded / "mock.yaml") as url:
         agent = assisted(restricted, site, provider("mock", url))
@@ -62,7 +62,7 @@ def test_a_new_sidecar_image_rolls_pods_in_order_and_a_bad_one_is_taken_back(
 
 @pytest.mark.step5
 def test_the_operator_rolls_to_another_image_and_back_and_agents_stay(
-    restricted: Yard, site: Site, upgraded: Path
+    restricted: Namespace, site: Site, upgraded: Path
 ) -> None:
     agents = [running(restricted, site, "before")]
     roll(site, upgraded, site.images.operator)
@@ -94,9 +94,9 @@ def test_the_operator_rolls_to_another_image_and_back_and_agents_stay(
     assert uids(agents[:-1]) == pods
 
 
-def running(yard: Yard, site: Site, name: str) -> Agent:
+def running(namespace: Namespace, site: Site, name: str) -> Agent:
     """A new agent, once it runs."""
-    agent = yard.create(name, python_agent(site), security=RESTRICTED)
+    agent = namespace.create(name, python_agent(site), security=RESTRICTED)
     agent.wait_phase("Running")
     return agent
 

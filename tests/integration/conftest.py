@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # so that `integration` can 
 from integration.api import define_agents, open_api
 from integration.cluster import Cluster, start_cluster, stop_cluster, write_kubeconfig
 from integration.kubelet import Kubelet, join_node, leave_node
+from integration.namespace import Namespace
 from integration.operating import Hire, OperatorProcess
 from integration.proxy import Proxy, open_proxy
-from integration.team import Team
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,7 +43,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def pool(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Names of namespaces for the tests that share an operator: it is told them when it starts."""
     run = uuid.uuid4().hex[:5]
-    sharers = [item for item in request.session.items if "team" in getattr(item, "fixturenames", ())]
+    sharers = [item for item in request.session.items if "namespace" in getattr(item, "fixturenames", ())]
     return tuple(f"it-{run}-{number}" for number in range(len(sharers)))
 
 
@@ -67,27 +67,29 @@ def standing_operator(
 
 
 @pytest.fixture
-async def team(cluster: Cluster, standing_operator: OperatorProcess, free_names: Iterator[str]) -> AsyncIterator[Team]:
+async def namespace(
+    cluster: Cluster, standing_operator: OperatorProcess, free_names: Iterator[str]
+) -> AsyncIterator[Namespace]:
     """A namespace that the standing operator works in."""
     async with open_namespace(cluster, next(free_names)) as found:
         yield found
 
 
 @pytest.fixture
-async def own_team(cluster: Cluster) -> AsyncIterator[Team]:
+async def own_namespace(cluster: Cluster) -> AsyncIterator[Namespace]:
     """A namespace that no operator works in yet."""
     async with open_namespace(cluster, f"it-own-{uuid.uuid4().hex[:8]}") as found:
         yield found
 
 
 @asynccontextmanager
-async def open_namespace(cluster: Cluster, name: str) -> AsyncIterator[Team]:
+async def open_namespace(cluster: Cluster, name: str) -> AsyncIterator[Namespace]:
     """A namespace for the time of one test; what is in it goes with it, later."""
     async with open_api(cluster.access, name) as api:
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         await api.call("POST", "/api/v1/namespaces", document)
         try:
-            yield Team(api)
+            yield Namespace(api)
         finally:
             await api.call("DELETE", f"/api/v1/namespaces/{name}")
 
@@ -100,9 +102,9 @@ async def proxy(cluster: Cluster) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def kubelet(team: Team) -> AsyncIterator[Kubelet]:
+async def kubelet(namespace: Namespace) -> AsyncIterator[Kubelet]:
     """A node whose kubelet the test plays."""
-    found = await join_node(team.api, f"hand-{uuid.uuid4().hex[:8]}")
+    found = await join_node(namespace.api, f"hand-{uuid.uuid4().hex[:8]}")
     try:
         yield found
     finally:
@@ -111,12 +113,12 @@ async def kubelet(team: Team) -> AsyncIterator[Kubelet]:
 
 @pytest.fixture
 def hire(cluster: Cluster, tmp_path: Path) -> Iterator[Hire]:
-    """Starts operators for the namespace of a team, or `everywhere`; what still runs at the end is killed."""
+    """Starts operators for the a namespace, or `everywhere`; what still runs at the end is killed."""
     numbers = count(1)
     with ExitStack() as stack:
 
         def start(
-            team: Team,
+            namespace: Namespace,
             *arguments: str,
             kubeconfig: Path | None = None,
             proxy: Proxy | None = None,
@@ -126,8 +128,8 @@ def hire(cluster: Cluster, tmp_path: Path) -> Iterator[Hire]:
             config = kubeconfig or cluster.kubeconfig
             if proxy is not None and kubeconfig is None:
                 config = write_kubeconfig(tmp_path / f"{name}.kubeconfig", proxy.url)
-            scope = () if everywhere else ("--namespaces", team.namespace)
-            flags = ("--lease-namespace", team.namespace, *scope, *arguments)
+            scope = () if everywhere else ("--namespaces", namespace.name)
+            flags = ("--lease-namespace", namespace.name, *scope, *arguments)
             return stack.enter_context(OperatorProcess(config, tmp_path, name=name, arguments=flags))
 
         yield start

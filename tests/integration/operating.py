@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import aiohttp
+from integration.namespace import Namespace
 from integration.proxy import Proxy
-from integration.team import Team
 from integration.waiting import eventually
 
 PROGRAM = Path(sys.executable).with_name("agent-operator")
@@ -140,7 +140,7 @@ class Hire(Protocol):
 
     def __call__(
         self,
-        team: Team,
+        namespace: Namespace,
         *arguments: str,
         kubeconfig: Path | None = None,
         proxy: Proxy | None = None,

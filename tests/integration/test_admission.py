@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from integration.api import AGENTS, APPLY, Document, RefusedError
-from integration.team import Team, agent_document
+from integration.namespace import Namespace, agent_document
 from integration.waiting import eventually
 
 from agent_api.problems import examine
@@ -72,12 +72,12 @@ SPECS: list[Document] = [
 ]
 
 
-async def refusal(team: Team, document: Document) -> str:
+async def refusal(namespace: Namespace, document: Document) -> str:
     """The server's words when it refuses to create `document`, "" when it would take it."""
     try:
-        await team.api.call(
+        await namespace.api.call(
             "POST",
-            f"/apis/agents.example.com/v1/namespaces/{team.namespace}/{AGENTS}",
+            f"/apis/agents.example.com/v1/namespaces/{namespace.name}/{AGENTS}",
             document,
             query={"dryRun": "All"},
         )
@@ -98,46 +98,48 @@ def judged(document: Document) -> str:
 
 
 @asynccontextmanager
-async def in_force(team: Team) -> AsyncIterator[None]:
+async def in_force(namespace: Namespace) -> AsyncIterator[None]:
     """The policy, answering, for one namespace."""
     policy, binding = admission_policy(SETTINGS)
-    names = {"kubernetes.io/metadata.name": team.namespace}
+    names = {"kubernetes.io/metadata.name": namespace.name}
     binding["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": names}}
     paths = {
         f"{ADMISSION}/validatingadmissionpolicies/{policy['metadata']['name']}": policy,
         f"{ADMISSION}/validatingadmissionpolicybindings/{binding['metadata']['name']}": binding,
     }
     for path, document in paths.items():
-        await team.api.call("PATCH", path, document, media=APPLY, query={"fieldManager": "test", "force": "true"})
+        await namespace.api.call("PATCH", path, document, media=APPLY, query={"fieldManager": "test", "force": "true"})
 
     async def answers() -> bool:
-        return "does not allow" in await refusal(team, agent_document("probe", agent={"image": "quay.io/a"}))
+        return "does not allow" in await refusal(namespace, agent_document("probe", agent={"image": "quay.io/a"}))
 
     await eventually(answers)
     try:
         yield
     finally:
         for path in reversed(paths):
-            await team.api.call("DELETE", path)
+            await namespace.api.call("DELETE", path)
 
 
-async def test_the_api_server_refuses_what_rendering_refuses(own_team: Team) -> None:
-    async with in_force(own_team):
+async def test_the_api_server_refuses_what_rendering_refuses(own_namespace: Namespace) -> None:
+    async with in_force(own_namespace):
         for number, spec in enumerate(SPECS):
             document = agent_document(f"a{number}", **{"agent": {"image": "nginx"}, **spec})
             expected = judged(document)
-            said = await refusal(own_team, document)
+            said = await refusal(own_namespace, document)
 
             assert bool(said) is bool(expected), (spec, said, expected)
             if expected.count("does not allow") == 1:
                 assert expected in said, (spec, said)
 
 
-async def test_what_was_there_before_can_be_labelled_and_deleted_but_its_spec_not_changed(own_team: Team) -> None:
-    await own_team.create("old", agent={"image": "quay.io/a"})
-    async with in_force(own_team):
-        await own_team.api.patch(AGENTS, "old", {"metadata": {"labels": {"a": "b"}}})
+async def test_what_was_there_before_can_be_labelled_and_deleted_but_its_spec_not_changed(
+    own_namespace: Namespace,
+) -> None:
+    await own_namespace.create("old", agent={"image": "quay.io/a"})
+    async with in_force(own_namespace):
+        await own_namespace.api.patch(AGENTS, "old", {"metadata": {"labels": {"a": "b"}}})
         with pytest.raises(RefusedError, match=r"agent\.image: the platform does not allow quay\.io/a"):
-            await own_team.edit("old", pod={"labels": {"a": "b"}})
-        await own_team.edit("old", agent={"image": "nginx"})
-        await own_team.api.delete(AGENTS, "old")
+            await own_namespace.edit("old", pod={"labels": {"a": "b"}})
+        await own_namespace.edit("old", agent={"image": "nginx"})
+        await own_namespace.api.delete(AGENTS, "old")

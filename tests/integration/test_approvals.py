@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from integration.api import Document, RefusedError
 from integration.kubelet import ON_HAND, Kubelet, join_node, leave_node
+from integration.namespace import Namespace
 from integration.operating import Hire
-from integration.team import Team
 from integration.waiting import eventually
 
 PROGRAM = Path(sys.executable).with_name("agent-toolproxy")
@@ -30,16 +30,16 @@ RUNNING: Document = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
 class PlayedPod:
     """A Pod's tool proxy, with the volumes that a kubelet would mount; its address is one of the loopback's."""
 
-    def __init__(self, team: Team, pod: Document, folder: Path, address: str) -> None:
+    def __init__(self, namespace: Namespace, pod: Document, folder: Path, address: str) -> None:
         self.folder, self.address = folder, address
-        self._team, self._pod = team, pod
+        self._namespace, self._pod = namespace, pod
         self._process: subprocess.Popen[bytes] | None = None
         self._url = ""
 
     async def sync(self) -> None:
         """Write the ConfigMap's keys to where they are mounted, as a kubelet does after each change."""
         volume = next(v["configMap"] for v in self._pod["spec"]["volumes"] if v["name"] == "tools-config")
-        data = (await self._team.api.get("configmaps", volume["name"]))["data"]
+        data = (await self._namespace.api.get("configmaps", volume["name"]))["data"]
         mounted = self.folder / "etc/agentberth/tools"
         mounted.mkdir(parents=True, exist_ok=True)
         for item in volume["items"]:
@@ -136,33 +136,33 @@ def loopback() -> str:
     return f"127.{10 + number % 200}.{number // 200 % 250}.{1 + number // 50_000 % 250}"
 
 
-async def play(team: Team, kubelet: Kubelet, address: str, folder: Path) -> PlayedPod:
-    pod = (await team.has_pods("librarian"))[0]
+async def play(namespace: Namespace, kubelet: Kubelet, address: str, folder: Path) -> PlayedPod:
+    pod = (await namespace.has_pods("librarian"))[0]
     name = await kubelet.take(pod)
-    played = PlayedPod(team, pod, folder, address)
+    played = PlayedPod(namespace, pod, folder, address)
     await played.start()
     await kubelet.report(name, "Running", init={"toolproxy": RUNNING}, main={"agent": RUNNING}, ready=True)
     addresses = {"podIP": address, "podIPs": [{"ip": address}]}
-    await team.api.patch("pods", name, {"status": addresses}, part="status", manager="kubelet")
+    await namespace.api.patch("pods", name, {"status": addresses}, part="status", manager="kubelet")
     return played
 
 
-async def one_approval(team: Team, *, but: tuple[str, ...] = ()) -> Document:
+async def one_approval(namespace: Namespace, *, but: tuple[str, ...] = ()) -> Document:
     async def look() -> Document:
-        found = [each for each in await team.api.list(APPROVALS) if each["metadata"]["name"] not in but]
+        found = [each for each in await namespace.api.list(APPROVALS) if each["metadata"]["name"] not in but]
         assert len(found) == 1, [each["spec"] for each in found]
         return found[0]
 
     return await eventually(look)
 
 
-async def decide(team: Team, approval: Document, decision: str) -> None:
-    await team.api.patch(APPROVALS, approval["metadata"]["name"], {"spec": {"decision": decision}})
+async def decide(namespace: Namespace, approval: Document, decision: str) -> None:
+    await namespace.api.patch(APPROVALS, approval["metadata"]["name"], {"spec": {"decision": decision}})
 
 
-async def reaches(team: Team, approval: Document, state: str) -> None:
+async def reaches(namespace: Namespace, approval: Document, state: str) -> None:
     async def look() -> bool:
-        found = await team.api.get(APPROVALS, approval["metadata"]["name"])
+        found = await namespace.api.get(APPROVALS, approval["metadata"]["name"])
         return bool(found.get("status", {}).get("state") == state)
 
     await eventually(look)
@@ -170,40 +170,40 @@ async def reaches(team: Team, approval: Document, state: str) -> None:
 
 @pytest.mark.timeout(300)
 async def test_an_approved_call_is_carried_out_once_over_restarts_of_pod_and_operator(
-    own_team: Team, hire: Hire, tmp_path: Path, loopback: str
+    own_namespace: Namespace, hire: Hire, tmp_path: Path, loopback: str
 ) -> None:
-    operator = hire(own_team, "--leader-election=false")
-    kubelet = await join_node(own_team.api, f"hand-{own_team.namespace}")
+    operator = hire(own_namespace, "--leader-election=false")
+    kubelet = await join_node(own_namespace.api, f"hand-{own_namespace.name}")
     played: PlayedPod | None = None
     try:
-        await own_team.create("librarian", tools=TOOLS, resources=ON_HAND)
-        played = await play(own_team, kubelet, loopback, tmp_path / "pod")
+        await own_namespace.create("librarian", tools=TOOLS, resources=ON_HAND)
+        played = await play(own_namespace, kubelet, loopback, tmp_path / "pod")
         status, answer = await played.call("hello", "--password=hunter2hunter2")
         assert (status, answer["error"]["code"]) == (409, "approval_pending")
-        approval = await one_approval(own_team)
+        approval = await one_approval(own_namespace)
         assert approval["spec"]["tool"] == "echo"
         assert "hello" in approval["spec"]["arguments"]
 
         for change in ({"arguments": "{}"}, {"hash": "0" * 64}, {"expiresAt": "2999-01-01T00:00:00Z"}):
             with pytest.raises(RefusedError, match="what is asked cannot be changed"):
-                await own_team.api.patch(APPROVALS, approval["metadata"]["name"], {"spec": change})
+                await own_namespace.api.patch(APPROVALS, approval["metadata"]["name"], {"spec": change})
 
         played.stop(forget=True)
         operator.kill()
-        await decide(own_team, approval, "Approve")
+        await decide(own_namespace, approval, "Approve")
         with pytest.raises(RefusedError, match="cannot be taken back"):
-            await decide(own_team, approval, "Deny")
-        hire(own_team, "--leader-election=false")
+            await decide(own_namespace, approval, "Deny")
+        hire(own_namespace, "--leader-election=false")
         await played.start()
 
         result = await played.is_carried_out("hello", "--password=hunter2hunter2")
         assert "hello" in json.dumps(result)
-        await reaches(own_team, approval, "Granted")
+        await reaches(own_namespace, approval, "Granted")
         status, _ = await played.call("hello", "--password=hunter2hunter2")
         assert status == 409, "it was approved once"
 
-        again = await one_approval(own_team, but=(approval["metadata"]["name"],))
-        await decide(own_team, again, "Deny")
+        again = await one_approval(own_namespace, but=(approval["metadata"]["name"],))
+        await decide(own_namespace, again, "Deny")
 
         async def is_denied() -> bool:
             assert played is not None

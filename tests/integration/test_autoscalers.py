@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import pytest
 from integration.api import APPLY, Document
-from integration.team import Team, condition
+from integration.namespace import Namespace, condition
 from integration.waiting import eventually, throughout
 
 pytestmark = pytest.mark.step5
@@ -25,21 +25,23 @@ def autoscaler(name: str, target: str) -> Document:
     }
 
 
-async def scale(team: Team, name: str, replicas: int) -> None:
+async def scale(namespace: Namespace, name: str, replicas: int) -> None:
     """As an autoscaler's controller does."""
-    await team.api.patch("deployments", name, {"spec": {"replicas": replicas}}, part="scale", manager="some-autoscaler")
+    await namespace.api.patch(
+        "deployments", name, {"spec": {"replicas": replicas}}, part="scale", manager="some-autoscaler"
+    )
 
 
-async def replicas(team: Team, name: str) -> int:
-    found: int = (await team.api.get("deployments", name))["spec"]["replicas"]
+async def replicas(namespace: Namespace, name: str) -> int:
+    found: int = (await namespace.api.get("deployments", name))["spec"]["replicas"]
     return found
 
 
 class Watched:
     """The numbers of Pods that a Deployment asked for meanwhile."""
 
-    def __init__(self, team: Team, name: str) -> None:
-        self._team, self._name = team, name
+    def __init__(self, namespace: Namespace, name: str) -> None:
+        self._namespace, self._name = namespace, name
         self.numbers: list[int] = []
 
     async def __aenter__(self) -> Self:
@@ -50,28 +52,28 @@ class Watched:
         self._task.cancel()
 
     async def _follow(self) -> None:
-        async for state in self._team.api.follow("deployments", self._name):
+        async for state in self._namespace.api.follow("deployments", self._name):
             self.numbers.append(state["spec"]["replicas"])
 
 
-async def handed_over(team: Team, name: str) -> None:
+async def handed_over(namespace: Namespace, name: str) -> None:
     async def look() -> bool:
-        metadata = (await team.api.get("deployments", name))["metadata"]
+        metadata = (await namespace.api.get("deployments", name))["metadata"]
         return "agents.example.com/replicas" in metadata.get("annotations", {})
 
     await eventually(look)
 
 
-async def test_somebody_elses_autoscaler_decides_and_is_named(team: Team) -> None:
-    await team.create("shared", replicas=2)
-    await team.reaches("shared", "Running", ready="True")
-    async with Watched(team, "shared") as watched:
-        await team.api.create("horizontalpodautoscalers", autoscaler("theirs", "shared"))
-        await handed_over(team, "shared")
-        await scale(team, "shared", 4)
+async def test_somebody_elses_autoscaler_decides_and_is_named(namespace: Namespace) -> None:
+    await namespace.create("shared", replicas=2)
+    await namespace.reaches("shared", "Running", ready="True")
+    async with Watched(namespace, "shared") as watched:
+        await namespace.api.create("horizontalpodautoscalers", autoscaler("theirs", "shared"))
+        await handed_over(namespace, "shared")
+        await scale(namespace, "shared", 4)
 
         async def told() -> Document:
-            found = await team.agent("shared")
+            found = await namespace.agent("shared")
             assert (
                 found["status"]["message"] == "4 of 4 Pods ready; HorizontalPodAutoscaler theirs decides their number"
             )
@@ -79,95 +81,99 @@ async def test_somebody_elses_autoscaler_decides_and_is_named(team: Team) -> Non
 
         found = await eventually(told)
         assert condition(found, "Ready")["status"] == "True"
-        version = (await team.api.get("deployments", "shared"))["metadata"]["generation"]
+        version = (await namespace.api.get("deployments", "shared"))["metadata"]["generation"]
 
         async def left_alone() -> None:
-            assert (await team.api.get("deployments", "shared"))["metadata"]["generation"] == version
+            assert (await namespace.api.get("deployments", "shared"))["metadata"]["generation"] == version
 
         await throughout(left_alone, for_s=2.0)
         assert min(watched.numbers) == 2
 
-        await team.api.delete("horizontalpodautoscalers", "theirs")
+        await namespace.api.delete("horizontalpodautoscalers", "theirs")
 
-        await eventually(lambda: _asks_for(team, "shared", 2))  # the spec has a number, so that is what counts again
+        await eventually(
+            lambda: _asks_for(namespace, "shared", 2)
+        )  # the spec has a number, so that is what counts again
     assert set(watched.numbers) <= {2, 4}
 
 
-async def test_scaling_added_and_removed_drops_no_pod(team: Team) -> None:
-    await team.create("grows", replicas=5)
-    await team.reaches("grows", "Running", ready="True")
-    async with Watched(team, "grows") as watched:
-        await team.edit("grows", replicas=None, scaling={"minReplicas": 2, "maxReplicas": 9})
-        await team.reaches("grows", "Running", ready="True")
-        await team.finds("horizontalpodautoscalers", "grows")
-        await scale(team, "grows", 6)
-        await team.reaches("grows", "Running", ready="True")
+async def test_scaling_added_and_removed_drops_no_pod(namespace: Namespace) -> None:
+    await namespace.create("grows", replicas=5)
+    await namespace.reaches("grows", "Running", ready="True")
+    async with Watched(namespace, "grows") as watched:
+        await namespace.edit("grows", replicas=None, scaling={"minReplicas": 2, "maxReplicas": 9})
+        await namespace.reaches("grows", "Running", ready="True")
+        await namespace.finds("horizontalpodautoscalers", "grows")
+        await scale(namespace, "grows", 6)
+        await namespace.reaches("grows", "Running", ready="True")
 
-        await team.edit("grows", scaling=None)
+        await namespace.edit("grows", scaling=None)
 
         async def gone() -> bool:
-            return await team.api.find("horizontalpodautoscalers", "grows") is None
+            return await namespace.api.find("horizontalpodautoscalers", "grows") is None
 
         await eventually(gone)
-        await throughout(lambda: _keeps(team, "grows", 6), for_s=1.5)
+        await throughout(lambda: _keeps(namespace, "grows", 6), for_s=1.5)
 
-        await team.edit("grows", replicas=3)
-        await eventually(lambda: _asks_for(team, "grows", 3))
+        await namespace.edit("grows", replicas=3)
+        await eventually(lambda: _asks_for(namespace, "grows", 3))
     assert set(watched.numbers) <= {3, 5, 6}
 
 
-async def test_an_agent_wakes_up_with_an_autoscaler(team: Team) -> None:
-    await team.create("sleeps", suspend=True, scaling={"minReplicas": 1, "maxReplicas": 3})
-    await team.says("sleeps", "Suspended")
+async def test_an_agent_wakes_up_with_an_autoscaler(namespace: Namespace) -> None:
+    await namespace.create("sleeps", suspend=True, scaling={"minReplicas": 1, "maxReplicas": 3})
+    await namespace.says("sleeps", "Suspended")
 
-    await team.edit("sleeps", suspend=False)
+    await namespace.edit("sleeps", suspend=False)
 
-    await team.reaches("sleeps", "Running", ready="True")
+    await namespace.reaches("sleeps", "Running", ready="True")
 
 
-async def test_a_writer_of_the_other_target_is_followed(team: Team) -> None:
+async def test_a_writer_of_the_other_target_is_followed(namespace: Namespace) -> None:
     """An autoscaler on the AgentType writes `spec.replicas` of its scale."""
-    await team.create("scaled", replicas=1)
-    await team.reaches("scaled", "Running", ready="True")
+    await namespace.create("scaled", replicas=1)
+    await namespace.reaches("scaled", "Running", ready="True")
 
-    await team.api.patch("agenttypes", "scaled", {"spec": {"replicas": 3}}, part="scale", manager="some-autoscaler")
+    await namespace.api.patch(
+        "agenttypes", "scaled", {"spec": {"replicas": 3}}, part="scale", manager="some-autoscaler"
+    )
 
-    await eventually(lambda: _asks_for(team, "scaled", 3))
+    await eventually(lambda: _asks_for(namespace, "scaled", 3))
 
 
-async def test_a_kubectl_user_of_server_side_apply_beside_it_changes_nothing(team: Team) -> None:
-    await team.create("applied", replicas=2)
-    await team.reaches("applied", "Running", ready="True")
+async def test_a_kubectl_user_of_server_side_apply_beside_it_changes_nothing(namespace: Namespace) -> None:
+    await namespace.create("applied", replicas=2)
+    await namespace.reaches("applied", "Running", ready="True")
     patch: dict[str, Any] = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "applied", "annotations": {"team": "a"}},
     }
-    path = f"/apis/apps/v1/namespaces/{team.namespace}/deployments/applied"
-    await team.api.call("PATCH", path, patch, media=APPLY, query={"fieldManager": "kubectl"})
+    path = f"/apis/apps/v1/namespaces/{namespace.name}/deployments/applied"
+    await namespace.api.call("PATCH", path, patch, media=APPLY, query={"fieldManager": "kubectl"})
 
-    await throughout(lambda: _keeps(team, "applied", 2), for_s=1.0)
-
-
-async def _asks_for(team: Team, name: str, number: int) -> bool:
-    return await replicas(team, name) == number
+    await throughout(lambda: _keeps(namespace, "applied", 2), for_s=1.0)
 
 
-async def _keeps(team: Team, name: str, number: int) -> None:
-    assert await replicas(team, name) == number
+async def _asks_for(namespace: Namespace, name: str, number: int) -> bool:
+    return await replicas(namespace, name) == number
 
 
-async def test_a_fight_names_the_other_writer_from_the_second_time_on(team: Team) -> None:
+async def _keeps(namespace: Namespace, name: str, number: int) -> None:
+    assert await replicas(namespace, name) == number
+
+
+async def test_a_fight_names_the_other_writer_from_the_second_time_on(namespace: Namespace) -> None:
     """Not an autoscaler that the API knows of: a script that scales the Deployment by itself."""
-    await team.create("fought", replicas=2)
-    await team.reaches("fought", "Running", ready="True")
+    await namespace.create("fought", replicas=2)
+    await namespace.reaches("fought", "Running", ready="True")
 
-    await scale(team, "fought", 5)
-    await eventually(lambda: _asks_for(team, "fought", 2))
-    await team.reaches("fought", "Running", ready="True")  # one change is drift, and undone
-    await scale(team, "fought", 5)
+    await scale(namespace, "fought", 5)
+    await eventually(lambda: _asks_for(namespace, "fought", 2))
+    await namespace.reaches("fought", "Running", ready="True")  # one change is drift, and undone
+    await scale(namespace, "fought", 5)
 
-    found = await team.says("fought", "Contested")
+    found = await namespace.says("fought", "Contested")
     assert "Deployment fought: some-autoscaler changed what the operator sets 2 times" in found["status"]["message"]
     assert condition(found, "Ready")["status"] == "False"
-    await eventually(lambda: _asks_for(team, "fought", 2))
+    await eventually(lambda: _asks_for(namespace, "fought", 2))

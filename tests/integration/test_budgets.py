@@ -17,8 +17,8 @@ import pytest
 from contract.llmgateway.harness import Gateway, Mock, run_mock
 from integration.api import Document
 from integration.kubelet import ON_HAND, Kubelet, join_node, leave_node, running
+from integration.namespace import Namespace
 from integration.operating import Hire
-from integration.team import Team
 from integration.waiting import eventually
 
 pytestmark = [pytest.mark.step4, pytest.mark.long, pytest.mark.timeout(400)]
@@ -41,8 +41,8 @@ def mock(tmp_path: Path) -> Iterator[Mock]:
 
 
 @pytest.fixture
-async def node(own_team: Team) -> AsyncIterator[Kubelet]:
-    found = await join_node(own_team.api, f"hand-{uuid.uuid4().hex[:8]}")
+async def node(own_namespace: Namespace) -> AsyncIterator[Kubelet]:
+    found = await join_node(own_namespace.api, f"hand-{uuid.uuid4().hex[:8]}")
     try:
         yield found
     finally:
@@ -74,21 +74,21 @@ class Pod:
 class Fleet:
     """The agent's Pods, and a client that spends as fast as they let it."""
 
-    def __init__(self, team: Team, node: Kubelet, folder: Path) -> None:
-        self._team, self._node, self._folder = team, node, folder
+    def __init__(self, namespace: Namespace, node: Kubelet, folder: Path) -> None:
+        self._namespace, self._node, self._folder = namespace, node, folder
         self.pods: dict[str, Pod] = {}
 
     async def take_new(self) -> None:
         """Start the gateway of each Pod that has none."""
-        config = (await self._team.finds("configmaps", "spender-berth"))["data"]
-        for document in await self._team.pods("spender"):
+        config = (await self._namespace.finds("configmaps", "spender-berth"))["data"]
+        for document in await self._namespace.pods("spender"):
             metadata = document["metadata"]
             if metadata["name"] not in self.pods:
                 name = await self._node.take(document)
                 pod = Pod(name, metadata["uid"], self._folder / name, config)
                 self.pods[name] = pod
                 await self._node.report(name, "Running", init={"llmgateway": running()}, main={"agent": running()})
-                await self._team.api.patch("pods", name, {"status": {"podIP": pod.address}}, part="status")
+                await self._namespace.api.patch("pods", name, {"status": {"podIP": pod.address}}, part="status")
 
     async def spend(self, session: aiohttp.ClientSession, until: asyncio.Event, said: list[str]) -> None:
         """Ask any of the Pods, again and again."""
@@ -108,21 +108,21 @@ class Fleet:
             pod.kill()
 
 
-async def shown(team: Team) -> Document:
-    agent = await team.agent("spender")
+async def shown(namespace: Namespace) -> Document:
+    agent = await namespace.agent("spender")
     found: Document = (agent.get("status", {}).get("llmStatus") or {}).get("budget") or {}
     return found
 
 
 async def test_no_more_is_spent_than_granted_whatever_is_killed(
-    own_team: Team, hire: Hire, node: Kubelet, mock: Mock, tmp_path: Path
+    own_namespace: Namespace, hire: Hire, node: Kubelet, mock: Mock, tmp_path: Path
 ) -> None:
-    operator = hire(own_team, "--leader-election=false")
+    operator = hire(own_namespace, "--leader-election=false")
     provider = {"name": "main", "type": "openai-compatible", "config": {"baseUrl": mock.url, "model": "mock"}}
     llm = {"providers": [provider], "budget": {"tokensPerHour": LIMIT, "tokensPerDay": LIMIT}}
-    await own_team.create("spender", llm=llm, replicas=REPLICAS, resources=ON_HAND)
-    await own_team.has_pods("spender", REPLICAS)
-    fleet, done = Fleet(own_team, node, tmp_path), asyncio.Event()
+    await own_namespace.create("spender", llm=llm, replicas=REPLICAS, resources=ON_HAND)
+    await own_namespace.has_pods("spender", REPLICAS)
+    fleet, done = Fleet(own_namespace, node, tmp_path), asyncio.Event()
     said: list[str] = []
 
     async def spent() -> int:
@@ -145,11 +145,11 @@ async def test_no_more_is_spent_than_granted_whatever_is_killed(
             operator.start()
             second.kill()
             await node.report(second.name, "Running", init={"llmgateway": running()}, main={"agent": running()})
-            await own_team.api.call(
-                "DELETE", f"/api/v1/namespaces/{own_team.namespace}/pods/{second.name}", {"gracePeriodSeconds": 0}
+            await own_namespace.api.call(
+                "DELETE", f"/api/v1/namespaces/{own_namespace.name}/pods/{second.name}", {"gracePeriodSeconds": 0}
             )
             del fleet.pods[second.name]
-            await own_team.has_pods("spender", REPLICAS)
+            await own_namespace.has_pods("spender", REPLICAS)
             await fleet.take_new()
             operator.kill()
             operator.start()
@@ -157,19 +157,19 @@ async def test_no_more_is_spent_than_granted_whatever_is_killed(
             done.set()
 
         assert 3 * EACH <= await spent() <= LIMIT + EACH
-        budget = await shown(own_team)
+        budget = await shown(own_namespace)
         for limit in budget["limits"]:
             assert limit["limit"] == LIMIT
             assert limit["spent"] <= limit["granted"] <= LIMIT + LARGEST
         assert f"of {LIMIT} tokens per hour" in budget["summary"]
-        await eventually(lambda: is_at_rest(own_team), within_s=120)
+        await eventually(lambda: is_at_rest(own_namespace), within_s=120)
 
 
-async def is_at_rest(team: Team) -> bool:
+async def is_at_rest(namespace: Namespace) -> bool:
     """Whether nothing is written for an agent that spends nothing, although its gateways are asked."""
-    before = (await team.agent("spender"))["metadata"]["resourceVersion"]
+    before = (await namespace.agent("spender"))["metadata"]["resourceVersion"]
     await asyncio.sleep(REST_S)
-    return bool((await team.agent("spender"))["metadata"]["resourceVersion"] == before)
+    return bool((await namespace.agent("spender"))["metadata"]["resourceVersion"] == before)
 
 
 async def _told(said: list[str], code: str) -> bool:

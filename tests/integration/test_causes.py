@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from integration.api import Document
 from integration.kubelet import ON_HAND, Kubelet, ended, running, waiting
-from integration.team import NGINX, Team, condition
+from integration.namespace import NGINX, Namespace, condition
 from integration.waiting import eventually
 
 pytestmark = pytest.mark.step1
@@ -15,115 +15,115 @@ def quota(limits: dict[str, str]) -> Document:
     return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}, "spec": {"hard": limits}}
 
 
-async def impose(team: Team, limits: dict[str, str]) -> None:
+async def impose(namespace: Namespace, limits: dict[str, str]) -> None:
     """Returns when the quota is enforced."""
-    await team.api.create("resourcequotas", quota(limits))
+    await namespace.api.create("resourcequotas", quota(limits))
 
     async def enforced() -> bool:
-        return bool((await team.api.get("resourcequotas", "tight")).get("status", {}).get("hard"))
+        return bool((await namespace.api.get("resourcequotas", "tight")).get("status", {}).get("hard"))
 
     await eventually(enforced)
 
 
-async def test_quota_for_pods(team: Team) -> None:
-    await impose(team, {"pods": "0"})
-    await team.create("unwanted")
+async def test_quota_for_pods(namespace: Namespace) -> None:
+    await impose(namespace, {"pods": "0"})
+    await namespace.create("unwanted")
 
-    agent = await team.says("unwanted", "QuotaExceeded")
+    agent = await namespace.says("unwanted", "QuotaExceeded")
     assert "exceeded quota: tight" in agent["status"]["message"]
     assert agent["status"]["phase"] == "Pending"
 
-    await team.api.delete("resourcequotas", "tight")
-    await team.edit("unwanted", agent={"image": "nginx:1.28"})
-    await team.reaches("unwanted", "Running", ready="True")
+    await namespace.api.delete("resourcequotas", "tight")
+    await namespace.edit("unwanted", agent={"image": "nginx:1.28"})
+    await namespace.reaches("unwanted", "Running", ready="True")
 
 
-async def test_quota_for_a_job(team: Team) -> None:
-    await impose(team, {"pods": "0"})
-    await team.create("unwanted", workload={"kind": "Job"})
+async def test_quota_for_a_job(namespace: Namespace) -> None:
+    await impose(namespace, {"pods": "0"})
+    await namespace.create("unwanted", workload={"kind": "Job"})
 
-    agent = await team.says("unwanted", "QuotaExceeded")
+    agent = await namespace.says("unwanted", "QuotaExceeded")
 
     assert "exceeded quota: tight" in agent["status"]["message"]
 
 
-async def test_quota_for_a_child(team: Team) -> None:
-    await impose(team, {"count/deployments.apps": "0"})
-    await team.create("unwanted")
+async def test_quota_for_a_child(namespace: Namespace) -> None:
+    await impose(namespace, {"count/deployments.apps": "0"})
+    await namespace.create("unwanted")
 
-    agent = await team.says("unwanted", "QuotaExceeded")
+    agent = await namespace.says("unwanted", "QuotaExceeded")
 
     assert "Deployment unwanted" in agent["status"]["message"]
     assert "exceeded quota: tight" in agent["status"]["message"]
     assert condition(agent, "Accepted")["status"] == "False"
-    assert (await team.children("unwanted"))["serviceaccounts"] == ["unwanted-agent"]
+    assert (await namespace.children("unwanted"))["serviceaccounts"] == ["unwanted-agent"]
 
 
-async def test_pod_security_admission(team: Team) -> None:
+async def test_pod_security_admission(namespace: Namespace) -> None:
     change = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     media = "application/merge-patch+json"
-    await team.api.call("PATCH", f"/api/v1/namespaces/{team.namespace}", change, media=media)
-    await team.create("careless", security={"profile": "baseline"})
-    await team.create("careful")
+    await namespace.api.call("PATCH", f"/api/v1/namespaces/{namespace.name}", change, media=media)
+    await namespace.create("careless", security={"profile": "baseline"})
+    await namespace.create("careful")
 
-    agent = await team.says("careless", "Forbidden")
+    agent = await namespace.says("careless", "Forbidden")
     assert 'violates PodSecurity "restricted' in agent["status"]["message"]
     posture = condition(agent, "SecurityPosture")
     assert (posture["status"], posture["reason"]) == ("False", "Weakened")
 
-    careful = await team.reaches("careful", "Running", ready="True")
+    careful = await namespace.reaches("careful", "Running", ready="True")
     assert condition(careful, "SecurityPosture") == {}
 
 
-async def test_name_that_somebody_else_has(team: Team) -> None:
+async def test_name_that_somebody_else_has(namespace: Namespace) -> None:
     foreign = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "twin-berth"}, "data": {"mine": "yes"}}
-    await team.api.create("configmaps", foreign)
-    await team.create("twin", agent={**NGINX, "environment": {"files": [{"path": "a", "content": "b"}]}})
+    await namespace.api.create("configmaps", foreign)
+    await namespace.create("twin", agent={**NGINX, "environment": {"files": [{"path": "a", "content": "b"}]}})
 
-    agent = await team.says("twin", "NameConflict")
+    agent = await namespace.says("twin", "NameConflict")
 
     assert "ConfigMap twin-berth" in agent["status"]["message"]
     assert "rename or delete it" in agent["status"]["message"]
-    assert (await team.api.get("configmaps", "twin-berth"))["data"] == {"mine": "yes"}
+    assert (await namespace.api.get("configmaps", "twin-berth"))["data"] == {"mine": "yes"}
 
 
-async def test_pod_that_fits_nowhere(team: Team) -> None:
-    await team.create("giant", resources=ON_HAND)
+async def test_pod_that_fits_nowhere(namespace: Namespace) -> None:
+    await namespace.create("giant", resources=ON_HAND)
 
-    agent = await team.says("giant", "Unschedulable")
+    agent = await namespace.says("giant", "Unschedulable")
 
     assert "Insufficient example.com/hand" in agent["status"]["message"]
     assert agent["status"]["phase"] == "Pending"
 
 
-async def place(team: Team, kubelet: Kubelet, name: str, **spec: Any) -> tuple[Document, str]:
+async def place(namespace: Namespace, kubelet: Kubelet, name: str, **spec: Any) -> tuple[Document, str]:
     """Creates an agent and places its Pod."""
-    await team.create(name, resources=ON_HAND, **spec)
-    (pod,) = await team.has_pods(name)
+    await namespace.create(name, resources=ON_HAND, **spec)
+    (pod,) = await namespace.has_pods(name)
     return pod, await kubelet.take(pod)
 
 
-async def test_secret_of_a_variable_is_missing(team: Team, kubelet: Kubelet) -> None:
-    _, pod = await place(team, kubelet, "keyless")
+async def test_secret_of_a_variable_is_missing(namespace: Namespace, kubelet: Kubelet) -> None:
+    _, pod = await place(namespace, kubelet, "keyless")
     said = 'secret "provider-key" not found'
     await kubelet.report(pod, "Pending", main={"agent": waiting("CreateContainerConfigError", said)})
 
-    agent = await team.says("keyless", "SecretMissing")
+    agent = await namespace.says("keyless", "SecretMissing")
     assert agent["status"]["message"] == said
     assert agent["status"]["phase"] == "Pending"
 
     await kubelet.report(pod, "Running", main={"agent": running()}, ready=True)
-    await team.reaches("keyless", "Running", ready="True")
+    await namespace.reaches("keyless", "Running", ready="True")
 
 
-async def test_secret_of_a_volume_is_missing(team: Team, kubelet: Kubelet) -> None:
+async def test_secret_of_a_volume_is_missing(namespace: Namespace, kubelet: Kubelet) -> None:
     """Only an event tells: the Pod's status stays as if it was starting."""
-    pod, name = await place(team, kubelet, "keyless")
+    pod, name = await place(namespace, kubelet, "keyless")
     said = 'MountVolume.SetUp failed for volume "git" : secret "git-credentials" not found'
     await kubelet.warn(pod, "FailedMount", said)
     await kubelet.report(name, "Pending", main={"agent": waiting("ContainerCreating")})
 
-    agent = await team.says("keyless", "SecretMissing")
+    agent = await namespace.says("keyless", "SecretMissing")
 
     assert agent["status"]["message"] == said
 
@@ -139,12 +139,12 @@ async def test_secret_of_a_volume_is_missing(team: Team, kubelet: Kubelet) -> No
     ids=["image", "config-map", "memory", "crash"],
 )
 async def test_container_that_does_not_run(
-    team: Team, kubelet: Kubelet, state: Document, reason: str, phase: str, words: str
+    namespace: Namespace, kubelet: Kubelet, state: Document, reason: str, phase: str, words: str
 ) -> None:
-    _, pod = await place(team, kubelet, "faulty")
+    _, pod = await place(namespace, kubelet, "faulty")
     await kubelet.report(pod, "Running" if "terminated" in state else "Pending", main={"agent": state})
 
-    agent = await team.says("faulty", reason)
+    agent = await namespace.says("faulty", reason)
 
     assert words in agent["status"]["message"]
     assert agent["status"]["phase"] == phase

@@ -5,9 +5,9 @@ import time
 
 import pytest
 from integration.cluster import Cluster
+from integration.namespace import Namespace
 from integration.operating import Hire, OperatorProcess
 from integration.proxy import Proxy, open_proxy
-from integration.team import Team
 from integration.waiting import eventually, throughout
 
 pytestmark = pytest.mark.step1
@@ -17,12 +17,12 @@ HAND_OVER_S = 5.0
 """What a release at SIGTERM promises."""
 
 
-async def pair(team: Team, hire: Hire, proxy: Proxy | None = None) -> tuple[OperatorProcess, OperatorProcess]:
+async def pair(namespace: Namespace, hire: Hire, proxy: Proxy | None = None) -> tuple[OperatorProcess, OperatorProcess]:
     """A leader and a standby with warm caches."""
-    leader = hire(team, proxy=proxy)
+    leader = hire(namespace, proxy=proxy)
     await leader.ready()
     await eventually(leader.leads)
-    standby = hire(team)
+    standby = hire(namespace)
     await standby.ready()
     assert not await standby.leads()
     return leader, standby
@@ -35,10 +35,10 @@ async def seconds_until(operator: OperatorProcess, *, within_s: float) -> float:
     return time.monotonic() - started
 
 
-async def test_one_of_two_works_and_sigterm_hands_over(own_team: Team, hire: Hire) -> None:
-    leader, standby = await pair(own_team, hire)
-    await own_team.create("first")
-    await own_team.reaches("first", "Running", ready="True")
+async def test_one_of_two_works_and_sigterm_hands_over(own_namespace: Namespace, hire: Hire) -> None:
+    leader, standby = await pair(own_namespace, hire)
+    await own_namespace.create("first")
+    await own_namespace.reaches("first", "Running", ready="True")
     assert await leader.metric("controller_runtime_reconcile_total") > 0
     assert await standby.metric("controller_runtime_reconcile_total") == 0
 
@@ -47,29 +47,29 @@ async def test_one_of_two_works_and_sigterm_hands_over(own_team: Team, hire: Hir
     assert await ending == 0
 
     assert taken_over_s < HAND_OVER_S
-    await own_team.create("second")
-    await own_team.reaches("second", "Running", ready="True")
-    lease = await own_team.api.get("leases", "agentberth-operator")
+    await own_namespace.create("second")
+    await own_namespace.reaches("second", "Running", ready="True")
+    lease = await own_namespace.api.get("leases", "agentberth-operator")
     assert lease["spec"]["holderIdentity"] == "operator-2"
     assert lease["spec"]["leaseTransitions"] == 1
     assert leader.problems() == standby.problems() == []
 
 
-async def test_standby_takes_over_when_the_lease_of_a_killed_leader_ends(own_team: Team, hire: Hire) -> None:
-    leader, standby = await pair(own_team, hire)
+async def test_standby_takes_over_when_the_lease_of_a_killed_leader_ends(own_namespace: Namespace, hire: Hire) -> None:
+    leader, standby = await pair(own_namespace, hire)
 
     leader.kill()
-    await own_team.create("orphan")
+    await own_namespace.create("orphan")
     await seconds_until(standby, within_s=LEASE_S + HAND_OVER_S)
 
-    await own_team.reaches("orphan", "Running", ready="True")
+    await own_namespace.reaches("orphan", "Running", ready="True")
 
 
 async def test_leader_that_cannot_reach_the_server_is_gone_before_another_leads(
-    own_team: Team, hire: Hire, cluster: Cluster
+    own_namespace: Namespace, hire: Hire, cluster: Cluster
 ) -> None:
     async with open_proxy(cluster.access) as proxy:
-        leader, standby = await pair(own_team, hire, proxy)
+        leader, standby = await pair(own_namespace, hire, proxy)
         both: list[bool] = []
 
         async def never_both() -> None:
@@ -84,5 +84,5 @@ async def test_leader_that_cannot_reach_the_server_is_gone_before_another_leads(
     assert not any(both)
     assert not leader.running
     assert "Traceback" not in leader.text
-    await own_team.create("orphan")
-    await own_team.reaches("orphan", "Running", ready="True")
+    await own_namespace.create("orphan")
+    await own_namespace.reaches("orphan", "Running", ready="True")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from integration.api import Document
 from integration.kubelet import ON_HAND, Kubelet, waiting
+from integration.namespace import Namespace, condition
 from integration.operating import Hire
 from integration.proxy import Proxy
-from integration.team import Team, condition
 from integration.waiting import eventually
 
 pytestmark = pytest.mark.step4
@@ -21,11 +21,11 @@ PERSISTENT: Document = {"size": "16Mi", "config": {"persistence": True}}
 BY_HAND: Document = {"memory": ON_HAND["agent"]}
 
 
-async def memory_ready(team: Team, name: str, status: str, reason: str) -> Document:
+async def memory_ready(namespace: Namespace, name: str, status: str, reason: str) -> Document:
     """The condition, once it says so of the present spec."""
 
     async def look() -> Document:
-        agent = await team.agent(name)
+        agent = await namespace.agent(name)
         found = condition(agent, "MemoryReady")
         assert found.get("observedGeneration") == agent["metadata"]["generation"], found
         assert (found["status"], found["reason"]) == (status, reason), found
@@ -34,26 +34,26 @@ async def memory_ready(team: Team, name: str, status: str, reason: str) -> Docum
     return await eventually(look)
 
 
-async def password(team: Team, name: str) -> str:
+async def password(namespace: Namespace, name: str) -> str:
     """What the Secret holds."""
-    return base64.b64decode((await team.finds("secrets", f"{name}-memory"))["data"]["password"]).decode()
+    return base64.b64decode((await namespace.finds("secrets", f"{name}-memory"))["data"]["password"]).decode()
 
 
 @pytest.fixture
-async def expandable(team: Team) -> AsyncIterator[str]:
+async def expandable(namespace: Namespace) -> AsyncIterator[str]:
     """Three volumes, of the default class, whose claims may grow."""
-    async for name in storage(team, grows=True):
+    async for name in storage(namespace, grows=True):
         yield name
 
 
 @pytest.fixture
-async def rigid(team: Team) -> AsyncIterator[str]:
+async def rigid(namespace: Namespace) -> AsyncIterator[str]:
     """The same, but no claim may grow."""
-    async for name in storage(team, grows=False):
+    async for name in storage(namespace, grows=False):
         yield name
 
 
-async def storage(team: Team, *, grows: bool) -> AsyncIterator[str]:
+async def storage(namespace: Namespace, *, grows: bool) -> AsyncIterator[str]:
     name = f"memory-{uuid.uuid4().hex[:8]}"
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
     document: Document = {
@@ -63,7 +63,7 @@ async def storage(team: Team, *, grows: bool) -> AsyncIterator[str]:
         "provisioner": "kubernetes.io/no-provisioner",
         "allowVolumeExpansion": grows,
     }
-    await team.api.call("POST", CLASSES, document)
+    await namespace.api.call("POST", CLASSES, document)
     for number in range(3):
         spec: Document = {
             "capacity": {"storage": "1Gi"},
@@ -73,26 +73,26 @@ async def storage(team: Team, *, grows: bool) -> AsyncIterator[str]:
             "hostPath": {"path": f"/nowhere/{name}-{number}"},
         }
         volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"{name}-{number}"}}
-        await team.api.call("POST", VOLUMES, {**volume, "spec": spec})
+        await namespace.api.call("POST", VOLUMES, {**volume, "spec": spec})
     try:
         yield name
     finally:
-        await team.api.call("DELETE", f"{CLASSES}/{name}")
+        await namespace.api.call("DELETE", f"{CLASSES}/{name}")
         for number in range(3):
-            await team.api.call("DELETE", f"{VOLUMES}/{name}-{number}")
+            await namespace.api.call("DELETE", f"{VOLUMES}/{name}-{number}")
 
 
 async def test_redis_is_made_with_a_password_that_the_operator_never_reads(
-    own_team: Team, hire: Hire, proxy: Proxy
+    own_namespace: Namespace, hire: Hire, proxy: Proxy
 ) -> None:
-    operator = hire(own_team, "--leader-election=false", "--resync-s", "1", proxy=proxy)
-    await own_team.create("sage", memory={"size": "16Mi"})
-    await own_team.reaches("sage", "Running", ready="True")
-    await memory_ready(own_team, "sage", "True", "Ready")
+    operator = hire(own_namespace, "--leader-election=false", "--resync-s", "1", proxy=proxy)
+    await own_namespace.create("sage", memory={"size": "16Mi"})
+    await own_namespace.reaches("sage", "Running", ready="True")
+    await memory_ready(own_namespace, "sage", "True", "Ready")
 
-    secret = await password(own_team, "sage")
+    secret = await password(own_namespace, "sage")
     assert len(secret) >= 43
-    children = await own_team.children("sage")
+    children = await own_namespace.children("sage")
     assert children["statefulsets"] == ["sage-memory"]
     assert children["services"] == ["sage-memory"]
     operator.kill()
@@ -105,93 +105,93 @@ async def test_redis_is_made_with_a_password_that_the_operator_never_reads(
     await eventually(passed)
     asked = [(each.method, each.query) for each in proxy.exchanges if "/secrets" in each.path]
     assert [method for method, _ in asked] == ["POST"]
-    assert await password(own_team, "sage") == secret
+    assert await password(own_namespace, "sage") == secret
     assert secret not in operator.text
     for plural in ("agenttypes", "statefulsets", "deployments", "configmaps", "services", "pods", "events"):
-        assert secret not in str(await own_team.api.list(plural))
+        assert secret not in str(await own_namespace.api.list(plural))
 
 
-async def test_everything_of_a_memory_is_owned_and_goes_with_the_agent(team: Team) -> None:
-    agent = await team.create("brief", memory={"size": "16Mi"})
-    await memory_ready(team, "brief", "True", "Ready")
+async def test_everything_of_a_memory_is_owned_and_goes_with_the_agent(namespace: Namespace) -> None:
+    agent = await namespace.create("brief", memory={"size": "16Mi"})
+    await memory_ready(namespace, "brief", "True", "Ready")
     for plural in ("secrets", "services", "statefulsets"):
-        (owner,) = (await team.finds(plural, "brief-memory"))["metadata"]["ownerReferences"]
+        (owner,) = (await namespace.finds(plural, "brief-memory"))["metadata"]["ownerReferences"]
         assert owner["uid"] == agent["metadata"]["uid"]
 
-    await team.api.delete("agenttypes", "brief")
+    await namespace.api.delete("agenttypes", "brief")
 
     async def gone() -> bool:
-        found = [await team.api.find(plural, "brief-memory") for plural in ("secrets", "services", "statefulsets")]
+        found = [await namespace.api.find(plural, "brief-memory") for plural in ("secrets", "services", "statefulsets")]
         return found == [None, None, None]
 
     await eventually(gone)
 
 
-async def test_server_goes_when_the_memory_is_taken_back_and_the_agent_stays(team: Team) -> None:
-    await team.create("fickle", memory={"size": "16Mi"})
-    await memory_ready(team, "fickle", "True", "Ready")
+async def test_server_goes_when_the_memory_is_taken_back_and_the_agent_stays(namespace: Namespace) -> None:
+    await namespace.create("fickle", memory={"size": "16Mi"})
+    await memory_ready(namespace, "fickle", "True", "Ready")
 
-    await team.edit("fickle", memory=None)
+    await namespace.edit("fickle", memory=None)
 
     async def gone() -> bool:
-        return await team.api.find("statefulsets", "fickle-memory") is None
+        return await namespace.api.find("statefulsets", "fickle-memory") is None
 
     await eventually(gone)
-    agent = await team.reaches("fickle", "Running", ready="True")
+    agent = await namespace.reaches("fickle", "Running", ready="True")
     assert condition(agent, "MemoryReady") == {}
     assert "memoryStatus" not in agent["status"]
 
 
 @pytest.mark.long
-async def test_secret_that_was_deleted_is_named_and_made_anew(team: Team, kubelet: Kubelet) -> None:
-    await team.create("robbed", memory={"size": "16Mi"}, resources=BY_HAND)
-    pod = await team.finds("pods", "robbed-memory-0")
-    before = await password(team, "robbed")
-    await team.api.delete("secrets", "robbed-memory")
+async def test_secret_that_was_deleted_is_named_and_made_anew(namespace: Namespace, kubelet: Kubelet) -> None:
+    await namespace.create("robbed", memory={"size": "16Mi"}, resources=BY_HAND)
+    pod = await namespace.finds("pods", "robbed-memory-0")
+    before = await password(namespace, "robbed")
+    await namespace.api.delete("secrets", "robbed-memory")
     await kubelet.take(pod)
     await kubelet.report("robbed-memory-0", "Pending", main={"redis": waiting("ContainerCreating")})
     said = 'MountVolume.SetUp failed for volume "password" : secret "robbed-memory" not found'
     await kubelet.warn(pod, "FailedMount", said)
-    await team.api.patch("pods", "robbed-memory-0", {"metadata": {"annotations": {"seen": "now"}}})
+    await namespace.api.patch("pods", "robbed-memory-0", {"metadata": {"annotations": {"seen": "now"}}})
 
-    found = await memory_ready(team, "robbed", "False", "SecretMissing")
+    found = await memory_ready(namespace, "robbed", "False", "SecretMissing")
 
     assert "created again, with a new password" in found["message"]
 
     async def remade() -> bool:
-        secret = await team.api.find("secrets", "robbed-memory")
+        secret = await namespace.api.find("secrets", "robbed-memory")
         return secret is not None
 
     await eventually(remade, within_s=120)
-    assert await password(team, "robbed") != before
+    assert await password(namespace, "robbed") != before
 
 
-async def test_claim_grows_with_the_size(team: Team, expandable: str) -> None:
-    await team.create("growing", memory=PERSISTENT)
-    await memory_ready(team, "growing", "True", "Ready")
+async def test_claim_grows_with_the_size(namespace: Namespace, expandable: str) -> None:
+    await namespace.create("growing", memory=PERSISTENT)
+    await memory_ready(namespace, "growing", "True", "Ready")
 
-    await team.edit("growing", memory={"size": "32Mi"})
+    await namespace.edit("growing", memory={"size": "32Mi"})
 
     async def grown() -> bool:
-        claim = await team.api.get("persistentvolumeclaims", "data-growing-memory-0")
+        claim = await namespace.api.get("persistentvolumeclaims", "data-growing-memory-0")
         return bool(claim["spec"]["resources"]["requests"]["storage"] == "96Mi")
 
     await eventually(grown)
-    await memory_ready(team, "growing", "True", "Ready")
-    (container,) = (await team.finds("statefulsets", "growing-memory"))["spec"]["template"]["spec"]["containers"]
+    await memory_ready(namespace, "growing", "True", "Ready")
+    (container,) = (await namespace.finds("statefulsets", "growing-memory"))["spec"]["template"]["spec"]["containers"]
     assert str(32 << 20) in container["args"]
 
 
 async def test_claim_that_cannot_grow_is_said_and_asked_for_once(
-    own_team: Team, hire: Hire, proxy: Proxy, rigid_own: str
+    own_namespace: Namespace, hire: Hire, proxy: Proxy, rigid_own: str
 ) -> None:
-    operator = hire(own_team, "--leader-election=false", "--resync-s", "1", proxy=proxy)
-    await own_team.create("tight", memory=PERSISTENT)
-    await memory_ready(own_team, "tight", "True", "Ready")
+    operator = hire(own_namespace, "--leader-election=false", "--resync-s", "1", proxy=proxy)
+    await own_namespace.create("tight", memory=PERSISTENT)
+    await memory_ready(own_namespace, "tight", "True", "Ready")
 
-    await own_team.edit("tight", memory={"size": "32Mi"})
+    await own_namespace.edit("tight", memory={"size": "32Mi"})
 
-    found = await memory_ready(own_team, "tight", "False", "ClaimNotResized")
+    found = await memory_ready(own_namespace, "tight", "False", "ClaimNotResized")
     assert "stays at 48Mi and should be 96Mi" in found["message"]
     start = await operator.metric("controller_runtime_reconcile_total")
 
@@ -202,77 +202,77 @@ async def test_claim_that_cannot_grow_is_said_and_asked_for_once(
     asked = [each for each in proxy.exchanges if "/persistentvolumeclaims/" in each.path and each.method == "PATCH"]
     assert len(asked) == 1
     assert operator.problems() == []
-    await own_team.edit("tight", memory={"size": "8Mi"})
-    smaller = await memory_ready(own_team, "tight", "True", "Ready")
+    await own_namespace.edit("tight", memory={"size": "8Mi"})
+    smaller = await memory_ready(own_namespace, "tight", "True", "Ready")
     assert "claims do not shrink" in smaller["message"]
 
 
 @pytest.fixture
-async def rigid_own(own_team: Team) -> AsyncIterator[str]:
+async def rigid_own(own_namespace: Namespace) -> AsyncIterator[str]:
     """As `rigid`, for tests with an operator of their own."""
-    async for name in storage(own_team, grows=False):
+    async for name in storage(own_namespace, grows=False):
         yield name
 
 
-async def test_persistence_can_be_turned_on_and_off(team: Team, rigid: str) -> None:
-    await team.create("moody", memory={"size": "16Mi"})
-    await memory_ready(team, "moody", "True", "Ready")
-    first = (await team.finds("statefulsets", "moody-memory"))["metadata"]["uid"]
+async def test_persistence_can_be_turned_on_and_off(namespace: Namespace, rigid: str) -> None:
+    await namespace.create("moody", memory={"size": "16Mi"})
+    await memory_ready(namespace, "moody", "True", "Ready")
+    first = (await namespace.finds("statefulsets", "moody-memory"))["metadata"]["uid"]
 
-    await team.edit("moody", memory={"config": {"persistence": True}})
+    await namespace.edit("moody", memory={"config": {"persistence": True}})
 
     async def lasting() -> Document:
-        found = await team.finds("statefulsets", "moody-memory")
+        found = await namespace.finds("statefulsets", "moody-memory")
         assert found["metadata"]["uid"] != first
         assert found["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "48Mi"
         return found
 
     await eventually(lasting)
-    await memory_ready(team, "moody", "True", "Ready")
-    await team.edit("moody", memory={"config": {"persistence": False}})
+    await memory_ready(namespace, "moody", "True", "Ready")
+    await namespace.edit("moody", memory={"config": {"persistence": False}})
 
     async def fleeting() -> bool:
-        found = await team.finds("statefulsets", "moody-memory")
+        found = await namespace.finds("statefulsets", "moody-memory")
         return "volumeClaimTemplates" not in found["spec"]
 
     await eventually(fleeting)
-    assert await team.api.find("persistentvolumeclaims", "data-moody-memory-0") is not None
+    assert await namespace.api.find("persistentvolumeclaims", "data-moody-memory-0") is not None
 
 
 @pytest.mark.parametrize("policy", ["retain", "delete"])
-async def test_data_is_kept_or_deleted_with_the_agent_as_asked(team: Team, rigid: str, policy: str) -> None:
+async def test_data_is_kept_or_deleted_with_the_agent_as_asked(namespace: Namespace, rigid: str, policy: str) -> None:
     config: dict[str, Any] = {"persistence": True, "deletionPolicy": policy}
-    await team.create("mortal", memory={"size": "16Mi", "config": config})
-    await memory_ready(team, "mortal", "True", "Ready")
+    await namespace.create("mortal", memory={"size": "16Mi", "config": config})
+    await memory_ready(namespace, "mortal", "True", "Ready")
 
     async def owned() -> bool:
-        claim = await team.api.get("persistentvolumeclaims", "data-mortal-memory-0")
+        claim = await namespace.api.get("persistentvolumeclaims", "data-mortal-memory-0")
         return bool(claim["metadata"].get("ownerReferences")) == (policy == "delete")
 
     await eventually(owned)
-    await team.api.delete("agenttypes", "mortal")
+    await namespace.api.delete("agenttypes", "mortal")
 
     async def ended() -> bool:
-        pods = await team.api.find("pods", "mortal-memory-0")
-        claim = await team.api.find("persistentvolumeclaims", "data-mortal-memory-0")
+        pods = await namespace.api.find("pods", "mortal-memory-0")
+        claim = await namespace.api.find("persistentvolumeclaims", "data-mortal-memory-0")
         dying = claim is None or "deletionTimestamp" in claim["metadata"]
         return pods is None and dying == (policy == "delete")
 
     await eventually(ended)
 
 
-async def test_suspended_agent_keeps_what_its_memory_holds(team: Team, rigid: str) -> None:
-    await team.create("lasting", memory=PERSISTENT)
-    await team.create("fleeting", memory={"size": "16Mi"})
+async def test_suspended_agent_keeps_what_its_memory_holds(namespace: Namespace, rigid: str) -> None:
+    await namespace.create("lasting", memory=PERSISTENT)
+    await namespace.create("fleeting", memory={"size": "16Mi"})
     for name in ("lasting", "fleeting"):
-        await memory_ready(team, name, "True", "Ready")
-        await team.edit(name, suspend=True)
+        await memory_ready(namespace, name, "True", "Ready")
+        await namespace.edit(name, suspend=True)
 
     async def stopped() -> bool:
-        return await team.api.find("pods", "lasting-memory-0") is None
+        return await namespace.api.find("pods", "lasting-memory-0") is None
 
     await eventually(stopped)
-    assert await team.api.find("persistentvolumeclaims", "data-lasting-memory-0") is not None
-    assert await team.api.find("pods", "fleeting-memory-0") is not None
-    agent = await team.says("lasting", "Suspended")
+    assert await namespace.api.find("persistentvolumeclaims", "data-lasting-memory-0") is not None
+    assert await namespace.api.find("pods", "fleeting-memory-0") is not None
+    agent = await namespace.says("lasting", "Suspended")
     assert condition(agent, "MemoryReady")["reason"] == "Suspended"

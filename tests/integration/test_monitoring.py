@@ -13,8 +13,8 @@ from contract.toolproxy.toolproxy_harness import running
 from integration.api import Document
 from integration.cluster import Cluster
 from integration.monitoring import monitoring_kinds
+from integration.namespace import Namespace, condition
 from integration.operating import Hire, OperatorProcess
-from integration.team import Team, condition
 from integration.waiting import eventually
 
 pytestmark = pytest.mark.step5
@@ -25,9 +25,9 @@ SIDECARS: dict[str, Any] = {
 }
 
 
-async def says_monitored(team: Team, name: str, reason: str) -> Document:
+async def says_monitored(namespace: Namespace, name: str, reason: str) -> Document:
     async def look() -> Document:
-        found = await team.agent(name)
+        found = await namespace.agent(name)
         assert condition(found, "Monitored").get("reason") == reason, found.get("status")
         return found
 
@@ -36,38 +36,38 @@ async def says_monitored(team: Team, name: str, reason: str) -> Document:
 
 @pytest.mark.timeout(300)
 async def test_an_agent_is_collected_once_the_cluster_can_and_works_without(
-    own_team: Team, hire: Hire, cluster: Cluster
+    own_namespace: Namespace, hire: Hire, cluster: Cluster
 ) -> None:
-    operator = hire(own_team, "--api-retry-s", "1", "--leader-election=false")
+    operator = hire(own_namespace, "--api-retry-s", "1", "--leader-election=false")
     await operator.ready()
-    await own_team.create("watched", monitoring={"metrics": ["memory_usage", "api_latncy"]}, **SIDECARS)
-    found = await says_monitored(own_team, "watched", "NoPodMonitors")
+    await own_namespace.create("watched", monitoring={"metrics": ["memory_usage", "api_latncy"]}, **SIDECARS)
+    found = await says_monitored(own_namespace, "watched", "NoPodMonitors")
     assert "monitoring.coreos.com/v1" in condition(found, "Monitored")["message"]
     assert condition(found, "Accepted")["status"] == "True"
     assert "spec.monitoring.metrics[1]" in condition(found, "Accepted")["message"]
-    await own_team.finds("deployments", "watched")
+    await own_namespace.finds("deployments", "watched")
 
     async with monitoring_kinds(cluster):
-        await says_monitored(own_team, "watched", "Collected")
-        monitor = await own_team.finds("podmonitors", "watched")
+        await says_monitored(own_namespace, "watched", "Collected")
+        monitor = await own_namespace.finds("podmonitors", "watched")
         assert [owner["kind"] for owner in monitor["metadata"]["ownerReferences"]] == ["AgentType"]
-        pods = await own_team.has_pods("watched")
+        pods = await own_namespace.has_pods("watched")
         labels = pods[0]["metadata"]["labels"]
         assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
         ports = {p["name"] for c in pods[0]["spec"]["initContainers"] for p in c["ports"]}
         assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} == ports
 
-        await own_team.edit("watched", monitoring={"enabled": False})
+        await own_namespace.edit("watched", monitoring={"enabled": False})
 
         async def pruned() -> bool:
-            return await own_team.api.find("podmonitors", "watched") is None
+            return await own_namespace.api.find("podmonitors", "watched") is None
 
         await eventually(pruned)
-        await own_team.edit("watched", monitoring={"enabled": True})
-        await says_monitored(own_team, "watched", "Collected")
+        await own_namespace.edit("watched", monitoring={"enabled": True})
+        await says_monitored(own_namespace, "watched", "Collected")
 
-    await own_team.edit("watched", monitoring={"metrics": ["cpu_usage"]})
-    await says_monitored(own_team, "watched", "NoPodMonitors")
+    await own_namespace.edit("watched", monitoring={"metrics": ["cpu_usage"]})
+    await says_monitored(own_namespace, "watched", "NoPodMonitors")
     assert operator.problems() == []
 
 
@@ -77,9 +77,9 @@ def families(text: str) -> set[str]:
 
 
 async def test_alerts_dashboards_and_the_page_name_what_the_programs_export(
-    standing_operator: OperatorProcess, team: Team, tmp_path: Path
+    standing_operator: OperatorProcess, namespace: Namespace, tmp_path: Path
 ) -> None:
-    await team.create("counted")
+    await namespace.create("counted")
     async with aiohttp.ClientSession() as session, session.get(f"{standing_operator.ops}/metrics") as answer:
         exported = families(await answer.text())
     config = {"providers": [{"name": "only", "type": "mock", "model": "mock"}], "budget": {"tokensPerHour": 10}}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from integration.api import AGENTS, APPLY, PREFIXES, Document, RefusedError
 from integration.cluster import ROOT
-from integration.team import Team
+from integration.namespace import Namespace
 
 from agent_api.problems import examine
 from agent_render import PlatformSettings, render
@@ -57,52 +57,52 @@ def documents(verdict: str) -> Iterator[tuple[str, Document]]:
         )
 
 
-async def refusal(team: Team, method: str, path: str, document: Document, **query: str) -> str:
+async def refusal(namespace: Namespace, method: str, path: str, document: Document, **query: str) -> str:
     """The server's words, "" when it would take `document`. Nothing is kept."""
     strictly = {"dryRun": "All", "fieldValidation": "Strict", **query}
     try:
-        await team.api.call(method, path, document, query=strictly, media=APPLY if query else "application/json")
+        await namespace.api.call(method, path, document, query=strictly, media=APPLY if query else "application/json")
     except RefusedError as error:
         return error.message
     return ""
 
 
-async def judge(team: Team, document: Document) -> str:
-    path = f"{PREFIXES[AGENTS]}/namespaces/{team.namespace}/{AGENTS}"
-    return await refusal(team, "POST", path, document)
+async def judge(namespace: Namespace, document: Document) -> str:
+    path = f"{PREFIXES[AGENTS]}/namespaces/{namespace.name}/{AGENTS}"
+    return await refusal(namespace, "POST", path, document)
 
 
-async def refused_children(team: Team, document: Document) -> Iterator[str]:
+async def refused_children(namespace: Namespace, document: Document) -> Iterator[str]:
     agent = examine(document).agent
     assert agent is not None
     found = []
     for child in render(agent, PlatformSettings()):
         plural, name = PLURALS[child["kind"]], child["metadata"]["name"]
-        path = f"{PREFIXES.get(plural, '/api/v1')}/namespaces/{team.namespace}/{plural}/{name}"
-        child["metadata"]["namespace"] = team.namespace
-        said = await refusal(team, "PATCH", path, child, fieldManager="law", force="true")
+        path = f"{PREFIXES.get(plural, '/api/v1')}/namespaces/{namespace.name}/{plural}/{name}"
+        child["metadata"]["namespace"] = namespace.name
+        said = await refusal(namespace, "PATCH", path, child, fieldManager="law", force="true")
         found += [f"{child['kind']}: {said}"] if said else []
     return iter(found)
 
 
 @pytest.mark.long
-async def test_what_is_good_is_taken_by_all_three(own_team: Team) -> None:
+async def test_what_is_good_is_taken_by_all_three(own_namespace: Namespace) -> None:
     wrong: dict[str, Any] = {}
     for name, document in documents("good"):
         own = [f"{problem.field}: {problem.message}" for problem in examine(document).problems]
-        said = await judge(own_team, document)
-        children = [] if own else list(await refused_children(own_team, document))
+        said = await judge(own_namespace, document)
+        children = [] if own else list(await refused_children(own_namespace, document))
         if own or said or children:
             wrong[name] = (own, said, children)
 
     assert wrong == {}
 
 
-async def test_what_is_bad_is_refused_by_both_judges_of_the_agent(own_team: Team) -> None:
+async def test_what_is_bad_is_refused_by_both_judges_of_the_agent(own_namespace: Namespace) -> None:
     wrong: dict[str, Any] = {}
     for name, document in documents("bad"):
         own = [f"{problem.field}: {problem.message}" for problem in examine(document).errors]
-        said = await judge(own_team, document)
+        said = await judge(own_namespace, document)
         if not own or not said:
             wrong[name] = (own, said)
 

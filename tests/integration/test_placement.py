@@ -3,18 +3,18 @@
 import pytest
 import yaml
 from integration.cluster import ROOT
-from integration.team import NGINX, Team, condition
+from integration.namespace import NGINX, Namespace, condition
 
 COMPANY = ROOT / "tests" / "manifests" / "valid" / "company-agent.yaml"
 
 pytestmark = pytest.mark.step1
 
 
-async def test_the_server_keeps_every_field_of_a_company_agent(team: Team) -> None:
+async def test_the_server_keeps_every_field_of_a_company_agent(namespace: Namespace) -> None:
     spec = yaml.safe_load(COMPANY.read_text())["spec"]
-    await team.create("company", **spec)
+    await namespace.create("company", **spec)
 
-    pod = (await team.finds("deployments", "company"))["spec"]["template"]
+    pod = (await namespace.finds("deployments", "company"))["spec"]["template"]
 
     asked = spec["pod"]
     same = ("nodeSelector", "affinity", "hostAliases", "dnsConfig", "terminationGracePeriodSeconds")
@@ -25,9 +25,9 @@ async def test_the_server_keeps_every_field_of_a_company_agent(team: Team) -> No
     assert pod["metadata"]["annotations"].items() >= asked["annotations"].items()
     volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
     assert volumes >= {f"own-{volume['name']}" for volume in spec["agent"]["volumes"]}
-    account = await team.finds("serviceaccounts", "company-agent")
+    account = await namespace.finds("serviceaccounts", "company-agent")
     assert account["metadata"]["annotations"].items() >= asked["serviceAccount"]["annotations"].items()
-    weak = condition(await team.says("company", "Unschedulable"), "SecurityPosture")["message"]
+    weak = condition(await namespace.says("company", "Unschedulable"), "SecurityPosture")["message"]
     assert "arn:aws:iam::111122223333:role/agent" in weak
     assert "a token of its account for vault" in weak
 
@@ -40,19 +40,21 @@ async def test_the_server_keeps_every_field_of_a_company_agent(team: Team) -> No
     ],
 )
 async def test_what_the_cluster_does_not_have_is_said_in_its_words(
-    team: Team, pod: dict[str, object], words: str
+    namespace: Namespace, pod: dict[str, object], words: str
 ) -> None:
-    await team.create("lost", pod=pod)
+    await namespace.create("lost", pod=pod)
 
-    agent = await team.says("lost", "Forbidden")
+    agent = await namespace.says("lost", "Forbidden")
 
     assert words in agent["status"]["message"]
 
 
-async def test_a_mount_cannot_be_edited_onto_the_platforms_folders(team: Team) -> None:
+async def test_a_mount_cannot_be_edited_onto_the_platforms_folders(namespace: Namespace) -> None:
     volumes = [{"name": "data", "emptyDir": {}}]
-    await team.create("web", agent={**NGINX, "volumes": volumes, "volumeMounts": [{"name": "data", "mountPath": "/d"}]})
+    await namespace.create(
+        "web", agent={**NGINX, "volumes": volumes, "volumeMounts": [{"name": "data", "mountPath": "/d"}]}
+    )
 
     for path in ("/shared", "//shared", "/d/../tools", "/etc/agentberth/init", "/workspace/", "/proc/self", "/./tmp"):
         with pytest.raises(Exception, match="mountPath"):
-            await team.edit("web", agent={"volumeMounts": [{"name": "data", "mountPath": path}]})
+            await namespace.edit("web", agent={"volumeMounts": [{"name": "data", "mountPath": path}]})

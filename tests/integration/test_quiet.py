@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 from integration.api import Document
+from integration.namespace import NGINX, Namespace
 from integration.operating import Hire
 from integration.proxy import Proxy
-from integration.team import NGINX, Team
 from integration.waiting import eventually
 
 pytestmark = pytest.mark.step1
@@ -18,8 +18,8 @@ AGENTS = 5
 
 
 @pytest.mark.long
-async def test_nothing_is_written_over_fifty_resyncs(own_team: Team, hire: Hire, proxy: Proxy) -> None:
-    operator = hire(own_team, "--resync-s", "1", "--leader-election=false", proxy=proxy)
+async def test_nothing_is_written_over_fifty_resyncs(own_namespace: Namespace, hire: Hire, proxy: Proxy) -> None:
+    operator = hire(own_namespace, "--resync-s", "1", "--leader-election=false", proxy=proxy)
     kinds: list[Document] = [
         {},
         {"agent": {**NGINX, "environment": {"files": [{"path": "a", "content": "b"}]}}, "replicas": 2},
@@ -28,9 +28,9 @@ async def test_nothing_is_written_over_fifty_resyncs(own_team: Team, hire: Hire,
         {"memory": {"size": "16Mi"}},
     ]
     for number, spec in enumerate(kinds):
-        await own_team.create(f"quiet-{number}", **spec)
+        await own_namespace.create(f"quiet-{number}", **spec)
     for number, phase in enumerate(("Running", "Running", "Succeeded", "Pending", "Running")):
-        await own_team.reaches(f"quiet-{number}", phase, ready="True")
+        await own_namespace.reaches(f"quiet-{number}", phase, ready="True")
 
     async def passes() -> float:
         return await operator.metric("controller_runtime_reconcile_total")
@@ -41,35 +41,37 @@ async def test_nothing_is_written_over_fifty_resyncs(own_team: Team, hire: Hire,
     reached = await passes()
     await eventually(lambda: passed(reached + 3 * AGENTS))  # a Job gets its time to live after its end was told
     start, written = await passes(), len(proxy.writes)
-    versions = await resource_versions(own_team)
+    versions = await resource_versions(own_namespace)
 
     await eventually(lambda: passed(start + RESYNCS * AGENTS), within_s=RESYNCS * 2)
 
     assert proxy.writes[written : written + 1] == []
-    assert await resource_versions(own_team) == versions
+    assert await resource_versions(own_namespace) == versions
 
 
-async def resource_versions(team: Team) -> dict[str, str]:
-    agents = await team.api.list("agenttypes")
+async def resource_versions(namespace: Namespace) -> dict[str, str]:
+    agents = await namespace.api.list("agenttypes")
     return {agent["metadata"]["name"]: agent["metadata"]["resourceVersion"] for agent in agents}
 
 
-async def all_told(team: Team, count: int) -> bool:
+async def all_told(namespace: Namespace, count: int) -> bool:
     """Whether the events of `count` agents that became ready are written: they come behind the status."""
-    ready = [event for event in await team.api.list("events") if event["reason"] == "Ready"]
+    ready = [event for event in await namespace.api.list("events") if event["reason"] == "Ready"]
     return len(ready) >= count
 
 
-async def test_restart_writes_nothing_but_one_apply_of_each_shape(own_team: Team, hire: Hire, proxy: Proxy) -> None:
+async def test_restart_writes_nothing_but_one_apply_of_each_shape(
+    own_namespace: Namespace, hire: Hire, proxy: Proxy
+) -> None:
     """What was applied is known from the objects themselves."""
-    operator = hire(own_team, "--leader-election=false", proxy=proxy)
+    operator = hire(own_namespace, "--leader-election=false", proxy=proxy)
     names = [f"quiet-{number}" for number in range(12)]
     for name in names:
-        await own_team.create(name)
+        await own_namespace.create(name)
     for name in names:
-        await own_team.reaches(name, "Running", ready="True")
-    await eventually(partial(all_told, own_team, len(names)))
-    versions = await resource_versions(own_team)
+        await own_namespace.reaches(name, "Running", ready="True")
+    await eventually(partial(all_told, own_namespace, len(names)))
+    versions = await resource_versions(own_namespace)
     operator.kill()
     written = len(proxy.writes)
     operator.start()
@@ -80,7 +82,7 @@ async def test_restart_writes_nothing_but_one_apply_of_each_shape(own_team: Team
 
     await eventually(all_seen)
 
-    assert await resource_versions(own_team) == versions
+    assert await resource_versions(own_namespace) == versions
     again = proxy.writes[written:]
     assert {each.method for each in again} <= {"PATCH"}
     assert len(again) < 2 * len(names)
@@ -89,27 +91,27 @@ async def test_restart_writes_nothing_but_one_apply_of_each_shape(own_team: Team
 CANARY = "canary-7Qx2-not-to-be-shown"
 
 
-async def test_secret_values_are_nowhere_to_be_read(own_team: Team, hire: Hire) -> None:
+async def test_secret_values_are_nowhere_to_be_read(own_namespace: Namespace, hire: Hire) -> None:
     """Not in status, not in events, not in the log at its most talkative."""
-    operator = hire(own_team, "--leader-election=false", "--log-level", "debug", "--resync-s", "1")
+    operator = hire(own_namespace, "--leader-election=false", "--log-level", "debug", "--resync-s", "1")
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}}
-    await own_team.api.create("secrets", {**secret, "data": {"key": base64.b64encode(CANARY.encode()).decode()}})
+    await own_namespace.api.create("secrets", {**secret, "data": {"key": base64.b64encode(CANARY.encode()).decode()}})
     variables = [
         {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "key"}}},
         {"name": "LITERAL", "value": CANARY},
     ]
     glue = {"glueCode": {"source": "/shared/glue.py"}, "files": [{"path": "glue.py", "content": f"KEY = '{CANARY}'"}]}
     environment = {"variables": variables, **glue}
-    await own_team.create("keeper", agent={**NGINX, "command": ["run", CANARY], "environment": environment})
-    await own_team.reaches("keeper", "Running", ready="True")
-    await own_team.create("refused", agent={**NGINX, "environment": environment}, workload=impossible())
-    await own_team.says("refused", "ApplyRefused")
-    await own_team.edit("keeper", suspend=True)
-    await own_team.says("keeper", "Suspended")
+    await own_namespace.create("keeper", agent={**NGINX, "command": ["run", CANARY], "environment": environment})
+    await own_namespace.reaches("keeper", "Running", ready="True")
+    await own_namespace.create("refused", agent={**NGINX, "environment": environment}, workload=impossible())
+    await own_namespace.says("refused", "ApplyRefused")
+    await own_namespace.edit("keeper", suspend=True)
+    await own_namespace.says("keeper", "Suspended")
 
-    shown = [(await own_team.agent(name))["status"] for name in ("keeper", "refused")]
+    shown = [(await own_namespace.agent(name))["status"] for name in ("keeper", "refused")]
     for name in ("keeper", "refused"):
-        shown += await own_team.events(name)
+        shown += await own_namespace.events(name)
 
     assert shown
     assert CANARY not in json.dumps(shown)

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from integration.api import AGENTS, Document
 from integration.kubelet import ON_HAND, Kubelet, running, waiting
-from integration.team import NGINX, Team, condition
+from integration.namespace import NGINX, Namespace, condition
 from integration.waiting import eventually
 
 pytestmark = pytest.mark.step1
@@ -36,16 +36,16 @@ def assert_sound(found: list[Document]) -> None:
                 assert old["lastTransitionTime"] == entry["lastTransitionTime"], entry["type"]
 
 
-async def test_every_condition_is_about_the_generation_it_was_seen_at(team: Team) -> None:
-    async with team.history("subject") as states:
-        await team.create("subject", agent={**NGINX, "environment": {"files": [{"path": "a", "content": "b"}]}})
-        await team.reaches("subject", "Running", ready="True")
-        await team.edit("subject", replicas=2)
-        await team.reaches("subject", "Running", ready="True")
-        await team.edit("subject", suspend=True)
-        await team.says("subject", "Suspended")
-        await team.edit("subject", suspend=False)
-        await team.reaches("subject", "Running", ready="True")
+async def test_every_condition_is_about_the_generation_it_was_seen_at(namespace: Namespace) -> None:
+    async with namespace.history("subject") as states:
+        await namespace.create("subject", agent={**NGINX, "environment": {"files": [{"path": "a", "content": "b"}]}})
+        await namespace.reaches("subject", "Running", ready="True")
+        await namespace.edit("subject", replicas=2)
+        await namespace.reaches("subject", "Running", ready="True")
+        await namespace.edit("subject", suspend=True)
+        await namespace.says("subject", "Suspended")
+        await namespace.edit("subject", suspend=False)
+        await namespace.reaches("subject", "Running", ready="True")
 
     found = statuses(states)
     assert_sound(found)
@@ -55,52 +55,52 @@ async def test_every_condition_is_about_the_generation_it_was_seen_at(team: Team
     assert found[-1]["observedGeneration"] == 4
 
 
-async def test_running_is_never_said_before_the_agent_is_ready(team: Team, kubelet: Kubelet) -> None:
-    async with team.history("careful") as states:
-        await team.create("careful", resources=ON_HAND)
-        (pod,) = await team.has_pods("careful")
+async def test_running_is_never_said_before_the_agent_is_ready(namespace: Namespace, kubelet: Kubelet) -> None:
+    async with namespace.history("careful") as states:
+        await namespace.create("careful", resources=ON_HAND)
+        (pod,) = await namespace.has_pods("careful")
         name = await kubelet.take(pod)
         await kubelet.report(name, "Pending", main={"agent": waiting("ContainerCreating")})
-        await team.reaches("careful", "Pending")
+        await namespace.reaches("careful", "Pending")
         await kubelet.report(name, "Running", main={"agent": running()})
 
         async def seen_starting() -> bool:
-            deployment = await team.api.get("deployments", "careful")
+            deployment = await namespace.api.get("deployments", "careful")
             return bool(deployment["status"].get("unavailableReplicas"))
 
         await eventually(seen_starting)
-        await team.reaches("careful", "Pending", ready="False")
+        await namespace.reaches("careful", "Pending", ready="False")
         assert {status["phase"] for status in statuses(states)} == {"Pending"}
 
         await kubelet.report(name, "Running", main={"agent": running()}, ready=True)
-        await team.reaches("careful", "Running", ready="True")
+        await namespace.reaches("careful", "Running", ready="True")
         await kubelet.report(name, "Running", main={"agent": running()})
-        agent = await team.reaches("careful", "Pending", ready="False")
+        agent = await namespace.reaches("careful", "Pending", ready="False")
 
     assert_sound(statuses(states))
     assert condition(agent, "Available")["status"] == "False"
 
 
-async def test_status_written_by_somebody_else_is_put_right(team: Team) -> None:
-    await team.create("honest")
-    await team.reaches("honest", "Running", ready="True")
+async def test_status_written_by_somebody_else_is_put_right(namespace: Namespace) -> None:
+    await namespace.create("honest")
+    await namespace.reaches("honest", "Running", ready="True")
     lie = {"status": {"phase": "Failed", "message": "lies", "readyReplicas": 7}}
-    await team.api.patch(AGENTS, "honest", lie, part="status")
+    await namespace.api.patch(AGENTS, "honest", lie, part="status")
 
-    await team.edit("honest", replicas=2)
+    await namespace.edit("honest", replicas=2)
 
-    agent = await team.reaches("honest", "Running", ready="True")
+    agent = await namespace.reaches("honest", "Running", ready="True")
     assert agent["status"]["readyReplicas"] == 2
     assert agent["status"]["message"] == "2 of 2 Pods ready"
 
 
-async def test_unknown_settings_are_named(team: Team) -> None:
+async def test_unknown_settings_are_named(namespace: Namespace) -> None:
     main = {"name": "main", "type": "openai", "credentialsSecret": "keys", "config": {"modle": "x"}}
     llm = {"providers": [main]}
-    await team.create("misspelt", llm=llm)
+    await namespace.create("misspelt", llm=llm)
 
     async def named() -> bool:
-        accepted = condition(await team.agent("misspelt"), "Accepted")
+        accepted = condition(await namespace.agent("misspelt"), "Accepted")
         assert accepted.get("reason") == "UnknownSettings", accepted
         return "modle" in accepted["message"]
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from integration.api import APPLY, Document, RefusedError, open_api
 from integration.cluster import ROOT, Cluster
-from integration.team import Team
+from integration.namespace import Namespace
 from integration.waiting import eventually
 
 pytestmark = pytest.mark.step5
@@ -32,31 +32,33 @@ def account(name: str = "web-agent") -> Document:
     return {"kind": "ServiceAccount", "name": name}
 
 
-async def bind(team: Team, role: str, subject: Document, *, kind: str = "ClusterRole", **metadata: Any) -> None:
+async def bind(
+    namespace: Namespace, role: str, subject: Document, *, kind: str = "ClusterRole", **metadata: Any
+) -> None:
     """Tries a RoleBinding; nothing is kept. Raises RefusedError."""
-    subject = {**subject, **({"namespace": team.namespace} if subject["kind"] == "ServiceAccount" else {})}
+    subject = {**subject, **({"namespace": namespace.name} if subject["kind"] == "ServiceAccount" else {})}
     binding = {
         "metadata": {"name": "try", **metadata},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
         "subjects": [subject],
     }
-    path = f"{RBAC}/namespaces/{team.namespace}/rolebindings"
-    await team.api.call("POST", path, binding, query={"dryRun": "All"})
+    path = f"{RBAC}/namespaces/{namespace.name}/rolebindings"
+    await namespace.api.call("POST", path, binding, query={"dryRun": "All"})
 
 
-async def refusal(team: Team, role: str, *, kind: str) -> str:
+async def refusal(namespace: Namespace, role: str, *, kind: str) -> str:
     """The server's words when an agent is bound to a role, "" when it takes the binding."""
     try:
-        await bind(team, role, account(), kind=kind)
+        await bind(namespace, role, account(), kind=kind)
     except RefusedError as error:
         return error.message
     return ""
 
 
-async def make_role(team: Team, name: str, *rules: Document) -> None:
+async def make_role(namespace: Namespace, name: str, *rules: Document) -> None:
     """A Role, once the policies know of it."""
     body = {"metadata": {"name": name}, "rules": list(rules)}
-    await team.api.call("POST", f"{RBAC}/namespaces/{team.namespace}/roles", body)
+    await namespace.api.call("POST", f"{RBAC}/namespaces/{namespace.name}/roles", body)
 
 
 def rule(resources: str, *verbs: str, group: str = "", **more: Any) -> Document:
@@ -83,25 +85,26 @@ def in_force(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.fixture
-async def guarded(in_force: None, own_team: Team) -> Team:
+async def guarded(in_force: None, own_namespace: Namespace) -> Namespace:
     """A namespace in which both policies answer."""
-    await make_role(own_team, "first", rule("configmaps", "*"))
+    await make_role(own_namespace, "first", rule("configmaps", "*"))
 
     async def refused() -> bool:
         said = [
-            await refusal(own_team, role, kind=kind) for kind, role in (("ClusterRole", "admin"), ("Role", "first"))
+            await refusal(own_namespace, role, kind=kind)
+            for kind, role in (("ClusterRole", "admin"), ("Role", "first"))
         ]
         return all("agents may not have" in each for each in said)
 
     await eventually(refused)
-    return own_team
+    return own_namespace
 
 
 @pytest.mark.parametrize(
     "role, why",
     [("cluster-admin", "it has a wildcard"), ("admin", "it can change rights"), ("edit", "it can change rights")],
 )
-async def test_an_agent_is_not_bound_to_a_strong_cluster_role(guarded: Team, role: str, why: str) -> None:
+async def test_an_agent_is_not_bound_to_a_strong_cluster_role(guarded: Namespace, role: str, why: str) -> None:
     with pytest.raises(RefusedError) as error:
         await bind(guarded, role, account())
 
@@ -110,11 +113,11 @@ async def test_an_agent_is_not_bound_to_a_strong_cluster_role(guarded: Team, rol
     assert CURE in error.value.message
 
 
-async def test_nor_cluster_wide(guarded: Team) -> None:
+async def test_nor_cluster_wide(guarded: Namespace) -> None:
     binding = {
         "metadata": {"name": "try-cluster-wide"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{**account(), "namespace": guarded.namespace}],
+        "subjects": [{**account(), "namespace": guarded.name}],
     }
 
     with pytest.raises(RefusedError, match="agents may not have the ClusterRole cluster-admin"):
@@ -131,7 +134,7 @@ async def test_nor_cluster_wide(guarded: Team) -> None:
     ],
     ids=lambda s: s["name"],
 )
-async def test_nor_under_another_name(guarded: Team, subject: Document) -> None:
+async def test_nor_under_another_name(guarded: Namespace, subject: Document) -> None:
     subject = {**subject, "apiGroup": "rbac.authorization.k8s.io"}
 
     with pytest.raises(RefusedError, match="agents may not have the ClusterRole admin"):
@@ -143,7 +146,7 @@ async def test_nor_under_another_name(guarded: Team, subject: Document) -> None:
     [account("builder"), {"kind": "User", "name": "jane", "apiGroup": "rbac.authorization.k8s.io"}],
     ids=lambda s: s["name"],
 )
-async def test_others_are_bound_as_ever(guarded: Team, subject: Document) -> None:
+async def test_others_are_bound_as_ever(guarded: Namespace, subject: Document) -> None:
     await bind(guarded, "admin", subject)
 
 
@@ -166,7 +169,7 @@ async def test_others_are_bound_as_ever(guarded: Team, subject: Document) -> Non
         "" if isinstance(v, str) else f"{v['verbs'][0]}-{v['resources'][0]}{'-named' * ('resourceNames' in v)}"
     ),
 )
-async def test_rules_decide_and_not_names(guarded: Team, strong: Document, why: str) -> None:
+async def test_rules_decide_and_not_names(guarded: Namespace, strong: Document, why: str) -> None:
     await make_role(guarded, "innocent", rule("configmaps", "get"), strong)
 
     async def refused() -> str:  # "" as long as the policy has not heard of the role
@@ -175,7 +178,7 @@ async def test_rules_decide_and_not_names(guarded: Team, strong: Document, why: 
     assert f"agents may not have the Role innocent: {why}" in await eventually(refused)
 
 
-async def test_an_agent_is_bound_to_a_narrow_role(guarded: Team) -> None:
+async def test_an_agent_is_bound_to_a_narrow_role(guarded: Namespace) -> None:
     await make_role(
         guarded,
         "narrow",
@@ -188,16 +191,16 @@ async def test_an_agent_is_bound_to_a_narrow_role(guarded: Team) -> None:
     await bind(guarded, "view", account())
 
 
-async def test_what_is_meant_can_be_said(guarded: Team) -> None:
+async def test_what_is_meant_can_be_said(guarded: Namespace) -> None:
     await bind(guarded, "admin", account(), labels={"agents.example.com/strong-role": "allowed"})
 
 
-async def test_a_binding_from_before_can_still_be_labelled_and_emptied(guarded: Team) -> None:
-    path = f"{RBAC}/namespaces/{guarded.namespace}/rolebindings"
+async def test_a_binding_from_before_can_still_be_labelled_and_emptied(guarded: Namespace) -> None:
+    path = f"{RBAC}/namespaces/{guarded.name}/rolebindings"
     before = {
         "metadata": {"name": "before", "labels": {"agents.example.com/strong-role": "allowed"}},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
-        "subjects": [{**account(), "namespace": guarded.namespace}],
+        "subjects": [{**account(), "namespace": guarded.name}],
     }
     await guarded.api.call("POST", path, before)
 
@@ -207,5 +210,5 @@ async def test_a_binding_from_before_can_still_be_labelled_and_emptied(guarded: 
     await change(metadata={"labels": {"agents.example.com/strong-role": None}})
     await change(metadata={"labels": {"team": "x"}})
     with pytest.raises(RefusedError, match="agents may not have the ClusterRole edit"):
-        await change(subjects=[{**account("other-agent"), "namespace": guarded.namespace}])
+        await change(subjects=[{**account("other-agent"), "namespace": guarded.name}])
     await change(subjects=None)

@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from integration.api import CHILDREN, Document
 from integration.cluster import Cluster
+from integration.namespace import NGINX, Namespace
 from integration.operating import Hire, OperatorProcess
 from integration.proxy import Fault, Proxy
-from integration.team import NGINX, Team
 from integration.waiting import eventually
 
 pytestmark = pytest.mark.step1
@@ -26,11 +26,11 @@ def full(number: int) -> Document:
     return {**NGINX, "ports": [{"name": "http", "containerPort": 8080}], "environment": {"files": files}}
 
 
-async def shapes(team: Team, names: list[str]) -> list[Document]:
+async def shapes(namespace: Namespace, names: list[str]) -> list[Document]:
     """What each agent has, with its name and number taken out: the same for all when all is well."""
     found: dict[str, Document] = {name: {} for name in names}
     for plural in CHILDREN:
-        for child in await team.api.list(plural):
+        for child in await namespace.api.list(plural):
             owners = child["metadata"].get("ownerReferences", ())
             for owner in owners:
                 if owner["kind"] == "AgentType" and owner["name"] in found:
@@ -52,41 +52,41 @@ def neutral(child: Document, name: str) -> str:
     return text.replace(name, "NAME").replace(f'"content": "{number}"', "CONTENT").replace(f'\\"{number}\\"', "CONTENT")
 
 
-async def converge(team: Team, names: list[str]) -> None:
+async def converge(namespace: Namespace, names: list[str]) -> None:
     """Returns when all are Running and Ready; then every one has what the others have."""
     for name in names:
-        await team.reaches(name, "Running", ready="True")
-    first, *others = await shapes(team, names)
+        await namespace.reaches(name, "Running", ready="True")
+    first, *others = await shapes(namespace, names)
     assert set(first) == {"serviceaccounts", "configmaps", "networkpolicies", "services", "deployments"}
     assert all(other == first for other in others)
 
 
-async def test_killed_at_any_moment_and_started_again_it_ends_the_same(own_team: Team, hire: Hire) -> None:
+async def test_killed_at_any_moment_and_started_again_it_ends_the_same(own_namespace: Namespace, hire: Hire) -> None:
     chance = random.Random(20)  # noqa: S311 - moments, not keys
-    operator = hire(own_team, ALONE)
+    operator = hire(own_namespace, ALONE)
     await operator.ready()
     names = [f"agent-{number}" for number in range(10, 40)]
-    await asyncio.gather(*(own_team.create(name, agent=full(int(name[-2:]))) for name in names))
+    await asyncio.gather(*(own_namespace.create(name, agent=full(int(name[-2:]))) for name in names))
 
     for _ in range(4):
-        goal = min(len(names), await deployments(own_team) + chance.randint(1, 9))
-        await eventually(partial(at_least, own_team, goal))
+        goal = min(len(names), await deployments(own_namespace) + chance.randint(1, 9))
+        await eventually(partial(at_least, own_namespace, goal))
         await asyncio.sleep(chance.random() * 0.1)
         operator.kill()
         operator.start()
 
-    await converge(own_team, names)
+    await converge(own_namespace, names)
     await operator.ready()
     assert operator.problems() == []
 
 
-async def deployments(team: Team) -> int:
+async def deployments(namespace: Namespace) -> int:
     """How many there are."""
-    return len(await team.api.list("deployments"))
+    return len(await namespace.api.list("deployments"))
 
 
-async def at_least(team: Team, count: int) -> bool:
-    return await deployments(team) >= count
+async def at_least(namespace: Namespace, count: int) -> bool:
+    return await deployments(namespace) >= count
 
 
 def sometimes(chance: random.Random, share: float, fault: Fault) -> Fault:
@@ -150,62 +150,64 @@ def of_writes(fault: Fault) -> Fault:
     ],
 )
 @pytest.mark.timeout(300)
-async def test_faults_of_a_quarter_of_all_requests(own_team: Team, hire: Hire, proxy: Proxy, fault: Fault) -> None:
+async def test_faults_of_a_quarter_of_all_requests(
+    own_namespace: Namespace, hire: Hire, proxy: Proxy, fault: Fault
+) -> None:
     proxy.fault = sometimes(random.Random(7), 0.25, fault)  # noqa: S311 - moments, not keys
-    operator = hire(own_team, ALONE, proxy=proxy)
+    operator = hire(own_namespace, ALONE, proxy=proxy)
     names = [f"agent-{number}" for number in range(10, 14)]
     for name in names:
-        await own_team.create(name, agent=full(int(name[-2:])))
+        await own_namespace.create(name, agent=full(int(name[-2:])))
 
     for name in names:  # of a dozen caches one may fail to be filled six times in a row, and backs off meanwhile
-        await own_team.reaches(name, "Running", ready="True", within_s=150)
+        await own_namespace.reaches(name, "Running", ready="True", within_s=150)
     proxy.fault = None
 
-    await converge(own_team, names)
-    await follows_edits(own_team, names[0])
+    await converge(own_namespace, names)
+    await follows_edits(own_namespace, names[0])
     assert operator.problems() == []
 
 
-async def follows_edits(team: Team, name: str) -> None:
+async def follows_edits(namespace: Namespace, name: str) -> None:
     """An edit is carried out: the watches are alive."""
-    await team.edit(name, agent={"image": "nginx:1.28"})
+    await namespace.edit(name, agent={"image": "nginx:1.28"})
 
     async def carried_out() -> bool:
-        deployment = await team.finds("deployments", name)
+        deployment = await namespace.finds("deployments", name)
         return bool(deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "nginx:1.28")
 
     await eventually(carried_out)
-    await team.reaches(name, "Running", ready="True")
+    await namespace.reaches(name, "Running", ready="True")
 
 
-async def test_connections_that_are_dead_without_a_word(own_team: Team, hire: Hire, proxy: Proxy) -> None:
-    operator = hire(own_team, ALONE, "--watch-silence-s", "2", proxy=proxy)
+async def test_connections_that_are_dead_without_a_word(own_namespace: Namespace, hire: Hire, proxy: Proxy) -> None:
+    operator = hire(own_namespace, ALONE, "--watch-silence-s", "2", proxy=proxy)
     await operator.ready()
-    await own_team.create("agent-10", agent=full(10))
-    await own_team.reaches("agent-10", "Running", ready="True")
+    await own_namespace.create("agent-10", agent=full(10))
+    await own_namespace.reaches("agent-10", "Running", ready="True")
 
     proxy.freeze()
-    await own_team.edit("agent-10", agent={"image": "nginx:1.28"})
+    await own_namespace.edit("agent-10", agent={"image": "nginx:1.28"})
     await asyncio.sleep(3)  # longer than the watches wait for a byte
     proxy.thaw()
 
-    await follows_edits(own_team, "agent-10")
+    await follows_edits(own_namespace, "agent-10")
     assert operator.problems() == []
 
 
-async def test_api_server_is_killed_and_started_again(own_team: Team, hire: Hire, cluster: Cluster) -> None:
-    operator = hire(own_team, ALONE)
+async def test_api_server_is_killed_and_started_again(own_namespace: Namespace, hire: Hire, cluster: Cluster) -> None:
+    operator = hire(own_namespace, ALONE)
     await operator.ready()
     names = [f"agent-{number}" for number in range(10, 20)]
     for name in names[:5]:
-        await own_team.create(name, agent=full(int(name[-2:])))
+        await own_namespace.create(name, agent=full(int(name[-2:])))
 
     await cluster.restart_api_server("--signal", "KILL")
 
     for name in names[5:]:
-        await retried(partial(own_team.create, name, agent=full(int(name[-2:]))))
-    await converge(own_team, names)
-    await follows_edits(own_team, names[0])
+        await retried(partial(own_namespace.create, name, agent=full(int(name[-2:]))))
+    await converge(own_namespace, names)
+    await follows_edits(own_namespace, names[0])
     assert operator.problems() == []
 
 
@@ -219,14 +221,14 @@ async def retried(work: Callable[[], Awaitable[Document]]) -> None:
     await eventually(attempt)
 
 
-async def test_state_of_the_world_survives_a_lost_history(own_team: Team, hire: Hire, proxy: Proxy) -> None:
+async def test_state_of_the_world_survives_a_lost_history(own_namespace: Namespace, hire: Hire, proxy: Proxy) -> None:
     """Watches that begin too far back are answered 410 until the operator lists again; meanwhile things vanish."""
-    operator: OperatorProcess = hire(own_team, ALONE, proxy=proxy)
+    operator: OperatorProcess = hire(own_namespace, ALONE, proxy=proxy)
     await operator.ready()
     names = ["agent-10", "agent-11"]
     for name in names:
-        await own_team.create(name, agent=full(int(name[-2:])))
-    await converge(own_team, names)
+        await own_namespace.create(name, agent=full(int(name[-2:])))
+    await converge(own_namespace, names)
 
     expired: set[str] = set()
 
@@ -239,11 +241,11 @@ async def test_state_of_the_world_survives_a_lost_history(own_team: Team, hire: 
     proxy.fault = once_each
     proxy.cut()
     for plural in ("services", "configmaps"):
-        for child in await own_team.api.list(plural, "app.kubernetes.io/managed-by=agentberth"):
-            await own_team.api.delete(plural, child["metadata"]["name"])
+        for child in await own_namespace.api.list(plural, "app.kubernetes.io/managed-by=agentberth"):
+            await own_namespace.api.delete(plural, child["metadata"]["name"])
 
     async def back() -> bool:
-        await converge(own_team, names)
+        await converge(own_namespace, names)
         return len(expired) >= 7
 
     await eventually(back)

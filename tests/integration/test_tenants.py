@@ -10,8 +10,8 @@ import pytest
 from integration.api import AGENTS, Document
 from integration.cluster import Cluster
 from integration.conftest import open_namespace
+from integration.namespace import Namespace, agent_document
 from integration.operating import Hire
-from integration.team import Team, agent_document
 from integration.waiting import eventually
 
 pytestmark = pytest.mark.step5
@@ -48,25 +48,25 @@ def resident_mib(pid: int) -> int:
     return int(text.split("VmRSS:")[1].split()[0]) >> 10
 
 
-async def fill(team: Team, numbers: range) -> None:
+async def fill(namespace: Namespace, numbers: range) -> None:
     for number in numbers:
-        await team.api.create("pods", foreign_pod(number))
+        await namespace.api.create("pods", foreign_pod(number))
 
 
 @pytest.mark.timeout(1800 if WHOLE else 300)
-async def test_foreign_pods_cost_the_operator_nothing(own_team: Team, hire: Hire, cluster: Cluster) -> None:
-    operator = hire(own_team, "--leader-election=false", everywhere=True)
+async def test_foreign_pods_cost_the_operator_nothing(own_namespace: Namespace, hire: Hire, cluster: Cluster) -> None:
+    operator = hire(own_namespace, "--leader-election=false", everywhere=True)
     await operator.ready()
-    await own_team.create("victim")
-    await own_team.reaches("victim", "Running", ready="True")
+    await own_namespace.create("victim")
+    await own_namespace.reaches("victim", "Running", ready="True")
     before = resident_mib(operator.pid)
 
     share = FOREIGN // 8
-    await asyncio.gather(*(fill(own_team, range(start, start + share)) for start in range(0, FOREIGN, share)))
+    await asyncio.gather(*(fill(own_namespace, range(start, start + share)) for start in range(0, FOREIGN, share)))
     operator.kill()  # all of them at once, as the pages of a list
     operator.start()
     await operator.ready(within_s=120)
-    async with open_namespace(cluster, f"{own_team.namespace}-other") as other:
+    async with open_namespace(cluster, f"{own_namespace.name}-other") as other:
         started = time.monotonic()
         await other.api.create(AGENTS, agent_document("bystander"))
 
@@ -81,33 +81,33 @@ async def test_foreign_pods_cost_the_operator_nothing(own_team: Team, hire: Hire
     assert took_s < FIRST_STATUS_S
     assert after - before < GROWTH_MIB, f"{before} MiB before, {after} MiB after"
     assert await operator.metric("kube_cached_objects", resource="pods") < FOREIGN
-    agent = await own_team.reaches("victim", "Running", ready="True")
+    agent = await own_namespace.reaches("victim", "Running", ready="True")
     assert agent["status"]["replicas"] == 1
     assert operator.problems() == []
 
 
-async def test_somebodys_own_secret_is_no_memorys_password(own_team: Team, hire: Hire) -> None:
-    operator = hire(own_team, "--leader-election=false")
+async def test_somebodys_own_secret_is_no_memorys_password(own_namespace: Namespace, hire: Hire) -> None:
+    operator = hire(own_namespace, "--leader-election=false")
     await operator.ready()
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "minded-memory"}}
-    await own_team.api.create("secrets", {**secret, "data": {"password": base64.b64encode(b"known").decode()}})
+    await own_namespace.api.create("secrets", {**secret, "data": {"password": base64.b64encode(b"known").decode()}})
 
-    await own_team.create("minded", memory={"size": "16Mi"})
+    await own_namespace.create("minded", memory={"size": "16Mi"})
 
-    agent = await own_team.says("minded", "NameConflict")
+    agent = await own_namespace.says("minded", "NameConflict")
     assert "minded-memory" in agent["status"]["message"]
-    assert "statefulsets" not in await own_team.children("minded")
+    assert "statefulsets" not in await own_namespace.children("minded")
     operator.kill()
     operator.start()
     await operator.ready()
-    await own_team.edit("minded", agent={"image": "nginx:1.28"})
-    await own_team.says("minded", "NameConflict")
-    assert "statefulsets" not in await own_team.children("minded")
+    await own_namespace.edit("minded", agent={"image": "nginx:1.28"})
+    await own_namespace.says("minded", "NameConflict")
+    assert "statefulsets" not in await own_namespace.children("minded")
 
-    await own_team.api.delete("secrets", "minded-memory")
+    await own_namespace.api.delete("secrets", "minded-memory")
 
-    await own_team.reaches("minded", "Running", ready="True", within_s=90)
-    kept = await own_team.api.get("secrets", "minded-memory")
+    await own_namespace.reaches("minded", "Running", ready="True", within_s=90)
+    kept = await own_namespace.api.get("secrets", "minded-memory")
     assert kept["metadata"]["ownerReferences"][0]["name"] == "minded"
 
 
@@ -147,19 +147,21 @@ FULL: Document = {
 
 
 @pytest.mark.parametrize("plural", NAMES)
-async def test_the_name_of_a_child_that_somebody_else_has_taken_is_left_to_them(team: Team, plural: str) -> None:
+async def test_the_name_of_a_child_that_somebody_else_has_taken_is_left_to_them(
+    namespace: Namespace, plural: str
+) -> None:
     document = NAMES[plural]
-    taken = await team.api.create(plural, document)
+    taken = await namespace.api.create(plural, document)
 
-    await team.create("taken", **FULL)
+    await namespace.create("taken", **FULL)
 
-    agent = await team.says("taken", "NameConflict")
+    agent = await namespace.says("taken", "NameConflict")
     assert f"{document['kind']} {document['metadata']['name']}" in agent["status"]["message"]
-    now = await team.api.get(plural, document["metadata"]["name"])
+    now = await namespace.api.get(plural, document["metadata"]["name"])
     assert (now.get("spec"), now.get("data"), now["metadata"].get("ownerReferences")) == (
         taken.get("spec"),
         taken.get("data"),
         None,
     )
     if plural in {"serviceaccounts", "configmaps", "networkpolicies"}:  # parts of the fence
-        assert await team.pods("taken") == []
+        assert await namespace.pods("taken") == []

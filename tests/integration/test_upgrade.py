@@ -9,8 +9,8 @@ import yaml
 from integration.api import AGENTS, Document, RefusedError, define_agents
 from integration.cluster import ROOT, Cluster, start_cluster, stop_cluster
 from integration.conftest import open_namespace
+from integration.namespace import Namespace, condition
 from integration.operating import OperatorProcess
-from integration.team import Team, condition
 from integration.waiting import eventually
 
 pytestmark = pytest.mark.step5
@@ -34,18 +34,18 @@ def old_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-async def old_team(old_cluster: Cluster) -> AsyncIterator[Team]:
+async def old_namespace(old_cluster: Cluster) -> AsyncIterator[Namespace]:
     """A namespace in it."""
     async with open_namespace(old_cluster, "upgraded") as found:
         yield found
 
 
-async def create_once_known(team: Team, document: Document) -> None:
+async def create_once_known(namespace: Namespace, document: Document) -> None:
     """Creates an object as soon as the server knows its fields: a replaced definition takes a moment."""
 
     async def created() -> bool:
         try:
-            await team.api.create(AGENTS, document)
+            await namespace.api.create(AGENTS, document)
         except RefusedError as refusal:
             raise AssertionError(refusal.message) from refusal
         return True
@@ -53,18 +53,18 @@ async def create_once_known(team: Team, document: Document) -> None:
     await eventually(created)
 
 
-async def present_form_is_served(team: Team) -> None:
+async def present_form_is_served(namespace: Namespace) -> None:
     async def shown() -> bool:
-        return "Reason" in await team.api.table(AGENTS, FIRST)
+        return "Reason" in await namespace.api.table(AGENTS, FIRST)
 
     await eventually(shown)
 
 
-async def accepted(team: Team, name: str) -> Document:
+async def accepted(namespace: Namespace, name: str) -> Document:
     """The AgentType once the operator has said that it is valid."""
 
     async def said() -> Document:
-        found = await team.agent(name)
+        found = await namespace.agent(name)
         assert condition(found, "Accepted").get("status") == "True", found.get("status")
         return found
 
@@ -82,26 +82,26 @@ def missing(before: Any, after: Any) -> Any:
 
 
 async def test_objects_of_every_earlier_form_are_carried_out_after_the_upgrade(
-    old_cluster: Cluster, old_team: Team, tmp_path: Path
+    old_cluster: Cluster, old_namespace: Namespace, tmp_path: Path
 ) -> None:
     await define_agents(old_cluster, "step1")
     old = {**example(FIRST), "status": {"phase": "Starting", "message": "a word that no present phase has"}}
-    await create_once_known(old_team, old)
+    await create_once_known(old_namespace, old)
     await define_agents(old_cluster, "step5")
     for name in LATER:
-        await create_once_known(old_team, example(name))
-    stored = {name: (await old_team.agent(name))["spec"] for name in (FIRST, *LATER)}
+        await create_once_known(old_namespace, example(name))
+    stored = {name: (await old_namespace.agent(name))["spec"] for name in (FIRST, *LATER)}
 
     await define_agents(old_cluster)
-    await present_form_is_served(old_team)
-    arguments = ("--namespaces", old_team.namespace, "--leader-election=false")
+    await present_form_is_served(old_namespace)
+    arguments = ("--namespaces", old_namespace.name, "--leader-election=false")
     with OperatorProcess(old_cluster.kubeconfig, tmp_path, arguments=arguments) as operator:
         await operator.ready()
         for name in stored:
-            await old_team.finds("deployments", name)
-        await old_team.reaches(FIRST, "Running", ready="True")
+            await old_namespace.finds("deployments", name)
+        await old_namespace.reaches(FIRST, "Running", ready="True")
 
-        agents = {name: await accepted(old_team, name) for name in stored}
+        agents = {name: await accepted(old_namespace, name) for name in stored}
         lost = {name: missing(spec, agents[name]["spec"]) for name, spec in stored.items()}
         assert not any(lost.values()), lost
         assert operator.problems() == []

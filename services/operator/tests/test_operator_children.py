@@ -15,7 +15,7 @@ from agent_operator.errors import PlatformError
 from agent_operator.objects import JobObject
 from agent_operator.platform import read_platform
 from agent_operator.settings import OperatorSettings
-from agent_operator.sources import ALL, CORE_EVENTS, JOBS, RUNS
+from agent_operator.sources import ALL, CORE_EVENTS, JOB_SOURCE, JOBS
 from agent_operator.status.finding import Finding
 from agent_operator.status.progress import LastRun
 from agent_operator.status.stall import StallFinder
@@ -43,7 +43,7 @@ def stores(*jobs: JobObject) -> Stores:
     """Caches with these Jobs in them."""
     made = Stores(ALL)
     for each in jobs:
-        made[RUNS].put("", each)
+        made[JOB_SOURCE].put("", each)
     return made
 
 

@@ -19,8 +19,8 @@ from agent_operator.sources import (
     CLAIMS,
     CORE_EVENTS,
     SECRETS,
-    SERVERS,
     STATEFUL_SETS,
+    STATEFULSET_SOURCE,
     VOLUME_CLAIMS,
 )
 from agent_operator.status.finding import Finding
@@ -171,7 +171,7 @@ async def test_without_its_secret_no_server_is_made(api: FakeApi, keeper: Memory
 async def test_nothing_is_asked_about_the_secret_of_a_server_that_exists(
     api: FakeApi, keeper: MemoryKeeper, stores: Stores
 ) -> None:
-    stores[SERVERS].put("", live())
+    stores[STATEFULSET_SOURCE].put("", live())
 
     await prepared(keeper, FLEETING)
     assert await look(keeper, FLEETING) == ServerState(ready=True)
@@ -182,7 +182,7 @@ async def test_nothing_is_asked_about_the_secret_of_a_server_that_exists(
 async def test_secret_that_the_kubelet_misses_is_made_anew_once_a_minute(
     api: FakeApi, keeper: MemoryKeeper, stores: Stores, clock: Clock
 ) -> None:
-    stores[SERVERS].put("", live())
+    stores[STATEFULSET_SOURCE].put("", live())
 
     found = [await look(keeper, FLEETING, MISSING) for _ in range(3)][-1]
 
@@ -195,7 +195,7 @@ async def test_secret_that_the_kubelet_misses_is_made_anew_once_a_minute(
 
 
 async def test_secret_of_somebody_else_is_not_made(api: FakeApi, keeper: MemoryKeeper, stores: Stores) -> None:
-    stores[SERVERS].put("", live())
+    stores[STATEFULSET_SOURCE].put("", live())
 
     await look(keeper, FLEETING, Finding("SecretMissing", 'secret "openai" not found'))
 
@@ -203,7 +203,7 @@ async def test_secret_of_somebody_else_is_not_made(api: FakeApi, keeper: MemoryK
 
 
 async def test_fault_of_the_servers_pod_is_told(keeper: MemoryKeeper, stores: Stores) -> None:
-    stores[SERVERS].put("", live(ready=0))
+    stores[STATEFULSET_SOURCE].put("", live(ready=0))
     crashing = pod(state("redis", waiting={"reason": "CrashLoopBackOff"}, last={"exitCode": 1}))
 
     found = await keeper.inspect_memory(request(), OBJ, FLEETING, [crashing], None)
@@ -215,7 +215,7 @@ async def test_fault_of_the_servers_pod_is_told(keeper: MemoryKeeper, stores: St
 
 
 async def test_template_of_a_claim_is_sent_as_it_was_made(keeper: MemoryKeeper, stores: Stores) -> None:
-    stores[SERVERS].put("", live(size="24Mi"))
+    stores[STATEFULSET_SOURCE].put("", live(size="24Mi"))
 
     ([server], _) = await prepared(keeper, LASTING)
 
@@ -229,7 +229,7 @@ async def test_server_that_is_to_have_a_claim_is_made_anew_if_it_is_ours(
 ) -> None:
     there = {"metadata": {"name": NAME, "namespace": "team"}, "spec": {"replicas": 1}}
     made = api.create(STATEFUL_SETS, {"apiVersion": "apps/v1", "kind": "StatefulSet", **there})
-    stores[SERVERS].put("", live(owner=owner, uid=made["metadata"]["uid"]))
+    stores[STATEFULSET_SOURCE].put("", live(owner=owner, uid=made["metadata"]["uid"]))
 
     servers, _ = await prepared(keeper, LASTING)
 
@@ -238,7 +238,7 @@ async def test_server_that_is_to_have_a_claim_is_made_anew_if_it_is_ours(
 
 
 async def test_claim_grows_and_never_shrinks(api: FakeApi, keeper: MemoryKeeper, stores: Stores) -> None:
-    stores[SERVERS].put("", live(size="24Mi"))
+    stores[STATEFULSET_SOURCE].put("", live(size="24Mi"))
     stores[CLAIMS].put("", claim("24Mi"))
     document = {"metadata": {"name": f"data-{NAME}-0", "namespace": "team"}, "spec": {"volumeMode": "Filesystem"}}
     api.create(VOLUME_CLAIMS, {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **document})
@@ -255,7 +255,7 @@ async def test_claim_grows_and_never_shrinks(api: FakeApi, keeper: MemoryKeeper,
 async def test_claim_that_cannot_grow_is_tried_again_later(
     api: FakeApi, keeper: MemoryKeeper, stores: Stores, clock: Clock
 ) -> None:
-    stores[SERVERS].put("", live(size="24Mi"))
+    stores[STATEFULSET_SOURCE].put("", live(size="24Mi"))
     stores[CLAIMS].put("", claim("24Mi"))
     api.fault(faults.refuse(403, "Forbidden", "the class does not allow it"), "patch", "persistentvolumeclaims")
 

@@ -7,15 +7,24 @@ import pytest
 
 from agent_kube import PartialObject, Source, Stores
 from agent_operator.objects import AgentObject, DeploymentObject, JobObject, PodObject, ServerObject
-from agent_operator.sources import ALL, CONFIGURED, DEPLOYED, PODS_OF_AGENTS, REPLICATED, RUNS, SCHEDULES, SERVERS
+from agent_operator.sources import (
+    ALL,
+    CONFIGURED,
+    DEPLOYED,
+    JOB_SOURCE,
+    PODS_OF_AGENTS,
+    REPLICATED,
+    SCHEDULES,
+    STATEFULSET_SOURCE,
+)
 from agent_operator.status.ownpods import own_pods
 
 OBJ = msgspec.json.decode(
     b'{"metadata": {"name": "subject", "namespace": "team", "uid": "uid-agent"}, "spec": {}}', type=AgentObject
 )
 MODELS: dict[str, tuple[Source[Any], Any]] = {
-    "Job": (RUNS, JobObject),
-    "StatefulSet": (SERVERS, ServerObject),
+    "Job": (JOB_SOURCE, JobObject),
+    "StatefulSet": (STATEFULSET_SOURCE, ServerObject),
     "CronJob": (SCHEDULES, PartialObject),
     "ReplicaSet": (REPLICATED, PartialObject),
     "Deployment": (DEPLOYED, DeploymentObject),

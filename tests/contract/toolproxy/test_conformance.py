@@ -21,7 +21,7 @@ from contract.toolproxy.toolproxy_harness import ToolProxy
 WHOLE = os.environ.get("AGENTBERTH_WHOLE") == "1"
 TESTS = Path(__file__).parents[2]
 EXPECTED: dict[str, str] = json.loads((Path(suite.__file__).with_name("expected.json")).read_text())
-RUNS: dict[str, tuple[suite.Release, str, tuple[str, ...]]] = {
+JOB_SOURCE: dict[str, tuple[suite.Release, str, tuple[str, ...]]] = {
     "stable": ("stable", "legacy", ()),
     "newest, 2025-11-25": ("newest", "legacy", ("--requirements", "2025-11-25")),
     "newest, 2026-07-28": ("newest", "modern", ("--requirements", "2026-07-28")),
@@ -98,9 +98,9 @@ async def test_a_sample_of_the_suite_passes(proxies: dict[str, ToolProxy], tmp_p
 
 
 @pytest.mark.skipif(not WHOLE, reason="AGENTBERTH_WHOLE=1 runs it: a minute for each")
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", JOB_SOURCE)
 async def test_the_whole_suite_passes(proxies: dict[str, ToolProxy], tmp_path: Path, name: str) -> None:
-    release, era, arguments = RUNS[name]
+    release, era, arguments = JOB_SOURCE[name]
     async with plain_names(f"{proxies[era].url}/mcp") as url:
         checks = await suite.run(release, url, tmp_path / "results", *arguments)
     assert not unexpected(checks)

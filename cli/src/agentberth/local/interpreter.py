@@ -33,7 +33,7 @@ class Interpreter:
     runtime: Runtime
     program: str
     version: str
-    shortcoming: str = ""
+    limitations: str = ""
     """How it differs from what was asked for, as a sentence."""
 
     def serves(self, wanted: str | None) -> bool:
@@ -58,7 +58,7 @@ def find(runtime: Runtime, wanted: str | None) -> Interpreter:
     if fallback is None:
         raise CommandError(f"no {runtime} runtime is on the PATH", cure=f"install {runtime}, or add it to the PATH")
     differs = f"{runtime} {wanted} is not installed here, so {fallback.version} is used: {why_not}"
-    return replace(fallback, shortcoming=differs)
+    return replace(fallback, limitations=differs)
 
 
 def isolate(interpreter: Interpreter, folder: Path) -> Interpreter:
@@ -76,7 +76,7 @@ def isolate(interpreter: Interpreter, folder: Path) -> Interpreter:
         _, fault = _run((interpreter.program, "-I", "-m", "venv", "--without-pip", str(folder)), _PROBE_S)
         if fault:
             differs = f"the packages of {interpreter.program} are visible to the agent: {fault}"
-            return replace(interpreter, shortcoming="; ".join(filter(None, (interpreter.shortcoming, differs))))
+            return replace(interpreter, limitations="; ".join(filter(None, (interpreter.limitations, differs))))
         mark.write_text(made_for)
     return replace(interpreter, program=str(program))
 

@@ -17,7 +17,7 @@ from agent_render.containers.memoryaccess import Access
 DATA = "memory"  # below the agent's own folder
 
 
-def bring_along(agent: AgentType) -> AgentType:
+def with_local_memory(agent: AgentType) -> AgentType:
     """The agent with its memory inside of the Pod, which is all that this machine has; one at a url stays there."""
     memory = agent.spec.memory
     if memory is None or not memory.own_server:
@@ -32,7 +32,7 @@ def keeps_data(agent: AgentType) -> bool:
     return agent.spec.memory is not None and agent.spec.memory.persistent
 
 
-def shortcoming(agent: AgentType) -> str:
+def limitations(agent: AgentType) -> str:
     """What is less here than in a cluster, as a sentence; "" when nothing is."""
     if agent.spec.memory is None or agent.spec.memory.config.url or shutil.which("redis-server"):
         return ""

@@ -19,7 +19,7 @@ def writable_folders(container: Mapping[str, Any], root: Path) -> tuple[str, ...
     return (*(relocate(path, str(root)) for path in mounted), *_OF_THE_MACHINE)
 
 
-def shortcoming(container: Mapping[str, Any], root: Path) -> str:
+def limitations(container: Mapping[str, Any], root: Path) -> str:
     """What is less than in a Pod, as a sentence; "" when nothing is."""
     why = _why_not_held(container)
     if not why and root.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve()):

@@ -138,7 +138,7 @@ class Session:
         root = given.folder / _FOLDER / given.agent.metadata.name
         local = localise(given.agent, given.folder, has_command=command is not None)
         platform = with_own_network(platform_settings(settings))
-        pod = _Pod.of(memory.bring_along(local.agent), platform, given.file)
+        pod = _Pod.of(memory.with_local_memory(local.agent), platform, given.file)
         ports = Ports.reserve((*(port for pair in SIDECAR_PORTS.values() for port in pair), layout.MEMORY_PORT))
         with ports.released_unless_used():
             objects = pod.objects(given.objects, ports, given.folder)
@@ -153,8 +153,8 @@ class Session:
                 root, objects, ports, interpreter, words, memory.keeps_data(local.agent), deck.ports if deck else None
             )
             plans = tuple(p for p in _plans(pod, host, arguments) if not tape or p.name not in tape.left_out_containers)
-            version = interpreter.shortcoming if interpreter else ""
-            less = (version, memory.shortcoming(local.agent), mounts.shortcoming(pod.spec["containers"][0], root))
+            version = interpreter.limitations if interpreter else ""
+            less = (version, memory.limitations(local.agent), mounts.limitations(pod.spec["containers"][0], root))
             notices = (*given.notices, *local.notices, *filter(None, less))
             grace_s = pod.spec["terminationGracePeriodSeconds"]
             return cls(pod.agent, root, plans, grace_s, quiet, ports, interpreter, notices, deck, platform.prices)

@@ -138,7 +138,7 @@ def build_controller(
         owns=sources.CHILDREN,
         watches=[
             (sources.PODS_OF_AGENTS, sources.agent_of),
-            (sources.RUNS, sources.agent_of),
+            (sources.JOB_SOURCE, sources.agent_of),
             (sources.REPLICATED, sources.agent_of),
             (sources.CLAIMS, sources.agent_of),
             (sources.APPROVALS, sources.agent_of),

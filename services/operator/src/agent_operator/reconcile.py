@@ -33,7 +33,7 @@ from agent_operator.children.revisions import RevisionKeeper
 from agent_operator.children.specs import Parsed, SpecReader
 from agent_operator.installation import Installations
 from agent_operator.objects import AgentObject, JobObject, PodObject
-from agent_operator.sources import AGENT_TYPES, AGENTS, CHILDREN, DEPLOYED, MONITORED, RUNS
+from agent_operator.sources import AGENT_TYPES, AGENTS, CHILDREN, DEPLOYED, JOB_SOURCE, MONITORED
 from agent_operator.status.api_rejection import TRANSIENT, contest_of, failed_pass, refusal_of
 from agent_operator.status.approvals import POLL_S, ApprovalKeeper, asks
 from agent_operator.status.counters import CounterPace
@@ -235,7 +235,9 @@ class Reconciler:
             return of_deployment(live, pods, await self._stalls.of_pods(pods), wanted=wanted, autoscaler=other)
         if spec.workload.kind == "CronJob":
             jobs = [
-                job for job in self._stores[RUNS].labelled(AGENT_LABEL, key.name) if job.key.namespace == key.namespace
+                job
+                for job in self._stores[JOB_SOURCE].labelled(AGENT_LABEL, key.name)
+                if job.key.namespace == key.namespace
             ]
             return suspended(replicas=len(pods)) if spec.suspend else of_schedule(jobs, pods, runs.last)
         return await self._job_progress(parsed, pods, runs)

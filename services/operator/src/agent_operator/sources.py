@@ -56,8 +56,8 @@ def _is_made(pod: PodObject) -> bool:
 
 AGENTS = Source(AGENT_TYPES, AgentObject, kept=())
 DEPLOYED = Source(DEPLOYMENTS, DeploymentObject, selector=_OURS, kept=(HANDED_OVER,))
-RUNS = Source(JOBS, JobObject, selector=_OURS, labels=(AGENT_LABEL,), kept=())
-SERVERS = Source(STATEFUL_SETS, ServerObject, selector=_OURS, kept=())
+JOB_SOURCE = Source(JOBS, JobObject, selector=_OURS, labels=(AGENT_LABEL,), kept=())
+STATEFULSET_SOURCE = Source(STATEFUL_SETS, ServerObject, selector=_OURS, kept=())
 CLAIMS = Source(VOLUME_CLAIMS, ClaimObject, selector=_OURS, kept=(AGENT_LABEL,))
 SCHEDULES: Source[PartialObject] = Source(CRON_JOBS, selector=_OURS)
 REPLICATED: Source[PartialObject] = Source(REPLICA_SETS, selector=_OURS, labels=(AGENT_LABEL,))
@@ -76,7 +76,19 @@ FENCED: Source[PartialObject] = Source(NETWORK_POLICIES, selector=_OURS)
 MONITORED: Source[PartialObject] = Source(POD_MONITORS, selector=_OURS, optional=True)
 APPROVALS = Source(TOOL_APPROVALS, ApprovalObject, selector=_OURS, labels=(AGENT_LABEL,), kept=(), optional=True)
 
-CHILDREN = (ACCOUNTS, CONFIGURED, FENCED, SERVED, DEPLOYED, SERVERS, RUNS, SCHEDULES, SCALED, GUARDED, MONITORED)
+CHILDREN = (
+    ACCOUNTS,
+    CONFIGURED,
+    FENCED,
+    SERVED,
+    DEPLOYED,
+    STATEFULSET_SOURCE,
+    JOB_SOURCE,
+    SCHEDULES,
+    SCALED,
+    GUARDED,
+    MONITORED,
+)
 ALL = (AGENTS, *CHILDREN, REPLICATED, PODS_OF_AGENTS, CLAIMS, KEPT, APPROVALS)
 
 

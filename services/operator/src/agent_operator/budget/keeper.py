@@ -30,7 +30,7 @@ from agent_operator.budget.show import Plain, held_by, read_ledger, show_ledger,
 from agent_operator.children.keys import KeyRing
 from agent_operator.installation import Installations
 from agent_operator.objects import AgentObject, PodObject
-from agent_operator.sources import AGENT_TYPES, AGENTS, RUNS
+from agent_operator.sources import AGENT_TYPES, AGENTS, JOB_SOURCE
 from agent_operator.status.ownpods import own_pods
 from agent_render.identity import AGENT_LABEL
 
@@ -114,7 +114,7 @@ class BudgetKeeper:
 
     async def _keep(self, request: Request, at: _Pass, stored: BudgetLedger, amounts: Mapping[str, int]) -> Outcome:
         states = states_of(at.pods.values(), self._keys.of(at.obj))
-        jobs = self._stores[RUNS].labelled(AGENT_LABEL, at.obj.key.name)
+        jobs = self._stores[JOB_SOURCE].labelled(AGENT_LABEL, at.obj.key.name)
         ledger = opened(
             stored, amounts, {each.run for each in states.values()} - {""}, {job.metadata.uid for job in jobs}, at.now
         )

@@ -12,7 +12,7 @@ from typing import Any
 from agent_kube import Client, Manifest, ObjectKey, Request, Stores
 from agent_operator.children.claims import as_made
 from agent_operator.objects import JobObject
-from agent_operator.sources import JOBS, RUNS
+from agent_operator.sources import JOB_SOURCE, JOBS
 from agent_operator.status.progress import LastRun, last_run
 
 _TTL = "ttlSecondsAfterFinished"
@@ -90,7 +90,7 @@ def _held(job: Manifest) -> Manifest:
 
 
 def _find(job: Manifest, stores: Stores) -> JobObject | None:
-    return stores[RUNS].get(ObjectKey(job["metadata"]["namespace"], _name(job)))
+    return stores[JOB_SOURCE].get(ObjectKey(job["metadata"]["namespace"], _name(job)))
 
 
 def _name(job: Manifest) -> str:

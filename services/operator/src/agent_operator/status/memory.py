@@ -35,7 +35,7 @@ from agent_kube import (
 )
 from agent_operator.objects import AgentObject, PodObject, ServerObject
 from agent_operator.owning import owner_reference
-from agent_operator.sources import AGENT_TYPES, CLAIMS, SECRETS, SERVERS
+from agent_operator.sources import AGENT_TYPES, CLAIMS, SECRETS, STATEFULSET_SOURCE
 from agent_operator.status.finding import Finding
 from agent_operator.status.podfaults import explain
 from agent_operator.status.stall import StallFinder
@@ -100,7 +100,7 @@ class MemoryKeeper:
         if server is None or agent.spec.memory is None or not agent.spec.memory.own_server:
             return children, None
         others = tuple(child for child in children if child is not server)
-        live = self._stores[SERVERS].get(_key(agent))
+        live = self._stores[STATEFULSET_SOURCE].get(_key(agent))
         if live is None:
             refusal = await self._first_secret(request, obj, agent)
             return (others, refusal) if refusal else (children, None)
@@ -108,7 +108,9 @@ class MemoryKeeper:
         if mine:
             self._note(obj, MADE)
         if mine and live.keeps != ("volumeClaimTemplates" in server["spec"]):
-            await self._applier.delete(request, SERVERS, live)  # the next pass makes it anew: templates are immutable
+            await self._applier.delete(
+                request, STATEFULSET_SOURCE, live
+            )  # the next pass makes it anew: templates are immutable
             return others, None
         return tuple(_with_claim_of(live, child) if child is server else child for child in children), None
 
@@ -137,7 +139,7 @@ class MemoryKeeper:
         return await self._fit_claim(request, agent, state) if memory.persistent else state
 
     def _is_ready(self, agent: AgentType) -> bool:
-        live = self._stores[SERVERS].get(_key(agent))
+        live = self._stores[STATEFULSET_SOURCE].get(_key(agent))
         if live is None or live.status.observed_generation < live.metadata.generation:
             return False
         return live.status.ready_replicas >= max(1, live.spec.replicas)

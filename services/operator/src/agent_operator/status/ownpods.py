@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from agent_kube import ObjectKey, ObjectModel, OwnerReference, Source, Stores
 from agent_operator.objects import AgentObject, PodObject
-from agent_operator.sources import DEPLOYED, PODS_OF_AGENTS, REPLICATED, RUNS, SCHEDULES, SERVERS
+from agent_operator.sources import DEPLOYED, JOB_SOURCE, PODS_OF_AGENTS, REPLICATED, SCHEDULES, STATEFULSET_SOURCE
 from agent_operator.status.podfaults import newest
 from agent_render.identity import AGENT_LABEL, COMPONENT_LABEL
 
 _WORKLOADS: Final[dict[str, Source[Any]]] = {
     "ReplicaSet": REPLICATED,
     "Deployment": DEPLOYED,
-    "Job": RUNS,
-    "StatefulSet": SERVERS,
+    "Job": JOB_SOURCE,
+    "StatefulSet": STATEFULSET_SOURCE,
     "CronJob": SCHEDULES,
 }
 _MADE_BY: Final = {"ReplicaSet": "Deployment", "Job": "CronJob"}

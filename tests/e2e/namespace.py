@@ -19,18 +19,18 @@ KINDS = (
 
 
 @dataclass(frozen=True)
-class Yard:
+class Namespace:
     """One namespace."""
 
     kubectl: Kubectl
-    namespace: str
+    name: str
 
     def create(self, name: str, agent: Mapping[str, Any], **spec: Any) -> "Agent":
         """Creates an AgentType. Raises KubectlError with the server's words."""
         document = {
             "apiVersion": "agents.example.com/v1",
             "kind": "AgentType",
-            "metadata": {"name": name, "namespace": self.namespace},
+            "metadata": {"name": name, "namespace": self.name},
             "spec": {"agent": agent, **spec},
         }
         self.kubectl.apply(document)
@@ -38,7 +38,7 @@ class Yard:
 
     def apply(self, manifest: str) -> "Agent":
         """Applies the text of an AgentType that says no namespace."""
-        self.kubectl.run("apply", "-n", self.namespace, "-f", "-", stdin=manifest)
+        self.kubectl.run("apply", "-n", self.name, "-f", "-", stdin=manifest)
         return Agent(self, yaml.safe_load(manifest)["metadata"]["name"])
 
     def config_map(self, name: str, data: Mapping[str, str]) -> None:
@@ -51,10 +51,10 @@ class Yard:
 
     def contents(self) -> set[str]:
         """kind/name of all that is there."""
-        return {f"{one['kind']}/{one['metadata']['name']}" for one in self.kubectl.list(KINDS, self.namespace)}
+        return {f"{one['kind']}/{one['metadata']['name']}" for one in self.kubectl.list(KINDS, self.name)}
 
     def _make(self, kind: str, name: str, **fields: Any) -> None:
-        metadata = {"name": name, "namespace": self.namespace}
+        metadata = {"name": name, "namespace": self.name}
         self.kubectl.apply({"apiVersion": "v1", "kind": kind, "metadata": metadata, **fields})
 
 
@@ -62,12 +62,12 @@ class Yard:
 class Agent:
     """One AgentType and its Pods."""
 
-    yard: Yard
+    namespace: Namespace
     name: str
 
     def document(self) -> Document:
         """The AgentType as it is now."""
-        found = self.yard.kubectl.find("agenttype", self.name, self.yard.namespace)
+        found = self.namespace.kubectl.find("agenttype", self.name, self.namespace.name)
         assert found is not None, f"there is no AgentType {self.name}"
         return found
 
@@ -103,7 +103,7 @@ class Agent:
 
     def pods(self) -> list[Document]:
         """Its Pods."""
-        return self.yard.kubectl.list("pods", self.yard.namespace, f"{AGENT_LABEL}={self.name}")
+        return self.namespace.kubectl.list("pods", self.namespace.name, f"{AGENT_LABEL}={self.name}")
 
     def pod(self) -> Document:
         """Its one Pod that is not being deleted."""
@@ -115,13 +115,13 @@ class Agent:
         """The output of a command in the agent container. Raises KubectlError when it fails."""
         pod = self.pod()
         container = pod["spec"]["containers"][0]["name"]
-        place = ("-n", self.yard.namespace, pod["metadata"]["name"], "-c", container)
-        return self.yard.kubectl.run("exec", *place, "--", *command)
+        place = ("-n", self.namespace.name, pod["metadata"]["name"], "-c", container)
+        return self.namespace.kubectl.run("exec", *place, "--", *command)
 
     def log(self, container: str = "agent") -> str:
         """What a container of its Pod has said."""
         name = self.pod()["metadata"]["name"]
-        return self.yard.kubectl.run("logs", "-n", self.yard.namespace, name, "-c", container)
+        return self.namespace.kubectl.run("logs", "-n", self.namespace.name, name, "-c", container)
 
     def said(self) -> Document:
         """The first line that an agent of `agents` logs: a JSON document."""
@@ -131,16 +131,16 @@ class Agent:
 
     def patch(self, change: Mapping[str, Any]) -> None:
         """A merge patch of the AgentType."""
-        arguments = ("agenttype", self.name, "-n", self.yard.namespace, "--type=merge", "-p", json.dumps(change))
-        self.yard.kubectl.run("patch", *arguments)
+        arguments = ("agenttype", self.name, "-n", self.namespace.name, "--type=merge", "-p", json.dumps(change))
+        self.namespace.kubectl.run("patch", *arguments)
 
     def delete(self) -> None:
         """Deletes the AgentType; what is its own follows in the background."""
-        self.yard.kubectl.run("delete", "agenttype", self.name, "-n", self.yard.namespace)
+        self.namespace.kubectl.run("delete", "agenttype", self.name, "-n", self.namespace.name)
 
     def explain(self) -> str:
         """All that may tell why a wait was in vain."""
-        kubectl, place = self.yard.kubectl, ("-n", self.yard.namespace)
+        kubectl, place = self.namespace.kubectl, ("-n", self.namespace.name)
         parts = [
             ("get", "agenttype", self.name, *place, "-o", "jsonpath={.status}"),
             ("get", "pods", *place, "-o", "wide"),

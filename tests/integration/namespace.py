@@ -24,13 +24,13 @@ def agent_document(name: str, **spec: Any) -> Document:
 
 
 @dataclass(frozen=True)
-class Team:
+class Namespace:
     """One namespace, its operator at work, and what a test asks of them."""
 
     api: Api
 
     @property
-    def namespace(self) -> str:
+    def name(self) -> str:
         """The namespace's name."""
         return self.api.namespace
 
@@ -135,9 +135,9 @@ def condition(agent: Document, kind: str) -> Document:
     return found
 
 
-async def _none_left(team: Team, name: str) -> list[Document]:
+async def _none_left(namespace: Namespace, name: str) -> list[Document]:
     async def look() -> bool:
-        return not await team.pods(name)
+        return not await namespace.pods(name)
 
     await eventually(look)
     return []
