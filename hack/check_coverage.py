@@ -13,17 +13,17 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS_PERCENT = {
-    "agent_base": 94,
+    "agent_base": 92,
     "agent_api": 97,
     "agent_render": 97,
     "agent_kit": 96,
     "agent_kube": 96,
-    "agent_initenv": 55,
-    "agent_toolproxy": 50,
-    "agent_llmgateway": 75,
-    "agent_operator": 70,
-    "agentberth": 64,
-    "pytest_agentberth": 90,
+    "agent_initenv": 50,
+    "agent_toolproxy": 45,
+    "agent_llmgateway": 72,
+    "agent_operator": 66,
+    "agentberth": 58,
+    "pytest_agentberth": 85,
 }
 """Of statements and branches together."""
 

@@ -12,11 +12,11 @@ pytestmark = pytest.mark.step1
 
 
 def statuses(states: list[Document]) -> list[Document]:
-    """Every different status in a history."""
+    """Every different status in a history, after the mark of the installation that comes first."""
     found: list[Document] = []
     for state in states:
         status = state.get("status")
-        if status and (not found or status != found[-1]):
+        if status and set(status) != {"installation"} and (not found or status != found[-1]):
             found.append(status)
     return found
 

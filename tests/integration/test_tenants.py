@@ -155,7 +155,7 @@ async def test_the_name_of_a_child_that_somebody_else_has_taken_is_left_to_them(
 
     await namespace.create("taken", **FULL)
 
-    agent = await namespace.says("taken", "NameConflict")
+    agent = await namespace.says("taken", "NameConflict", within_s=90)
     assert f"{document['kind']} {document['metadata']['name']}" in agent["status"]["message"]
     now = await namespace.api.get(plural, document["metadata"]["name"])
     assert (now.get("spec"), now.get("data"), now["metadata"].get("ownerReferences")) == (

@@ -248,6 +248,8 @@ def test_the_operator_has_the_rights_that_its_caches_and_children_need_and_no_ot
         of(sources.TOOL_APPROVALS): {"list", "watch", "create", "delete"},
         of(sources.TOOL_APPROVALS, "status"): {"patch"},
         of(sources.CORE_EVENTS): {"list"},
+        of(sources.REPLICA_SETS): {"list", "watch"},
+        of(sources.REVISIONS): {"list", "watch", "create", "patch", "delete"},
         ("events.k8s.io", "events"): {"create", "patch"},
         **{of(source.resource): CHILD_VERBS for source in sources.CHILDREN},
     }
