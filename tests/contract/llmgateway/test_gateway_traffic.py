@@ -376,7 +376,7 @@ async def test_a_soak_with_faults_keeps_memory_and_sockets(tmp_path: Path, sessi
             sys.stdout.write(f"soak: {figures}, files {warm_files} -> {end_files}\n")  # seen with -rP
             assert not wrong, wrong
             assert end_mb <= warm_mb * 1.10 + 2
-            assert end_files <= warm_files * 1.10 + 10
+            assert end_files <= max(warm_files * 1.10, 2 * len(tasks)) + 30  # a stream has a socket on either side
             assert gateway.popen.poll() is None
             assert "Traceback" not in gateway.log
 

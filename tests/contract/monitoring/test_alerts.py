@@ -133,7 +133,7 @@ def test_no_wish_of_an_agent_silences_an_alert() -> None:
 
 def test_the_guide_to_scaling_names_a_metric_that_is_collected_and_served() -> None:
     blocks = (ROOT / "docs" / "how-to" / "scale.md").read_text().split("```yaml\n")[1:]
-    _, written, values = (yaml.safe_load(block.partition("```")[0]) for block in blocks)
+    *_, written, values = (yaml.safe_load(block.partition("```")[0]) for block in blocks)
     verdict = examine(written)
     assert verdict.agent is not None, verdict.problems
     assert verdict.problems == ()

@@ -188,7 +188,9 @@ def test_a_daemon_does_not_outlive_its_call(probing: ToolProxy) -> None:
 
 def test_a_fork_bomb_is_contained(fresh: ToolProxy) -> None:
     fresh.reload(tools=[{"name": "sh"}], limits={"processes": 20, "timeoutSeconds": 20})
-    script = "bomb() { bomb | bomb & }; bomb; sleep 30"
+    script = "while :; do sleep 30 & done"
+    if os.environ.get("AGENTBERTH_WHOLE"):  # takes all processes of a machine that lends its root no limit
+        script = "bomb() { bomb | bomb & }; bomb; sleep 30"
     result = structured(fresh.run("sh", {"args": ["-c", script]}))
     assert result["ended"] == "processes"
     assert not descendants(fresh.pid)
