@@ -1,7 +1,7 @@
 """What a sidecar has found out about the agent's memory; part of its report."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -49,6 +49,10 @@ def _is_full(policy: str, share: float) -> bool:
     return policy.startswith("volatile") and share > 1
 
 
+_LARGEST: Final = 1 << 53
+_MOST_DIGITS: Final = 100
+
+
 def _number(value: object) -> int | None:
     text = str(value)
-    return int(text) if text.isdecimal() else None
+    return min(int(text), _LARGEST) if text.isdecimal() and len(text) <= _MOST_DIGITS else None

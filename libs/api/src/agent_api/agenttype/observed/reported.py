@@ -12,7 +12,8 @@ from agent_api.agenttype.rule import ApiModel
 from agent_api.agenttype.scalars import KubernetesObject
 
 MOST_TOOLS: Final = 64
-_LARGEST: Final = (1 << 63) - 1
+_LARGEST: Final = 1 << 53
+"""Larger numbers are not exact in JSON; the API server takes 2**63 - 1 as a limit for a negative number."""
 
 Word = Annotated[str, StringConstraints(max_length=253)]
 Text = Annotated[str, StringConstraints(max_length=4096)]
