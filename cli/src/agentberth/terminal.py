@@ -42,6 +42,11 @@ class Terminal:
         self.line(f"{self.paint(f'{source:<{width}} |', colour)} {text}")
 
 
+def visible(text: str) -> str:
+    """All of `text`, with a question mark for each character that a terminal would act on."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def stdout() -> Terminal:
     """Standard output, for results alone: scripts read it."""
     return Terminal(sys.stdout)

@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING
 
 from agentberth.commands import add
-from agentberth.terminal import stdout
+from agentberth.terminal import stdout, visible
 
 if TYPE_CHECKING:
     from agentberth.cluster.approvals import Decision
@@ -72,7 +72,7 @@ def _list(options: argparse.Namespace) -> int:
         spec = each["spec"]
         out.line(f"{each['metadata']['name']}  {out.paint(state_of(each), 'yellow')}  until {spec['expiresAt']}")
         out.line(f"  {spec['agent']} calls {spec['tool']}" + (f": {spec['reason']}" if spec.get("reason") else ""))
-        out.line(f"  {_printable(spec['arguments'])}")
+        out.line(f"  {visible(spec['arguments'])}")
         if spec["arguments"].endswith("..."):
             out.line("  the arguments are longer than what is shown")
     if not shown:
@@ -95,8 +95,3 @@ def _decide(options: argparse.Namespace, decision: "Decision") -> int:
     done = {"Approve": "approved", "Deny": "denied"}[decision]
     stdout().line(f"{done}: {spec['tool']} of {spec['agent']}")
     return 0
-
-
-def _printable(text: str) -> str:
-    """Without what a terminal would act on: the arguments are the agent's."""
-    return "".join(each if each.isprintable() else "?" for each in text)

@@ -21,7 +21,7 @@ from agent_api.agenttype import AgentType
 from agent_api.toolsreport import ApprovalRequest
 from agent_base.atomicfile import write_atomically
 from agentberth.errors import CommandError
-from agentberth.terminal import Terminal
+from agentberth.terminal import Terminal, visible
 
 WAITING_FILE: Final = "approvals.json"
 _LOOK_EVERY_S: Final = 0.3
@@ -162,9 +162,4 @@ def asks_at_terminal() -> Ask | None:
 
 
 def _shown(request: ApprovalRequest) -> str:
-    return f"{request.tool} {_printable(request.arguments)}" + (f" ({request.reason})" if request.reason else "")
-
-
-def _printable(text: str) -> str:
-    """Without what a terminal would act on: the arguments are the agent's."""
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return f"{request.tool} {visible(request.arguments)}" + (f" ({request.reason})" if request.reason else "")

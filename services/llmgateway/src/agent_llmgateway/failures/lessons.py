@@ -95,8 +95,7 @@ def _read_limit(message: str, status: int, limit: int) -> Lesson | None:
             return Lesson({"maxOutputTokens": left}, lasts=False) if LEAST_LEFT <= left < limit else None
     if not _NAMES_LIMIT.search(message):
         return None
-    told = [int(number.replace(",", "")) for number in _NUMBER.findall(message)]
-    told += [int(number) - 1 for number in _BEYOND.findall(message)]
     beyond = {int(number) for number in _BEYOND.findall(message)}
+    told = {int(number.replace(",", "")) for number in _NUMBER.findall(message)} | {each - 1 for each in beyond}
     fitting = [each for each in told if LEAST_OUTPUT <= each < limit and each != status and each not in beyond]
     return Lesson({"maxOutputTokens": max(fitting)}) if fitting else None

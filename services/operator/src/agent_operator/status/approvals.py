@@ -18,7 +18,8 @@ from agent_api.agenttype.toolrules import APPROVAL, ApprovalState
 from agent_api.toolsreport import ApprovalRequest, ToolsReport
 from agent_kube import AlreadyExists, Client, Conflict, Manifest, NotFound, Request, Stores
 from agent_operator.objects import AgentObject, ApprovalObject, PodObject
-from agent_operator.sources import AGENT_TYPES, APPROVALS, TOOL_APPROVALS
+from agent_operator.owning import owner_reference
+from agent_operator.sources import APPROVALS, TOOL_APPROVALS
 from agent_operator.status.reports import ReportReader
 from agent_render.identity import AGENT_LABEL, Identity
 from agent_render.objects.podkeys import PodKeys
@@ -209,20 +210,12 @@ def _with_decisions(child: Manifest, decisions: list[dict[str, str]]) -> Manifes
 
 def _manifest(obj: AgentObject, agent: AgentType, asked: ApprovalRequest) -> Manifest:
     identity = Identity.of(agent)
-    owner = {
-        "apiVersion": AGENT_TYPES.api_version,
-        "kind": AGENT_TYPES.kind,
-        "name": obj.metadata.name,
-        "uid": obj.metadata.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
     return {
         "apiVersion": TOOL_APPROVALS.api_version,
         "kind": APPROVAL,
         "metadata": {
             **identity.metadata(f"{obj.metadata.name[:_LONGEST_NAME]}-{asked.id}"),
-            "ownerReferences": [owner],
+            "ownerReferences": [owner_reference(obj)],
         },
         "spec": {
             "agent": obj.metadata.name,

@@ -5,10 +5,11 @@ that was opened before the program was started, and by rename: neither follows a
 """
 
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from agent_base.atomicfile import write_atomically
 
 FOLDER: Final = ".credentials"
 
@@ -31,15 +32,8 @@ class SecretFiles:
         """Bring the files to these values, each at once as a whole. Raises OSError, as when the disk is full."""
         for name, value in values.items():
             if self._written.get(name) != value:
-                self._replace(name, value.encode())
+                write_atomically(Path(name), value.encode(), mode=0o600, folder=self._descriptor)
                 self._written[name] = value
-
-    def _replace(self, name: str, content: bytes) -> None:
-        staged = f".{secrets.token_hex(8)}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(os.open(staged, flags, 0o600, dir_fd=self._descriptor), "wb") as file:
-            file.write(content)
-        os.rename(staged, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def close(self) -> None:
         """Let go of the folder, which is removed with the program's home."""
