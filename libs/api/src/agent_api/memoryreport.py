@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from agent_api.model import Report
+from agent_api.model import LARGEST_INTEGER, Report
 
 ROOM_LEFT = 0.05
 
@@ -49,10 +49,9 @@ def _is_full(policy: str, share: float) -> bool:
     return policy.startswith("volatile") and share > 1
 
 
-_LARGEST: Final = 1 << 53
 _MOST_DIGITS: Final = 100
 
 
 def _number(value: object) -> int | None:
     text = str(value)
-    return min(int(text), _LARGEST) if text.isdecimal() and len(text) <= _MOST_DIGITS else None
+    return min(int(text), LARGEST_INTEGER) if text.isdecimal() and len(text) <= _MOST_DIGITS else None

@@ -4,8 +4,13 @@ A *config* is written by us and read by us: an unknown key is a mistake, so it i
 come from a newer sidecar than its reader: an unknown key is ignored.
 """
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+LARGEST_INTEGER: Final = 2**53
+"""That every reader of JSON takes as it is. The API server takes 2**63 - 1 as a limit for a negative number."""
 
 
 class Config(BaseModel):

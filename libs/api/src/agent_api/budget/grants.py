@@ -15,7 +15,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from agent_api.budget.limits import LIMITS, window_at, window_start
-from agent_api.model import Report
+from agent_api.model import LARGEST_INTEGER, Report
 
 CARRY_S: Final = 3600.0
 """How long before the end of a window the operator must have been heard of for the rest to be carried over."""
@@ -25,7 +25,7 @@ GRANT_PATH: Final = "/grant"
 """On the gateway's ops port: POST an order, get a receipt; both signed, with one nonce."""
 
 Amount = Annotated[int, Field(ge=0, le=MOST_AMOUNT)]
-Serial = Annotated[int, Field(ge=0, le=2**53)]
+Serial = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 WindowNumber = Annotated[int, Field(ge=0, le=2**40)]
 LimitName = Annotated[str, Field(max_length=32)]
 

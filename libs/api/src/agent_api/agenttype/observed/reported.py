@@ -10,14 +10,13 @@ from pydantic import Field, StringConstraints
 
 from agent_api.agenttype.rule import ApiModel
 from agent_api.agenttype.scalars import KubernetesObject
+from agent_api.model import LARGEST_INTEGER
 
 MOST_TOOLS: Final = 64
-_LARGEST: Final = 1 << 53
-"""Larger numbers are not exact in JSON; the API server takes 2**63 - 1 as a limit for a negative number."""
 
 Word = Annotated[str, StringConstraints(max_length=253)]
 Text = Annotated[str, StringConstraints(max_length=4096)]
-Count = Annotated[int, Field(ge=0, le=_LARGEST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 
 class ToolStatus(ApiModel):
