@@ -182,6 +182,14 @@ async def test_other_events(api: FakeApi, client: Client, reason: str, message: 
     assert await StallFinder(client).of_pods([STARTING]) == found
 
 
+@pytest.mark.parametrize("later", ["FailedScheduling", "Unhealthy", "BackOff"])
+async def test_newer_event_that_explains_nothing_hides_no_older_one(api: FakeApi, client: Client, later: str) -> None:
+    warn(api, "uid-pod", "FailedMount", 'secret "key" not found')
+    warn(api, "uid-pod", later, "written late")
+
+    assert await StallFinder(client).of_pods([STARTING]) == Finding("SecretMissing", 'secret "key" not found')
+
+
 async def test_nobody_is_asked_about_a_pod_that_runs(api: FakeApi, client: Client) -> None:
     assert await StallFinder(client).of_pods([pod(state("agent", ready=True))]) is None
     assert api.calls == []

@@ -43,6 +43,15 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     return own
 
 
+@pytest.fixture(autouse=True)
+async def no_connection_outlives_its_test() -> AsyncIterator[None]:
+    """Drops what still waits for the server to end TLS: it may take 30 s, and the loop ends before."""
+    yield
+    for transport in list(asyncio.get_running_loop()._transports.values()):  # type: ignore[attr-defined]
+        transport.abort()
+    await asyncio.sleep(0)
+
+
 @pytest.fixture
 async def access(cluster: Cluster) -> Access:
     return await open_access({"KUBECONFIG": str(cluster.kubeconfig)})

@@ -37,7 +37,7 @@ class StallFinder:
         self._decoder = msgspec.json.Decoder(EventList)
 
     async def of_pods(self, pods: Sequence[PodObject]) -> Finding | None:
-        """Why the newest Pod that is still starting does not start; None when nothing warns."""
+        """Why the newest Pod that is still starting does not start; None when no warning tells."""
         stuck = next((pod for pod in pods if is_starting(pod)), None)
         return await self._newest_warning(stuck.metadata) if stuck else None
 
@@ -55,8 +55,8 @@ class StallFinder:
         except KubeError:
             return None  # a hint less is better than a failed reconcile
         found = self._decoder.decode(page).items or []
-        newest = max(found, key=lambda e: int(e.metadata.resource_version or 0), default=None)
-        return _explain(newest) if newest else None
+        newest_first = sorted(found, key=lambda e: int(e.metadata.resource_version or 0), reverse=True)
+        return next(filter(None, map(_explain, newest_first)), None)
 
 
 def _explain(event: CoreEvent) -> Finding | None:
