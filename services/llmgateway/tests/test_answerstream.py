@@ -6,10 +6,10 @@ import pytest
 
 from agent_kit.sse import EventScanner
 from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import silent_failure
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.script import Reply
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import silent_failure
 from agent_llmgateway.wire.answerstream import EVENT_LIMIT_BYTES, AnswerStream
 from agent_llmgateway.wire.dialects import DIALECTS
 from agent_llmgateway.wire.usage import Usage

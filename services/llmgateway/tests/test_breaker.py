@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from agent_llmgateway.failover.breaker import MOST_BREAKERS, BreakerBoard, BreakerKey
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure, network_failure
 from agent_llmgateway.metrics.prometheus import Metrics
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure, network_failure
 
 KEY = BreakerKey("provider", "model", "key")
 DOWN = network_failure("down")

@@ -8,7 +8,7 @@ import pytest
 from yarl import URL
 
 from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failures.causes import Cause
+from agent_llmgateway.providererrors.causes import Cause
 from agent_llmgateway.upstream.connections import PLAIN_BYTES, Upstream, UpstreamResponse, check_c_parser
 from agent_llmgateway.upstream.pooledpost import SMALL_BYTES
 

@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from agent_llmgateway.failover.decision import Decision, NextKey, NextRoute, Retry, Return, RouteMemory, decide
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure, broken_failure, network_failure, read_failure, silent_failure
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import (
+    Failure,
+    broken_failure,
+    network_failure,
+    read_failure,
+    silent_failure,
+)
 
 PAGE = Path(__file__).parents[3] / "docs/reference/llmgateway.md"
 FIRST = RouteMemory(

@@ -19,10 +19,10 @@ from agent_llmgateway.failover.dependencies import FailoverDependencies, RoutedA
 from agent_llmgateway.failover.failover import Failover
 from agent_llmgateway.failover.retries import RetryBudget
 from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure
-from agent_llmgateway.failures.lessons import Options
 from agent_llmgateway.http.problems import status_of_all
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure
+from agent_llmgateway.providererrors.lessons import Options
 from agent_llmgateway.upstream.keys import NO_KEY, Key
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.dialects import DIALECTS

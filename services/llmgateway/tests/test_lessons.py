@@ -2,9 +2,9 @@
 
 import pytest
 
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure
-from agent_llmgateway.failures.lessons import Sent, may_teach, read_lesson
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure
+from agent_llmgateway.providererrors.lessons import Sent, may_teach, read_lesson
 
 
 def refusal(message: str, param: str | None = None) -> Failure:

@@ -16,8 +16,8 @@ from agent_llmgateway.budget.metering import (
     charge_tries,
 )
 from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure, network_failure, silent_failure
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure, network_failure, silent_failure
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.dialects import DIALECTS
 from agent_llmgateway.wire.envelope import read_envelope

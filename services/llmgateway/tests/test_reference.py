@@ -8,9 +8,9 @@ import pytest
 from agent_api.providers import PROVIDERS
 from agent_kit.settings import describe
 from agent_llmgateway import reference
-from agent_llmgateway.failures.causes import Cause
 from agent_llmgateway.http import openapi
 from agent_llmgateway.mock.script import Fault
+from agent_llmgateway.providererrors.causes import Cause
 from agent_llmgateway.settings import GatewaySettings
 from agent_llmgateway.wire.dialects import DIALECTS
 

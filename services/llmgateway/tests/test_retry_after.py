@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_llmgateway.failures.retry_after import LONGEST_S, read_retry_after
+from agent_llmgateway.providererrors.retry_after import LONGEST_S, read_retry_after
 
 NOW = 1_800_000_000.0
 

@@ -16,8 +16,8 @@ from agent_llmgateway.failover.dependencies import FailoverDependencies, RoutePl
 from agent_llmgateway.failover.failover import Failover
 from agent_llmgateway.failover.retries import RetryBudget
 from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.failures.failure import silent_failure
-from agent_llmgateway.failures.lessons import Options
+from agent_llmgateway.providererrors.classify import silent_failure
+from agent_llmgateway.providererrors.lessons import Options
 from agent_llmgateway.upstream.connections import UpstreamResponse
 from agent_llmgateway.upstream.keys import NO_KEY, Key, KeyPool
 from agent_llmgateway.wire.call import Call, WireRequest

@@ -11,12 +11,12 @@ from agent_api.initreport import InitError, InitFault, InitReport
 from agent_api.toolsreport import ToolsReport
 from agent_kube import Forbidden, HotLoopError, Invalid, ServerFault
 from agent_operator.status.api_rejection import failed_pass
-from agent_operator.status.conditions import Verdict, conditions
+from agent_operator.status.conditionlist import Verdict, conditions
+from agent_operator.status.conditions import Seen, hold_status, invalid_status, status_of
 from agent_operator.status.finding import Finding
 from agent_operator.status.preparation import judge_preparation
 from agent_operator.status.progress import LastRun, Progress, of_deployment, suspended
 from agent_operator.status.sidecars import Sidecars
-from agent_operator.status.summary import Seen, hold_status, invalid_status, status_of
 from agent_operator.status.texts import TEXT_CHARS, bounded
 
 EARLIER, NOW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"

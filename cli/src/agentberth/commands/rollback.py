@@ -9,7 +9,7 @@ from agentberth.errors import CommandError
 from agentberth.terminal import stdout
 
 if TYPE_CHECKING:
-    from agentberth.cluster.revisions import History, Revision
+    from agentberth.cluster.rollback import History, Revision
     from agentberth.commands import Commands
 
 _EPILOG = """\
@@ -42,7 +42,7 @@ def register(commands: "Commands") -> None:
 
 def _call(options: argparse.Namespace) -> int:
     from agentberth.cluster.kubectl import Kubectl  # noqa: PLC0415 - keeps `--help` quick
-    from agentberth.cluster.revisions import read_history, return_to  # noqa: PLC0415 - likewise
+    from agentberth.cluster.rollback import read_history, return_to  # noqa: PLC0415 - likewise
 
     kubectl = Kubectl.find(context=options.context, namespace=options.namespace)
     history = read_history(kubectl, options.name)

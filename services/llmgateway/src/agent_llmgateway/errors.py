@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from agent_llmgateway.failures.attempt import AttemptRecord
-    from agent_llmgateway.failures.failure import Failure
+    from agent_llmgateway.providererrors.attempt import AttemptRecord
+    from agent_llmgateway.providererrors.classify import Failure
 
 
 class GatewayError(Exception):

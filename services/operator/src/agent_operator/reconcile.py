@@ -1,6 +1,6 @@
 """One pass over one AgentType: read caches, render, apply what differs, prune, inspect, tell it in one status.
 
-Each step is a method; what they find is collected in `Seen`, and `summary` alone turns it into a status.
+Each step is a method; what they find is collected in `Seen`, and `status.conditions` alone turns it into a status.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +36,7 @@ from agent_operator.objects import AgentObject, JobObject, PodObject
 from agent_operator.sources import AGENT_TYPES, AGENTS, CHILDREN, DEPLOYED, JOB_SOURCE, MONITORED
 from agent_operator.status.api_rejection import TRANSIENT, contest_of, failed_pass, refusal_of
 from agent_operator.status.approvals import POLL_S, ApprovalKeeper, asks
+from agent_operator.status.conditions import Seen, hold_status, invalid_status, status_of
 from agent_operator.status.counters import CounterPace
 from agent_operator.status.finding import Finding
 from agent_operator.status.memory import MemoryKeeper, add_refusal
@@ -45,7 +46,6 @@ from agent_operator.status.progress import Progress, lost, of_deployment, of_job
 from agent_operator.status.reports import ReportReader
 from agent_operator.status.sidecars import read_reports
 from agent_operator.status.stall import LOOK_AGAIN_S, StallFinder
-from agent_operator.status.summary import Seen, hold_status, invalid_status, status_of
 from agent_operator.status.texts import bounded
 from agent_operator.status.toolpins import PinKeeper
 from agent_render import PlatformSettings

@@ -44,8 +44,8 @@ from agent_toolproxy.store.store import Store
 from agent_toolproxy.tools.audit import Audit
 from agent_toolproxy.tools.callrecord import CallRecorder
 from agent_toolproxy.tools.changes import Changes
+from agent_toolproxy.tools.concurrency import Gate
 from agent_toolproxy.tools.factory import ToolParts, make_tool
-from agent_toolproxy.tools.gate import Gate
 from agent_toolproxy.tools.lanes import Lanes
 from agent_toolproxy.tools.pinning import Pins
 from agent_toolproxy.tools.provision import Provisioner

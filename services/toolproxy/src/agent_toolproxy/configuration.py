@@ -11,7 +11,7 @@ from agent_toolproxy.memory.link import MemoryLink
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.rules.approvals import Approvals
 from agent_toolproxy.store.store import Store
-from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.concurrency import Gate
 from agent_toolproxy.tools.pinning import Pins
 from agent_toolproxy.tools.registry import Registry
 

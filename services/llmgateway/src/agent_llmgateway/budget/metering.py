@@ -18,8 +18,8 @@ from agent_api.gatewayconfig import GatewayConfig
 from agent_llmgateway.budget.price import cost_micro_usd
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.lenient import read_json
 from agent_llmgateway.wire.meter import TryMeter

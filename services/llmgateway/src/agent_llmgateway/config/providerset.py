@@ -17,9 +17,9 @@ from agent_api.providers import PROVIDERS
 from agent_llmgateway.config.loaded import LoadedConfig
 from agent_llmgateway.failover.dependencies import RoutePlan
 from agent_llmgateway.failover.routing import Route, find_routes
-from agent_llmgateway.failures.lessons import NO_OPTIONS, Options
 from agent_llmgateway.mock.script import parse_script
 from agent_llmgateway.mock.server import MockServer
+from agent_llmgateway.providererrors.lessons import NO_OPTIONS, Options
 from agent_llmgateway.upstream.keys import Key, KeyPool, open_pool
 from agent_llmgateway.upstream.providers import join_url, key_headers, paths_of
 from agent_llmgateway.wire.dialects import DialectName

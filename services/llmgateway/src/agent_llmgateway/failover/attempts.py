@@ -10,7 +10,7 @@ from yarl import URL
 from agent_api.gatewayconfig import GatewayLimits
 from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.failover.deadlines import AttemptDeadlines, Held, HoldBack
-from agent_llmgateway.failures.failure import broken_failure, read_failure
+from agent_llmgateway.providererrors.classify import broken_failure, read_failure
 from agent_llmgateway.upstream.connections import UpstreamResponse
 from agent_llmgateway.wire.answerstream import AnswerStream
 from agent_llmgateway.wire.call import Call, WireRequest

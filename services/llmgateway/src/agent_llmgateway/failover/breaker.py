@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.providererrors.classify import Failure
 
 State = Literal["closed", "open", "half-open"]
 

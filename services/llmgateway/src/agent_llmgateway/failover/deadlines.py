@@ -12,8 +12,8 @@ import msgspec
 
 from agent_api.gatewayconfig import GatewayLimits, Timeouts
 from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import broken_failure
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import broken_failure
 from agent_llmgateway.wire.answerstream import AnswerStream
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure
 
 RETRIES: Final = {Cause.SERVER: 1, Cause.UNAVAILABLE: 1, Cause.BROKEN: 1, Cause.RATE_LIMIT: 32}
 """Further tries of the same route by cause; for a told wait the bounds of provider and request are enough."""

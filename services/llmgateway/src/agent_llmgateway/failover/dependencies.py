@@ -13,9 +13,9 @@ from agent_llmgateway.failover.breaker import BreakerBoard, BreakerKey
 from agent_llmgateway.failover.deadlines import AttemptDeadlines
 from agent_llmgateway.failover.retries import RetryBudget
 from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.failures.attempt import AttemptRecord
-from agent_llmgateway.failures.failure import Failure
-from agent_llmgateway.failures.lessons import Options
+from agent_llmgateway.providererrors.attempt import AttemptRecord
+from agent_llmgateway.providererrors.classify import Failure
+from agent_llmgateway.providererrors.lessons import Options
 from agent_llmgateway.upstream.keys import Key, KeyPool
 from agent_llmgateway.wire.call import Call, WireRequest
 

@@ -23,9 +23,9 @@ from agent_llmgateway.failover.dependencies import (
 )
 from agent_llmgateway.failover.keychoice import KeyChoice, breaker_key
 from agent_llmgateway.failover.requeststate import RequestMemory
-from agent_llmgateway.failures.causes import HEALTHY, NEUTRAL, Cause
-from agent_llmgateway.failures.failure import Failure
-from agent_llmgateway.failures.lessons import NO_OPTIONS, Sent, may_teach, read_lesson
+from agent_llmgateway.providererrors.causes import HEALTHY, NEUTRAL, Cause
+from agent_llmgateway.providererrors.classify import Failure
+from agent_llmgateway.providererrors.lessons import NO_OPTIONS, Sent, may_teach, read_lesson
 from agent_llmgateway.upstream.keys import Key
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.envelope import limit_of

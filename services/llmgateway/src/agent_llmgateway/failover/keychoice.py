@@ -10,8 +10,8 @@ from agent_llmgateway.failover.affinity import by_cache_key
 from agent_llmgateway.failover.breaker import BreakerKey
 from agent_llmgateway.failover.dependencies import FailoverDependencies, RoutePlan
 from agent_llmgateway.failover.requeststate import RequestMemory
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure, network_failure
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure, network_failure
 from agent_llmgateway.upstream.keys import Key
 from agent_llmgateway.wire.storedstate import cache_key_in, states_in
 

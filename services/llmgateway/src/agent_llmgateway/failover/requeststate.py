@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from agent_api.gatewayconfig import GatewayConfig
 from agent_llmgateway.errors import AllRoutesError, GatewayError, NotCarriedError, ReturnedError
 from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.failures.attempt import AttemptRecord
-from agent_llmgateway.failures.causes import RETURNED_AT_LAST, Cause
-from agent_llmgateway.failures.failure import Failure, silent_failure
+from agent_llmgateway.providererrors.attempt import AttemptRecord
+from agent_llmgateway.providererrors.causes import RETURNED_AT_LAST, Cause
+from agent_llmgateway.providererrors.classify import Failure, silent_failure
 from agent_llmgateway.upstream.keys import Key
 
 

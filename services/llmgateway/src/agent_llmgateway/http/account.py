@@ -11,10 +11,10 @@ from agent_llmgateway.budget.price import cost_micro_usd
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.failover.dependencies import RoutedAnswer
 from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.failures.attempt import AttemptRecord
-from agent_llmgateway.failures.failure import Failure
 from agent_llmgateway.http.callrecord import CallRecord
 from agent_llmgateway.http.state import GatewayState
+from agent_llmgateway.providererrors.attempt import AttemptRecord
+from agent_llmgateway.providererrors.classify import Failure
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.tokencount import COUNTS
 from agent_llmgateway.wire.transcript import Transcript

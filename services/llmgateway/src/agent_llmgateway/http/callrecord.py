@@ -15,7 +15,7 @@ from agent_api.calls import (
     Try,
 )
 from agent_kit.calls import cut, rfc3339, trace_ids
-from agent_llmgateway.failures.attempt import AttemptRecord
+from agent_llmgateway.providererrors.attempt import AttemptRecord
 from agent_llmgateway.wire.usage import Usage
 
 _LONGEST_NAME: Final = 256

@@ -13,13 +13,13 @@ from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.errors import AllRoutesError, GatewayError, NotCarriedError, ReturnedError
 from agent_llmgateway.failover.dependencies import RoutedAnswer, RoutePlan
 from agent_llmgateway.failover.failover import Failover
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.lessons import Options
 from agent_llmgateway.http.account import RequestAccount
 from agent_llmgateway.http.delivery import Delivery, number_headers
 from agent_llmgateway.http.prepare import prepare_wire
 from agent_llmgateway.http.problems import DROPPED, ESTIMATED, PROVIDER, count_tries
 from agent_llmgateway.http.state import GatewayState
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.lessons import Options
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.tokencount import COUNTS, estimate_tokens
 

@@ -16,7 +16,6 @@ from aiohttp import web
 from agent_llmgateway.errors import AttemptError, GatewayError
 from agent_llmgateway.failover.dependencies import RoutedAnswer
 from agent_llmgateway.failover.failover import Failover
-from agent_llmgateway.failures.failure import Failure, silent_failure
 from agent_llmgateway.http.account import RequestAccount
 from agent_llmgateway.http.problems import (
     ATTEMPTS,
@@ -27,6 +26,7 @@ from agent_llmgateway.http.problems import (
     problem_of,
 )
 from agent_llmgateway.http.state import GatewayState
+from agent_llmgateway.providererrors.classify import Failure, silent_failure
 from agent_llmgateway.wire.answerstream import AnswerStream
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.dialects import Problem

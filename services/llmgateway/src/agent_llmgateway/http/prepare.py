@@ -10,7 +10,7 @@ from yarl import URL
 from agent_api.providers import PROVIDERS
 from agent_llmgateway.config.providerset import Provider
 from agent_llmgateway.errors import NotCarriedError
-from agent_llmgateway.failures.lessons import NO_OPTIONS, Options
+from agent_llmgateway.providererrors.lessons import NO_OPTIONS, Options
 from agent_llmgateway.upstream.providers import ANTHROPIC_VERSION
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.dialects import DIALECTS, DialectName

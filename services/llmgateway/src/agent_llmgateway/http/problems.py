@@ -17,9 +17,9 @@ from agent_llmgateway.errors import (
     ReturnedError,
     UnknownMethodError,
 )
-from agent_llmgateway.failures.attempt import AttemptRecord
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.providererrors.attempt import AttemptRecord
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure
 from agent_llmgateway.wire.dialects import Dialect, Problem
 
 _log = logging.getLogger(__name__)

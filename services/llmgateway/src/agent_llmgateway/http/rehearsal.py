@@ -10,9 +10,9 @@ from typing import Final
 
 from agent_llmgateway.errors import NotCarriedError
 from agent_llmgateway.failover.dependencies import RoutePlan
-from agent_llmgateway.failures.lessons import NO_OPTIONS, Options
 from agent_llmgateway.metrics.prometheus import Metrics
 from agent_llmgateway.metrics.providerstats import ProviderStats
+from agent_llmgateway.providererrors.lessons import NO_OPTIONS, Options
 
 LARGEST_BYTES: Final = 4 << 20
 """Of a request: a larger one would hold the loop for too long."""

@@ -8,8 +8,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agent_llmgateway.failover.breaker import BreakerBoard
-from agent_llmgateway.failures.attempt import AttemptRecord
 from agent_llmgateway.metrics.counters import CounterCollector, LabelledCounter, LabelledHistogram
+from agent_llmgateway.providererrors.attempt import AttemptRecord
 from agent_llmgateway.wire.usage import Usage
 
 _DURATION_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

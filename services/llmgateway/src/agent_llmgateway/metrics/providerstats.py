@@ -9,9 +9,9 @@ from agent_api.gatewayreport import BudgetState, GatewayReport, ProviderState, R
 from agent_api.memoryreport import MemoryReport
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.failover.breaker import BreakerBoard, BreakerKey
-from agent_llmgateway.failures.attempt import AttemptRecord
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.providererrors.attempt import AttemptRecord
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure
 from agent_llmgateway.wire.usage import Usage
 
 LONGEST_ERROR = 500

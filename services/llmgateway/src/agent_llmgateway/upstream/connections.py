@@ -20,7 +20,7 @@ from yarl import URL
 from agent_base.proxies import ProxyRules
 from agent_kit.outbound import ProxiedConnector
 from agent_llmgateway.errors import AttemptError, GatewayError
-from agent_llmgateway.failures.failure import broken_failure, network_failure, silent_failure
+from agent_llmgateway.providererrors.classify import broken_failure, network_failure, silent_failure
 from agent_llmgateway.upstream.deadline import Deadline, Watch
 from agent_llmgateway.upstream.inflate import Inflater
 from agent_llmgateway.upstream.pooledpost import SMALL_BYTES, PooledPost

@@ -7,7 +7,7 @@ import zlib
 from typing import Final
 
 from agent_llmgateway.errors import AttemptError
-from agent_llmgateway.failures.failure import broken_failure
+from agent_llmgateway.providererrors.classify import broken_failure
 
 PIECE_BYTES: Final = 1 << 18
 """Most that one piece of a compressed body becomes at a time, however well it is compressed."""

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from agent_kit.errors import EventTooLargeError
 from agent_kit.sse import Batch, EventScanner, read_data
 from agent_llmgateway.errors import AttemptError, MalformedEventError
-from agent_llmgateway.failures.failure import Failure, broken_failure
+from agent_llmgateway.providererrors.classify import Failure, broken_failure
 from agent_llmgateway.wire.dialects import Dialect, EventInfo
 from agent_llmgateway.wire.fastpath import MANY_BYTES, PlainEvents
 from agent_llmgateway.wire.storedstate import states_in

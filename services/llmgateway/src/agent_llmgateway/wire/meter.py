@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.providererrors.classify import Failure
 from agent_llmgateway.wire.usage import Usage
 
 

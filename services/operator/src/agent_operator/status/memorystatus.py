@@ -7,7 +7,7 @@ from agent_api import layout
 from agent_api.agenttype import AgentType, ConditionType, Memory, Reason
 from agent_api.memoryreport import MemoryReport
 from agent_operator.objects import PodObject
-from agent_operator.status.conditions import Verdict
+from agent_operator.status.conditionlist import Verdict
 from agent_operator.status.finding import Finding
 from agent_operator.status.memory import ServerState
 from agent_operator.status.podfaults import fault_of

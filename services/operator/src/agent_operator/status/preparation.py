@@ -8,7 +8,7 @@ from agent_api import layout
 from agent_api.agenttype import ConditionType, Reason
 from agent_api.initreport import InitReport
 from agent_operator.objects import ContainerStatus, PodObject, Terminated
-from agent_operator.status.conditions import Verdict
+from agent_operator.status.conditionlist import Verdict
 from agent_operator.status.finding import Finding
 
 

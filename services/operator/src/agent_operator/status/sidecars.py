@@ -12,7 +12,7 @@ from agent_api.gatewayreport import GatewayReport, ProviderState
 from agent_api.memoryreport import MemoryReport
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_operator.objects import PodObject
-from agent_operator.status.conditions import Verdict
+from agent_operator.status.conditionlist import Verdict
 from agent_operator.status.memory import ServerState
 from agent_operator.status.memorystatus import is_stopped, judge_memory, memory_status, of_sidecar
 from agent_operator.status.reports import Answer, R, ReportReader

@@ -15,7 +15,7 @@ from agent_toolproxy.installers.download import Downloader, discard
 from agent_toolproxy.installers.package import InstallParts, checked_url
 from agent_toolproxy.installers.programcheck import check_program
 from agent_toolproxy.installers.request import Installed, Installer, InstallRequest
-from agent_toolproxy.installers.unpacking import Unpacking
+from agent_toolproxy.installers.unpackchild import Unpacking
 from agent_toolproxy.store.store import Store
 
 

@@ -15,7 +15,7 @@ from agent_toolproxy.process.arguments import Invocation, build_invocation, inpu
 from agent_toolproxy.process.runner import Command, ProcessLimits, ProcessResult, Stream, run_command
 from agent_toolproxy.process.workspace import Workspace, minimal_environment
 from agent_toolproxy.schema import Schema, SchemaError
-from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.concurrency import Gate
 from agent_toolproxy.tools.givencredentials import given
 from agent_toolproxy.tools.provision import Program
 

@@ -19,10 +19,10 @@ from agent_toolproxy.store.store import Store
 from agent_toolproxy.tools.builtin import ConfiguredMemory
 from agent_toolproxy.tools.changes import Changes
 from agent_toolproxy.tools.commandtool import CommandTool
+from agent_toolproxy.tools.concurrency import Gate
 from agent_toolproxy.tools.configuredtool import ConfiguredCommand, ConfiguredTool, UnavailableTool
 from agent_toolproxy.tools.connectors import Connector, HttpConnector, StdioConnector
 from agent_toolproxy.tools.discovery import FoundTool, find_tool
-from agent_toolproxy.tools.gate import Gate
 from agent_toolproxy.tools.lanes import Lanes
 from agent_toolproxy.tools.provision import Provisioner
 from agent_toolproxy.tools.servers.signals import Signals

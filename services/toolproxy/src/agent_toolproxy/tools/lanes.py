@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 from weakref import WeakValueDictionary
 
-from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.concurrency import Gate
 
 REQUIRED: Final = 8
 OPTIONAL: Final = 4

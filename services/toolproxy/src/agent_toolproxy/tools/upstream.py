@@ -28,9 +28,9 @@ from agent_toolproxy.mcp.client import PROBE_S, Era, Session
 from agent_toolproxy.mcp.export import export_tools
 from agent_toolproxy.mcp.messages import METHOD_NOT_FOUND
 from agent_toolproxy.offers.offer import Offer, OfferReader
+from agent_toolproxy.tools.concurrency import Gate
 from agent_toolproxy.tools.configuredtool import INSTALLING, WAITING, ConfiguredTool
 from agent_toolproxy.tools.connectors import Connection, Connector
-from agent_toolproxy.tools.gate import Gate
 from agent_toolproxy.tools.lanes import Lanes, Place
 from agent_toolproxy.tools.servers.serverwatch import ServerWatch
 from agent_toolproxy.tools.servers.signals import Kind, Signals

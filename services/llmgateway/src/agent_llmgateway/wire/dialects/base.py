@@ -12,7 +12,7 @@ import msgspec
 
 from agent_api import providers
 from agent_llmgateway.errors import MalformedEventError
-from agent_llmgateway.failures.failure import Failure, read_event_failure
+from agent_llmgateway.providererrors.classify import Failure, read_event_failure
 from agent_llmgateway.wire.lenient import is_empty, read_document
 from agent_llmgateway.wire.usage import Usage
 

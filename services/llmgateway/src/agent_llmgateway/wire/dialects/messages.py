@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
-from agent_llmgateway.failures.failure import read_event_failure
+from agent_llmgateway.providererrors.classify import read_event_failure
 from agent_llmgateway.wire.dialects.base import (
     QUIET,
     AnswerFacts,

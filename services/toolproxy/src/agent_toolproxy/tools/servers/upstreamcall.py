@@ -17,7 +17,7 @@ from agent_toolproxy.mcp.caller import BoundedCaller
 from agent_toolproxy.mcp.client import Session
 from agent_toolproxy.mcp.export import ExportedTool
 from agent_toolproxy.mcp.outcome import show_failure, show_result
-from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.concurrency import Gate
 
 _log = logging.getLogger(__name__)
 MOST_ROUNDS: Final = 20

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from agent_llmgateway.failures.causes import Cause
+from agent_llmgateway.providererrors.causes import Cause
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import pytest
 from agent_toolproxy.errors import (
     ToolBusy,
 )
-from agent_toolproxy.tools.gate import Gate
+from agent_toolproxy.tools.concurrency import Gate
 
 
 async def test_the_gate_lets_in_as_many_as_it_may() -> None:

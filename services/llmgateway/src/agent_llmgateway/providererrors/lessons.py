@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import Failure
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import Failure
 
 Options = Mapping[str, Any]
 NO_OPTIONS: Final[Options] = {}

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.failure import read_failure
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.classify import read_failure
 
 NOW = 1_800_000_000.0
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from agent_llmgateway.failures.causes import Cause
-from agent_llmgateway.failures.retry_after import read_retry_after
-from agent_llmgateway.failures.subjects import SUBJECTS
+from agent_llmgateway.providererrors.causes import Cause
+from agent_llmgateway.providererrors.retry_after import read_retry_after
+from agent_llmgateway.providererrors.subjects import SUBJECTS
 
 
 @dataclass(frozen=True, slots=True)

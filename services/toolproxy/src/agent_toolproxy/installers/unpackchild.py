@@ -1,4 +1,4 @@
-"""Runs `archive.unpack` in a child process with limits: `python -m agent_toolproxy.installers.unpacking`.
+"""Runs `archive.unpack` in a child process with limits: `python -m agent_toolproxy.installers.unpackchild`.
 
 Python's own readers of archives believe what an archive says of itself: a tar header of a megabyte may ask for
 gigabytes of memory, a zip lists millions of members before the first is unpacked. The child has a limit of memory
@@ -38,7 +38,7 @@ class Unpacking:
         result = await run_command(
             Command(
                 program=sys.executable,
-                arguments=("-I", "-m", "agent_toolproxy.installers.unpacking", *words, str(self.limits.timeout_s)),
+                arguments=("-I", "-m", "agent_toolproxy.installers.unpackchild", *words, str(self.limits.timeout_s)),
                 folder=self.folder,
                 environment={"PYTHONDONTWRITEBYTECODE": "1"},
                 limits=ProcessLimits(

@@ -1,1 +1,0 @@
-"""Classifies failed tries: status, code and words of a provider become a cause."""

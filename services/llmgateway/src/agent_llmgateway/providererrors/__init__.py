@@ -1,0 +1,1 @@
+"""What the errors of providers mean: status, code and words become a cause."""
