@@ -58,7 +58,6 @@ class ManyAgents(RunSource):
         ]
 
     async def agents(self) -> list[AgentRow]:
-        """All of them."""
         return self._rows
 
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from agent_api.agenttype import AgentType
-from agentberth.local.memory import limitations, moved, server_command, with_local_memory
+from agentberth.local.memory import limitations, server_command, with_local_memory, with_port
 
 from .conftest import Run
 
@@ -185,7 +185,7 @@ def test_own_server_comes_into_the_pod_and_a_foreign_one_stays() -> None:
 def test_memory_on_another_port_is_told_to_the_sidecars() -> None:
     config = {"tools.json": '{"url": "redis://127.0.0.1:6379/0", "other": "http://127.0.0.1:6379/0"}'}
 
-    assert moved(subject(type="inmemory"), config, 7000) == {
+    assert with_port(subject(type="inmemory"), config, 7000) == {
         "tools.json": '{"url": "redis://127.0.0.1:7000/0", "other": "http://127.0.0.1:6379/0"}'
     }
 

@@ -20,7 +20,7 @@ STOP_S = 10.0
 Seen = Mapping[Path, int]
 
 
-def look(folder: Path) -> Seen:
+def snapshot(folder: Path) -> Seen:
     """Times of change of the Python files below `folder`."""
     seen = {}
     for path in folder.rglob("*.py"):
@@ -56,10 +56,10 @@ def main(folder: Path, command: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, remember)
     signal.signal(signal.SIGINT, remember)
-    seen, child = look(folder), start(folder, command)
+    seen, child = snapshot(folder), start(folder, command)
     while not told and (seen or child.poll() is None):
         time.sleep(LOOK_S)
-        now = look(folder)
+        now = snapshot(folder)
         if now != seen:
             print(f"live: {folder} has changed, starting {command[0]} again", flush=True)
             stop(child)

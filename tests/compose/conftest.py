@@ -74,12 +74,12 @@ class Project:
         """The id of a service's container, running or not."""
         return self.compose("ps", "--all", "--quiet", service).strip()
 
-    def find_key(self, service: str, key: str) -> str:
+    def search_for_key(self, service: str, key: str) -> str:
         """Where a new process in a service's container finds the key."""
         command = ("docker", "exec", "--interactive", self.container(service), "python3", "-", key[::-1])
         return self._fed(command)
 
-    def hunt_as_agent(self, key: str) -> str:
+    def search_as_agent(self, key: str) -> str:
         """Where an agent finds it: a container as the agent's, after the agent has ended."""
         run = ("run", "--rm", "--no-TTY", "--no-deps", "--interactive", "agent", "python", "-", key[::-1])
         return self._fed((*self.docker.compose_command, *self.options, *run))
@@ -90,7 +90,7 @@ class Project:
             command,
             cwd=ROOT,
             env=env,
-            input=(HERE / "find_key.py").read_text(),
+            input=(HERE / "search_for_key.py").read_text(),
             capture_output=True,
             text=True,
             check=True,

@@ -39,8 +39,8 @@ def test_a_key_in_dotenv_is_a_file_of_the_gateway_and_nothing_of_the_agent(proje
     (described,) = json.loads(project.docker.run("inspect", project.container("agent")))
     (gateway,) = json.loads(project.docker.run("inspect", project.container("llmgateway")))
 
-    assert project.find_key("llmgateway", CANARY) == "['/etc/agentberth/credentials/anthropic/key']"
-    assert project.hunt_as_agent(CANARY) == "[]"
+    assert project.search_for_key("llmgateway", CANARY) == "['/etc/agentberth/credentials/anthropic/key']"
+    assert project.search_as_agent(CANARY) == "[]"
     assert CANARY not in json.dumps(described)
     assert CANARY not in json.dumps(gateway)
     assert [mount["Destination"] for mount in gateway["Mounts"]] == ["/etc/agentberth/gateway"]

@@ -57,7 +57,6 @@ class Kind:
         return {**bring, "environment": dict(environment)}
 
     def files(self) -> dict[str, str]:
-        """The agent's code."""
         return {"main.py": PYTHON_CODE} if self.runtime == "python" else {"index.js": NODEJS_CODE}
 
     def sdk(self, *packages: str) -> dict[str, Any]:

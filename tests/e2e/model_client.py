@@ -22,7 +22,7 @@ def ask(text: str) -> tuple[str, str]:
         return document["choices"][0]["message"]["content"], answer.headers["x-agentberth-provider"]
 
 
-def find_key(key: bytes) -> list[str]:
+def search_for_key(key: bytes) -> list[str]:
     """The files that hold `key`, among them the environment and command line of every process in sight."""
     files = [path for root in {*ROOTS, *mounts()} for path in (Path(root), *Path(root).rglob("*"))]
     files += [path for process in processes() for path in (process / "environ", process / "cmdline")]
@@ -55,7 +55,7 @@ def main() -> None:
     seen = {
         "text": text,
         "by": by,
-        "found": find_key(key),
+        "found": search_for_key(key),
         "mounts": mounts(),
         "pids": [process.name for process in processes()],
     }

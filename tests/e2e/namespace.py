@@ -42,11 +42,9 @@ class Namespace:
         return Agent(self, yaml.safe_load(manifest)["metadata"]["name"])
 
     def config_map(self, name: str, data: Mapping[str, str]) -> None:
-        """Creates a ConfigMap."""
         self._make("ConfigMap", name, data=dict(data))
 
     def secret(self, name: str, data: Mapping[str, str]) -> None:
-        """Creates a Secret."""
         self._make("Secret", name, data={key: base64.b64encode(text.encode()).decode() for key, text in data.items()})
 
     def contents(self) -> set[str]:
@@ -102,7 +100,6 @@ class Agent:
         return eventually(look, what=f"{kind}={status} ({reason}) of {self.name}", explain=self.explain)
 
     def pods(self) -> list[Document]:
-        """Its Pods."""
         return self.namespace.kubectl.list("pods", self.namespace.name, f"{AGENT_LABEL}={self.name}")
 
     def pod(self) -> Document:

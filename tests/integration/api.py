@@ -93,7 +93,6 @@ class Api:
             return answer
 
     async def get(self, plural: str, name: str) -> Document:
-        """One object."""
         return await self.call("GET", self._path(plural, name))
 
     async def find(self, plural: str, name: str) -> Document | None:

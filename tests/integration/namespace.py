@@ -31,11 +31,9 @@ class Namespace:
 
     @property
     def name(self) -> str:
-        """The namespace's name."""
         return self.api.namespace
 
     async def create(self, name: str, **spec: Any) -> Document:
-        """Creates an AgentType."""
         return await self.api.create(AGENTS, agent_document(name, **spec))
 
     async def edit(self, name: str, **spec: Any) -> Document:

@@ -99,7 +99,6 @@ class OperatorProcess:
 
     @property
     def text(self) -> str:
-        """The whole log."""
         return self._log.read_text()
 
     def lines(self) -> list[dict[str, Any]]:

@@ -79,7 +79,6 @@ class Proxy:
                 request.transport.abort()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One request."""
         self._open.append(request)
         try:
             await self._flowing.wait()

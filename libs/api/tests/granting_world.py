@@ -209,7 +209,6 @@ class World:
         self.operators.clear()
 
     def amount(self) -> int:
-        """Of a request."""
         return self.rng.choice((self.largest, self.rng.randint(1, self.largest)))
 
     def pick(self) -> str | None:

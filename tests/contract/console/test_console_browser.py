@@ -181,7 +181,7 @@ for words in (["--version", HOSTILE], ["push", "x" * 5000]):
 RULES = """\
 apiVersion: agents.example.com/v1
 kind: AgentType
-metadata: {name: asker}
+metadata: {name: waiting-run}
 spec:
   agent: {type: code, code: {runtime: python, source: {type: local, path: code}}}
   tools:
@@ -193,7 +193,7 @@ spec:
 
 
 @pytest.fixture
-def asker(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+def waiting_run(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A run whose agent waits for a person, and its log."""
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "main.py").write_text(ASKING.replace("HOSTILE", repr(HOSTILE)))
@@ -203,15 +203,15 @@ def asker(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 async def test_a_call_is_approved_and_another_denied_in_the_console_of_its_run(
-    asker: tuple[str, Path], tmp_path: Path, axe: str
+    waiting_run: tuple[str, Path], tmp_path: Path, axe: str
 ) -> None:
-    address, log = asker
+    address, log = waiting_run
     async with open_page(tmp_path / "profile") as page:
         await page.resize(390, 844, dark=True)
         await page.open(address)
         await page.see("1 waiting")
         await page.click("#to-approvals")
-        said = await page.see("asker default calls git", "Waiting", "Approve", "Deny")
+        said = await page.see("waiting-run default calls git", "Waiting", "Approve", "Deny")
         assert HOSTILE in said
         assert "<b>pushes</b> are reviewed" in said
         assert await page.js("document.querySelectorAll('main b:not(p > b:first-child), main img').length") == 0

@@ -16,7 +16,7 @@ Document = dict[str, Any]
 KEYS = {"api-key-a": "key-of-one-organisation", "api-key-b": "key-of-another-one"}
 
 
-class Bench:
+class Rig:
     """A gateway before a provider with two keys."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
@@ -48,58 +48,58 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def rig(tmp_path: Path) -> Iterator[Rig]:
     with ExitStack() as stack:
-        yield Bench(stack, tmp_path)
+        yield Rig(stack, tmp_path)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_two_conversations_in_turn_each_stay_on_their_key(bench: Bench, *, stream: bool) -> None:
-    begun = [bench.ask(stream=stream) for _ in KEYS]
-    assert set(bench.used()) == set(KEYS.values()), "keys take turns"
+def test_two_conversations_in_turn_each_stay_on_their_key(rig: Rig, *, stream: bool) -> None:
+    begun = [rig.ask(stream=stream) for _ in KEYS]
+    assert set(rig.used()) == set(KEYS.values()), "keys take turns"
     for _ in range(4):
-        begun = [bench.ask(stream=stream, previous_response_id=each["id"]) for each in begun]
+        begun = [rig.ask(stream=stream, previous_response_id=each["id"]) for each in begun]
         assert [each["status_code"] for each in begun] == [200, 200], begun
-    assert bench.provider.refusals == [], "nothing had to be found out"
+    assert rig.provider.refusals == [], "nothing had to be found out"
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_sealed_thoughts_go_back_to_their_organisation(bench: Bench, *, stream: bool) -> None:
+def test_sealed_thoughts_go_back_to_their_organisation(rig: Rig, *, stream: bool) -> None:
     sealed = {"include": ["reasoning.encrypted_content"], "reasoning": {"effort": "low"}, "store": False}
     asked = {"role": "user", "content": "[[thinking]]"}
     for _ in range(4):
-        first = bench.ask(stream=stream, input=[asked], **sealed)
+        first = rig.ask(stream=stream, input=[asked], **sealed)
         turns = [asked, *first["output"], {"role": "user", "content": "[[plain]]"}]
-        assert bench.ask(stream=stream, input=turns, **sealed)["status_code"] == 200
-    assert bench.provider.refusals == []
+        assert rig.ask(stream=stream, input=turns, **sealed)["status_code"] == 200
+    assert rig.provider.refusals == []
 
 
-def test_what_a_new_process_does_not_know_is_found_out_once(bench: Bench) -> None:
-    memory = bench.provider.organisations[KEYS["api-key-b"]]
+def test_what_a_new_process_does_not_know_is_found_out_once(rig: Rig) -> None:
+    memory = rig.provider.organisations[KEYS["api-key-b"]]
     memory.responses.add("resp_of_another_process")
     for _ in range(4):
-        answer = bench.ask(previous_response_id="resp_of_another_process")
+        answer = rig.ask(previous_response_id="resp_of_another_process")
         assert answer["status_code"] == 200, answer
-    assert len(bench.provider.refusals) <= 1
-    assert set(bench.used()) == {KEYS["api-key-b"]}
+    assert len(rig.provider.refusals) <= 1
+    assert set(rig.used()) == {KEYS["api-key-b"]}
 
 
-def test_a_key_that_is_gone_ends_its_conversation_with_one_clear_error(bench: Bench) -> None:
-    first = bench.ask()
-    made_by = bench.used()[-1]
+def test_a_key_that_is_gone_ends_its_conversation_with_one_clear_error(rig: Rig) -> None:
+    first = rig.ask()
+    made_by = rig.used()[-1]
     name = next(name for name, value in KEYS.items() if value == made_by)
-    (bench.keys / name).unlink()
-    wait_until(lambda: bench.gateway.report().providers[0].keys == 1)
-    answer = bench.ask(previous_response_id=first["id"])
+    (rig.keys / name).unlink()
+    wait_until(lambda: rig.gateway.report().providers[0].keys == 1)
+    answer = rig.ask(previous_response_id=first["id"])
     assert (answer["status_code"], answer["error"]["message"]) == (
         400, f"Previous response with id '{first['id']}' not found.",
     )  # fmt: skip
-    assert bench.ask()["status_code"] == 200
+    assert rig.ask()["status_code"] == 200
 
 
-def test_a_cache_key_finds_its_key_again(bench: Bench) -> None:
+def test_a_cache_key_finds_its_key_again(rig: Rig) -> None:
     for number in range(3):
         for _ in range(3):
-            assert bench.ask(prompt_cache_key=f"conversation {number}")["status_code"] == 200
-        used = bench.used()[-3:]
+            assert rig.ask(prompt_cache_key=f"conversation {number}")["status_code"] == 200
+        used = rig.used()[-3:]
         assert len(set(used)) == 1, used

@@ -14,7 +14,7 @@ Document = dict[str, Any]
 TURNS = [{"role": "user", "content": "[[plain]]"}]
 
 
-class Bench:
+class Rig:
     """A gateway before three strict providers, each with one model that is not in the gateway's table."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
@@ -46,9 +46,9 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     with ExitStack() as stack:
-        yield Bench(stack, tmp_path_factory.mktemp("lessons"))
+        yield Rig(stack, tmp_path_factory.mktemp("lessons"))
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic", "openai-compatible"])
@@ -61,28 +61,28 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     ],
 )
 def test_a_limit_above_that_of_an_unknown_model_is_carried_within_it(
-    bench: Bench, kind: str, path: str, fields: Document
+    rig: Rig, kind: str, path: str, fields: Document
 ) -> None:
-    provider = bench.providers[kind]
+    provider = rig.providers[kind]
     for stream in (False, True, False):
-        answer = bench.ask(path, f"to-{kind}", **fields, stream=stream)
+        answer = rig.ask(path, f"to-{kind}", **fields, stream=stream)
         assert answer.status_code == 200, answer.text
         assert "max_" in answer.headers["x-agentberth-dropped"]
         assert len(provider.requests) <= 2, "a limit is learnt once"
     assert [request.status for request in provider.requests] == [200]
 
 
-def test_who_names_the_model_gets_its_refusal(bench: Bench) -> None:
-    answer = bench.ask("messages", "of-nobody-16k", messages=TURNS, max_tokens=64_000)
+def test_who_names_the_model_gets_its_refusal(rig: Rig) -> None:
+    answer = rig.ask("messages", "of-nobody-16k", messages=TURNS, max_tokens=64_000)
     assert answer.status_code == 200, "the first that serves it is of another dialect"
-    answer = bench.ask("chat/completions", "of-nobody-16k", messages=TURNS, max_tokens=64_000)
+    answer = rig.ask("chat/completions", "of-nobody-16k", messages=TURNS, max_tokens=64_000)
     assert answer.status_code == 400
     assert "supports at most 16384" in answer.json()["error"]["message"]
 
 
-def test_an_organisation_that_may_not_stream_is_asked_for_the_whole(bench: Bench) -> None:
+def test_an_organisation_that_may_not_stream_is_asked_for_the_whole(rig: Rig) -> None:
     for refused in (1, 0):
-        answer = bench.ask("chat/completions", "first-verified", messages=TURNS)
+        answer = rig.ask("chat/completions", "first-verified", messages=TURNS)
         assert (answer.status_code, answer.headers["x-agentberth-provider"]) == (200, "openai"), answer.text
-        assert len(bench.providers["openai"].refusals) == refused
-        assert bench.providers["anthropic"].requests == []
+        assert len(rig.providers["openai"].refusals) == refused
+        assert rig.providers["anthropic"].requests == []

@@ -40,7 +40,7 @@ def limitations(agent: AgentType) -> str:
     return f"redis-server is not on the PATH, so a small stand-in serves the memory: {lost}"
 
 
-def moved(agent: AgentType, config: Mapping[str, str], port: int) -> dict[str, str]:
+def with_port(agent: AgentType, config: Mapping[str, str], port: int) -> dict[str, str]:
     """`config` of the sidecars, with the memory inside of the Pod on `port`."""
     access = Access.of(agent)
     if access is None or agent.spec.memory is None or agent.spec.memory.config.url:
@@ -57,5 +57,5 @@ def server_command(container: Mapping[str, Any], port: int, root: Path, *, keep:
     folder = root / DATA
     folder.mkdir(exist_ok=True)
     lasting = ("--appendonly", "yes", "--appendfsync", "everysec") if keep else ()
-    moved = (str(port) if word == str(layout.MEMORY_PORT) else word for word in container["args"])
-    return (program, *moved, *lasting, "--dir", str(folder), "--loglevel", "warning")
+    words = (str(port) if word == str(layout.MEMORY_PORT) else word for word in container["args"])
+    return (program, *words, *lasting, "--dir", str(folder), "--loglevel", "warning")

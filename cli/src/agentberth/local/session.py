@@ -96,7 +96,7 @@ class _Pod:
     def objects(self, given: Objects, ports: Ports, folder: Path) -> Objects:
         """`given` and the agent's own ConfigMap: the memory is on this machine, the lock of tools in `folder`."""
         held = with_lock(self.config, folder, self.agent.metadata.name)
-        config = memory.moved(self.agent, held, ports.of(layout.MEMORY_PORT))
+        config = memory.with_port(self.agent, held, ports.of(layout.MEMORY_PORT))
         config |= PodKeys.new().data(config)
         return given.with_config_map(Identity.of(self.agent).config, config)
 

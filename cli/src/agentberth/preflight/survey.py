@@ -45,7 +45,7 @@ def survey(kubectl: Kubectl, *, probed: bool = False) -> Iterator[Finding]:
     yield from reached
     if any(finding.level == "error" for finding in reached):
         return
-    surveyed = look(kubectl)
+    surveyed = read_installation(kubectl)
     checks = {**CHECKS, "probe": probe} if probed else CHECKS
     for name, check in checks.items():
         try:
@@ -54,7 +54,7 @@ def survey(kubectl: Kubectl, *, probed: bool = False) -> Iterator[Finding]:
             yield Finding(name, "skipped", f"could not be checked: {error}", "ask for the right to read it")
 
 
-def look(kubectl: Kubectl) -> Surveyed:
+def read_installation(kubectl: Kubectl) -> Surveyed:
     """What all checks go by: the installation, its settings, and the agents of the namespace."""
     try:
         found = operators(kubectl)

@@ -33,12 +33,10 @@ class Package:
 
     @classmethod
     def read(cls, folder: Path) -> "Package":
-        """From its pyproject.toml."""
         return cls(folder, tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"])
 
     @property
     def module(self) -> str:
-        """The import package."""
         return str(self.project["name"]).replace("-", "_")
 
     def requirements(self, extras: frozenset[str]) -> Iterator[str]:

@@ -35,7 +35,6 @@ class PodKeys:
 
     @classmethod
     def new(cls) -> "PodKeys":
-        """Random ones."""
         return cls(secrets.token_urlsafe(32))
 
     def derive(self, name: str) -> str:

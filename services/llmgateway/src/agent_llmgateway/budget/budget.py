@@ -48,12 +48,10 @@ class Reservation:
 
     @property
     def amounts(self) -> Amounts:
-        """What is reserved."""
         return {"tokens": self.tokens, "microUSD": self.micro_usd}
 
     @property
     def charged(self) -> Amounts:
-        """What was spent."""
         return {"tokens": self.charged_tokens, "microUSD": self.charged_micro_usd}
 
 

@@ -126,7 +126,6 @@ class RequestAccount:
         self._state.calls.add(self._record(duration_s, error))
 
     def _record(self, duration_s: float, error: str) -> CallRecord:
-        """For the recorder."""
         state, call, usage, micro_usd = self._state, self._call, None, None
         if self._settled is not None:
             route, usage = self._settled

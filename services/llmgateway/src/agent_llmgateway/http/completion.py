@@ -102,7 +102,6 @@ class CompletionHandler:
             return web.Response(body=msgspec.json.encode(count), headers=headers)
 
     def _respond(self, routed: RoutedAnswer) -> web.Response:
-        """A whole answer."""
         self._account.settle(routed, routed.answer.usage)
         body = routed.answer.body
         if body is None:

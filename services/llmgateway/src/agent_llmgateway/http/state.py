@@ -71,5 +71,4 @@ class GatewayState:
         return self.provider_set
 
     def limit_bytes(self) -> int:
-        """Largest request."""
         return self.provider_set.config.limits.body_bytes if self.provider_set else 1 << 20

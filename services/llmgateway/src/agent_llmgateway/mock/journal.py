@@ -14,7 +14,7 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(slots=True)
-class Entry:
+class JournalEntry:
     """One request. Keys and bodies are kept as sha256 only; `ended_after_s` counts from the request."""
 
     number: int
@@ -42,15 +42,15 @@ class Journal:
     """The last requests, and the number of all of them by model."""
 
     def __init__(self, *, keep_documents: bool) -> None:
-        self._entries: deque[Entry] = deque(maxlen=MOST_ENTRIES)
+        self._entries: deque[JournalEntry] = deque(maxlen=MOST_ENTRIES)
         self._keep_documents = keep_documents
         self.counts: Counter[str] = Counter()
 
-    def begin(self, dialect: str, model: str, body: bytes, headers: Mapping[str, str]) -> Entry:
+    def begin(self, dialect: str, model: str, body: bytes, headers: Mapping[str, str]) -> JournalEntry:
         shown = {name.lower(): value for name, value in headers.items()}
         key = shown.pop("authorization", "").removeprefix("Bearer ") or shown.pop("x-api-key", "")
         self.counts[model] += 1
-        entry = Entry(
+        entry = JournalEntry(
             number=self.counts.total(),
             dialect=dialect,
             model=model,

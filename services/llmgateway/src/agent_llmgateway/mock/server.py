@@ -11,7 +11,7 @@ from aiohttp import web
 
 from agent_llmgateway.mock import answers, responses
 from agent_llmgateway.mock.faults import FAULTS, FOREVER_S, close_connection
-from agent_llmgateway.mock.journal import Entry, Journal
+from agent_llmgateway.mock.journal import Journal, JournalEntry
 from agent_llmgateway.mock.script import MockScript, Reply, ScriptedError, parse_script
 from agent_llmgateway.wire.tokencount import COUNTS
 
@@ -136,7 +136,7 @@ class MockServer:
 class CompletionHandler:
     """One request and what it asks for."""
 
-    def __init__(self, dialect: str, document: dict[str, Any], body: bytes, entry: Entry) -> None:
+    def __init__(self, dialect: str, document: dict[str, Any], body: bytes, entry: JournalEntry) -> None:
         self.dialect = dialect
         self.document = document
         self.body = body

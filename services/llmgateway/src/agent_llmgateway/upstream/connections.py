@@ -59,7 +59,6 @@ class _NoCookies(aiohttp.DummyCookieJar):
         self._none: SimpleCookie = SimpleCookie()
 
     def filter_cookies(self, request_url: URL) -> SimpleCookie:  # noqa: ARG002 - aiohttp's
-        """None."""
         return self._none
 
 

@@ -60,7 +60,6 @@ class CallRecorder:
         """W3C headers of the agent's run, for calls without any."""
 
     def add(self, ended: EndedCall) -> None:
-        """Keep one more."""
         asked, told = _dumped(ended.call.arguments), "" if ended.result is None else _dumped(ended.result)
         shown = (asked, told) if self._captures() else ("", "")
         traceparent = ended.call.meta.get("traceparent")

@@ -33,7 +33,6 @@ class ServerWatch:
         self._watched: frozenset[str] = frozenset()
 
     async def run(self) -> None:
-        """Until cancelled."""
         if self._session.era == "modern":
             await self._listen_modern()
         async with asyncio.TaskGroup() as group:
