@@ -160,3 +160,26 @@ def test_a_constraint_is_one_version_and_nothing_else(constraint: str) -> None:
 
     with pytest.raises(UnsupportedError, match=r"tools.custom docs: config.constraints"):
         render(agent({"custom": [tool]}), SETTINGS)
+
+
+OWN: dict[str, Any] = {"custom": [{"name": "own", "source": "mcp+stdio:code:tools/server.py"}]}
+
+
+def test_a_server_of_the_agents_own_code_sees_the_code_and_cannot_change_it() -> None:
+    code = {"type": "code", "code": {"runtime": "python", "source": {"type": "local", "configMap": "code"}}}
+    _, toolproxy = toolproxy_of(agent(OWN, agent=code))
+    _, other = toolproxy_of(agent({"required": ["git"]}, agent=code))
+
+    shared = {"name": "shared", "mountPath": layout.SHARED, "readOnly": True}
+    assert shared in toolproxy["volumeMounts"]
+    assert shared not in other["volumeMounts"]
+    with pytest.raises(UnsupportedError, match="needs an agent of type code"):
+        render(agent(OWN), SETTINGS)
+
+
+def test_a_tool_of_the_registry_arrives_with_its_source_and_its_way_out() -> None:
+    document = {"name": "x/y", "remotes": [{"type": "streamable-http", "url": "https://weather.example.com:8443/mcp"}]}
+    found = agent({"custom": [{"name": "weather", "serverJson": document}]})
+
+    assert config_of(found)["tools"][0]["custom"]["source"] == "mcp+https://weather.example.com:8443/mcp"
+    assert "8443" in json.dumps(egress_of(found))

@@ -50,6 +50,23 @@ def test_an_http_server_of_either_era_is_listed_and_called(proxy: ToolProxy, era
         assert proxy.tool("up")["source"] == f"url: {upstream.url}"
 
 
+def test_a_server_of_the_agents_own_code_starts_when_the_code_is_there_and_finds_its_packages(proxy: ToolProxy) -> None:
+    custom = {"name": "own", "source": "mcp+stdio:code:tools/server.py", "arguments": ["modern"]}
+    proxy.write_config(tools=[{"name": "own", "custom": custom}])
+    proxy.launch()
+    assert "not in the agent's code, or not yet" in proxy.wait_for_state("own", "failed")["error"]
+    shared = proxy.root / "shared"
+    (shared / "sdk/python").mkdir(parents=True)
+    (shared / "sdk/python/prepared.py").touch()
+    (shared / "code/tools").mkdir(parents=True)
+    (shared / "code/tools/server.py").write_text(f"import prepared\n{STDIO_SERVER}")
+
+    proxy.wait_for_state("own", "ready")
+
+    assert proxy.tool("own")["source"] == "code: tools/server.py"
+    assert "own__echo" in proxy.tool_names()
+
+
 def test_annotated_arguments_travel_as_headers_and_the_annotation_stays_behind(
     proxy: ToolProxy, upstream: UpstreamServer
 ) -> None:

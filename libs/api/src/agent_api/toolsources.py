@@ -41,6 +41,7 @@ TOOL_SOURCES: Mapping[str, ToolSourceKind] = MappingProxyType(
             index_setting="npm_registry",
             version_mark="@",
         ),
+        "code": ToolSourceKind(form="code:PATH"),
         "path": ToolSourceKind(form="path:program", in_manifest=False),
     }
 )

@@ -9,6 +9,7 @@ from agent_api.agenttype import AgentType, CustomTool
 from agent_api.providers import PROVIDERS
 from agent_api.toolsources import TOOL_SOURCES, package_of
 from agent_render.initplan import package_runtime
+from agent_render.parts.registryserver import source_of
 from agent_render.settings import PlatformSettings
 
 _PORTS = {"http": 80, "https": 443, "ssh": 22, "redis": 6379, "rediss": 6379}
@@ -93,7 +94,7 @@ def _of_tools(agent: AgentType, settings: PlatformSettings) -> Iterator[tuple[st
     tools = agent.spec.tools
     if tools is None:
         return
-    own = {tool.name: (tool.source, *_authorization_servers(tool)) for tool in tools.custom}
+    own = {tool.name: (source_of(tool), *_authorization_servers(tool)) for tool in tools.custom}
     for name in dict.fromkeys((*tools.required, *tools.optional, *own)):
         entry = settings.catalogue.get(name)
         listed = (entry.source, *(artifact.url for artifact in entry.artifacts)) if entry else ()

@@ -35,8 +35,14 @@ class CustomTool(ApiModel):
     version: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         default=None, description="For the status and the lock file; the source decides what is installed."
     )
-    source: ToolSource = Field(
-        description="Where it comes from. Plain http is refused: a download could be changed on its way."
+    source: ToolSource | None = Field(
+        default=None,
+        description="Where it comes from. Plain http is refused: a download could be changed on its way.",
+    )
+    server_json: KubernetesObject | None = Field(
+        default=None,
+        description="A server.json of the MCP registry in place of source: its first npm or pypi package on stdio, "
+        "else its first streamable-http remote. config is laid over what it implies.",
     )
     sha256: (
         Annotated[
@@ -50,6 +56,16 @@ class CustomTool(ApiModel):
     config: KubernetesObject | None = Field(
         default=None,
         description="Arguments schema, environment and filters of the tool: see docs/reference/tools.md.",
+    )
+
+    rules: ClassVar = (
+        Rule(
+            message="a custom tool needs either source or serverJson",
+            reason="Where it comes from would be said nowhere, or twice.",
+            cel="has(self.source) != has(self.serverJson)",
+            holds=lambda t: (t.source is None) != (t.server_json is None),
+            field="source",
+        ),
     )
 
 
@@ -171,10 +187,12 @@ class Tools(ApiModel):
             message="policy.requireChecksum is on: every custom tool from https:// needs sha256",
             reason="The download would be refused in the Pod: better now than at the start.",
             cel="!has(self.policy) || !self.policy.requireChecksum || !has(self.custom) || self.custom.all(t, "
-            "has(t.sha256) || !t.source.matches('^(mcp[+]stdio:)?https://'))",
+            "has(t.sha256) || !has(t.source) || !t.source.matches('^(mcp[+]stdio:)?https://'))",
             holds=lambda t: (
                 not t.policy.require_checksum
-                or all(c.sha256 or not c.source.removeprefix("mcp+stdio:").startswith("https://") for c in t.custom)
+                or all(
+                    c.sha256 or not (c.source or "").removeprefix("mcp+stdio:").startswith("https://") for c in t.custom
+                )
             ),
             field="custom",
         ),

@@ -15,16 +15,19 @@ from agent_api.toolsconfig import (
     ToolsMemory,
     ToolsPolicy,
 )
+from agent_api.toolsources import TOOL_SOURCES, package_of
 from agent_render.containers import memoryaccess, sidecar
 from agent_render.endpoints import tool_networks
 from agent_render.errors import UnsupportedError
 from agent_render.identity import Manifest
 from agent_render.parts.monitoring import keeps_content
 from agent_render.parts.part import PodPart, empty_dir, mount, scratch, variable
+from agent_render.parts.registryserver import settings_of, source_of
 from agent_render.parts.toollimits import tool_limits
 from agent_render.settings import PlatformSettings
 
 _ADDRESS = f"http://127.0.0.1:{layout.TOOLPROXY_PORT}"
+CODE_FORM = TOOL_SOURCES["code"].form
 _CREDENTIALS = f"{layout.CREDENTIALS}/tools"
 
 
@@ -41,7 +44,7 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     index = (sidecar.secret_volume("tools-index", tools.index_secret),) if tools.index_secret else ()
     tmp_volume, _ = scratch(layout.TOOLPROXY, settings.tmp_size)
     return PodPart(
-        init_containers=(_container(agent, settings, (*mounts, *memory_mounts, *_index_mount(tools))),),
+        init_containers=(_container(agent, settings, (*mounts, *memory_mounts, *_further_mounts(agent, tools))),),
         volumes=(
             sidecar.config_volume(
                 agent,
@@ -67,8 +70,17 @@ def part(agent: AgentType, settings: PlatformSettings) -> PodPart:
     )
 
 
-def _index_mount(tools: Tools) -> tuple[Manifest, ...]:
-    return (mount("tools-index", layout.CONFIG_TOOLS_INDEX),) if tools.index_secret else ()
+def _further_mounts(agent: AgentType, tools: Tools) -> tuple[Manifest, ...]:
+    index = (mount("tools-index", layout.CONFIG_TOOLS_INDEX),) if tools.index_secret else ()
+    return (*index, mount("shared", layout.SHARED)) if _runs_own_code(agent, tools) else index
+
+
+def _runs_own_code(agent: AgentType, tools: Tools) -> bool:
+    """Whether a tool is a program in the agent's code. Raises UnsupportedError where the agent has none."""
+    own = [tool.name for tool in tools.custom if package_of(source_of(tool)).startswith("code:")]
+    if own and agent.spec.agent.code is None:
+        raise UnsupportedError(f"tools.custom {own[0]}: source {CODE_FORM} needs an agent of type code")
+    return bool(own)
 
 
 def _container(agent: AgentType, settings: PlatformSettings, credentials: tuple[Manifest, ...]) -> Manifest:
@@ -134,9 +146,9 @@ def _planned(tools: Tools, settings: PlatformSettings) -> Iterator[PlannedTool]:
 
 def _definition(tool: CustomTool) -> ToolDefinition:
     """The custom tool as a definition; its `config` holds the further fields of one by their names."""
-    own = {"name": tool.name, "version": tool.version or "", "source": tool.source, "sha256": tool.sha256 or ""}
+    own = {"name": tool.name, "version": tool.version or "", "source": source_of(tool), "sha256": tool.sha256 or ""}
     try:
-        return ToolDefinition.model_validate({**(tool.config or {}), **own})
+        return ToolDefinition.model_validate({**settings_of(tool), **own})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))

@@ -1,8 +1,9 @@
 """What installers need of the configuration of the moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from agent_api import layout
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.installers.packager import Index
 from agent_toolproxy.installers.request import InstallLimits
@@ -24,6 +25,19 @@ class InstallContext:
             npm_registry=config.npm_registry,
             folder=self._locate(config.index_folder) if config.index_folder else None,
         )
+
+    @property
+    def code(self) -> Path:
+        """The agent's own code."""
+        return self._locate(layout.SHARED_CODE)
+
+    @property
+    def packages(self) -> Mapping[str, str]:
+        """Variables by which programs of the agent's code find the packages that are prepared for the agent."""
+        return {
+            "PYTHONPATH": str(self._locate(layout.SHARED_SDK_PYTHON)),
+            "NODE_PATH": str(self._locate(f"{layout.SHARED_SDK_NODEJS}/node_modules")),
+        }
 
     @property
     def limits(self) -> InstallLimits:

@@ -7,6 +7,7 @@ from typing import Final
 from agent_toolproxy.installers.https import HttpsSource
 from agent_toolproxy.installers.npm import NpmSource
 from agent_toolproxy.installers.onpath import PathSource
+from agent_toolproxy.installers.owncode import CodeSource
 from agent_toolproxy.installers.package import Package
 from agent_toolproxy.installers.pypi import PypiSource
 
@@ -16,6 +17,7 @@ PACKAGES: Final[Mapping[str, type[Package]]] = MappingProxyType(
         "http": HttpsSource,  # the address policy lets it through only to a network that the platform allows
         "pypi": PypiSource,
         "npm": NpmSource,
+        "code": CodeSource,
         "path": PathSource,
     }
 )

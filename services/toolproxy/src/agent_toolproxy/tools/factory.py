@@ -1,6 +1,6 @@
 """From a planned tool to its tool: the one place that knows which kind of tool is made of what."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def make_tool(parts: ToolParts, planned: PlannedTool) -> ConfiguredTool:
     on_change = parts.changes.mark
     try:
         found = find_tool(planned, parts.current.policy, parts.store.record_of, parts.provisioner.which)
-        found = _locate_workspace(found, parts.workspace.root)
+        found = _locate_workspace(found, parts.workspace.root, parts.provisioner.environment(found))
         if isinstance(found.source, BuiltinSource):
             return ConfiguredMemory(planned, parts.memory.notes, on_change)
         credentials = parts.credentials.of(planned.credentials)
@@ -106,11 +106,12 @@ def _make_connector(parts: ToolParts, planned: PlannedTool, found: FoundTool, cr
     )
 
 
-def _locate_workspace(found: FoundTool, workspace: Path) -> FoundTool:
+def _locate_workspace(found: FoundTool, workspace: Path, variables: Mapping[str, str]) -> FoundTool:
     """Where the workspace is, is not known to who writes a definition: on a laptop it is below another folder."""
     definition, folder = found.definition, str(workspace)
+    environment = {**variables, **definition.environment}
     located = {
         "arguments": tuple(each.replace("{workspace}", folder) for each in definition.arguments),
-        "environment": {name: value.replace("{workspace}", folder) for name, value in definition.environment.items()},
+        "environment": {name: value.replace("{workspace}", folder) for name, value in environment.items()},
     }
     return replace(found, definition=definition.model_copy(update=located))

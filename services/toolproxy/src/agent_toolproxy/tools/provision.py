@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from agent_toolproxy.installers.context import InstallContext
 from agent_toolproxy.installers.download import Downloader
 from agent_toolproxy.installers.https import HttpsSource
 from agent_toolproxy.installers.onpath import PathSource
+from agent_toolproxy.installers.owncode import INTERPRETERS, CodeSource
 from agent_toolproxy.installers.package import InstallParts, Package
 from agent_toolproxy.installers.request import Installed, Installer, InstallRequest
 from agent_toolproxy.process.runner import Command, ProcessLimits, run_command
@@ -70,6 +72,10 @@ class Provisioner:
         self._packages = Lanes(_PACKAGES, _OPTIONAL_PACKAGES)
         self._same = KeyedLocks()
 
+    def environment(self, found: FoundTool) -> Mapping[str, str]:
+        """Variables that a program needs by where it comes from."""
+        return self._context.packages if isinstance(found.package, CodeSource) else {}
+
     def which(self, program: str) -> str | None:
         """A program of the image; what is installed below /tools is another place."""
         return shutil.which(program, path=self._image_path)
@@ -84,6 +90,8 @@ class Provisioner:
             raise NotFound(f"{name!r} has no program")
         if isinstance(package, PathSource):
             return await self._use_path(package, found)
+        if isinstance(package, CodeSource):
+            return await asyncio.to_thread(self._use_code, package)
         if found.record is not None:
             return self._use_record(found.record)
         async with self._same.hold(package.url if isinstance(package, HttpsSource) else repr(package)):
@@ -98,6 +106,12 @@ class Provisioner:
             raise NotFound(f"{package.program!r} is not on the proxy's PATH: use an image that has it")
         version = await self._ask_version(path, found.definition.version_arguments)
         return Program(path=path, version=version, source=f"path: {path}")
+
+    def _use_code(self, package: CodeSource) -> Program:
+        path = package.find_in(self._context.code)
+        interpreter = INTERPRETERS.get(path.suffix)
+        launcher = self._need(interpreter) if interpreter else ""
+        return Program(path=str(path), launcher=launcher, source=f"code: {package.path}")
 
     def _use_record(self, record: Record) -> Program:
         folder = self._store.folder(record.digest)

@@ -1,0 +1,115 @@
+"""Tools from a `server.json` of the MCP registry."""
+
+from typing import Any
+
+import pytest
+
+from agent_api.agenttype import CustomTool
+from agent_render import UnsupportedError
+from agent_render.parts.registryserver import settings_of, source_of
+
+NPM: dict[str, Any] = {
+    "registryType": "npm",
+    "registryBaseUrl": "https://registry.npmjs.org",
+    "identifier": "@example/weather-mcp",
+    "version": "1.4.0",
+    "transport": {"type": "stdio"},
+    "runtimeHint": "npx",
+    "packageArguments": [
+        {"type": "positional", "value": "serve"},
+        {"type": "named", "name": "--units", "default": "metric"},
+        {"type": "named", "name": "--debug"},
+    ],
+    "environmentVariables": [
+        {"name": "WEATHER_KEY", "isRequired": True, "isSecret": True},
+        {"name": "WEATHER_REGION", "default": "eu"},
+    ],
+}
+REMOTE: dict[str, Any] = {
+    "type": "streamable-http",
+    "url": "https://weather.example.com/mcp",
+    "headers": [{"name": "X-Key", "isRequired": True, "isSecret": True}],
+}
+
+
+def tool(config: dict[str, Any] | None = None, *, has_secret: bool = True, **document: Any) -> CustomTool:
+    whole = {
+        "$schema": "https://x",
+        "name": "io.example/weather",
+        "description": "Weather.",
+        "version": "1",
+        **document,
+    }
+    return CustomTool.model_validate(
+        {
+            "name": "weather",
+            "serverJson": whole,
+            "config": config,
+            "credentialsSecret": "weather" if has_secret else None,
+        }
+    )
+
+
+def test_a_package_becomes_a_server_with_its_arguments_variables_and_secrets() -> None:
+    made = tool(packages=[{"registryType": "oci", "identifier": "x"}, NPM], remotes=[REMOTE])
+
+    assert source_of(made) == "mcp+stdio:npm:@example/weather-mcp@1.4.0"
+    settings = settings_of(made)
+    assert settings["description"] == "Weather."
+    assert settings["arguments"] == ["serve", "--units", "metric"]
+    assert settings["environment"] == {"WEATHER_REGION": "eu"}
+    assert settings["credentialEnvironment"] == {"WEATHER_KEY": "WEATHER_KEY"}
+
+
+def test_a_remote_becomes_a_server_at_its_address() -> None:
+    made = tool(packages=[{**NPM, "transport": {"type": "sse"}}], remotes=[{"type": "sse", "url": "x"}, REMOTE])
+
+    assert source_of(made) == "mcp+https://weather.example.com/mcp"
+    assert settings_of(made)["headerCredentials"] == {"X-Key": "X-Key"}
+    assert settings_of(tool({"oauth": {}}, has_secret=False, remotes=[REMOTE]))["oauth"] == {}
+
+
+def test_the_authors_configuration_is_laid_over_it() -> None:
+    config = {
+        "arguments": ["other"],
+        "environment": {"WEATHER_KEY": "plain", "MORE": "1"},
+        "constraints": ["ws@^8"],
+    }
+    settings = settings_of(tool(config, packages=[NPM]))
+
+    assert settings["arguments"] == ["other"]
+    assert settings["environment"] == {"WEATHER_REGION": "eu", "WEATHER_KEY": "plain", "MORE": "1"}
+    assert settings["credentialEnvironment"] == {}
+    assert settings["constraints"] == ["ws@^8"]
+    mapped = settings_of(tool({"credentialEnvironment": {"WEATHER_KEY": "key"}}, packages=[NPM]))
+    assert mapped["credentialEnvironment"] == {"WEATHER_KEY": "key"}
+
+
+def test_a_python_package() -> None:
+    package = {"registryType": "pypi", "identifier": "weather-mcp", "version": "2.0"}
+
+    assert source_of(tool(packages=[package])) == "mcp+stdio:pypi:weather-mcp==2.0"
+
+
+@pytest.mark.parametrize(
+    "document,message",
+    [
+        ({}, "neither a package of npm or pypi on stdio nor a remote"),
+        ({"packages": [{**NPM, "version": "latest"}]}, "has no version"),
+        ({"packages": [{**NPM, "identifier": "a b"}]}, "which is not https"),
+        ({"remotes": [{"type": "streamable-http", "url": "http://evil.example.com/mcp"}]}, "which is not https"),
+        ({"remotes": [{"type": "streamable-http", "url": "stdio:path:sh"}]}, "which is not https"),
+        ({"packages": "x"}, "packages: "),
+        ({"packages": [{"identifier": "x"}]}, "packages.0.registryType: "),
+        ({"packages": [{**NPM, "packageArguments": [{"type": "positional", "isRequired": True}]}]}, "a positional one"),
+    ],
+)
+def test_a_document_that_cannot_be_used_is_one_message(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"tools.custom weather: serverJson .*{message}"):
+        source_of(tool(**document))
+
+
+@pytest.mark.parametrize("document,name", [({"packages": [NPM]}, "WEATHER_KEY"), ({"remotes": [REMOTE]}, "X-Key")])
+def test_a_secret_that_is_required_has_to_be_given(document: dict[str, Any], name: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"{name} is required"):
+        settings_of(tool(has_secret=False, **document))
