@@ -165,8 +165,15 @@ def test_a_constraint_is_one_version_and_nothing_else(constraint: str) -> None:
 OWN: dict[str, Any] = {"custom": [{"name": "own", "source": "mcp+stdio:code:tools/server.py"}]}
 
 
-def test_a_server_of_the_agents_own_code_sees_the_code_and_cannot_change_it() -> None:
-    code = {"type": "code", "code": {"runtime": "python", "source": {"type": "local", "configMap": "code"}}}
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "local", "configMap": "code"},
+        {"type": "git", "repository": "https://git.example.com/team/agent.git", "revision": "v1"},
+    ],
+)
+def test_a_server_of_the_agents_own_code_sees_the_code_and_cannot_change_it(source: dict[str, str]) -> None:
+    code = {"type": "code", "code": {"runtime": "python", "source": source}}
     _, toolproxy = toolproxy_of(agent(OWN, agent=code))
     _, other = toolproxy_of(agent({"required": ["git"]}, agent=code))
 
