@@ -109,7 +109,7 @@ class OperatorProcess:
         """Messages that are worse than a warning."""
         return [line["message"] for line in self.lines() if line["level"] in {"error", "critical"}]
 
-    async def ready(self, *, within_s: float = 45.0) -> None:
+    async def ready(self, *, within_s: float = 100.0) -> None:
         """Returns when the caches are synced."""
         async with aiohttp.ClientSession() as session:
 

@@ -10,7 +10,7 @@ import aiohttp
 
 T = TypeVar("T")
 
-PATIENCE_S = float(os.environ.get("PATIENCE_S", "45"))
+PATIENCE_S = float(os.environ.get("PATIENCE_S", "90"))
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], *, within_s: float = PATIENCE_S) -> T:

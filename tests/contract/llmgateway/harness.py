@@ -51,7 +51,7 @@ class Process:
     def log(self) -> str:
         return self.log_path.read_text("utf-8", "replace")
 
-    def stop(self, *, within_s: float = 15.0) -> int:
+    def stop(self, *, within_s: float = 45.0) -> int:
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
         try:
@@ -99,7 +99,7 @@ class Mock(Process):
     def clear(self) -> None:
         self._tests.delete("/_mock/journal")
 
-    def stop(self, *, within_s: float = 15.0) -> int:
+    def stop(self, *, within_s: float = 45.0) -> int:
         self._tests.close()
         return super().stop(within_s=within_s)
 
@@ -140,7 +140,7 @@ class Gateway(Process):
         lines = self.ops.get("/metrics").text.splitlines()
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
-    def stop(self, *, within_s: float = 15.0) -> int:
+    def stop(self, *, within_s: float = 45.0) -> int:
         self.ops.close()
         return super().stop(within_s=within_s)
 

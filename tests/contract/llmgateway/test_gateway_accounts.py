@@ -35,6 +35,7 @@ from agent_api.gatewayreport import GatewayReport
 from agent_api.memoryreport import MemoryReport
 
 CANARY = "sk-canary-5f2c9e7b1d"
+FIRST_TOKEN_S = 6
 HUNDRED = {"usage": {"input": 60, "output": 40}}
 
 
@@ -168,14 +169,14 @@ async def test_the_hold_back_is_bounded_by_time_on_the_last_route(
     mock: Mock, tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
     """The headers go out when the first-token limit has passed; the answer may still come, and then is whole."""
-    mock.set_script({"replies": [{"firstTokenDelaySeconds": 1.5}]})
-    timeouts = {"firstToken": 0.4, "firstTokenLast": 5}
+    mock.set_script({"replies": [{"firstTokenDelaySeconds": FIRST_TOKEN_S}]})
+    timeouts = {"firstToken": 0.4, "firstTokenLast": 20}
     with run_gateway(tmp_path, {"providers": [mock_provider(mock, timeouts=timeouts)]}) as gateway:
         began = time.monotonic()
         async with session.post(
             f"{gateway.url}{PATHS['chat']}", json=request_body("chat", "auto", stream=True)
         ) as answer:  # fmt: skip
-            assert time.monotonic() - began < 1.4
+            assert time.monotonic() - began < FIRST_TOKEN_S
             assert b"[DONE]" in await answer.read()
 
 
@@ -363,7 +364,7 @@ def test_readiness_needs_a_good_configuration_and_one_key(mock: Mock, tmp_path: 
         wait_until(lambda: "no provider has a key" in gateway.ops.get("/readyz").text)
         assert gateway.ops.get("/livez").status_code == 200
         (folder / "api-key").write_text("now-there-is-one")
-        wait_until(lambda: gateway.ops.get("/readyz").status_code == 200, within_s=5)
+        wait_until(lambda: gateway.ops.get("/readyz").status_code == 200, within_s=30)
     finally:
         gateway.stop()
 

@@ -232,7 +232,7 @@ def test_a_body_that_does_not_come_costs_the_client_its_connection_and_nobody_el
     began = time.monotonic()
     assert post(guarded, authorization=f"Bearer {TOKEN}").status_code == 200
     assert guarded.ops.get("/livez").status_code == 200
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     for connection in waiting:
         connection.close()
 

@@ -14,7 +14,7 @@ from contract.toolproxy.toolproxy_harness import ToolProxy, running
 from contract.toolproxy.upstream_server import UpstreamServer
 from mcp_types import CallToolResult, ListToolsResult
 
-LIVE_S = 2.0
+LIVE_S = 5.0
 """Generous, for a busy machine: what it must not be is the time of the attack."""
 MEMORY_KIB = 400 * 1024
 LINES = ["long_line", "junk", "blank_lines", "unreadable", "text_id", "null_error", "notifications", "odd_ids"]
@@ -101,7 +101,7 @@ def test_bad_lines_are_a_failed_call_and_nothing_else(proxy: ToolProxy, kind: st
     result = proxy.call("lines__attack", {"kind": kind})
 
     assert CallToolResult.model_validate(result).content
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 18
     alive(proxy)
 
 
