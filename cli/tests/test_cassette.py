@@ -14,8 +14,8 @@ from agentberth.replay.bodies import dump, pack, pack_chunk, unpack, unpack_chun
 from agentberth.replay.canonical import Canonical
 from agentberth.replay.cassettefile import read_cassette, write_cassette
 from agentberth.replay.masking import Masking
+from agentberth.replay.matching import Player
 from agentberth.replay.miss import Miss
-from agentberth.replay.player import Player
 
 CANARY = "canary-7f3a91c0"
 JSON = st.recursive(

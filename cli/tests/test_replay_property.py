@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_base.redaction import Redactor
+from agentberth.replay.answering import Replayer
 from agentberth.replay.canonical import Canonical
 from agentberth.replay.cassettefile import read_cassette, write_cassette
 from agentberth.replay.masking import Masking
-from agentberth.replay.player import Player
+from agentberth.replay.matching import Player
 from agentberth.replay.recorder import Recorder
-from agentberth.replay.replayer import Replayer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CHAT = {"id": "c", "choices": [{"index": 0, "delta": {"content": "ahoy ⚓", "tool_calls": [{"index": 0, "id": "t"}]}}]}

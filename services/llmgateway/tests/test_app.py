@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agent_base.redaction import Redactor
-from agent_kit.door import Door
+from agent_kit.callerauth import Door
 from agent_kit.errors import ListenError
 from agent_kit.service import Stop
 from agent_kit.telemetry import SilentTelemetry

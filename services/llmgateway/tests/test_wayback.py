@@ -17,10 +17,10 @@ from agent_llmgateway.upstream.providers import paths_of
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.dialects import DIALECTS
 from agent_llmgateway.wire.envelope import read_envelope
+from agent_llmgateway.wire.foreignitems import clean_request
 from agent_llmgateway.wire.itemstore import ItemStore
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 from agent_llmgateway.wire.translate.words import UNSIGNED
-from agent_llmgateway.wire.wayback import clean_request
 
 Document = dict[str, Any]
 ODD_ID = "functions.get_weather:0"

@@ -12,9 +12,9 @@ from agent_api.budget.grants import GrantReceipt, LastReceipt, Standing
 from agent_api.budget.ledger import BudgetLedger, PodState, opened
 from agent_api.budget.limits import amounts_of
 from agent_api.signing import Signer
+from agent_operator.budget.budgetstatus import read_ledger, show_ledger
 from agent_operator.budget.keeper import budget_in
 from agent_operator.budget.pods import is_running, states_of
-from agent_operator.budget.show import read_ledger, show_ledger
 from agent_operator.children.granted import with_granted_budget
 from agent_operator.objects import AgentObject
 from agent_operator.reconcile import with_budget

@@ -8,7 +8,7 @@ from agent_toolproxy.errors import UpstreamUnavailable
 from agent_toolproxy.mcp.link import Exchange
 from agent_toolproxy.mcp.messages import request
 from agent_toolproxy.mcp.stdio import StdioLink
-from agent_toolproxy.messageroom import MessageRoom
+from agent_toolproxy.messagememory import MessageRoom
 from agent_toolproxy.process.runner import Command, ProcessLimits, start_process
 
 

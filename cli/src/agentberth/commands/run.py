@@ -133,7 +133,7 @@ def _begun(session: "Session", options: argparse.Namespace) -> contextlib.Abstra
 
 
 async def _run(session: "Session", options: argparse.Namespace) -> int:
-    from agentberth.console.shown import Shown  # noqa: PLC0415 - keeps `--help` quick
+    from agentberth.console.runview import Shown  # noqa: PLC0415 - keeps `--help` quick
 
     stop = asyncio.Event()
     received: list[int] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from agent_api import layout
-from agentberth.console.shown import Shown
+from agentberth.console.runview import Shown
 from agentberth.local.pod import SIDECAR_PORTS, LocalProcess
 from agentberth.local.sidecarlog import least_level, read_line, read_redis_line
 from agentberth.terminal import Terminal

@@ -23,7 +23,7 @@ from agent_render.identity import Identity
 from agent_render.objects.pod import pod_parts
 from agent_render.objects.podkeys import PodKeys
 from agent_render.settings import PlatformSettings
-from agentberth.console.shown import Shown
+from agentberth.console.runview import Shown
 from agentberth.errors import CommandError, ManifestError
 from agentberth.local import memory, mounts
 from agentberth.local.approvals import deciding, desk_of

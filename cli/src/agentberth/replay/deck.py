@@ -17,12 +17,12 @@ from agent_base.redaction import Redactor
 from agentberth.errors import CommandError
 from agentberth.local.objects import Objects
 from agentberth.local.ports import Ports
+from agentberth.replay.answering import Replayer
 from agentberth.replay.canonical import Canonical
 from agentberth.replay.cassettefile import read_cassette, write_cassette
 from agentberth.replay.masking import Masking
-from agentberth.replay.player import Player
+from agentberth.replay.matching import Player
 from agentberth.replay.recorder import Recorder
-from agentberth.replay.replayer import Replayer
 
 SIDES: Final[Mapping[Side, int]] = {"models": layout.LLMGATEWAY_PORT, "tools": layout.TOOLPROXY_PORT}
 CONTAINERS: Final[Mapping[Side, str]] = {"models": layout.LLMGATEWAY, "tools": layout.TOOLPROXY}

@@ -19,7 +19,7 @@ from agent_initenv.glue import GlueStep
 from agent_initenv.index import PackageSource, read_source
 from agent_initenv.installers.packages import SDK, PackagesStep
 from agent_initenv.run import Phase, Step
-from agent_initenv.setup import UNFINISHED, SetupSteps
+from agent_initenv.setupcommands import UNFINISHED, SetupSteps
 
 Source = Callable[[], PackageSource]
 

@@ -16,8 +16,8 @@ from agent_api.calls import CallsReport
 from agent_api.gatewayreport import BudgetState, GatewayReport
 from agent_base.proxies import ProxyRules
 from agent_base.redaction import Redactor
+from agent_kit.callerauth import Door, read_token
 from agent_kit.calls import RUN_VARIABLE, CallRing, run_parent
-from agent_kit.door import Door, read_token
 from agent_kit.errors import ListenError
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch

@@ -11,7 +11,7 @@ import aiohttp
 from agent_api import layout
 from agent_base.proxies import ProxyRules
 from agent_base.redaction import Redactor
-from agent_kit.door import Door, read_token
+from agent_kit.callerauth import Door, read_token
 from agent_kit.files import WatchedFile
 from agent_kit.memorywatch import MemoryGauge, MemoryWatch
 from agent_kit.metrics import new_registry
@@ -26,7 +26,7 @@ from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.installers.context import InstallContext
 from agent_toolproxy.installers.download import Downloader
 from agent_toolproxy.memory.link import MemoryLink
-from agent_toolproxy.messageroom import MessageRoom
+from agent_toolproxy.messagememory import MessageRoom
 from agent_toolproxy.metrics import ToolMetrics
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.network.httpsession import open_session

@@ -4,8 +4,8 @@ from agent_api import layout
 from agent_api.agenttype import Agent, AgentType, Environment, Variable
 from agent_api.agenttype.environment import JOINED_VARIABLES
 from agent_api.initplan import Runtime
+from agent_render.containers.authorvolumes import mounts as own_mounts
 from agent_render.containers.entry import below_init
-from agent_render.containers.volumes import mounts as own_mounts
 from agent_render.identity import Identity, Manifest
 from agent_render.parts import outside, workspace
 from agent_render.parts.hardening import agent_context

@@ -2,7 +2,7 @@
 
 from agent_api.agenttype import AgentType
 from agent_render.containers import agent as main
-from agent_render.containers import initenv, llmgateway, memory, toolproxy, volumes
+from agent_render.containers import authorvolumes, initenv, llmgateway, memory, toolproxy
 from agent_render.identity import Identity, Manifest
 from agent_render.objects.startorder import order
 from agent_render.parts import outside, placement
@@ -29,7 +29,7 @@ def pod_template(agent: AgentType, settings: PlatformSettings) -> Manifest:
         "securityContext": pod_context(agent, settings),
         **({"initContainers": order(parts.init_containers)} if parts.init_containers else {}),
         "containers": [main.container(agent, settings, parts)],
-        "volumes": [*parts.volumes, *main.volumes(agent, settings), *volumes.volumes(agent, settings)],
+        "volumes": [*parts.volumes, *main.volumes(agent, settings), *authorvolumes.volumes(agent, settings)],
     }
     metadata = placement.metadata(agent, settings)
     if parts.annotations:

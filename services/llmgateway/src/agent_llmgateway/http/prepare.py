@@ -15,10 +15,10 @@ from agent_llmgateway.upstream.providers import ANTHROPIC_VERSION
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.dialects import DIALECTS, DialectName
 from agent_llmgateway.wire.envelope import ask_for_usage, replace_model
+from agent_llmgateway.wire.foreignitems import clean_request
 from agent_llmgateway.wire.itemstore import ItemStore
 from agent_llmgateway.wire.modelfit import fit_request
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
-from agent_llmgateway.wire.wayback import clean_request
 
 PASSED_HEADERS: Final = frozenset(
     {

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from agent_api import layout
 from agent_kit.boundedsite import BoundedSite
-from agent_kit.door import Door
+from agent_kit.callerauth import Door
 from agent_kit.telemetry import SILENT_SPAN
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.errors import (

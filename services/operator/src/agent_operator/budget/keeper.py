@@ -24,9 +24,9 @@ from agent_api.budget.limits import amounts_of
 from agent_kube import Client, Done, EventRecorder, Outcome, Request, RequeueAfter, Stores
 from agent_kube.control.request import Expectation
 from agent_kube.objects import version_number
+from agent_operator.budget.budgetstatus import Plain, held_by, read_ledger, show_ledger, spent_by
 from agent_operator.budget.exchange import GrantExchange
 from agent_operator.budget.pods import is_running, states_of
-from agent_operator.budget.show import Plain, held_by, read_ledger, show_ledger, spent_by
 from agent_operator.children.keys import KeyRing
 from agent_operator.installation import Installations
 from agent_operator.objects import AgentObject, PodObject

@@ -45,7 +45,7 @@ from agent_toolproxy.mcp.messages import (
     notification,
 )
 from agent_toolproxy.mcp.questions import answering
-from agent_toolproxy.messageroom import MessageRoom
+from agent_toolproxy.messagememory import MessageRoom
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 
 _ACCEPT: Final = "application/json, text/event-stream"

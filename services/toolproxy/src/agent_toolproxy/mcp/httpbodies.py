@@ -14,7 +14,7 @@ from agent_toolproxy.errors import UpstreamProtocol
 from agent_toolproxy.mcp.era import answers, find_fault
 from agent_toolproxy.mcp.link import Exchange
 from agent_toolproxy.mcp.messages import Json, RequestId
-from agent_toolproxy.messageroom import MessageRoom, read_in_turn, reading
+from agent_toolproxy.messagememory import MessageRoom, read_in_turn, reading
 
 LARGEST_BYTES: Final = 8 << 20
 """Of an answer, and of an event of a stream."""

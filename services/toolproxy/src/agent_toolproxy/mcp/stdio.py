@@ -24,7 +24,7 @@ from agent_toolproxy.mcp.messages import (
     notification,
 )
 from agent_toolproxy.mcp.questions import Questions, answering
-from agent_toolproxy.messageroom import MessageRoom, Turn
+from agent_toolproxy.messagememory import MessageRoom, Turn
 from agent_toolproxy.process.lines import LineReader, LineTooLong
 from agent_toolproxy.process.runner import LINE_BYTES, Child, Outcome
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from agent_toolproxy.messageroom import MessageRoom, Turn
+from agent_toolproxy.messagememory import MessageRoom, Turn
 
 _PIECE_BYTES: Final = 1 << 16
 

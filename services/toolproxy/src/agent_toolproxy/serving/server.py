@@ -14,9 +14,9 @@ from aiohttp import web
 
 from agent_api import layout
 from agent_kit.boundedsite import BoundedSite
-from agent_kit.door import Door
+from agent_kit.callerauth import Door
 from agent_kit.errors import ListenError
-from agent_toolproxy.messageroom import MessageRoom
+from agent_toolproxy.messagememory import MessageRoom
 from agent_toolproxy.serving.rest import error_response
 
 _log = logging.getLogger(__name__)

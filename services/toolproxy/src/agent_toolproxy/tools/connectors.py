@@ -20,7 +20,7 @@ from agent_toolproxy.mcp.link import Authorization, Link
 from agent_toolproxy.mcp.oauth.documents import DocumentClient
 from agent_toolproxy.mcp.oauth.tokens import TokenSource
 from agent_toolproxy.mcp.stdio import StdioLink
-from agent_toolproxy.messageroom import MessageRoom
+from agent_toolproxy.messagememory import MessageRoom
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.process.runner import Child, Command, ProcessLimits, start_process
 from agent_toolproxy.process.workspace import Workspace, minimal_environment

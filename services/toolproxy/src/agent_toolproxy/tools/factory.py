@@ -11,7 +11,7 @@ from agent_toolproxy.credentials import Credentials, CredentialStore
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import InstallError
 from agent_toolproxy.memory.link import MemoryLink
-from agent_toolproxy.messageroom import MessageRoom
+from agent_toolproxy.messagememory import MessageRoom
 from agent_toolproxy.network.addresspolicy import AddressPolicy
 from agent_toolproxy.process.workspace import Workspace
 from agent_toolproxy.sources.source import BuiltinSource, HttpServer, StdioServer

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from multidict import CIMultiDict
 
-from agent_kit.door import Door, read_token
+from agent_kit.callerauth import Door, read_token
 from agent_kit.errors import TokenError
 
 TOKEN = "a-token-of-this-pod-alone"

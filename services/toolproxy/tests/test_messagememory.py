@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent_toolproxy import messageroom
-from agent_toolproxy.messageroom import (
+from agent_toolproxy import messagememory
+from agent_toolproxy.messagememory import (
     BODIES_BYTES,
     FREE_BYTES,
     MEDIUM_BYTES,
@@ -102,7 +102,7 @@ async def test_a_cancelled_wait_takes_nothing() -> None:
 
 
 async def test_who_begins_a_large_message_and_stops_loses_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messageroom, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(messagememory, "PATIENCE_S", 0.05)
     room = MessageRoom()
 
     async def dribble() -> AsyncIterator[bytes]:

@@ -11,8 +11,8 @@ from agent_api.cassette import RecordedResponse, Recording, Side
 from agentberth.replay import events
 from agentberth.replay.bodies import dump, pack, pack_chunk, parsed, unpack, unpack_chunk
 from agentberth.replay.masking import Masking
+from agentberth.replay.matching import Player
 from agentberth.replay.miss import Miss
-from agentberth.replay.player import Player
 
 _MISSED: Final = "replay_miss"
 
