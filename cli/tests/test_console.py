@@ -163,7 +163,7 @@ def test_a_report_is_one_page_in_which_nothing_of_the_agent_is_markup(
 def test_what_is_no_pod_has_no_console_in_a_cluster(agentberth: Run) -> None:
     done = agentberth("console", "--in-cluster")
     assert done.returncode == 1
-    assert "this is no Pod: KUBERNETES_SERVICE_HOST is not set" in done.stderr
+    assert "this is not a Pod: KUBERNETES_SERVICE_HOST is not set" in done.stderr
     done = agentberth("console", "--in-cluster", environment={"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
     assert done.returncode == 1
     assert "the service account cannot be read" in done.stderr

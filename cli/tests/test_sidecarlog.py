@@ -63,5 +63,5 @@ def test_a_lower_level_shows_what_else_the_sidecars_log() -> None:
 
     assert read_line(line, least_level({"AGENTBERTH_LOG_LEVEL": "INFO"})) == "info: serving port=1"
     assert read_line(line, least_level({"AGENTBERTH_LOG_LEVEL": "error"})) is None
-    with pytest.raises(UsageError, match="'loud' is not a level"):
+    with pytest.raises(UsageError, match="'loud' is not a log level"):
         least_level({"AGENTBERTH_LOG_LEVEL": "loud"})

@@ -62,7 +62,7 @@ def _call(options: argparse.Namespace) -> int:
 
     if options.in_cluster:
         if options.context:
-            raise UsageError("--context is no option of --in-cluster: a Pod has one cluster")
+            raise UsageError("--context is not an option of --in-cluster: a Pod has one cluster")
         return asyncio.run(_serve(in_cluster(os.environ), None, options))
     kubectl = Kubectl.find(context=options.context, namespace=None)
     return asyncio.run(_serve(through_kubectl(kubectl), kubectl, options))

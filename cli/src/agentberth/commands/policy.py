@@ -38,7 +38,7 @@ def _call(options: argparse.Namespace) -> int:
     policy = admission_policy(platform_settings(options.settings))
     if not policy:
         raise ManifestError(
-            f"{options.settings}: restricts nothing, so there is no policy to make",
+            f"{options.settings}: restricts nothing, so no policy is needed",
             cure="set at least one list below `allowed`, such as `registries`",
         )
     print(dump(list(policy)), end="")  # noqa: T201 - the result

@@ -130,7 +130,7 @@ class ClusterSource:
         """The end of a container's log."""
         self._of(namespace, name)
         if not pod or not (pod == name or pod.startswith(f"{name}-")):
-            raise LookupError(f"there is no Pod {pod[:100]!r} of this agent")
+            raise LookupError(f"this agent has no Pod {pod[:100]!r}")
         query = {"container": container, "tailLines": _MOST_LINES, "limitBytes": _MOST_LOG_BYTES}
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod, safe='')}/log"
         try:

@@ -24,7 +24,7 @@ async def in_cluster(environ: Mapping[str, str], *, account: Path = ACCOUNT) -> 
     """Raises CommandError outside of a Pod."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
-        raise CommandError("this is no Pod: KUBERNETES_SERVICE_HOST is not set", cure=_CURE)
+        raise CommandError("this is not a Pod: KUBERNETES_SERVICE_HOST is not set", cure=_CURE)
     try:
         tls = await asyncio.to_thread(ssl.create_default_context, cafile=str(account / "ca.crt"))
         await asyncio.to_thread((account / "token").read_bytes)

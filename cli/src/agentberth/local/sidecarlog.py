@@ -35,7 +35,7 @@ def least_level(environment: Mapping[str, str]) -> str:
     """The least severe level that is shown. Raises UsageError for another word than a level."""
     level = environment.get(LEVEL, "warning").lower()
     if level not in _LEVELS:
-        raise UsageError(f"{LEVEL}: {level!r} is not a level", cure=f"one of {', '.join(_LEVELS)}")
+        raise UsageError(f"{LEVEL}: {level!r} is not a log level", cure=f"one of {', '.join(_LEVELS)}")
     return level
 
 

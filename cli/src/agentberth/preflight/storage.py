@@ -17,7 +17,7 @@ def check_storage(surveyed: Surveyed) -> Iterator[Finding]:
     missing = [(name, who) for name, who in named.items() if name and name not in classes]
     for name, who in missing:
         known = (
-            f"storage classes there are: {', '.join(sorted(classes))}" if classes else "make the class, or name none"
+            f"storage classes there are: {', '.join(sorted(classes))}" if classes else "create the class, or name none"
         )
         yield Finding("storage", "error", f"storage class {name}, which {who} names, does not exist", known)
     if any(_is_default(one) for one in classes.values()) or surveyed.settings.get("storageClass") in classes:

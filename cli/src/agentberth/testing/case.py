@@ -17,11 +17,11 @@ _DEFAULT_CASSETTE: Final = ".cassette.jsonl"
 
 
 def _compiled(pattern: str) -> str:
-    """Raises ValueError for what is no regular expression."""
+    """Raises ValueError for what is not a valid regular expression."""
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from error
+        raise ValueError(f"is not a valid regular expression: {error}") from error
     return pattern
 
 

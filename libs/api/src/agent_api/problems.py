@@ -105,7 +105,7 @@ def _unknown_metrics(agent: AgentType) -> Iterator[Problem]:
     for name in unknown_groups(names):
         close = difflib.get_close_matches(name, METRIC_GROUPS, n=1, cutoff=0.6)
         hint = f'did you mean "{close[0]}"?' if close else f"known are {', '.join(METRIC_GROUPS)}"
-        text = f'"{name}" is no group of metrics and keeps none: {hint}'
+        text = f'"{name}" is not a group of metrics, so it keeps none: {hint}'
         yield Problem(("spec", "monitoring", "metrics", names.index(name)), text, severity="warning")
 
 

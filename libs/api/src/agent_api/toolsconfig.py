@@ -177,7 +177,7 @@ class ArgumentMatch(Config):
 
     argument: str = Field(min_length=1, description="Its name; a.b is b in the object a; of a list, every element.")
     matches: tuple[str, ...] = Field(
-        min_length=1, description="Globs of the value. What is absent is the empty text, what is no text is its JSON."
+        min_length=1, description="Globs of the value. Absent is the empty text; of another type, its JSON."
     )
 
 

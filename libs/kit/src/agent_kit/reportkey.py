@@ -25,5 +25,5 @@ def read_signer(path: Path, sidecar: str, environ: Mapping[str, str] = os.enviro
         raise TokenError(f"the report key in {path} cannot be read: {error.strerror}") from error
     uid = environ.get(RUN_VARIABLE, "")
     if not SHORTEST_KEY <= len(key) <= KEY_BYTES or not key.isascii() or not uid:
-        raise TokenError(f"{path} is no key of a Pod that {RUN_VARIABLE} names: both come with the Pod")
+        raise TokenError(f"{path} is not a key of a Pod that {RUN_VARIABLE} names: both come with the Pod")
     return Signer(key.decode(), uid, sidecar)

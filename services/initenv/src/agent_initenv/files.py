@@ -148,7 +148,7 @@ def _open_folder(shared: Path, parts: tuple[str, ...], path: str, *, make: bool 
             if error.errno in {errno.ENOTDIR, errno.ELOOP}:
                 raise StepError(
                     InitFault.PATH_ESCAPES,
-                    f"The file {path!r} would be written through {part!r}, which is no folder "
+                    f"The file {path!r} would be written through {part!r}, which is not a folder "
                     "(a symbolic link or a file).",
                     "Choose another folder, or remove the link.",
                 ) from error

@@ -20,7 +20,7 @@ class ToolCallArgument(ApiModel):
         description="Its name; a.b is b in the object a; of a list, every element."
     )
     matches: Annotated[tuple[ToolPattern, ...], Field(min_length=1, max_length=16)] = Field(
-        description="Glob patterns of the value. What is absent is the empty text, what is no text is its JSON."
+        description="Glob patterns of the value. Absent is the empty text; of another type, its JSON."
     )
 
 

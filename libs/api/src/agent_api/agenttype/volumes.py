@@ -108,7 +108,7 @@ class ServiceAccountToken(ApiModel):
     """A token of the agent's account, for one audience."""
 
     audience: Annotated[str, StringConstraints(min_length=1, max_length=512)] = Field(
-        description="Who the token is for, such as sts.amazonaws.com or vault. It is no good elsewhere."
+        description="Who the token is for, such as sts.amazonaws.com or vault. It is not accepted elsewhere."
     )
     expiration_seconds: Annotated[int, Field(ge=600, le=86400)] = Field(
         default=3600, description="How long one is good; the kubelet renews the file before that."

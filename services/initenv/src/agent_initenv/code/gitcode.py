@@ -87,7 +87,7 @@ class GitCodeStep:
         if _NO_REVISION.search(self._code.revision):
             raise StepError(
                 InitFault.PLAN_INVALID,
-                f"The revision {self._code.revision!r} is no branch, tag or commit id.",
+                f"The revision {self._code.revision!r} is not a branch, tag or commit id.",
                 "Give a branch, a tag or a full commit id.",
             )
         return inner

@@ -128,7 +128,7 @@ def _read_nodejs(code: Path) -> CodeRequirements | None:
 def _specs_of(document: object, origin: str) -> Iterator[str]:
     dependencies = document.get("dependencies", {}) if isinstance(document, dict) else None
     if not isinstance(dependencies, dict) or len(dependencies) > _MOST_REQUIREMENTS:
-        raise StepError(InitFault.PLAN_INVALID, f"{origin} has `dependencies` that are no list of packages.", _CURE)
+        raise StepError(InitFault.PLAN_INVALID, f"{origin} has `dependencies` that are not a list of packages.", _CURE)
     for name, version in dependencies.items():
         if not isinstance(version, str):
             raise StepError(InitFault.PLAN_INVALID, f"{origin}: the version of {name!r} is not a text.", _CURE)
@@ -146,7 +146,9 @@ def _texts(value: object, origin: str) -> tuple[str, ...]:
     entries = value if isinstance(value, list) else [None]
     texts = tuple(each for each in entries if isinstance(each, str))
     if len(texts) != len(entries) or len(texts) > _MOST_REQUIREMENTS:
-        raise StepError(InitFault.PLAN_INVALID, f"{origin} has `dependencies` that are no list of requirements.", _CURE)
+        raise StepError(
+            InitFault.PLAN_INVALID, f"{origin} has `dependencies` that are not a list of requirements.", _CURE
+        )
     return texts
 
 

@@ -108,7 +108,7 @@ def manifest_of(lock: bytes, names: Sequence[str]) -> dict[str, Any]:
         entries = {path: dict(entry) for path, entry in packages.items() if path}
     except (ValueError, KeyError, TypeError) as error:
         raise StepError(
-            InitFault.PLAN_INVALID, "The lock file is no package-lock.json of version 2 or 3.", _CURE
+            InitFault.PLAN_INVALID, "The lock file is not a package-lock.json of version 2 or 3.", _CURE
         ) from error
     for path, entry in entries.items():
         _check_entry(path, entry)
@@ -121,7 +121,7 @@ def manifest_of(lock: bytes, names: Sequence[str]) -> dict[str, Any]:
 def _check_entry(path: str, entry: Mapping[str, Any]) -> None:
     if entry.get("link") or not path.startswith("node_modules/"):
         raise StepError(
-            InitFault.PLAN_INVALID, f"The lock file has an entry that is no package of a registry: {path}.", _CURE
+            InitFault.PLAN_INVALID, f"The lock file has an entry that is not a package of a registry: {path}.", _CURE
         )
     if not entry.get("integrity") and not entry.get("inBundle"):
         raise StepError(InitFault.HASH_MISMATCH, f"The lock file has no integrity hash for {path}.", _CURE)

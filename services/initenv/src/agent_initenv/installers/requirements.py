@@ -32,7 +32,7 @@ def check_python(requirement: str, *, builds: bool = False) -> None:
     elif re.search(r"\b(?:git|hg|svn|bzr)\+", text):
         raise StepError(InitFault.NO_WHEEL, f"The requirement {requirement!r} would have to be built here.")
     elif not _PYTHON.fullmatch(text):
-        _refuse(requirement, "is no requirement such as pandas==2.2.* (options and local paths are not taken)")
+        _refuse(requirement, "is not a requirement such as pandas==2.2.* (options and local paths are not taken)")
 
 
 def check_npm(spec: str) -> None:
@@ -42,7 +42,7 @@ def check_npm(spec: str) -> None:
     if url := _NPM_URL.fullmatch(text):
         _check_url(url[1], spec, (".tgz", ".tar.gz"))
     elif not _NPM.fullmatch(text):
-        _refuse(spec, "is no package of the registry such as lodash@4 (options, paths and git are not taken)")
+        _refuse(spec, "is not a package of the registry such as lodash@4 (options, paths and git are not taken)")
 
 
 def name_of_npm(spec: str) -> str:

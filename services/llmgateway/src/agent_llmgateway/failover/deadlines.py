@@ -1,7 +1,7 @@
 """How long a try may take to show something, and how long the beginning of a stream is held back from the client.
 
-Until a stream carries output an error in it is only an error, and another provider can still answer. So its first
-events are kept, bounded in number, bytes and time.
+Before a stream has carried output, an error in it can still be hidden by asking another provider. So its first events
+are held back, bounded in number, bytes and time.
 """
 
 from collections.abc import Callable

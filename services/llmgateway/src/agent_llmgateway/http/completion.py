@@ -105,7 +105,7 @@ class CompletionHandler:
         self._account.settle(routed, routed.answer.usage)
         body = routed.answer.body
         if body is None:
-            raise GatewayError("a whole answer without a body")
+            raise GatewayError("the complete response has no body")
         headers = self._headers_of(routed)
         overhead_s = self._state.clock() - self._account.began - routed.upstream_s
         headers.update(number_headers(self._state, count_tries(routed.attempts), overhead_s))

@@ -76,7 +76,7 @@ class _Said:
 
 
 def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, dialect: str, now_epoch_s: float) -> Failure:
-    """The failure that an answer with a status other than 200 is."""
+    """Classifies an answer with a status other than 200."""
     said = _read_body(body) or _Said(f"the provider answered with status {status}")
     cause = _cause_of(status, said)
     return Failure(

@@ -1,4 +1,4 @@
-"""Tokens of one answer, as the provider counted them, however it wrote them. Never estimated: unknown is None."""
+"""The token usage of an answer as the provider reported it; nothing here is an estimate."""
 
 from typing import Any, Final
 

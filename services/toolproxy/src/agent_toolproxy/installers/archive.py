@@ -1,4 +1,4 @@
-"""Unpacks an archive that nobody vouches for; `unpackchild` runs it in a child with limits.
+"""Unpacks an untrusted archive; `unpackchild` runs it in a child with limits.
 
 A member is refused, and with it the whole archive, when it would land outside the folder, when it is a link that
 leads out, when a folder on its way is a link, or when it is neither file, folder nor link. Sizes are counted as they

@@ -29,7 +29,7 @@ def _show_content(content: Any, show_uri: ShowUri) -> Json:  # noqa: ANN401 - an
         raise UpstreamProtocol("a part of the resource is not an object with a uri")
     kind = next((key for key in ("text", "blob") if isinstance(content.get(key), str)), None)
     if kind is None or not isinstance(content.get("mimeType"), str | None):
-        raise UpstreamProtocol("a part of the resource has neither text nor blob, or a mimeType that is no text")
+        raise UpstreamProtocol("a part of the resource has neither text nor blob, or a mimeType that is not text")
     shown: Json = {"uri": show_uri(content["uri"]), kind: content[kind]}
     if content.get("mimeType") is not None:
         shown["mimeType"] = content["mimeType"]

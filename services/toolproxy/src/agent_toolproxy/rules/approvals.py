@@ -90,9 +90,7 @@ class Approvals:
         self._drop_expired()
         if digest in self._lapsed:
             self._lapsed.discard(digest)
-            raise ApprovalDenied(
-                f"nobody approved this call of {tool} in time, so it is denied; another call asks anew"
-            )
+            raise ApprovalDenied(f"the approval of this call of {tool} timed out; call again to ask for a new one")
         if (waiting := self._waiting.get(digest)) is not None:
             return waiting
         if len(self._waiting) >= MOST_WAITING:
