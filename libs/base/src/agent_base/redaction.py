@@ -9,7 +9,7 @@ costs a key. So patterns are generous.
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -19,6 +19,7 @@ _KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
 SHORTEST_SECRET: Final = 4
 """Characters. Shorter values are not registered: masking them would blank out ordinary words."""
 _PROBE_CHARS: Final = 64
+_MOST_COMPARED: Final = 64
 """Compared first, so that a long value is not compared as a whole at each place."""
 
 _NAMES: Final = (
@@ -101,7 +102,6 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: frozenset[str] = frozenset()
-        self._pattern: re.Pattern[str] | None = None
 
     def add(self, value: str | bytes) -> None:
         """Mask `value` from now on, also when it is quoted, escaped or base64-encoded.
@@ -113,14 +113,10 @@ class Redactor:
         if forms <= self._values:
             return
         self._values |= forms
-        longest_first = sorted(self._values, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     def forget(self, value: str) -> None:
         """Stop masking a value that is of no use any more, such as a token that has expired."""
         self._values -= set(_spellings(value))
-        longest_first = sorted(self._values, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def holds_value(self, text: str) -> bool:
         """Whether a registered value is in `text`: far cheaper than masking, for the path of every request."""
@@ -138,7 +134,12 @@ class Redactor:
 
     def mask_values(self, text: str) -> str:
         """`text` without the registered values; shapes are let through."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        shown: list[str] = []
+        at = 0
+        for begin, end in self._spans(text):
+            shown += (text[at:begin], MASK)
+            at = end
+        return "".join((*shown, text[at:])) if shown else text
 
     def mask_cut(self, text: str) -> str:
         """`text`, which was cut off, without the registered values, the last of which may be there in part."""
@@ -149,10 +150,18 @@ class Redactor:
     def find_begun(self, text: str) -> int:
         """From where on `text` may be the beginning of a registered value; its length when it is of none."""
         begun = min((_find_begun(value, text) for value in self._values), default=len(text))
-        for match in self._pattern.finditer(text) if self._pattern else ():
-            if match.start() < begun < match.end():
-                return match.start()
-        return begun
+        return next((begin for begin, end in self._spans(text) if begin < begun < end), begun)
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
+        """Where registered values are, in order; those that overlap are one."""
+        spans: list[tuple[int, int]] = []
+        there = [value for value in self._values if value in text]
+        for begin, end in sorted(span for value in there for span in _occurrences(value, text)):
+            if spans and begin < spans[-1][1]:
+                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+            else:
+                spans.append((begin, end))
+        return spans
 
     def redact(self, text: str) -> str:
         """`text` without registered values and without anything shaped like a secret."""
@@ -208,14 +217,47 @@ class LineRedactor:
         return self._redactor.redact(line)
 
 
+def _occurrences(value: str, text: str) -> Iterator[tuple[int, int]]:
+    """By `str.find`, which stays linear where a regular expression tries a long value again at each character."""
+    at = text.find(value)
+    while at >= 0:
+        yield at, at + len(value)
+        at = text.find(value, at + len(value))
+
+
 def _find_begun(value: str, text: str) -> int:
     """Where the longest end of `text` begins with which `value` begins, without being there as a whole."""
     at = text.find(value[0], max(0, len(text) - len(value) + 1))
+    compared = 0
     while at >= 0:
-        if value.startswith(text[at : at + _PROBE_CHARS]) and value.startswith(text[at:]):
-            return at
+        if value.startswith(text[at : at + _PROBE_CHARS]):
+            if value.startswith(text[at:]):
+                return at
+            compared += 1
+            if compared > _MOST_COMPARED:
+                return len(text) - _length_begun(value, text[at:])
         at = text.find(value[0], at + 1)
     return len(text)
+
+
+def _length_begun(value: str, text: str) -> int:
+    """The length of the longest end of `text` with which `value` begins, by Knuth, Morris and Pratt: linear."""
+    borders = [0] * len(value)
+    length = 0
+    for at in range(1, len(value)):
+        length = _extended(value, borders, length, value[at])
+        borders[at] = length
+    length = 0
+    for char in text:
+        length = _extended(value, borders, length, char)
+    return length
+
+
+def _extended(value: str, borders: Sequence[int], length: int, char: str) -> int:
+    """The length of the match that ends in `char`, when the one before it was `length` long."""
+    while length and value[length] != char:
+        length = borders[length - 1]
+    return length + (value[length] == char)
 
 
 def _spellings(text: str) -> Iterator[str]:
