@@ -5,7 +5,6 @@ for its Pod's. What they hold is what the API server says the operator granted.
 """
 
 import asyncio
-import json
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -14,8 +13,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from contract.llmgateway.harness import Gateway, Mock, run_mock
+from contract.llmgateway.harness import Mock, run_mock
 from integration.api import Document
+from integration.gateways import PlayedGateway
 from integration.kubelet import ON_HAND, Kubelet, join_node, leave_node, running
 from integration.namespace import Namespace
 from integration.operating import Hire
@@ -49,34 +49,12 @@ async def node(own_namespace: Namespace) -> AsyncIterator[Kubelet]:
         await leave_node(found)
 
 
-class Pod:
-    """A Pod of the agent whose gateway runs here. Its folder is what outlives the container."""
-
-    def __init__(self, name: str, uid: str, folder: Path, config: Document) -> None:
-        self.name, self.uid, self.folder = name, uid, folder
-        self.address = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}.{random.randint(1, 250)}"  # noqa: S311 - no secret
-        folder.mkdir()
-        (folder / "report-key").write_text(config["llmgateway-report-key"])
-        (folder / "last-words").touch()
-        self._config = json.loads(config["gateway.json"])
-        self.gateway = self.start()
-
-    def start(self) -> Gateway:
-        flags = ["--report-key", str(self.folder / "report-key"), "--last-words", str(self.folder / "last-words")]
-        flags += ["--ops-host", self.address, "--ops-port", "9801", "--grant-wait-s", "20"]
-        return Gateway(self.folder, self._config, flags=flags, environ={"AGENT_RUN_ID": self.uid})
-
-    def kill(self) -> None:
-        self.gateway.popen.kill()
-        self.gateway.stop()
-
-
 class Fleet:
     """The agent's Pods, and a client that spends as fast as they let it."""
 
     def __init__(self, namespace: Namespace, node: Kubelet, folder: Path) -> None:
         self._namespace, self._node, self._folder = namespace, node, folder
-        self.pods: dict[str, Pod] = {}
+        self.pods: dict[str, PlayedGateway] = {}
 
     async def take_new(self) -> None:
         """Start the gateway of each Pod that has none."""
@@ -85,7 +63,7 @@ class Fleet:
             metadata = document["metadata"]
             if metadata["name"] not in self.pods:
                 name = await self._node.take(document)
-                pod = Pod(name, metadata["uid"], self._folder / name, config)
+                pod = PlayedGateway(name, metadata["uid"], self._folder / name, config)
                 self.pods[name] = pod
                 await self._node.report(name, "Running", init={"llmgateway": running()}, main={"agent": running()})
                 await self._namespace.api.patch("pods", name, {"status": {"podIP": pod.address}}, part="status")

@@ -10,7 +10,7 @@ from services.operator.tests.operator_objects import pod
 
 from agent_api.agenttype import Reason
 from agent_api.agenttype.observed.reported import MemoryStatus, ToolStatus
-from agent_api.gatewayreport import GatewayReport, ProviderState
+from agent_api.gatewayreport import GatewayReport, ProviderState, RouteState
 from agent_api.memoryreport import MemoryReport
 from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer
 from agent_api.toolslock import PinnedDefinition, ToolsLock
@@ -244,3 +244,19 @@ def test_a_backup_that_could_not_answer_is_shown_before_it_is_needed() -> None:
     assert verdict.message == (
         "2 providers; backup could not have answered 4 of 9 sampled requests: `n` cannot be carried"
     )
+
+
+@pytest.mark.parametrize(
+    "words, status, reason",
+    [
+        ("key_refused: no such key", "False", Reason.PROVIDERS_FAILING),
+        ("server_error: once more", "True", Reason.READY),
+    ],
+)
+def test_a_provider_that_refuses_its_key_is_told_after_the_first_call(words: str, status: str, reason: Reason) -> None:
+    route = RouteState(model="m", consecutive_failures=1)
+    provider = ProviderState(name="main", type="openai", usable=True, routes=(route,), last_error=words)
+
+    verdict = judge_gateway(Answer(GatewayReport(agent="subject", ready=True, providers=(provider,))))
+
+    assert (verdict.status, verdict.reason) == (status, reason)

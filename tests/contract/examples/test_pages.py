@@ -135,7 +135,7 @@ def test_the_readme_validates_its_examples_and_renders_one(tmp_path: Path) -> No
         file.write_bytes((ROOT / name).read_bytes())
 
     assert "AgentTypes checked: no errors" in call(".venv/bin/agentberth validate examples/", tmp_path)
-    assert "kind: Deployment" in call(".venv/bin/agentberth render examples/template/agent.yaml", tmp_path)
+    assert "kind: Job" in call(".venv/bin/agentberth render examples/template/agent.yaml", tmp_path)
 
 
 @pytest.mark.skipif(not WHOLE, reason="makes an environment in a clone: AGENTBERTH_WHOLE=1")

@@ -1,11 +1,14 @@
 """What llmgateway says at GET /report on its ops port; the operator shows it as `llmStatus`."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from agent_api.memoryreport import MemoryReport
 from agent_api.model import Report
+
+KEY_REFUSED: Final = "key_refused"
+"""How the last error of a provider begins that refused a key."""
 
 
 class RouteState(Report):
@@ -32,7 +35,7 @@ class ProviderState(Report):
     failovers: int = Field(default=0, description="Requests that went on to another route.")
     input_tokens: int = 0
     output_tokens: int = 0
-    last_error: str = ""
+    last_error: str = Field(default="", description="CAUSE: its words.")
     last_error_at: str = Field(default="", description="RFC 3339, UTC.")
     rehearsed: int = Field(
         default=0, description="Sampled requests that another provider answered, prepared for this one but not sent."

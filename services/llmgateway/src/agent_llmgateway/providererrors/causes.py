@@ -3,11 +3,13 @@
 from enum import StrEnum
 from typing import Final
 
+from agent_api.gatewayreport import KEY_REFUSED
+
 
 class Cause(StrEnum):
     """Why a try failed, by what has to be done about it."""
 
-    KEY = "key_refused"
+    KEY = KEY_REFUSED
     """401, 402, 403, or words about billing, credit, quota or the key: this key is of no use for this request."""
     STATE = "state_not_found"
     """The request refers to a response, thoughts or a file that this key's account does not have."""

@@ -8,7 +8,7 @@ from typing import Any
 from agent_api import layout
 from agent_api.agenttype import AgentType, ConditionType, Reason
 from agent_api.agenttype.observed.reported import MOST_TOOLS
-from agent_api.gatewayreport import GatewayReport, ProviderState
+from agent_api.gatewayreport import KEY_REFUSED, GatewayReport, ProviderState
 from agent_api.memoryreport import MemoryReport
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_operator.objects import PodObject
@@ -21,8 +21,6 @@ from agent_render.objects.podkeys import PodKeys
 Plain = dict[str, Any]
 
 _MOST_DRIFTS = 32
-_KEY_FAULT = "key:"
-"""How the gateway begins what it says of a refused key."""
 _BROKEN = frozenset({"failed", "blocked"})
 _LONGEST_CHARS = 2000
 
@@ -197,7 +195,7 @@ def _describe_unfit(provider: ProviderState) -> str:
 
 def _fails(provider: ProviderState) -> bool:
     """Whether nothing can be had of a provider: every key of it was refused, or it is left alone after failures."""
-    refused = provider.last_error.startswith(_KEY_FAULT) and all(r.consecutive_failures for r in provider.routes)
+    refused = provider.last_error.startswith(f"{KEY_REFUSED}:") and all(r.consecutive_failures for r in provider.routes)
     return bool(provider.routes) and (refused or all(route.breaker == "open" for route in provider.routes))
 
 
