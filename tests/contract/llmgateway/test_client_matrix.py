@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.llmgateway.clients import matrix
+from contract.llmgateway.clients import matrix, results
 from contract.llmgateway.harness import Gateway, run_gateway
 from contract.llmgateway.strict.server import StrictProvider
 
@@ -106,6 +106,15 @@ class _Runners(dict[str, matrix.Runner]):
         return self[client.name]
 
 
+@pytest.fixture(scope="module")
+def outcomes() -> Iterator[dict[results.Cell, str]]:
+    """What each cell has shown; a run of the whole matrix keeps it."""
+    found: dict[results.Cell, str] = {}
+    yield found
+    if WHOLE:
+        results.merge(found)
+
+
 def cells() -> Iterator[Any]:
     """In CI the rows that are always tried, and of the sampled ones one cell in seven."""
     for row, client in enumerate(matrix.CLIENTS):
@@ -115,28 +124,42 @@ def cells() -> Iterator[Any]:
                     continue
                 sampled = client.name in matrix.SAMPLED and (5 * row + column) % 21 == place
                 if WHOLE or client.name in matrix.ALWAYS or sampled:
-                    yield pytest.param(client, target, feature, id=f"{client.name}-{target}-{feature}")
+                    yield pytest.param((client, target, feature), id=f"{client.name}-{target}-{feature}")
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("client,target,feature", list(cells()))
+@pytest.mark.parametrize("cell", list(cells()))
 def test_a_client_works(
-    benches: dict[str, Bench], runners: Any, tmp_path: Path, client: matrix.Client, target: str, feature: str
+    benches: dict[str, Bench],
+    runners: Any,
+    outcomes: dict[results.Cell, str],
+    tmp_path: Path,
+    cell: tuple[matrix.Client, str, str],
 ) -> None:
-    bench = benches[target]
+    client, target, feature = cell
+    try:
+        try_cell(benches[target], runners.of(client), tmp_path, feature)
+    except AssertionError as error:
+        outcomes[client.name, target, feature] = str(error).strip()[-results.LONGEST_ERROR :]
+        raise
+    outcomes[client.name, target, feature] = results.WORKS
+
+
+def try_cell(bench: Bench, runner: matrix.Runner, folder: Path, feature: str) -> None:
+    """Raises AssertionError with what was refused, or shown instead."""
     bench.main.clear()
     bench.backup.clear()
     if feature == "failover":
         bench.main.down_at = {("failover", 1)}
-    picture, digest = matrix.write_picture(tmp_path)
+    picture, digest = matrix.write_picture(folder)
     task = {"url": bench.gateway.url, "key": "a-placeholder", "feature": feature, "picture": str(picture)}
     try:
-        shown = runners.of(client).run(task, tmp_path)
+        shown = runner.run(task, folder)
     finally:
         refused = [each for each in bench.main.refusals + bench.backup.refusals if TAUGHT not in each]
-        assert refused == []
-    matrix.check_shown(client, feature, shown, digest)
-    steps = [request.step for request in bench.backup.requests]
+        assert refused == [], refused
+    matrix.check_shown(runner.client, feature, shown, digest)
+    steps = [request.step for request in bench.backup.requests if not request.refused]
     if feature == "failover":
         assert steps
         assert set(steps) == {1}, "only the step at which the main was down was the backup's"

@@ -47,7 +47,7 @@ def codex(prompt: str, *more: str) -> str:
     home = FOLDER / "codex"
     home.mkdir(exist_ok=True)
     lines = [
-        'model = "gpt-5"' if FEATURE in ("thinking", "failover") else 'model = "gpt-4.1"',
+        'model = "gpt-5"',
         'model_provider = "agentberth"',
         "[model_providers.agentberth]",
         'name = "Agentberth"',
