@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic.alias_generators import to_camel
 
 from agent_api.listprices import Price, listed, undated
 from agent_api.model import Config
@@ -29,6 +30,17 @@ class Timeouts(Config):
             return given
         first = given.get("firstToken", given.get("first_token"))
         return given if first is None else {**given, "firstTokenLast": first}
+
+    @model_serializer(mode="wrap")
+    def _write_what_is_set(self, write: SerializerFunctionWrapHandler) -> dict[str, float]:
+        """A limit that nobody set stays open: the gateway knows models that need more than the default."""
+        written: dict[str, float] = write(self)
+        names = {name for field in self.model_fields_set for name in (field, to_camel(field))}
+        return {name: value for name, value in written.items() if name in names}
+
+    def with_defaults(self, defaults: "Timeouts") -> "Timeouts":
+        """These limits, and `defaults` for those that nobody set."""
+        return Timeouts(**(defaults.model_dump(by_alias=False) | self.model_dump(by_alias=False)))
 
 
 class GatewayProvider(Config):

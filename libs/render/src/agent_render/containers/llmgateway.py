@@ -18,6 +18,7 @@ from agent_render.identity import Manifest
 from agent_render.parts.monitoring import keeps_content
 from agent_render.parts.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
+from agent_render.settings.llm import LlmSettings, LlmTimeouts
 
 _OPERATORS = {"warn_at_percent"}
 """Of a budget, what the operator alone needs."""
@@ -92,24 +93,37 @@ def gateway_config(agent: AgentType, llm: Llm, settings: PlatformSettings) -> Ga
         )
         for alias in llm.models
     )
-    budget, access = llm.budget, memoryaccess.Access.of(agent)
+    budget, access, platform = llm.budget, memoryaccess.Access.of(agent), settings.llm
+    names = frozenset(provider.name for provider in llm.providers)
     return GatewayConfig(
         agent=agent.metadata.name,
         namespace=agent.metadata.namespace or "default",
-        providers=tuple(_provider(provider) for provider in llm.providers),
+        providers=tuple(_provider(provider, platform, names) for provider in llm.providers),
         models=tuple(aliases),
         delivery=llm.delivery,
         budget=GatewayBudget(**budget.model_dump(by_alias=False, exclude=_OPERATORS)) if budget else GatewayBudget(),
         prices=settings.prices,
-        context_tokens=_context_tokens(llm),
+        context_tokens=_context_tokens(llm, platform),
+        limits=platform.limits,
+        route_content_filter=platform.route_content_filter,
         capture_content=keeps_content(agent),
         memory=GatewayMemory(url=access.url, credentials=access.folder) if access else None,
     )
 
 
-def _provider(provider: Provider) -> GatewayProvider:
+def _provider(provider: Provider, platform: LlmSettings, names: frozenset[str]) -> GatewayProvider:
     config = provider.config
-    settings = config.model_settings
+    own = {settings.model: settings for settings in config.model_settings}
+    models = dict.fromkeys((*platform.models_of(provider.name, names), *own))
+    timeouts: dict[str, Timeouts] = {}
+    outputs: dict[str, int] = {}
+    for model in models:
+        general, said = platform.of_model(provider.name, model), own.get(model)
+        particular = (*(each.timeouts for each in general), config.timeouts, said and said.timeouts)
+        if any(each.timeouts != LlmTimeouts() for each in general) or (said and said.timeouts):
+            timeouts[model] = _timeouts(platform.timeouts, *particular)
+        for limit in (*(each.max_output_tokens for each in general), said and said.max_output_tokens):
+            outputs |= {model: limit} if limit else {}
     return GatewayProvider(
         name=provider.name,
         type=provider.type,
@@ -117,25 +131,30 @@ def _provider(provider: Provider) -> GatewayProvider:
         credentials=f"{layout.CREDENTIALS}/{provider.name}" if provider.credentials_secret else None,
         model=config.model,
         models=config.models,
-        timeouts=_timeouts(config.timeouts),
-        model_timeouts={own.model: _timeouts(config.timeouts, own.timeouts) for own in settings if own.timeouts},
-        max_output_tokens={own.model: own.max_output_tokens for own in settings if own.max_output_tokens},
+        timeouts=_timeouts(platform.timeouts, config.timeouts),
+        model_timeouts=timeouts,
+        max_output_tokens=outputs,
         options=config.model_extra or {},
     )
 
 
 def _timeouts(*given: ProviderTimeouts | None) -> Timeouts:
-    """The last one that sets a limit wins."""
+    """The last one that sets a limit wins; its `firstToken` holds on the last route too, whatever was said before."""
     limits: dict[str, float] = {}
     for timeouts in given:
-        limits |= timeouts.model_dump(exclude_none=True, by_alias=False) if timeouts else {}
+        own = timeouts.model_dump(exclude_none=True, by_alias=False) if timeouts else {}
+        if "first_token" in own:
+            limits.pop("first_token_last", None)
+        limits |= own
     return Timeouts(**limits)
 
 
-def _context_tokens(llm: Llm) -> dict[str, int]:
-    return {
-        f"{provider.name}/{own.model}": own.context_tokens
+def _context_tokens(llm: Llm, platform: LlmSettings) -> dict[str, int]:
+    own = {
+        f"{provider.name}/{said.model}": said.context_tokens
         for provider in llm.providers
-        for own in provider.config.model_settings
-        if own.context_tokens
+        for said in provider.config.model_settings
+        if said.context_tokens
     }
+    general = {name: model.context_tokens for name, model in platform.models.items() if model.context_tokens}
+    return {**general, **own}

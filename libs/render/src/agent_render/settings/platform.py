@@ -13,6 +13,7 @@ from agent_api.listprices import Price
 from agent_api.model import Config
 from agent_api.toolsconfig import ToolDefinition
 from agent_render.settings.allowed import Allowed
+from agent_render.settings.llm import LlmSettings
 from agent_render.settings.network import Network
 from agent_render.settings.outside import Proxy, Trust
 from agent_render.settings.userids import UserIds
@@ -152,6 +153,7 @@ class PlatformSettings(Config):
     tools_size: Size = Field(default="2Gi", description="Limit of /tools.")
     tmp_size: Size = Field(default="1Gi", description="Limit of each container's /tmp.")
     prices: dict[str, Price] = Field(default_factory=dict, description="By model, or provider/model; for budgets.")
+    llm: LlmSettings = LlmSettings()
     catalogue: dict[str, ToolDefinition] = Field(default_factory=dict, description="The platform's tools, by name.")
     tracing_endpoint: str = Field(
         default="", description="OTLP/HTTP collector of agents that do not say; empty: their traces go nowhere."

@@ -85,11 +85,11 @@ class Provider:
         return url
 
     def timeouts_for(self, model: str) -> Timeouts:
-        """The limits of a call. A model that reasons has more time where nobody has set any."""
-        own = self.config.model_timeouts.get(model)
-        if own is None and self.config.timeouts == Timeouts() and self.facts_of(model).reasoning:
-            return REASONING_TIMEOUTS
-        return own or self.config.timeouts
+        """The limits of a call. A model that reasons has more time where nobody has set a limit."""
+        own = self.config.model_timeouts.get(model, self.config.timeouts)
+        if not self.facts_of(model).reasoning:
+            return own
+        return REASONING_TIMEOUTS if own == Timeouts() else own.with_defaults(REASONING_TIMEOUTS)
 
     def options_for(self, model: str) -> Mapping[str, Any]:
         """`config.options`, with what is set of `model`, and before both what its refusals have taught."""
