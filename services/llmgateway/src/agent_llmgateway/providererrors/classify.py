@@ -65,6 +65,8 @@ _STATUS_CAUSE: Final = {
 """For errors whose words say nothing more."""
 _TELLS_WAIT: Final = frozenset({Cause.RATE_LIMIT, Cause.UNAVAILABLE})
 _SHOWN_CHARACTERS: Final = 2000
+_SEVERAL: Final = ("errors", "detail")
+"""Where lists of errors are: the first one is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def _read_body(body: bytes) -> _Said | None:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return _said_in_text(body)
     if isinstance(document, list) and document:
         document = document[0]
     if not isinstance(document, dict):
@@ -151,12 +153,20 @@ def _said_of(error: object) -> _Said | None:
     if not isinstance(error, dict):
         return None
     message = _text(error, "message") or _text(error, "detail") or _text(error, "msg")
-    if not message:
+    for several in _SEVERAL:
+        if not message and isinstance(error.get(several), list) and error[several]:
+            return _said_of(error[several][0])
+    given, kind = error.get("code"), _text(error, "type")
+    code = str(given) if isinstance(given, str | int) else None
+    if not message and not (code or kind):
         return None
-    code = error.get("code")
-    return _Said(
-        message, _text(error, "type"), str(code) if isinstance(code, str | int) else None, _text(error, "param") or None
-    )
+    return _Said(message or f"the provider reported {code or kind}", kind, code, _text(error, "param") or None)
+
+
+def _said_in_text(body: bytes) -> _Said | None:
+    """A plain text, such as a proxy's; a page of HTML says nothing of use."""
+    text = body[:_SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
+    return _Said(text) if text and not text.startswith("<") else None
 
 
 def _text(document: Mapping[str, Any], key: str) -> str:

@@ -11,7 +11,16 @@ import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.wire.answerstream import EventTranslator
-from agent_llmgateway.wire.lenient import Document, is_empty, keep_fields, list_at, object_at, read_document, word_at
+from agent_llmgateway.wire.lenient import (
+    Document,
+    index_at,
+    is_empty,
+    keep_fields,
+    list_at,
+    object_at,
+    read_document,
+    word_at,
+)
 from agent_llmgateway.wire.translate.answers.chatreader import ChatReader, Piece, ReadCall
 from agent_llmgateway.wire.translate.words import STOP_TO_FINISH
 
@@ -139,7 +148,8 @@ class MessageCollector:
             except (ValueError, RecursionError) as error:
                 if not cut:  # else what the block began with stays: there is no field for half an object
                     raise MalformedEventError(f"`content[{index}].input` is not valid JSON") from error
-        return msgspec.json.encode({**self._message, "content": list(self._blocks.values())})
+        content = list(self._blocks.values()) or list_at(self._message.get("content"), "content")
+        return msgspec.json.encode({**self._message, "content": content})
 
     def _add(self, index: int, delta: Document) -> None:
         block = self._blocks.get(index)
@@ -186,5 +196,5 @@ class ResponseCollector:
 
 
 def _place(event: Document, name: str) -> int:
-    place = event.get(name)
-    return place if isinstance(place, int) else -1
+    place = index_at(event.get(name))
+    return -1 if place is None else place

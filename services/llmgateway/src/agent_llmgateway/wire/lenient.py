@@ -67,6 +67,30 @@ def is_empty(value: object) -> bool:
     return value is None or value is False or value in ("", [], {})
 
 
+def says_error(value: object) -> bool:
+    """Whether an `error` beside an answer says that something failed; some providers send one that is blank, or OK."""
+    if isinstance(value, dict):
+        fine = {name for name in ("code", "status") if str(value.get(name)) in _FINE}
+        return not fine and any(says_error(inner) for inner in value.values())
+    return not is_empty(value) and value != 0 and str(value).strip().lower() not in _NOTHING
+
+
+_FINE: Final = frozenset({"0", "200"})
+_NOTHING: Final = frozenset({"", "null", "none"})
+
+
+def index_at(value: object) -> int | None:
+    """A place in a list, also as text or as a whole float; None for anything else."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() and len(value) <= _LONGEST_INDEX else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_LONGEST_INDEX: Final = 9
+
+
 def object_at(value: object, where: str) -> Document:
     """An object; an empty one for what is empty. Raises MalformedEventError."""
     if isinstance(value, dict):
@@ -95,6 +119,8 @@ def text_at(value: object, where: str) -> str:
         return "".join(text_at(part, f"{where}[{index}]") for index, part in enumerate(value))
     if isinstance(value, dict) and word_at(value.get("type")) in _TEXT_KINDS and "text" in value:
         return text_at(value["text"], f"{where}.text")
+    if isinstance(value, dict) and isinstance(value.get("value"), str):  # as the Assistants API had it
+        return text_at(value["value"], f"{where}.value")
     raise MalformedEventError(f"`{where}` is not text")
 
 
@@ -108,6 +134,20 @@ def arguments_at(value: object, where: str) -> str:
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text_at(value, where)
+
+
+def said_in(choice: Document, field: str, where: str) -> Document:
+    """What a choice of a chunk (`delta`) or of an answer (`message`) says, also where another form has it.
+
+    Raises MalformedEventError.
+    """
+    if field not in choice:
+        field = "message" if field == "delta" else "delta"
+    said = object_at(choice.get(field), f"{where}.{field}")
+    text = choice.get("text")
+    if is_empty(text) or any(not is_empty(value) for name, value in said.items() if name != "role"):
+        return said
+    return {"content": text}
 
 
 def keep_fields(kept: Document, given: Document, known: frozenset[str]) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from agent_api import providers
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.providererrors.classify import Failure, read_event_failure
-from agent_llmgateway.wire.lenient import is_empty, read_document
+from agent_llmgateway.wire.lenient import read_document, says_error
 from agent_llmgateway.wire.usage import Usage
 
 DialectName = providers.Dialect
@@ -128,7 +128,7 @@ def decode_alike(decoder: "msgspec.json.Decoder[_Event]", prefix: bytes, events:
 def read_count(dialect: DialectName, body: bytes) -> AnswerFacts:
     """Facts of a count of tokens, which has no others. Raises MalformedEventError."""
     answer = read_document(body)
-    if not is_empty(answer.get("error")):
+    if says_error(answer.get("error")):
         return AnswerFacts(failure=read_event_failure(answer["error"], dialect=dialect, body=body))
     if not isinstance(answer.get("input_tokens"), int):
         raise MalformedEventError("`input_tokens` is not a number")

@@ -14,7 +14,16 @@ from agent_llmgateway.wire.dialects.base import (
     decode_alike,
     openai_error,
 )
-from agent_llmgateway.wire.lenient import is_empty, list_at, object_at, read_document, word_at
+from agent_llmgateway.wire.lenient import (
+    index_at,
+    is_empty,
+    list_at,
+    object_at,
+    read_document,
+    said_in,
+    says_error,
+    word_at,
+)
 from agent_llmgateway.wire.textsize import size_of, size_of_text
 from agent_llmgateway.wire.usage import read_chat_usage
 
@@ -38,6 +47,7 @@ class _Delta(msgspec.Struct, frozen=True):
     reasoning_content: str | None = None
     reasoning: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
+    thinking: None = None
     function_call: None = None
     audio: None = None
     images: None = None
@@ -45,6 +55,7 @@ class _Delta(msgspec.Struct, frozen=True):
 
 class _MeasuredChoice(_PlainChoice):
     delta: _Delta = _Delta()
+    text: None = None
 
 
 class _MeasuredChunk(msgspec.Struct):
@@ -57,7 +68,17 @@ _PLAIN: Final = msgspec.json.Decoder(_PlainChunk)
 _MEASURED: Final = msgspec.json.Decoder(_MeasuredChunk)
 _DONE: Final = EventInfo(done=True)
 _OUTPUT_FIELDS: Final = frozenset(
-    {"content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio", "images"}
+    {
+        "content",
+        "tool_calls",
+        "reasoning_content",
+        "reasoning",
+        "thinking",
+        "refusal",
+        "function_call",
+        "audio",
+        "images",
+    }
 )
 
 
@@ -74,18 +95,20 @@ class Chat:
         if data.strip() == b"[DONE]":
             return _DONE
         chunk = read_document(data)
-        if not is_empty(chunk.get("error")):
+        if says_error(chunk.get("error")):
             return EventInfo(failure=read_event_failure(chunk["error"], dialect=self.name))
         output, text_bytes = False, 0
         unfinished: list[int] = []
         finished: list[int] = []
         for place, item in enumerate(list_at(chunk.get("choices"), "choices")):
             choice = object_at(item, f"choices[{place}]")
-            index = choice.get("index")
+            index = index_at(choice.get("index"))
             ends = finished if choice.get("finish_reason") else unfinished
-            ends.append(index if isinstance(index, int) else place)
-            delta = object_at(choice.get("delta"), f"choices[{place}].delta")
+            ends.append(place if index is None else index)
+            delta = said_in(choice, "delta", f"choices[{place}]")
             made = [value for name, value in delta.items() if name in _OUTPUT_FIELDS and not is_empty(value)]
+            if not made and not is_empty(delta.get("reasoning_details")):
+                made = [delta["reasoning_details"]]
             if made:
                 output, text_bytes = True, text_bytes + size_of(made)
         usage = read_chat_usage(chunk.get("usage"))
@@ -113,7 +136,7 @@ class Chat:
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
         answer = read_document(body)
-        if not is_empty(answer.get("error")):
+        if says_error(answer.get("error")):
             return AnswerFacts(failure=read_event_failure(answer["error"], dialect=self.name, body=body))
         choices: list[Any] = list_at(answer.get("choices"), "choices")
         if not choices:

@@ -15,7 +15,7 @@ from agent_llmgateway.wire.dialects.base import (
     Problem,
     openai_error,
 )
-from agent_llmgateway.wire.lenient import is_empty, read_document, word_at
+from agent_llmgateway.wire.lenient import read_document, says_error, word_at
 from agent_llmgateway.wire.usage import read_chat_usage
 
 
@@ -42,7 +42,7 @@ class Embeddings:
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
         answer = read_document(body)
-        if not is_empty(answer.get("error")):
+        if says_error(answer.get("error")):
             return AnswerFacts(failure=read_event_failure(answer["error"], dialect=self.name, body=body))
         if not isinstance(answer.get("data"), list):
             raise MalformedEventError("`data` is not a list")

@@ -15,7 +15,7 @@ from agent_llmgateway.wire.dialects.base import (
     decode_alike,
     read_count,
 )
-from agent_llmgateway.wire.lenient import is_empty, object_at, read_document, word_at
+from agent_llmgateway.wire.lenient import is_empty, object_at, read_document, says_error, word_at
 from agent_llmgateway.wire.textsize import size_of, size_of_text
 from agent_llmgateway.wire.usage import read_message_output, read_message_usage
 
@@ -73,7 +73,7 @@ class Messages:
             return EventInfo(output=True, text_bytes=size_of(event.get("delta")))
         if kind == "message_stop":
             return _STOP
-        if kind == "error" or not is_empty(event.get("error")):
+        if kind == "error" or says_error(event.get("error")):
             return EventInfo(failure=read_event_failure(event.get("error"), dialect=self.name))
         if kind == "message_start":
             message = object_at(event.get("message"), "message")
@@ -98,7 +98,7 @@ class Messages:
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
         answer = read_document(body)
-        if not is_empty(answer.get("error")):
+        if says_error(answer.get("error")):
             return AnswerFacts(failure=read_event_failure(answer["error"], dialect=self.name, body=body))
         if not isinstance(answer.get("content"), list):
             raise MalformedEventError("`content` is not a list")

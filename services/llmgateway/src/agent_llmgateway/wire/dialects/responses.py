@@ -16,7 +16,7 @@ from agent_llmgateway.wire.dialects.base import (
     openai_error,
     read_count,
 )
-from agent_llmgateway.wire.lenient import is_empty, object_at, read_document, word_at
+from agent_llmgateway.wire.lenient import object_at, read_document, says_error, word_at
 from agent_llmgateway.wire.textsize import size_of, size_of_text
 from agent_llmgateway.wire.usage import read_response_usage
 
@@ -53,7 +53,7 @@ class Responses:
         if kind in _FINAL:
             response = object_at(event.get("response"), "response")
             return EventInfo(finish=True, done=True, usage=read_response_usage(response.get("usage")))
-        if kind in {"response.failed", "error"} or not is_empty(event.get("error")):
+        if kind in {"response.failed", "error"} or says_error(event.get("error")):
             return EventInfo(failure=read_event_failure(_error_of(event), dialect=self.name))
         return QUIET
 
@@ -70,7 +70,7 @@ class Responses:
     def read_answer(self, body: bytes) -> AnswerFacts:
         """See `Dialect`."""
         answer = read_document(body)
-        if not is_empty(answer.get("error")):
+        if says_error(answer.get("error")):
             return AnswerFacts(failure=read_event_failure(answer["error"], dialect=self.name, body=body))
         if not isinstance(answer.get("output"), list):
             raise MalformedEventError("`output` is not a list")
@@ -109,7 +109,7 @@ def _error_of(event: dict[str, Any]) -> object:
     response = event.get("response")
     inner = response.get("error") if isinstance(response, dict) else None
     for error in (event.get("error"), inner):
-        if not is_empty(error):
+        if says_error(error):
             return error
     return {"message": event.get("message") or "the response failed", "code": event.get("code")}
 

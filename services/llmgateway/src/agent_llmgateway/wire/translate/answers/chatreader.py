@@ -16,6 +16,7 @@ from agent_llmgateway.wire.lenient import (
     Document,
     JsonEnd,
     arguments_at,
+    index_at,
     is_empty,
     is_high_half,
     join_halves,
@@ -23,6 +24,7 @@ from agent_llmgateway.wire.lenient import (
     list_at,
     object_at,
     read_document,
+    said_in,
     text_at,
     word_at,
 )
@@ -31,7 +33,7 @@ from agent_llmgateway.wire.usage import Usage, merge_usage, read_chat_usage
 
 Kind = Literal["text", "thinking", "refusal", "call"]
 _UNREADABLE: Final = ("audio", "images")
-_THOUGHTS: Final = ("reasoning_content", "reasoning")
+_THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking")
 _CALL_FIELDS: Final = frozenset({"index", "id", "type", "function"})
 _FAILED: Final = frozenset({"error", "abort", "cancelled", "network_error", "insufficient_system_resource"})
 
@@ -77,6 +79,7 @@ class ChatReader:
         self.calls: list[ReadCall] = []
         self._whole = False
         self._choice: int | None = None
+        self._has_said = False
         self._halves: dict[object, str] = {}
 
     def read_chunk(self, data: bytes) -> list[Piece]:
@@ -107,19 +110,30 @@ class ChatReader:
         pieces: list[Piece] = []
         for place, item in enumerate(list_at(document.get("choices"), "choices")):
             choice = object_at(item, f"choices[{place}]")
-            index = choice.get("index")
-            number = index if isinstance(index, int) else 0
+            index = index_at(choice.get("index"))
+            number = place if index is None else index
             where = f"choices[{place}].{field}"
-            said = object_at(choice.get(field), where)
+            said = self._said_in(choice, field, f"choices[{place}]")
             if self._choice is None:
                 self._choice = number
             if number != self._choice:
-                if any(not is_empty(said.get(name)) for name in ("content", "tool_calls")):
+                if any(not is_empty(value) for name, value in said.items() if name != "role"):
                     raise MalformedEventError(f"`choices[{place}].index` is one that was not asked for")
                 continue
             pieces += self._pieces(said, where)
+            self._has_said = self._has_said or bool(pieces)
             self._note_finish(choice.get("finish_reason"), place)
         return pieces
+
+    def _said_in(self, choice: Document, field: str, where: str) -> Document:
+        """A stream may end with a whole message: all of the answer, or what was said already."""
+        if field == "delta" and "delta" not in choice and not is_empty(choice.get("message")):
+            if is_empty(choice.get("finish_reason")):
+                raise MalformedEventError(f"`{where}.message` stands in a stream, before its end")
+            if self._has_said:
+                return {}
+            self._whole = True
+        return said_in(choice, field, where)
 
     def _note_finish(self, finish: object, place: int) -> None:
         if is_empty(finish):
@@ -132,9 +146,7 @@ class ChatReader:
         for name in _UNREADABLE:
             if not is_empty(said.get(name)):
                 raise MalformedEventError(f"`{where}.{name}` cannot be carried")
-        thoughts = next((name for name in _THOUGHTS if not is_empty(said.get(name))), None)
-        if thoughts:
-            yield from self._text("thinking", text_at(said[thoughts], f"{where}.{thoughts}"))
+        yield from self._text("thinking", _thoughts_in(said, where))
         yield from self._content(said.get("content"), f"{where}.content")
         yield from self._text("refusal", text_at(said.get("refusal"), f"{where}.refusal"))
         calls = list_at(said.get("tool_calls"), f"{where}.tool_calls")
@@ -178,10 +190,10 @@ class ChatReader:
         function = object_at(delta.get("function"), f"{where}.function")
         name = word_at(function.get("name"))
         arguments = arguments_at(function.get("arguments"), f"{where}.function.arguments")
-        index = delta.get("index")
+        index = index_at(delta.get("index"))
         call_id = word_at(delta.get("id"))
         known = len(self.calls)
-        call = self._find(index if isinstance(index, int) else None, call_id, name, arguments)
+        call = self._find(index, call_id, name, arguments)
         call.where = f"{where}.function"
         call.end.feed(arguments)
         keep_fields(call.extra, delta, _CALL_FIELDS)
@@ -223,3 +235,14 @@ class ChatReader:
         call = ReadCall(len(self.calls), index, call_id, name)
         self.calls.append(call)
         return call
+
+
+def _thoughts_in(said: Document, where: str) -> str:
+    """In the first of the fields that providers have for them; `reasoning_details` say the same in parts."""
+    for name in _THOUGHTS:
+        if not is_empty(said.get(name)):
+            return text_at(said[name], f"{where}.{name}")
+    parts = [part for part in list_at(said.get("reasoning_details"), f"{where}.reasoning_details") if part]
+    return "".join(
+        word_at(part.get("text")) or word_at(part.get("summary")) for part in parts if isinstance(part, dict)
+    )

@@ -1,5 +1,6 @@
 """What a message says, whole or in events. Blocks that cannot be carried are errors that name themselves."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -8,6 +9,7 @@ from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.wire.lenient import (
     Document,
     arguments_at,
+    index_at,
     is_empty,
     join_halves,
     list_at,
@@ -44,29 +46,27 @@ class MessageReader:
         self.calls: list[ReadCall] = []
         self._by_index: dict[int, ReadCall] = {}
         self._given: dict[int, str] = {}
+        self._early: list[Any] = []
+        self._has_blocks = False
 
     def read_answer(self, body: bytes) -> list[Piece]:
         """The pieces of a whole message. Raises MalformedEventError that names the field."""
         answer = read_document(body)
         self._start(answer)
         self.stop = word_at(answer.get("stop_reason")) or None
-        pieces: list[Piece] = []
-        inputs = _raw_inputs(body)
-        for index, item in enumerate(list_at(answer.get("content"), "content")):
-            block = {"type": "text", "text": item} if isinstance(item, str) else object_at(item, f"content[{index}]")
-            if index < len(inputs) and isinstance(block.get("input"), dict):
-                block["input"] = inputs[index]
-            pieces += self._open(index, block, f"content[{index}]") + self._close(index)
-        return pieces
+        return self._read_blocks(list_at(answer.get("content"), "content"), "content", _raw_inputs(body))
 
     def read_event(self, data: bytes) -> list[Piece]:
         """The pieces of an event. Raises MalformedEventError that names the field."""
         event = read_document(data)
-        index = event.get("index")
-        index = index if isinstance(index, int) else -1
+        place = index_at(event.get("index"))
+        index = -1 if place is None else place
         match event.get("type"):
             case "message_start":
-                self._start(object_at(event.get("message"), "message"))
+                message = object_at(event.get("message"), "message")
+                self._start(message)
+                self.stop = word_at(message.get("stop_reason")) or self.stop
+                self._early = list_at(message.get("content"), "message.content")
             case "content_block_start":
                 return self._open(index, object_at(event.get("content_block"), "content_block"), "content_block")
             case "content_block_delta":
@@ -76,6 +76,7 @@ class MessageReader:
             case "message_delta":
                 self.usage = merge_usage(self.usage, read_message_output(event.get("usage")))
                 self.stop = word_at(object_at(event.get("delta"), "delta").get("stop_reason")) or self.stop
+                return self._read_early()
             case kind:
                 for name in ("delta", "content_block"):
                     if not is_empty(event.get(name)):
@@ -83,8 +84,20 @@ class MessageReader:
         return []
 
     def finish_blocks(self) -> list[Piece]:
-        """What blocks hold that were never closed."""
-        return [piece for index in list(self._by_index) for piece in self._close(index)]
+        """What blocks hold that were never closed, or what the first event had in it where none followed."""
+        return self._read_early() + [piece for index in list(self._by_index) for piece in self._close(index)]
+
+    def _read_early(self) -> list[Piece]:
+        return [] if self._has_blocks else self._read_blocks(self._early, "message.content")
+
+    def _read_blocks(self, blocks: list[Any], where: str, inputs: Sequence[str] = ()) -> list[Piece]:
+        pieces: list[Piece] = []
+        for index, item in enumerate(blocks):
+            block = {"type": "text", "text": item} if isinstance(item, str) else object_at(item, f"{where}[{index}]")
+            if index < len(inputs) and isinstance(block.get("input"), dict):
+                block["input"] = inputs[index]
+            pieces += self._open(index, block, f"{where}[{index}]") + self._close(index)
+        return pieces
 
     def _start(self, message: Document) -> None:
         self.id = self.id or word_at(message.get("id"))
@@ -92,6 +105,7 @@ class MessageReader:
         self.usage = merge_usage(self.usage, read_message_usage(message.get("usage")))
 
     def _open(self, index: int, block: Document, where: str) -> list[Piece]:
+        self._has_blocks = True
         kind = word_at(block.get("type"))
         if kind == "text":
             return _text("text", text_at(block.get("text"), f"{where}.text"))
@@ -112,6 +126,7 @@ class MessageReader:
         return [Piece("call", "", call)]
 
     def _add(self, index: int, delta: Document) -> list[Piece]:
+        self._has_blocks = True
         kind = word_at(delta.get("type"))
         if kind == "text_delta":
             return _text("text", text_at(delta.get("text"), "delta.text"))
