@@ -83,7 +83,7 @@ unit() {
 }
 contract() {
     hack/bootstrap programs
-    .venv/bin/python tests/contract/llmgateway/clients/environments.py openai
+    .venv/bin/python tests/contract/llmgateway/clients/environments.py openai openai-agents pydantic-ai
     .venv/bin/python tests/contract/toolproxy/conformance/suite.py
     hack/gotools/build collector dashboards >/dev/null
     run contract "${several[@]}" tests/contract "$@"

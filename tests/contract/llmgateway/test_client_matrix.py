@@ -116,7 +116,7 @@ def outcomes() -> Iterator[dict[results.Cell, str]]:
 
 
 def cells() -> Iterator[Any]:
-    """In CI the rows that are always tried, and of the sampled ones one cell in seven."""
+    """In CI the rows that are always tried, and about one cell of each sampled one."""
     for row, client in enumerate(matrix.CLIENTS):
         for column, feature in enumerate(matrix.FEATURES):
             for place, target in enumerate(matrix.TARGETS):
