@@ -89,7 +89,7 @@ def _of_messages(out: bytes) -> Document:
         elif event["type"] == "content_block_delta":
             delta = event["delta"]
             blocks[event["index"]]["all"] += delta.get("text") or delta.get("thinking") or delta.get("partial_json", "")
-    return {block.get("name", block["type"]): block["all"] for block in blocks}
+    return {str(block.get("name", block["type"])): block["all"] for block in blocks}
 
 
 def _of_chat(out: bytes) -> Document:
@@ -158,16 +158,20 @@ def test_a_choice_that_was_not_asked_for_is_never_dropped(delta: Document) -> No
 
 
 def test_what_a_message_begins_with_is_read_once() -> None:
-    start = {"type": "message_start", "message": {"content": [{"type": "text", "text": "hello"}], "usage": {}}}
-    end = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}]
-    opening = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-    block = [opening, {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hello"}}]
+    content = [{"type": "text", "text": "hello"}]
+    start: Document = {"type": "message_start", "message": {"content": content, "usage": {}}}
+    end: list[Document] = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}]
+    opening: Document = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    block: list[Document] = [
+        opening,
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hello"}},
+    ]
     assert said_of_message(start, *end) == {"text": "hello"}
     assert said_of_message(start, *block, *end) == {"text": "hello"}
     collector = open_collector("messages")
     for event in (start, *end):
         collector.feed(json.dumps(event).encode())
-    assert json.loads(collector.finish())["content"] == start["message"]["content"]
+    assert json.loads(collector.finish())["content"] == content
 
 
 NO_ERROR: list[Any] = [0, "null", {"message": ""}, {"code": None, "message": None}, {"code": "200"}]

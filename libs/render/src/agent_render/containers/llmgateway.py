@@ -2,7 +2,7 @@
 
 from agent_api import layout
 from agent_api.agenttype import AgentType, Llm, Provider
-from agent_api.agenttype.services import ProviderTimeouts
+from agent_api.agenttype.services import ModelSettings, ProviderTimeouts
 from agent_api.gatewayconfig import (
     GatewayAlias,
     GatewayBudget,
@@ -118,11 +118,11 @@ def _provider(provider: Provider, platform: LlmSettings, names: frozenset[str]) 
     timeouts: dict[str, Timeouts] = {}
     outputs: dict[str, int] = {}
     for model in models:
-        general, said = platform.of_model(provider.name, model), own.get(model)
-        particular = (*(each.timeouts for each in general), config.timeouts, said and said.timeouts)
-        if any(each.timeouts != LlmTimeouts() for each in general) or (said and said.timeouts):
-            timeouts[model] = _timeouts(platform.timeouts, *particular)
-        for limit in (*(each.max_output_tokens for each in general), said and said.max_output_tokens):
+        general, said = platform.of_model(provider.name, model), own.get(model, ModelSettings(model=model))
+        if said.timeouts or any(each.timeouts != LlmTimeouts() for each in general):
+            of_platform = (platform.timeouts, *(each.timeouts for each in general))
+            timeouts[model] = _timeouts(*of_platform, config.timeouts, said.timeouts)
+        for limit in (*(each.max_output_tokens for each in general), said.max_output_tokens):
             outputs |= {model: limit} if limit else {}
     return GatewayProvider(
         name=provider.name,
