@@ -1,6 +1,7 @@
 import base64
 import json
 import time
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -160,6 +161,51 @@ def test_a_private_key_on_one_line_hides_none_of_the_next() -> None:
     lines = LineRedactor(Redactor())
     assert lines.redact(f"key: {PEM[0]} c4nary {PEM[-1]} end") == f"key: {MASK} end"
     assert lines.redact("after") == "after"
+
+
+ESCAPED = "".join(f"\\u{ord(letter):04x}" for letter in "v4lue-of-a-key")
+
+
+@pytest.mark.parametrize("before", ["", "x", "Bearer ", "Authorization: Bearer "])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_value_is_masked_within_longer_base64(before: str, encode: Callable[[bytes], bytes]) -> None:
+    value = "v4lue-of-a-key"
+    redactor = Redactor()
+    redactor.add(value)
+    shown = redactor.redact(encode(f"{before}{value}\r\nHost: x".encode()).decode())
+    assert MASK in shown
+    assert value[4:10] not in base64.b64decode(shown.replace(MASK, "A" * 20) + "===").decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ESCAPED,
+        ESCAPED.replace("\\", "\\\\"),
+        "".join(f"%{ord(letter):02x}" for letter in "v4lue-of-a-key"),
+        "v4l%75e-of-a-key",
+        "".join(f"&#{ord(letter)};" for letter in "v4lue-of-a-key"),
+        "".join(f"&#x{ord(letter):x};" for letter in "v4lue-of-a-key"),
+        b"v4lue-of-a-key".hex(),
+        b"v4lue-of-a-key".hex().upper(),
+        "%2576%25344lue v4lue%2Dof%2Da%2Dkey",
+    ],
+)
+def test_a_value_is_masked_however_its_characters_are_escaped(text: str) -> None:
+    redactor = Redactor()
+    redactor.add("v4lue-of-a-key")
+    assert redactor.holds_value(f"a {text} b")
+    shown = redactor.redact(f"a {text} b")
+    assert MASK in shown
+    assert text not in shown
+    assert redactor.redact_document({text: [text]}) == {MASK: [MASK]} or "%25" in text
+
+
+def test_escapes_that_hide_no_value_stay_as_they_are() -> None:
+    redactor = Redactor()
+    redactor.add("v4lue-of-a-key")
+    text = r"100% of C:\users\x41 is \u00e9 &#65; %41 \ud800 &#1114112;"
+    assert redactor.redact(text) == text
 
 
 @given(secret=st.text("ab", min_size=SHORTEST_SECRET, max_size=8), text=st.text("ab-", max_size=60), data=st.data())

@@ -159,6 +159,44 @@ async def test_nothing_is_carried_over_by_a_pod_that_was_cut_off(start: Callable
         await spend(budget, GRANTED, 1)
 
 
+@pytest.mark.parametrize("minute", [0, 20, 59])
+async def test_an_agent_goes_on_for_an_hour_without_an_operator_and_then_says_why_not(
+    start: Callable[..., Budget], clock: Clock, minute: int
+) -> None:
+    """A request a minute through the end of the hour and restarts, of a slice that lasts for 50."""
+    clock.now += minute * 60
+    budget = start()
+    await budget.obey(order(7, 500, at=clock.now, overrun=True))
+    began, served = clock.now, 0
+    for request in range(60):
+        clock.now = began + request * 60
+        if request % 13 == 0:
+            budget = start()
+        try:
+            await spend(budget, GRANTED, 10)
+            served += 1
+        except BudgetUnavailableError as refused:
+            assert served >= 45, "what a killed gateway has written beforehand counts as spent"
+            assert f"the operator, which was heard of {request * 60} s ago, has granted no more" in str(refused)
+    assert 45 <= served <= 50
+    with pytest.raises(BudgetUnavailableError, match=r"heard of \d+ s ago"):
+        await spend(budget, GRANTED, 10)
+    receipt = await budget.obey(order(8, 2000, at=clock.now))
+    assert receipt.standings[0].cap == 2000
+    await spend(budget, GRANTED, 10)
+
+
+async def test_what_ends_while_an_order_is_written_down_is_in_its_receipt(start: Callable[..., Budget]) -> None:
+    budget = start()
+    await budget.obey(order(1, 500))
+    async with budget.admit(GRANTED, 100, 0) as reservation:
+        writing = asyncio.create_task(budget.obey(order(2, 600)))
+        await asyncio.sleep(0)
+        reservation.charge(70, 0)
+    [standing] = (await writing).standings
+    assert (standing.spent, standing.reserved) == (70, 0)
+
+
 async def test_a_gateway_that_ends_gives_back_also_when_it_begins_again(start: Callable[..., Budget]) -> None:
     budget = start()
     await budget.obey(order(4, 500))

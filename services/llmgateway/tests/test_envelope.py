@@ -72,7 +72,7 @@ def test_what_is_read() -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_model_that_stands_twice_is_refused_in_any_spelling(second: str, order: int) -> None:
     fields = ['"model": "a"', f'"{second}": "b"', '"messages": [{"model": "c"}]'][::order]
-    with pytest.raises(BadRequestError, match="twice"):
+    with pytest.raises(BadRequestError, match=r"twice|is called"):
         read_envelope(("{" + ",".join(fields) + "}").encode())
 
 
@@ -81,6 +81,27 @@ def test_a_model_that_stands_twice_is_refused_in_any_spelling(second: str, order
 )
 def test_a_model_inside_of_a_message_is_no_second_one(body: bytes) -> None:
     assert read_envelope(body)[0].model == "a"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"max_tokens":100000,"max_tokens":1',
+        '"max_tokens":1,"max_tokens":100000',
+        '"n":50,"x":{"n":5},"n":5',
+        '"n":10,"n":1,"x":1',
+        '"max_tokens":1,"Max_Tokens":100000',
+        '"N":50',
+        '"stream":false,"STREAM":true',
+        '"max_completion_token\\u0073":9,"max_completion_tokens":1',
+        '"Max_output_token\\u0053":9',
+        '"service_tier":"default","service_tier":"priority"',
+    ],
+)
+def test_no_field_that_is_read_may_be_read_otherwise_by_another_parser(fields: str) -> None:
+    for body in ('{"model":"a",' + fields + "}", "{" + fields + ',"model":"a"}', "{ " + fields + ' , "model":"a" }'):
+        with pytest.raises(BadRequestError, match=r"twice|is called"):
+            read_envelope(body.encode())
 
 
 def test_the_name_of_a_model_is_bounded() -> None:

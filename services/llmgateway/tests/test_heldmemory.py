@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from agent_llmgateway.errors import BusyError, MalformedEventError, TooLargeError
-from agent_llmgateway.upstream.heldmemory import HeldMemory
+from agent_llmgateway.upstream.heldmemory import HeldMemory, Lease
 from agent_llmgateway.wire.lenient import MOST_DECODED, check_weight, decoded_bytes
 
 
 async def test_what_does_not_fit_waits_for_its_turn() -> None:
     memory = HeldMemory(100, wait_s=30)
-    first, large, small = memory.open(), memory.open(), memory.open()
+    first, large, small = Lease(memory), Lease(memory), Lease(memory)
     await first.reserve(60)
     waiting = [asyncio.create_task(large.reserve(90)), asyncio.create_task(small.reserve(10))]
     await asyncio.sleep(0)
@@ -28,7 +28,7 @@ async def test_what_does_not_fit_waits_for_its_turn() -> None:
 
 async def test_a_wait_ends_and_leaves_nothing_behind() -> None:
     memory = HeldMemory(100, wait_s=0.01)
-    first, second, third = memory.open(), memory.open(), memory.open()
+    first, second, third = Lease(memory), Lease(memory), Lease(memory)
     await first.reserve(60)
     with pytest.raises(BusyError):
         await second.reserve(50)
@@ -40,7 +40,7 @@ async def test_a_wait_ends_and_leaves_nothing_behind() -> None:
 
 async def test_one_that_is_given_up_does_not_keep_the_others_waiting() -> None:
     memory = HeldMemory(100, wait_s=30)
-    first, second, third = memory.open(), memory.open(), memory.open()
+    first, second, third = Lease(memory), Lease(memory), Lease(memory)
     await first.reserve(60)
     gone = asyncio.create_task(second.reserve(90))
     next_one = asyncio.create_task(third.reserve(30))
@@ -55,7 +55,7 @@ async def test_one_that_is_given_up_does_not_keep_the_others_waiting() -> None:
 
 async def test_one_whose_turn_comes_as_it_is_given_up_gives_it_back() -> None:
     memory = HeldMemory(100, wait_s=30)
-    first, second = memory.open(), memory.open()
+    first, second = Lease(memory), Lease(memory)
     await first.reserve(60)
     gone = asyncio.create_task(second.reserve(90))
     await asyncio.sleep(0)
@@ -67,7 +67,7 @@ async def test_one_whose_turn_comes_as_it_is_given_up_gives_it_back() -> None:
 
 async def test_more_than_there_is_at_all_is_refused_at_once() -> None:
     memory = HeldMemory(100)
-    lease = memory.open()
+    lease = Lease(memory)
     with pytest.raises(TooLargeError):
         await lease.reserve(101)
     assert lease.grow(100)

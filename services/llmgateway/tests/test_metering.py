@@ -23,7 +23,7 @@ from agent_llmgateway.wire.dialects import DIALECTS
 from agent_llmgateway.wire.envelope import read_envelope
 from agent_llmgateway.wire.meter import TryMeter
 from agent_llmgateway.wire.requestsize import RequestSize
-from agent_llmgateway.wire.usage import Usage
+from agent_llmgateway.wire.usage import MOST_TOKENS, Usage
 
 CONFIG = GatewayConfig.model_validate({"agent": "x", "providers": [{"name": "a", "type": "mock"}]})
 BOUNDS = RequestBounds(RequestSize(1000))
@@ -88,6 +88,32 @@ def test_a_try_that_nobody_waited_for_costs_what_it_may_have_made() -> None:
     limited = RequestBounds(RequestSize(1000), choices=3, output_limit=50)
     assert charged(TryMeter("a", "m"), bounds=limited) == [(1000, 150)]
     assert charged(TryMeter("a", "m"), bounds=limited, longest=400) == [(1000, 1200)]
+
+
+def test_any_number_of_choices_stays_a_number_that_can_be_written_down() -> None:
+    many = RequestBounds(RequestSize(1000), choices=2**62, output_limit=10**9)
+    assert charged(TryMeter("a", "m"), bounds=many) == [(1000, MOST_TOKENS)]
+    assert Meter().reserve(CONFIG, many, [Route("a", "m")]).tokens == 1000 + MOST_TOKENS
+
+
+DATA = "QUJD" * 250_000
+SPEECH = {"message": {"content": None, "audio": {"id": "a", "data": DATA, "transcript": "word " * 40}}}
+DRAWN = {"type": "image_generation_call", "id": "i", "result": DATA}
+
+
+@pytest.mark.parametrize(
+    "answer, told, untold",
+    [
+        ({"choices": [SPEECH]}, 400, 1500),
+        ({"output": [DRAWN]}, 6300, 6300),
+        ({"choices": [{"message": {"images": [{"image_url": {"url": "data:image/png;base64," + DATA}}]}}]}, 6300, 6300),
+    ],
+    ids=["speech", "picture", "picture-in-a-message"],
+)
+def test_pictures_and_speech_that_were_made_are_no_text(answer: Any, told: int, untold: int) -> None:
+    assert charged(whole(Usage(250, told), answer)) == [(250, told)]
+    [(_, output)] = charged(whole(None, answer))
+    assert told // 2 < output <= untold
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,8 @@ def test_what_lies_elsewhere_counts_as_the_largest() -> None:
         {"prompt": {"id": "p"}},
         {"container": "c"},
         {"tools": [{"type": "web_search"}]},
+        {"web_search_options": {}},
+        {"mcp_servers": [{"type": "url", "url": "https://x"}]},
         {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
         {"input": [{"type": "item_reference", "id": "i"}]},
     ],

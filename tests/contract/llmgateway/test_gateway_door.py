@@ -1,5 +1,6 @@
 """The gateway's own door: who is served, and what of a provider's answer gets out."""
 
+import base64
 import json
 import socket
 import threading
@@ -122,7 +123,9 @@ class Echo:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def answer(self, head: str, body: str) -> None:
-        self.content = f"HTTP/1.1 {head}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n{body}".encode()
+        self.content = f"HTTP/1.1 {head}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n{body}".encode(
+            "latin-1"
+        )
 
     def _serve(self) -> None:
         with suppress(OSError):
@@ -168,6 +171,41 @@ def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Echoing]:
     with run_gateway(folder, {"providers": providers, "limits": limits}) as gateway:
         yield Echoing(gateway, provider)
     provider.close()
+
+
+@pytest.mark.parametrize("prefix", ["x-ratelimit-", "anthropic-ratelimit-", "X-RateLimit-Limit-"])
+def test_no_name_of_a_header_brings_a_key_back(echoing: Echoing, prefix: str) -> None:
+    for name in (f"{prefix}{KEY}", f"{prefix}{KEY.upper()}", f"{prefix}a-{KEY.encode().hex()}"):
+        assert KEY not in echoing.look(f"200 OK\r\ncontent-type: application/json\r\n{name}: 1", ANSWER).lower()
+
+
+@pytest.mark.parametrize("at", [200, 246, 250])
+def test_no_cut_brings_the_beginning_of_a_key_back(echoing: Echoing, at: int) -> None:
+    head = f"200 OK\r\ncontent-type: application/json\r\nx-request-id: {'x' * at}{KEY}"
+    assert KEY[:6] not in echoing.look(head, ANSWER)
+    message = "word " * 398 + f"Bearer={KEY}"
+    error = json.dumps({"error": {"message": message, "type": "t"}})
+    seen = echoing.look("500 Oops\r\ncontent-type: application/json", error)
+    assert KEY[:12] not in seen
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_no_encoding_of_an_error_brings_a_key_back(echoing: Echoing, encoding: str) -> None:
+    error = json.dumps({"error": {"message": f"no {KEY}", "type": "t"}})
+    for status in ("400 Bad Request", "401 Unauthorized", "500 Oops"):
+        body = error.encode(encoding).decode("latin-1")
+        seen = echoing.look(f"{status}\r\ncontent-type: application/json", body)
+        assert KEY not in seen.replace("\0", "").replace("\\u0000", "")
+
+
+def test_no_text_in_the_text_of_an_error_brings_a_key_back(echoing: Echoing) -> None:
+    basic = base64.b64encode(f"Authorization: Bearer {KEY}\r\n".encode()).decode()
+    for echo in (ESCAPED.replace("\\", "\\\\"), basic, KEY.encode().hex(), "".join(f"%{ord(c):02x}" for c in KEY)):
+        error = f'{{"error":{{"message":"sent: {echo}","type":"t"}},"request":{{"{echo}":"{echo}"}}}}'
+        seen = echoing.look("400 Bad Request\r\ncontent-type: application/json", error)
+        assert echo not in seen
+        assert ESCAPED not in seen
+        assert basic[20:40] not in seen
 
 
 ANSWER = json.dumps({"choices": [{"message": {"content": "ahoy"}, "finish_reason": "stop"}], "model": "m"})

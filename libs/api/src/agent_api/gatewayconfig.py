@@ -1,6 +1,7 @@
 """`gateway.json`: the model providers of one agent. Written by agent_render, hot-reloaded by agent-llmgateway."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -111,7 +112,7 @@ def find_price(prices: Mapping[str, Price], provider: str, model: str) -> Price 
 
 
 class GatewayMemory(Config):
-    """The agent's Redis, where budgets are shared over replicas."""
+    """The agent's Redis, of which the report tells. Nothing that is kept there is believed."""
 
     url: str
     credentials: str | None = Field(default=None, description="Folder with `password` and perhaps `username`.")
@@ -164,9 +165,9 @@ class GatewayConfig(Config):
     )
     limits: GatewayLimits = GatewayLimits()
 
-    @property
+    @cached_property
     def limits_money(self) -> bool:
-        """Whether what may be spent is limited in money."""
+        """Whether what may be spent is limited in money; asked for each request."""
         return self.budget.counts_money
 
     def unpriced(self) -> tuple[str, ...]:

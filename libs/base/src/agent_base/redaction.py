@@ -31,6 +31,13 @@ _FIELD: Final = rf"(?i)(?:^|[_.\-])(?:{_NAMES}|token|secret)$"
 _NAME_HINTS: Final = ("api", "authorization", "passw", "token", "secret", "private", "cookie")
 
 
+_ESCAPE: Final = r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))|%([0-9a-fA-F]{2})|&#(?:x([0-9a-fA-F]{1,5})|([0-9]{1,6}));"
+_ESCAPE_MARKS: Final = ("\\u", "\\x", "%", "&#")
+_DEEPEST_ESCAPE: Final = 3
+_SHORTEST_ENCODED: Final = 8
+"""Bytes of a value that is looked for in hexadecimal, and within longer base64: less would be found by chance."""
+
+
 class _Shape(NamedTuple):
     """How a kind of secret looks. Text without any of the `hints`, in lower case, cannot hold one: most lines."""
 
@@ -120,7 +127,7 @@ class Redactor:
 
     def holds_value(self, text: str) -> bool:
         """Whether a registered value is in `text`: far cheaper than masking, for the path of every request."""
-        return any(value in text for value in self._values)
+        return any(value in text for value in self._values) or self._unescaped(text) is not None
 
     def redact_document(self, value: Any) -> Any:  # noqa: ANN401 - a JSON document
         """`value`, decoded from JSON, with every string in it redacted, however its escapes were spelt; names too."""
@@ -170,7 +177,19 @@ class Redactor:
         for shape in _SHAPES:
             if any(hint in lowered for hint in shape.hints):
                 masked = _compiled(shape.pattern, shape.flags).sub(shape.replacement, masked)
-        return masked
+        plain = self._unescaped(masked)
+        return masked if plain is None else self.redact(plain)
+
+    def _unescaped(self, text: str) -> str | None:
+        """`text` without its escapes, when a registered value can be read then, as in JSON that is a text in JSON."""
+        plain = text
+        for _ in range(_DEEPEST_ESCAPE):
+            if not any(mark in plain for mark in _ESCAPE_MARKS):
+                return None
+            plain = _compiled(_ESCAPE).sub(_character, plain)
+            if any(value in plain for value in self._values):
+                return plain
+        return None
 
     def _redact_named(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a JSON document
         return self.redact_field(name, value) if isinstance(value, str) else self.redact_document(value)
@@ -260,6 +279,22 @@ def _extended(value: str, borders: Sequence[int], length: int, char: str) -> int
     return length + (value[length] == char)
 
 
+def _character(escape: "re.Match[str]") -> str:
+    *hexadecimal, decimal = escape.groups()
+    code = int(next(filter(None, hexadecimal)), 16) if decimal is None else int(decimal)
+    return escape.group() if 0xD800 <= code <= 0xDFFF else chr(code)  # half of a character is none
+
+
+def _encoded(raw: bytes) -> Iterator[str]:
+    """`raw` in hexadecimal, and what base64 makes of it wherever it stands in what is encoded."""
+    yield raw.hex()
+    yield raw.hex().upper()
+    for before in range(3):
+        first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(bytes(before) + raw).decode()[first:last]
+
+
 def _spellings(text: str) -> Iterator[str]:
     """The ways in which one value turns up: as read, without its line break, quoted, escaped, encoded."""
     for form in {text, text.strip()}:
@@ -272,3 +307,5 @@ def _spellings(text: str) -> Iterator[str]:
         yield repr(form)[1:-1]
         yield base64.b64encode(raw).decode().rstrip("=")
         yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        if len(raw) >= _SHORTEST_ENCODED:
+            yield from _encoded(raw)

@@ -56,9 +56,12 @@ class Allowance:
         self._holdings = load_holdings(path, run)
         self._written = {name: each.spent for name, each in self._holdings.held.items()}
         self._reserved: Counter[str] = Counter()
+        self._unbooked: Counter[str] = Counter()
+        """Spent, and not yet in the holdings: those are objects that are made anew, and requests are many."""
         self._exhausted: dict[str, int] = {}
         self._budget = GatewayBudget()
         self._limits: dict[str, int] = {}
+        self._names: tuple[str, ...] = ()
         self._turns_at = 0.0
         self._writing = asyncio.Lock()
         self._stale = False
@@ -79,28 +82,32 @@ class Allowance:
         if budget is self._budget:
             return
         self._budget, self._limits = budget, amounts_of(budget)
+        self._names = tuple(self._limits)
         self._turns_at = 0.0
 
     def held(self) -> dict[str, tuple[int, Holding]]:
         """Each limit and what is held of it, in the windows of now."""
         self._turn()
+        self._book()
         return {name: (amount, self._held(name)) for name, amount in self._limits.items()}
 
     def take(self, amounts: Amounts, *, alone: bool) -> Shortage | None:
         """Reserve room for a request, or say what lacks it. One that is alone may go over a limit once."""
         self._turn()
-        for name in self._limits:
-            each, amount = self._held(name), amounts[LIMITS[name].unit]
-            fits = each.spent + self._reserved[name] + amount <= each.cap
-            if not fits and not (alone and each.overrun and each.spent < each.cap):
-                return self._shortage(name, each)
-        for name in self._limits:
+        for name in self._names:
+            each = self._holdings.held.get(name) or self._held(name)
+            spent = each.spent + self._unbooked[name]
+            fits = spent + self._reserved[name] + amounts[LIMITS[name].unit] <= each.cap
+            if not fits and not (alone and each.overrun and spent < each.cap):
+                self._book()
+                return self._shortage(name, self._held(name))
+        for name in self._names:
             self._reserved[name] += amounts[LIMITS[name].unit]
         return None
 
     def names(self) -> tuple[str, ...]:
         """The limits that `take` reserves of."""
-        return tuple(self._limits)
+        return self._names
 
     def settle(self, names: Iterable[str], reserved: Amounts, spent: Amounts) -> None:
         """Exchange what was reserved of `names` for what was spent."""
@@ -108,13 +115,19 @@ class Allowance:
         for name in names:
             unit = LIMITS[name].unit
             self._reserved[name] -= reserved[unit]
-            self._holdings.held[name] = self._held(name).spend(spent[unit])
+            self._unbooked[name] += spent[unit]
         self._stale = True
 
+    def is_secure(self) -> bool:
+        """Whether all that is spent or reserved is on the disk."""
+        for name, each in self._holdings.held.items():
+            if each.spent + self._unbooked[name] + self._reserved[name] > self._written.get(name, 0):
+                return False
+        return True
+
     async def secure(self) -> None:
-        """Have on the disk all that is spent or reserved. Raises OSError."""
-        if any(self._due(name, each) > self._written.get(name, 0) for name, each in self._holdings.held.items()):
-            await self._write(ahead=True)
+        """Have it on the disk. Raises OSError."""
+        await self._write(ahead=True)
 
     async def tidy(self) -> None:
         """Write what was spent once nothing is reserved. Raises OSError."""
@@ -123,17 +136,20 @@ class Allowance:
 
     async def obey(self, order: GrantOrder) -> GrantReceipt:
         """Do as the operator says; what is told of it is on the disk. Raises OSError."""
+        self._book()
         self._holdings = obey(self._holdings, order, self._reserved, self._now())
         self._turns_at = 0.0
         if not order.lowers and order.serial >= self._holdings.serial:
             self._exhausted = {each.limit: each.window for each in order.slices if each.exhausted}
         await self._write(ahead=True)
+        self._book()  # what ended meanwhile
         wanted = {name: self.wants.of(kind.unit, self._now()) for name, kind in LIMITS.items()}
         return receipt_of(at_moment(self._holdings, self._now()), self._reserved, wanted)
 
     async def close(self) -> GrantReceipt:
         """Give back what is not spent, and write that down. Raises OSError."""
         self._turn()
+        self._book()
         if self.granted:
             self._holdings = give_back(self._holdings, self._reserved)
             self._reserved.clear()
@@ -145,6 +161,7 @@ class Allowance:
         now = self._now()
         if now < self._turns_at:
             return
+        self._book()
         self._turns_at = min((_end_of(name, now) for name in (*self._limits, *self._holdings.held)), default=inf)
         if self.granted:
             self._holdings = at_moment(self._holdings, now)
@@ -155,6 +172,13 @@ class Allowance:
                 self._holdings.held[name] = Holding(window=window, cap=amount, overrun=True)
             elif each.cap != amount:
                 self._holdings.held[name] = each.model_copy(update={"cap": amount, "overrun": True})
+
+    def _book(self) -> None:
+        """Have in the holdings all that was spent, before they are read as a whole."""
+        if self._unbooked:
+            for name, amount in self._unbooked.items():
+                self._holdings.held[name] = self._held(name).spend(amount)
+            self._unbooked.clear()
 
     def _held(self, name: str) -> Holding:
         return self._holdings.held.get(name) or Holding(window=window_at(LIMITS[name].window, self._now()))
@@ -171,6 +195,7 @@ class Allowance:
         """One at a time; the newest state, whatever was asked for."""
         async with self._writing:
             self._stale = True
+            self._book()
             due = {
                 name: max(self._due(name, each), min(each.cap, self._due(name, each) + each.cap // _AHEAD * ahead))
                 for name, each in self._holdings.held.items()

@@ -8,14 +8,12 @@ slice has no room for waits a while for a larger one.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
 from agent_api.budget.grants import GrantOrder, GrantReceipt
-from agent_api.budget.limits import LIMITS, MICRO, show_amount, window_end
+from agent_api.budget.limits import LIMITS, MICRO, Unit, show_amount, window_end
 from agent_api.gatewayconfig import GatewayBudget
 from agent_api.gatewayreport import BudgetState, LimitState
 from agent_llmgateway.budget.allowance import Allowance, Amounts, Shortage
@@ -31,28 +29,37 @@ TIDY_S: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
 class Reservation:
     """A request in flight. `charge` what it took before it ends; uncharged, it has cost nothing."""
 
-    tokens: int
-    micro_usd: int
-    charged_tokens: int = 0
-    charged_micro_usd: int = 0
-    limits: tuple[str, ...] = ()
+    __slots__ = ("amounts", "charged", "limits")
+
+    def __init__(self, tokens: int, micro_usd: int) -> None:
+        self.amounts: Amounts = {"tokens": tokens, "microUSD": micro_usd}
+        self.charged: dict[Unit, int] = {"tokens": 0, "microUSD": 0}
+        self.limits: tuple[str, ...] = ()
 
     def charge(self, tokens: int, micro_usd: int) -> None:
         """What the answer took."""
-        self.charged_tokens += tokens
-        self.charged_micro_usd += micro_usd
+        self.charged["tokens"] += tokens
+        self.charged["microUSD"] += micro_usd
 
-    @property
-    def amounts(self) -> Amounts:
-        return {"tokens": self.tokens, "microUSD": self.micro_usd}
 
-    @property
-    def charged(self) -> Amounts:
-        return {"tokens": self.charged_tokens, "microUSD": self.charged_micro_usd}
+class Admission:
+    """The place of one request in a budget, from its `async with` to the end of that."""
+
+    __slots__ = ("_budget", "_reservation")
+
+    def __init__(self, budget: "Budget", reservation: Reservation) -> None:
+        self._budget = budget
+        self._reservation = reservation
+
+    async def __aenter__(self) -> Reservation:
+        await self._budget.enter(self._reservation)
+        return self._reservation
+
+    async def __aexit__(self, *_: object) -> None:
+        self._budget.leave(self._reservation)
 
 
 class Budget:
@@ -67,17 +74,31 @@ class Budget:
         self._in_flight = 0
         self._waiting: dict[asyncio.Future[None], None] = {}
 
-    @asynccontextmanager
-    async def admit(self, limits: GatewayBudget, tokens: int, micro_usd: int) -> AsyncIterator[Reservation]:
-        """A place for one request that takes no more than this. Raises OverBudgetError."""
+    def admit(self, limits: GatewayBudget, tokens: int, micro_usd: int) -> Admission:
+        """A place for one request that takes no more than this. To enter it raises OverBudgetError."""
         self._allowance.use(limits)
-        reservation = Reservation(tokens, micro_usd)
-        await self._enter(reservation)
-        try:
-            await self._secure()
-            yield reservation
-        finally:
-            self._settle(reservation)
+        return Admission(self, Reservation(tokens, micro_usd))
+
+    async def enter(self, reservation: Reservation) -> None:
+        """Reserve; once this returns, `leave` has to be called. Raises OverBudgetError."""
+        shortage = self._take(reservation)
+        if shortage is not None:
+            await self._wait_for_room(reservation, shortage)
+        reservation.limits = self._allowance.names()
+        self._in_flight += 1
+        if not self._allowance.is_secure():
+            try:
+                await self._secure()
+            except BaseException:
+                self.leave(reservation)
+                raise
+
+    def leave(self, reservation: Reservation) -> None:
+        """Exchange what was reserved for what was charged."""
+        self._allowance.settle(reservation.limits, reservation.amounts, reservation.charged)
+        self._in_flight -= 1
+        if self._waiting:
+            self._wake()
 
     def check(self, limits: GatewayBudget) -> None:
         """Raises OverBudgetError when nothing is left, for a request that nothing is known of yet."""
@@ -136,13 +157,6 @@ class Budget:
             _log.warning("the file of the budget cannot be written: %s", error.strerror)
             return None
         return receipt if self._allowance.granted else None
-
-    async def _enter(self, reservation: Reservation) -> None:
-        shortage = self._take(reservation)
-        if shortage is not None:
-            await self._wait_for_room(reservation, shortage)
-        reservation.limits = self._allowance.names()
-        self._in_flight += 1
 
     def _take(self, reservation: Reservation) -> Shortage | None:
         return self._allowance.take(reservation.amounts, alone=not self._in_flight)
@@ -212,8 +226,3 @@ class Budget:
             f"granted no more within {self._grant_wait_s:g} s",
             RETRY_S,
         )
-
-    def _settle(self, reservation: Reservation) -> None:
-        self._allowance.settle(reservation.limits, reservation.amounts, reservation.charged)
-        self._in_flight -= 1
-        self._wake()

@@ -11,8 +11,9 @@ provider says is charged when it can be true; what nobody said is charged at the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent_api.gatewayconfig import GatewayConfig
 from agent_llmgateway.budget.price import cost_micro_usd
@@ -27,7 +28,7 @@ from agent_llmgateway.wire.models import thinks_unseen
 from agent_llmgateway.wire.requestsize import RequestSize, measure_request
 from agent_llmgateway.wire.textsize import size_of
 from agent_llmgateway.wire.tokencount import COUNTS
-from agent_llmgateway.wire.usage import Usage
+from agent_llmgateway.wire.usage import MOST_TOKENS, Usage
 
 HIDDEN_TOKENS: Final = 16_384
 """Charged for thoughts that nobody showed or counted, when the request sets no limit."""
@@ -48,8 +49,7 @@ _REFUSED: Final = frozenset({Cause.KEY, Cause.RATE_LIMIT, Cause.REFUSED, Cause.C
 _REFUSED_STATUS: Final = frozenset({404, 405, 409, 410, 413, 415, 421, 422, 424, 425, 426, 501})
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True):
     """What one try costs, in money where that is limited. `usage` is what was charged, by count or by estimate."""
 
     route: Route
@@ -57,8 +57,7 @@ class Charge:
     micro_usd: int
 
 
-@dataclass(frozen=True, slots=True)
-class RequestBounds:
+class RequestBounds(msgspec.Struct, frozen=True):
     """What is known of a request before it is sent.
 
     `kept_tokens` may be read beside the request, from what the provider keeps. `output_limit` is for each of its
@@ -79,10 +78,11 @@ class RequestBounds:
         return self.size.text_bytes + self.size.media_tokens * pictures + self.kept_tokens
 
     def most_output(self, longest_seen: int, *, without_limit: int) -> int:
-        """Tokens of all choices; `longest_seen` is the longest answer that came without regard to its limit."""
+        """Tokens of all choices, however many; `longest_seen` is the longest answer that came in spite of its limit."""
         if not self.makes_text:
             return 0
-        return self.choices * max(without_limit if self.output_limit is None else self.output_limit, longest_seen)
+        each = max(without_limit if self.output_limit is None else self.output_limit, longest_seen)
+        return min(MOST_TOKENS, self.choices * each)
 
 
 def bounds_of(call: Call, config: GatewayConfig, routes: Sequence[Route]) -> RequestBounds:
@@ -104,15 +104,16 @@ def charge_tries(
     config: GatewayConfig, bounds: RequestBounds, tries: list[TryMeter], longest_seen: int
 ) -> list[Charge]:
     """What the tries of a request cost, in order; those that cost nothing are left out."""
-    counted = [usage.input_tokens for each in tries if (usage := _believed_input(bounds, each.known_usage)) is not None]
-    input_tokens = max(counted, default=None)
+    known = [_believed_input(bounds, each.known_usage) for each in tries]
+    input_tokens = max((usage.input_tokens for usage in known if usage is not None), default=None)
     charges = []
-    for trial in tries:
-        if not is_free(trial):
-            usage = usage_of_try(bounds, trial, longest_seen, input_tokens)
-            route = Route(trial.provider, trial.model)
-            cost = cost_micro_usd(config, route, usage, premium=bounds.premium) if config.limits_money else 0
-            charges.append(Charge(route, usage, cost or 0))
+    for trial, believed in zip(tries, known, strict=True):
+        if is_free(trial):
+            continue
+        told = _unknown(bounds, trial, input_tokens) if believed is None else believed
+        usage, route = usage_of_try(bounds, trial, longest_seen, told), Route(trial.provider, trial.model)
+        cost = cost_micro_usd(config, route, usage, premium=bounds.premium) if config.limits_money else 0
+        charges.append(Charge(route, usage, cost or 0))
     return charges
 
 
@@ -126,15 +127,17 @@ def is_free(trial: TryMeter) -> bool:
     return failure.cause in _REFUSED or (failure.cause is Cause.UNSUITED and failure.status in _REFUSED_STATUS)
 
 
-def usage_of_try(bounds: RequestBounds, trial: TryMeter, longest_seen: int, counted_input: int | None) -> Usage:
-    """What is charged for a try: what its provider said as far as that can be true, else the most it can have been."""
+def _unknown(bounds: RequestBounds, trial: TryMeter, counted_input: int | None) -> Usage:
+    """Of a try whose provider said nothing of its input, or what cannot be true."""
+    most = bounds.most_input(trial.model) if counted_input is None else counted_input
     said = trial.known_usage
-    known = _believed_input(bounds, said)
-    if known is None:
-        most = bounds.most_input(trial.model) if counted_input is None else counted_input
-        known = Usage(most, 0 if said is None else said.output_tokens)
+    return Usage(most, 0 if said is None else said.output_tokens)
+
+
+def usage_of_try(bounds: RequestBounds, trial: TryMeter, longest_seen: int, known: Usage) -> Usage:
+    """What is charged for a try: what its provider said as far as that can be true, else the most it can have been."""
     made = _made_bytes(trial, known.output_tokens)
-    if trial.is_finished and said is not None and _is_output_told(bounds, known.output_tokens, made):
+    if trial.is_finished and trial.known_usage is not None and _is_output_told(bounds, known.output_tokens, made):
         return known
     return _with_output(known, _output_of(bounds, trial, known, made, longest_seen))
 

@@ -211,7 +211,8 @@ class Failover:
 
     def _is_last(self, place: int) -> bool:
         """Whether no later route could carry the request."""
-        return not any(self._can_carry(later) for later in range(place + 1, len(self._plans)))
+        later = range(place + 1, len(self._plans))
+        return not later or not any(map(self._can_carry, later))
 
     def _can_carry(self, place: int) -> bool:
         if place not in self._wires:

@@ -59,7 +59,7 @@ class KeyChoice:
 
     def _living(self, plan: RoutePlan, keys: tuple[Key, ...]) -> tuple[Key, ...]:
         name = plan.route.provider
-        living = tuple(key for key in keys if not self._memory.is_dead(name, key))
+        living = tuple(key for key in keys if not self._memory.is_dead(name, key)) if self._memory.has_dead else keys
         if len(keys) < 2:
             return living
         mark = self._dependencies.affinity.find(name, self._own_states())

@@ -58,6 +58,11 @@ class RequestMemory:
         self._refreshed.add(provider)
         return is_first
 
+    @property
+    def has_dead(self) -> bool:
+        """Whether any key was refused for this request."""
+        return bool(self._dead)
+
     def is_dead(self, provider: str, key: Key) -> bool:
         """Whether `key` was refused for this request."""
         return (provider, key.mark) in self._dead

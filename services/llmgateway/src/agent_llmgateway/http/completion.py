@@ -1,5 +1,6 @@
 """One request from its arrival to its last byte."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -31,7 +32,8 @@ _USUAL_HEADERS: Final = frozenset(
 )
 """Headers of nearly every answer, none of them shown: not looked at twice."""
 LONGEST_HEADER: Final = 256
-_SHOWN_PREFIXES: Final = ("x-ratelimit-", "anthropic-ratelimit-")
+_LIMIT_HEADER: Final = re.compile(r"(?:x|anthropic)-ratelimit-[a-z-]{1,40}")
+"""By its whole name: a provider that echoes what it was sent may do so in a name too."""
 
 
 class CompletionHandler:
@@ -143,9 +145,9 @@ def headers_of(routed: RoutedAnswer, redactor: Redactor) -> dict[str, str]:
         if name in _USUAL_HEADERS:
             continue
         lower = name.lower()
-        if lower in _SHOWN_HEADERS or lower.startswith(_SHOWN_PREFIXES):
-            shown = value[:LONGEST_HEADER]
-            headers[lower] = redactor.redact(shown) if redactor.holds_value(shown) else shown
+        if lower in _SHOWN_HEADERS or (_LIMIT_HEADER.fullmatch(lower) and redactor.redact(lower) == lower):
+            shown = redactor.redact(value) if redactor.holds_value(value) else value
+            headers[lower] = shown[:LONGEST_HEADER]
     if routed.wire.dropped:
         headers[DROPPED] = ", ".join(map(_shown_name, routed.wire.dropped))
     return headers

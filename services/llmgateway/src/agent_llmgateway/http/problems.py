@@ -131,7 +131,8 @@ def _redact_body(body: bytes, redactor: Redactor) -> bytes:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return redactor.redact(body.decode("utf-8", "replace")).encode()
+        text = body.decode("utf-8", "replace").replace("\0", "")  # in UTF-16 they stand between the letters of a key
+        return redactor.redact(text).encode()
     redacted = redactor.redact_document(document)
     return body if redacted == document else msgspec.json.encode(redacted)
 

@@ -32,8 +32,7 @@ class Rehearsal:
 
     def offer(self, size_bytes: int, plans: Sequence[RoutePlan], prepare: Prepare) -> None:
         """Prepare a request for all but the first of `plans`, later, unless another one was tried just now."""
-        now = self._clock()
-        if len(plans) < 2 or now < self._not_before or size_bytes > LARGEST_BYTES:
+        if len(plans) < 2 or size_bytes > LARGEST_BYTES or (now := self._clock()) < self._not_before:
             return
         self._not_before = now + PAUSE_S
         asyncio.get_running_loop().call_later(AFTER_S, self._rehearse, plans[1:], prepare)

@@ -156,12 +156,12 @@ class GatewayServer:
 
     async def _complete(self, request: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
         _require_call(request)
-        state, lease = self._state, self._state.memory.open()
+        state, lease = self._state, Lease(self._state.memory)
         try:
-            if not request.content.is_eof() and dialect.name not in COUNTS:  # what is here is judged when read
-                state.budget.check(state.present.config.budget)
             body = read_ready(request, state.limit_bytes(), lease)
             if body is None:
+                if dialect.name not in COUNTS:  # what is here already is judged when it has been read
+                    state.budget.check(state.present.config.budget)
                 body = await receive_body(request, state.limit_bytes(), lease)
             call, provider_set = self._read_call(request, dialect, body, lease)
             provider_set.enter()

@@ -65,6 +65,7 @@ _STATUS_CAUSE: Final = {
 """For errors whose words say nothing more."""
 _TELLS_WAIT: Final = frozenset({Cause.RATE_LIMIT, Cause.UNAVAILABLE})
 _SHOWN_CHARACTERS: Final = 2000
+"""Of a message. Its last word is left out when it is cut there: the beginning of a key is not known for one."""
 _SEVERAL: Final = ("errors", "detail")
 """Where lists of errors are: the first one is read."""
 
@@ -84,7 +85,7 @@ def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, dialec
     return Failure(
         cause,
         status,
-        said.message[:_SHOWN_CHARACTERS],
+        _shown(said.message),
         said.kind,
         said.code,
         said.param,
@@ -99,7 +100,7 @@ def read_event_failure(error: object, *, dialect: str, body: bytes = b"") -> Fai
     said = _said_of(error) or _Said("the provider reported an error")
     status = _status_of(said)
     return Failure(
-        _cause_of(status, said), status, said.message[:_SHOWN_CHARACTERS], said.kind, said.code, said.param, None,
+        _cause_of(status, said), status, _shown(said.message), said.kind, said.code, said.param, None,
         body, dialect,
     )  # fmt: skip
 
@@ -165,8 +166,15 @@ def _said_of(error: object) -> _Said | None:
 
 def _said_in_text(body: bytes) -> _Said | None:
     """A plain text, such as a proxy's; a page of HTML says nothing of use."""
-    text = body[:_SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
+    text = body[: 5 * _SHOWN_CHARACTERS].decode("utf-8", "replace").replace("\0", "").strip()
     return _Said(text) if text and not text.startswith("<") else None
+
+
+def _shown(message: str) -> str:
+    if len(message) <= _SHOWN_CHARACTERS:
+        return message
+    *words, _ = message[:_SHOWN_CHARACTERS].rsplit(maxsplit=1)
+    return words[0] if len(words) == 1 else ""
 
 
 def _text(document: Mapping[str, Any], key: str) -> str:

@@ -28,10 +28,6 @@ class HeldMemory:
         self.held_bytes = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    def open(self) -> "Lease":
-        """A share for one request, with nothing in it yet."""
-        return Lease(self)
-
     def try_take(self, size: int) -> bool:
         """Take `size` bytes at once, if they are there."""
         if self.held_bytes + size > self._most:
@@ -41,7 +37,10 @@ class HeldMemory:
 
     def take_in_turn(self, size: int) -> bool:
         """Take `size` bytes at once, if they are there and nobody waits for some."""
-        return not self._waiting and self.try_take(size)
+        if self._waiting or self.held_bytes + size > self._most:
+            return False
+        self.held_bytes += size
+        return True
 
     async def take(self, size: int) -> None:
         """Take `size` bytes. Raises TooLargeError for more than there ever are, BusyError after a wait in vain."""

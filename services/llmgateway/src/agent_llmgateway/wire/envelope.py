@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.errors import BadRequestError, MalformedEventError
-from agent_llmgateway.wire.lenient import check_weight, has_unicode_escape, join_halves, read_json
+from agent_llmgateway.wire.lenient import ALWAYS_LIGHT, check_weight, has_unicode_escape, join_halves, read_json
 
 
 class StreamOptions(msgspec.Struct):
@@ -37,9 +37,12 @@ class Envelope(msgspec.Struct):
 
     def output_limit_tokens(self, dialect: str) -> int | None:
         """Most tokens of one answer, when the request says so in a field that its dialect has."""
-        given = [getattr(self, name) for name in _LIMITS.get(dialect, ())]
-        limits = [int(limit) for limit in given if limit is not None and 1 <= limit <= LARGEST_LIMIT]
-        return max(limits, default=None)
+        found = 0
+        for name in _LIMITS.get(dialect, ()):
+            limit = getattr(self, name)
+            if limit is not None and found < limit <= LARGEST_LIMIT:
+                found = int(limit)
+        return found or None
 
     @property
     def is_premium(self) -> bool:
@@ -62,7 +65,8 @@ _LIMITS: Final = {
     "messages": ("max_tokens",),
     "responses": ("max_output_tokens",),
 }
-_MODEL_NAME: Final = re.compile(rb'"model"\s*:', re.IGNORECASE)
+_QUOTED: Final = {name: f'"{name}"'.encode() for name in Envelope.__struct_fields__}
+_HEADS: Final = {name: quoted + b":" for name, quoted in _QUOTED.items()}
 _HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SPACE: Final = b" \t\r\n"
 
@@ -74,11 +78,13 @@ def read_envelope(body: bytes) -> tuple[Envelope, bytes]:
     or replaced. Raises BadRequestError when `body` is not a JSON object, or a field that is read has another type.
     """
     try:
-        check_weight(body)
+        if len(body) > ALWAYS_LIGHT:
+            check_weight(body)
     except MalformedEventError as error:
         raise BadRequestError(f"The request is not valid: {error}", code="too_complex") from error
     try:
-        envelope = _decode_envelope(body)
+        fields = _decode_fields(body)
+        envelope = _decode_envelope(b"{" + b",".join(_known_of(fields)) + b"}")
     except msgspec.ValidationError as error:
         raise BadRequestError(f"The request is not valid: {error}", code="invalid_json") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -89,7 +95,7 @@ def read_envelope(body: bytes) -> tuple[Envelope, bytes]:
         )
     if len(envelope.model) > LONGEST_MODEL:
         raise BadRequestError(f"`model` is longer than {LONGEST_MODEL} characters", code="invalid_model", param="model")
-    _require_one_model(body)
+    _require_single_fields(body, fields)
     return envelope, body
 
 
@@ -107,16 +113,28 @@ def _mend(body: bytes, error: Exception) -> bytes:
     return mended
 
 
-def _require_one_model(body: bytes) -> None:
-    """Raises BadRequestError for a second `model` in any case: another parser would read the other one.
+def _known_of(fields: dict[str, msgspec.Raw]) -> Iterator[bytes]:
+    """Each field that is read, as JSON. Raises BadRequestError for one in another case: some parsers read that too."""
+    for name, value in fields.items():
+        head = _HEADS.get(name)
+        if head is not None:
+            yield head + value
+        elif (meant := name.lower()) in _HEADS:
+            raise BadRequestError(f"The field `{name}` is called `{meant}`", code="invalid_json", param=name)
 
-    Nearly every body names a model once, so the fields are walked over only when more than one spelling is in it.
+
+def _require_single_fields(body: bytes, fields: dict[str, msgspec.Raw]) -> None:
+    """Raises BadRequestError for a second one of a field that is read: another parser would read the other one.
+
+    Nearly every body has each once, so the fields are walked over only when there is more than one spelling of a name.
     """
-    if len(_MODEL_NAME.findall(body, 0)) < 2 and not has_unicode_escape(body):
+    if not has_unicode_escape(body) and all(body.count(_QUOTED[name]) < 2 for name in fields if name in _QUOTED):
         return
-    names = [name.lower() for name, _, _ in _fields_of(body)]
-    if names.count("model") > 1:
-        raise BadRequestError("The request has the field `model` twice", code="invalid_json", param="model")
+    seen: set[str] = set()
+    for name, _, _ in _fields_of(body):
+        if name in _HEADS and name in seen:
+            raise _twice(name)
+        seen.add(name)
 
 
 def replace_model(body: bytes, model: str) -> bytes:
@@ -166,14 +184,19 @@ def _fields_of(body: bytes) -> Iterator[tuple[str, int, int]]:
         at = _skip(body, _skip(body, name_end) + 1)
         raw = bytes(fields[name])
         if not body.startswith(raw, at):
-            raise BadRequestError(
-                f"The request has the field `{name[:64]}` twice", code="invalid_json", param=name[:64]
-            )
+            raise _twice(name)
+        end = _skip(body, at + len(raw))
+        if body[end] not in b",}":  # the value of the last one is how this one begins
+            raise _twice(name)
         yield name, at, at + len(raw)
-        at = _skip(body, at + len(raw))
+        at = end
         if body[at : at + 1] != b",":
             return
         at = _skip(body, at + 1)
+
+
+def _twice(name: str) -> BadRequestError:
+    return BadRequestError(f"The request has the field `{name[:64]}` twice", code="invalid_json", param=name[:64])
 
 
 def _skip(body: bytes, at: int) -> int:

@@ -36,14 +36,15 @@ def decoded_bytes(data: bytes) -> int:
 
 
 def check_weight(data: bytes) -> None:
-    """Raises MalformedEventError for JSON that would become more than `MOST_DECODED`."""
-    if len(data) > ALWAYS_LIGHT and decoded_bytes(data) > MOST_DECODED:
+    """Raises MalformedEventError for JSON that would become more than `MOST_DECODED`; never up to `ALWAYS_LIGHT`."""
+    if decoded_bytes(data) > MOST_DECODED:
         raise MalformedEventError(f"it would take more than {MOST_DECODED >> 20} MiB as objects")
 
 
 def read_json(data: bytes) -> Any:  # noqa: ANN401 - JSON
     """Any JSON. Halves of surrogate pairs, which msgspec refuses, are kept. Raises MalformedEventError."""
-    check_weight(data)
+    if len(data) > ALWAYS_LIGHT:
+        check_weight(data)
     try:
         return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
-from agent_llmgateway.wire.lenient import read_json
+from agent_llmgateway.wire.lenient import has_unicode_escape, read_json
 from agent_llmgateway.wire.mediatokens import (
     MOST_PICTURE_TOKENS,
     PAGE_TOKENS,
@@ -25,11 +25,20 @@ LONGEST_DOCUMENT_TOKENS: Final = 100 * PAGE_TOKENS
 """A document behind an address or an id: the APIs take a hundred pages."""
 LEAST_MEDIA_CHARACTERS: Final = 64
 """A shorter text is counted as text wherever it stands."""
-_OPEN_FIELDS: Final = ("previous_response_id", "conversation", "prompt", "container")
+_OPEN_FIELDS: Final = ("previous_response_id", "conversation", "prompt", "container", "mcp_servers")
+_SEARCH: Final = "web_search_options"
+"""Of chat completions: what is found is added to the input, whether or not an option is set."""
 _TURNS: Final = ("messages", "input", "system")
 _HOLDERS: Final = ("content", "output", "source")
 """Fields of turns and parts in which there may be media."""
 _PLAIN_TOOLS: Final = frozenset({"function", "custom", "namespace", ""})
+_MEDIA_KINDS: Final = frozenset(
+    {"image", "document", "image_url", "input_image", "file", "input_file", "container_upload", "input_audio"}
+)
+_MARKS: Final = tuple(
+    f'"{name}"'.encode() for name in sorted({*_MEDIA_KINDS, *_OPEN_FIELDS, _SEARCH, "tools", "item_reference"})
+)
+"""One of these is in each request that is more than its text. Within a text the quotes would be escaped."""
 
 
 class RequestSize(msgspec.Struct, frozen=True):
@@ -41,7 +50,9 @@ class RequestSize(msgspec.Struct, frozen=True):
 
 
 def measure_request(body: bytes, family: Family) -> RequestSize:
-    """The size of a request of a dialect of `family`. A body that is not JSON is text."""
+    """The size of a request of a dialect of `family`. A body that is not JSON is text, and so is all of most others."""
+    if not has_unicode_escape(body) and not any(map(body.__contains__, _MARKS)):
+        return RequestSize(len(body))
     try:
         document = read_json(body)
     except MalformedEventError:
@@ -56,7 +67,9 @@ def measure_request(body: bytes, family: Family) -> RequestSize:
 
 def _is_open(document: Document) -> bool:
     """Whether the provider adds to the input what the request does not hold."""
-    if any(isinstance(document.get(name), str | dict) and document[name] for name in _OPEN_FIELDS):
+    if any(isinstance(document.get(name), str | dict | list) and document[name] for name in _OPEN_FIELDS):
+        return True
+    if document.get(_SEARCH) is not None:
         return True
     tools = document.get("tools")
     if isinstance(tools, list) and any(_runs_at_provider(tool) for tool in tools):
@@ -69,7 +82,7 @@ def _runs_at_provider(tool: object) -> bool:
     if not isinstance(tool, dict):
         return False
     kind = tool.get("type", "")
-    return not (isinstance(kind, str) and kind in _PLAIN_TOOLS) or "web_search_options" in tool
+    return not (isinstance(kind, str) and kind in _PLAIN_TOOLS)
 
 
 def _media_of(document: Any, family: Family) -> Iterator[tuple[int, int]]:  # noqa: ANN401 - JSON
@@ -95,7 +108,7 @@ def _media_of(document: Any, family: Family) -> Iterator[tuple[int, int]]:  # no
 def _media_at(part: Document, family: Family) -> tuple[int, int] | None:
     """Media that `part` is; None when it is something else, whose parts are looked at."""
     kind = part.get("type")
-    if not isinstance(kind, str):
+    if not isinstance(kind, str) or kind not in _MEDIA_KINDS:
         return None
     source = part.get("source")
     if kind in ("image", "document") and isinstance(source, dict):

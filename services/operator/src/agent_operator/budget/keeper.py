@@ -19,7 +19,7 @@ from agent_api import layout
 from agent_api.agenttype.services import Budget
 from agent_api.budget.granting import granted, noted, order_for, reclaimed
 from agent_api.budget.grants import GrantOrder
-from agent_api.budget.ledger import BudgetLedger, PodState, opened
+from agent_api.budget.ledger import BudgetLedger, PodState, Pool, opened
 from agent_api.budget.limits import amounts_of
 from agent_kube import Client, Done, EventRecorder, Outcome, Request, RequeueAfter, Stores
 from agent_kube.control.request import Expectation
@@ -127,8 +127,8 @@ class BudgetKeeper:
             ledger = noted(ledger, states, at.now)
         after = granted(ledger, states)
         if self._must_store(at.obj, stored, after):
-            self._tell_of_end(at, stored, after)
             await self._store(request, at.obj, after)
+            self._tell_of_end(at, stored, after)
             await self._tell(at, after, states)
         return self._next(at, after, states)
 
@@ -159,11 +159,10 @@ class BudgetKeeper:
         return rested and spent_by(after) != spent_by(stored)
 
     def _tell_of_end(self, at: _Pass, stored: BudgetLedger, after: BudgetLedger) -> None:
-        """An event when a limit is nearly used up, once: when what is spent passes the mark."""
-        before = {(pool.limit, pool.run, pool.window): pool.spent for pool in stored.pools}
+        """An event when a limit is nearly used up, once: when what is spent passes the mark, or the mark is lowered."""
+        told = {_window_of(pool) for pool in stored.pools if _is_near_end(pool, at.warn_at_percent)}
         for pool in after.pools:
-            mark = max(1, pool.amount * at.warn_at_percent // 100)
-            if pool.spent >= mark > before.get((pool.limit, pool.run, pool.window), 0):
+            if _is_near_end(pool, at.warn_at_percent) and _window_of(pool) not in told:
                 text = f"{pool.limit}: {pool.spent * 100 // max(1, pool.amount)} % is spent"
                 self._recorder.event(AGENT_TYPES, at.obj, "Warning", "BudgetNearEnd", "Grant", text)
 
@@ -198,6 +197,14 @@ class BudgetKeeper:
         if any(each.reserved for each in standings) or spent != known.spent:
             return RequeueAfter(SPENDING_S)
         return RequeueAfter(max(REST_S, len(self._stores[AGENTS]) / ASKED_PER_S))
+
+
+def _is_near_end(pool: Pool, percent: int) -> bool:
+    return pool.spent >= max(1, pool.amount * percent // 100)
+
+
+def _window_of(pool: Pool) -> tuple[str, str, int]:
+    return pool.limit, pool.run, pool.window
 
 
 def budget_in(obj: AgentObject) -> Budget:

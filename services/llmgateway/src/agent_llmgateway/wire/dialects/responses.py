@@ -17,7 +17,7 @@ from agent_llmgateway.wire.dialects.base import (
     read_count,
 )
 from agent_llmgateway.wire.lenient import object_at, read_document, says_error, word_at
-from agent_llmgateway.wire.textsize import size_of, size_of_text
+from agent_llmgateway.wire.textsize import size_of, size_of_text, sound_size
 from agent_llmgateway.wire.usage import read_response_usage
 
 
@@ -31,6 +31,7 @@ class _Measured(_Plain):
 
 _decode_plain: Final = msgspec.json.Decoder(_Plain).decode
 _decode_measured: Final = msgspec.json.Decoder(_Measured).decode
+_SOUND_DELTA: Final = ("response.audio.delta", "response.output_audio.delta")
 _FINAL: Final = frozenset({"response.completed", "response.incomplete"})
 
 
@@ -48,6 +49,8 @@ class Responses:
             return EventInfo(done=True)
         event = read_document(data)
         kind = word_at(event.get("type"))
+        if kind.endswith(_SOUND_DELTA):
+            return EventInfo(output=True, text_bytes=sound_size(word_at(event.get("delta"))))
         if kind.endswith(".delta"):
             return EventInfo(output=True, text_bytes=size_of(event.get("delta")))
         if kind in _FINAL:
