@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agent_llmgateway.budget.metering import RequestBounds
 from agent_llmgateway.wire.mediatokens import (
     LOW_DETAIL_TOKENS,
     MOST_PICTURE_TOKENS,
@@ -63,7 +64,26 @@ def test_documents_cost_by_their_pages_and_sound_by_its_length() -> None:
     assert document_tokens(pages) == 3 * PAGE_TOKENS
     assert document_tokens(base64.b64encode(bytes(100_000)).decode()) == 6 * PAGE_TOKENS
     second = b"RIFF" + bytes(24) + struct.pack("<I", 48_000) + bytes(480_000)
-    assert 100 <= sound_tokens(base64.b64encode(second).decode()) <= 110
+    tokens, more = sound_tokens(base64.b64encode(second).decode())
+    assert 100 <= tokens <= 110
+    assert 2390 <= tokens + more <= 2420
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_audio", "input_audio": {"data": base64.b64encode(b"RIFF" + b"\xff" * 60_000).decode()}},
+        {"type": "file", "file": {"file_data": base64.b64encode(b"%PDF /Type /Page " + b"x" * 60_000).decode()}},
+        {"type": "input_file", "file_data": "data:application/pdf;base64," + "QUJD" * 20_000},
+    ],
+    ids=["sound", "document", "compressed-document"],
+)
+def test_what_says_itself_that_it_is_short_reserves_what_it_may_be(part: dict[str, Any]) -> None:
+    measured = measure_request(json.dumps(said(part)).encode(), "openai")
+    least = 300 if "input_audio" in part else LONGEST_DOCUMENT_TOKENS
+    assert measured.media_tokens < least <= measured.media_tokens + measured.doubtful_tokens
+    bounds = RequestBounds(measured)
+    assert bounds.most_reserved("m") >= bounds.most_input("m") + measured.doubtful_tokens
 
 
 def size(family: Any = "openai", **body: Any) -> tuple[int, int, bool]:

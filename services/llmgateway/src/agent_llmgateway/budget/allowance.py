@@ -162,10 +162,17 @@ class Allowance:
         if now < self._turns_at:
             return
         self._book()
+        windows = {name: each.window for name, each in self._holdings.held.items()}
         self._turns_at = min((_end_of(name, now) for name in (*self._limits, *self._holdings.held)), default=inf)
         if self.granted:
             self._holdings = at_moment(self._holdings, now)
-            return
+        else:
+            self._begin_windows(now)
+        for name, each in self._holdings.held.items():
+            if windows.get(name) != each.window:
+                self._written.pop(name, None)  # was of another window
+
+    def _begin_windows(self, now: float) -> None:
         for name, amount in self._limits.items():
             window, each = window_at(LIMITS[name].window, now), self._holdings.held.get(name)
             if each is None or each.window < window:

@@ -42,7 +42,7 @@ class Meter:
         """The most that one answer of `routes` takes: a limit is believed of providers that have kept to one."""
         tokens = micro_usd = 0
         for route in routes:
-            usage = Usage(bounds.most_input(route.model), self._most_output(bounds, route))
+            usage = Usage(bounds.most_reserved(route.model), self._most_output(bounds, route))
             tokens = max(tokens, usage.total_tokens)
             if config.limits_money:
                 micro_usd = max(micro_usd, cost_micro_usd(config, route, usage, premium=bounds.premium) or 0)

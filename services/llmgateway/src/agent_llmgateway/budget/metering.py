@@ -77,6 +77,10 @@ class RequestBounds(msgspec.Struct, frozen=True):
         pictures = PICTURE_FACTOR if _DEAR_PICTURES in model else 1
         return self.size.text_bytes + self.size.media_tokens * pictures + self.kept_tokens
 
+    def most_reserved(self, model: str) -> int:
+        """As `most_input`, and by what documents and sound may be longer than they say."""
+        return self.most_input(model) + self.size.doubtful_tokens
+
     def most_output(self, longest_seen: int, *, without_limit: int) -> int:
         """Tokens of all choices, however many; `longest_seen` is the longest answer that came in spite of its limit."""
         if not self.makes_text:
@@ -175,7 +179,8 @@ def _believed_input(bounds: RequestBounds, usage: Usage | None) -> Usage | None:
     if usage is None:
         return None
     size = bounds.size
-    most = size.text_bytes + PICTURE_FACTOR * size.media_tokens + UNSEEN_INPUT_TOKENS + 8 * bounds.kept_tokens
+    most = size.text_bytes + PICTURE_FACTOR * size.media_tokens + size.doubtful_tokens
+    most += UNSEEN_INPUT_TOKENS + 8 * bounds.kept_tokens
     if usage.input_tokens > most:
         return None
     least = size.text_bytes // LEAST_SHARE

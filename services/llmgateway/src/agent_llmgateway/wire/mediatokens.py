@@ -25,6 +25,8 @@ BYTES_PER_PAGE: Final = 20_000
 SOUND_TOKENS_PER_S: Final = 10
 SOUND_BYTES_PER_S: Final = 2_000
 """Of compressed sound, at the lowest rate that speech has."""
+MOST_SOUND_BYTES_PER_S: Final = 576_000
+"""Two channels of 24 bits at 96 kHz."""
 HEAD_CHARACTERS: Final = 262_144
 """Of base64, in which a picture must say how large it is."""
 _PAGE: Final = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
@@ -46,11 +48,14 @@ def document_tokens(data: str) -> int:
     return PAGE_TOKENS * (len(_PAGE.findall(raw)) or 1 + len(raw) // BYTES_PER_PAGE)
 
 
-def sound_tokens(data: str) -> int:
-    """Tokens of sound in base64."""
+def sound_tokens(data: str) -> tuple[int, int]:
+    """Tokens of sound in base64, by the rate that it says it has; and how many more it has at the lowest one."""
     head = _decode(data[:64])
     rate = struct.unpack_from("<I", head, 28)[0] if head[:4] == b"RIFF" and len(head) >= 32 else 0
-    return 1 + math.ceil(len(data) * 3 / 4 / (rate or SOUND_BYTES_PER_S) * SOUND_TOKENS_PER_S)
+    told = min(rate or SOUND_BYTES_PER_S, MOST_SOUND_BYTES_PER_S)
+    size, least = len(data) * 3 / 4, min(told, SOUND_BYTES_PER_S)
+    tokens, most = (1 + math.ceil(size / each * SOUND_TOKENS_PER_S) for each in (told, least))
+    return tokens, most - tokens
 
 
 def picture_size(raw: bytes) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ own rules. What a request only refers to (an earlier answer, a file, a search) m
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -42,11 +42,23 @@ _MARKS: Final = tuple(
 
 
 class RequestSize(msgspec.Struct, frozen=True):
-    """`text_bytes` are all bytes that are not media. `is_open`: it refers to what is kept elsewhere."""
+    """`text_bytes` are all bytes that are not media. `is_open`: it refers to what is kept elsewhere.
+
+    Documents and sound say themselves how long they are: by `doubtful_tokens` they may be longer.
+    """
 
     text_bytes: int
     media_tokens: int = 0
     is_open: bool = False
+    doubtful_tokens: int = 0
+
+
+class _Media(NamedTuple):
+    """One piece of media in the `taken` characters of a body."""
+
+    taken: int
+    tokens: int
+    doubtful: int = 0
 
 
 def measure_request(body: bytes, family: Family) -> RequestSize:
@@ -57,12 +69,13 @@ def measure_request(body: bytes, family: Family) -> RequestSize:
         document = read_json(body)
     except MalformedEventError:
         return RequestSize(len(body), is_open=True)
-    media_bytes = media_tokens = 0
+    media_bytes = media_tokens = doubtful_tokens = 0
     is_open = isinstance(document, dict) and _is_open(document)
-    for taken, tokens in _media_of(document, family):
+    for taken, tokens, doubtful in _media_of(document, family):
         media_bytes += taken
         media_tokens += tokens
-    return RequestSize(max(0, len(body) - media_bytes), media_tokens, is_open)
+        doubtful_tokens += doubtful
+    return RequestSize(max(0, len(body) - media_bytes), media_tokens, is_open, doubtful_tokens)
 
 
 def _is_open(document: Document) -> bool:
@@ -85,8 +98,8 @@ def _runs_at_provider(tool: object) -> bool:
     return not (isinstance(kind, str) and kind in _PLAIN_TOOLS)
 
 
-def _media_of(document: Any, family: Family) -> Iterator[tuple[int, int]]:  # noqa: ANN401 - JSON
-    """Characters and tokens of each piece of media. Without recursion: a body may be nested deeply.
+def _media_of(document: Any, family: Family) -> Iterator[_Media]:  # noqa: ANN401 - JSON
+    """Each piece of media. Without recursion: a body may be nested deeply.
 
     Only where the APIs take media: what looks like it in a tool's schema or arguments is text to a model.
     """
@@ -105,7 +118,7 @@ def _media_of(document: Any, family: Family) -> Iterator[tuple[int, int]]:  # no
                 yield found
 
 
-def _media_at(part: Document, family: Family) -> tuple[int, int] | None:
+def _media_at(part: Document, family: Family) -> _Media | None:
     """Media that `part` is; None when it is something else, whose parts are looked at."""
     kind = part.get("type")
     if not isinstance(kind, str) or kind not in _MEDIA_KINDS:
@@ -123,36 +136,33 @@ def _media_at(part: Document, family: Family) -> tuple[int, int] | None:
         return _document_at(holder.get("file_data"))
     if kind == "input_audio" and isinstance(part.get("input_audio"), dict):
         data = part["input_audio"].get("data")
-        return _taken(data, sound_tokens(data)) if _is_long(data) else None
+        return _Media(len(data), *sound_tokens(data)) if _is_long(data) else None
     return None
 
 
-def _source_at(kind: str, source: Document, family: Family) -> tuple[int, int] | None:
+def _source_at(kind: str, source: Document, family: Family) -> _Media | None:
     data = source.get("data")
     if source.get("type") in ("text", "content"):
         return None
     return _picture_at(data, family) if kind == "image" else _document_at(data)
 
 
-def _picture_at(url: object, family: Family, *, low_detail: bool = False) -> tuple[int, int]:
+def _picture_at(url: object, family: Family, *, low_detail: bool = False) -> _Media:
     if not isinstance(url, str) or not _is_long(url):
-        return 0, MOST_PICTURE_TOKENS
-    return _taken(url, picture_tokens(_payload(url), family, low_detail=low_detail))
+        return _Media(0, MOST_PICTURE_TOKENS)
+    return _Media(len(url), picture_tokens(_payload(url), family, low_detail=low_detail))
 
 
-def _document_at(data: object) -> tuple[int, int]:
+def _document_at(data: object) -> _Media:
     if not isinstance(data, str) or not _is_long(data):
-        return 0, LONGEST_DOCUMENT_TOKENS
-    return _taken(data, document_tokens(_payload(data)))
+        return _Media(0, LONGEST_DOCUMENT_TOKENS)
+    tokens = document_tokens(_payload(data))
+    return _Media(len(data), tokens, max(0, LONGEST_DOCUMENT_TOKENS - tokens))
 
 
 def _payload(url: str) -> str:
     """Of a `data:` address the base64."""
     return url.partition(",")[2] if url.startswith("data:") else url
-
-
-def _taken(data: object, tokens: int) -> tuple[int, int]:
-    return (len(data) if isinstance(data, str) else 0), tokens
 
 
 def _is_long(data: object) -> bool:
