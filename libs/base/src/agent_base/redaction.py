@@ -6,13 +6,12 @@ because a key can reach us in an upstream's error message. A false alarm costs a
 costs a key. So patterns are generous.
 """
 
-import base64
-import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, quote_plus
+
+from agent_base.spellings import spellings, unescaped
 
 MASK: Final = "***"
 _KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
@@ -29,13 +28,6 @@ _NAMES: Final = (
 _FIELD: Final = rf"(?i)(?:^|[_.\-])(?:{_NAMES}|token|secret)$"
 
 _NAME_HINTS: Final = ("api", "authorization", "passw", "token", "secret", "private", "cookie")
-
-
-_ESCAPE: Final = r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))|%([0-9a-fA-F]{2})|&#(?:x([0-9a-fA-F]{1,5})|([0-9]{1,6}));"
-_ESCAPE_MARKS: Final = ("\\u", "\\x", "%", "&#")
-_DEEPEST_ESCAPE: Final = 3
-_SHORTEST_ENCODED: Final = 8
-"""Bytes of a value that is looked for in hexadecimal, and within longer base64: less would be found by chance."""
 
 
 class _Shape(NamedTuple):
@@ -116,14 +108,14 @@ class Redactor:
         Values shorter than `SHORTEST_SECRET` characters are left alone.
         """
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        forms = {form for form in _spellings(text) if len(form) >= SHORTEST_SECRET}
+        forms = {form for form in spellings(text) if len(form) >= SHORTEST_SECRET}
         if forms <= self._values:
             return
         self._values |= forms
 
     def forget(self, value: str) -> None:
         """Stop masking a value that is of no use any more, such as a token that has expired."""
-        self._values -= set(_spellings(value))
+        self._values -= set(spellings(value))
 
     def holds_value(self, text: str) -> bool:
         """Whether a registered value is in `text`: far cheaper than masking, for the path of every request."""
@@ -182,11 +174,7 @@ class Redactor:
 
     def _unescaped(self, text: str) -> str | None:
         """`text` without its escapes, when a registered value can be read then, as in JSON that is a text in JSON."""
-        plain = text
-        for _ in range(_DEEPEST_ESCAPE):
-            if not any(mark in plain for mark in _ESCAPE_MARKS):
-                return None
-            plain = _compiled(_ESCAPE).sub(_character, plain)
+        for plain in unescaped(text):
             if any(value in plain for value in self._values):
                 return plain
         return None
@@ -277,35 +265,3 @@ def _extended(value: str, borders: Sequence[int], length: int, char: str) -> int
     while length and value[length] != char:
         length = borders[length - 1]
     return length + (value[length] == char)
-
-
-def _character(escape: "re.Match[str]") -> str:
-    *hexadecimal, decimal = escape.groups()
-    code = int(next(filter(None, hexadecimal)), 16) if decimal is None else int(decimal)
-    return escape.group() if 0xD800 <= code <= 0xDFFF else chr(code)  # half of a character is none
-
-
-def _encoded(raw: bytes) -> Iterator[str]:
-    """`raw` in hexadecimal, and what base64 makes of it wherever it stands in what is encoded."""
-    yield raw.hex()
-    yield raw.hex().upper()
-    for before in range(3):
-        first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            yield encode(bytes(before) + raw).decode()[first:last]
-
-
-def _spellings(text: str) -> Iterator[str]:
-    """The ways in which one value turns up: as read, without its line break, quoted, escaped, encoded."""
-    for form in {text, text.strip()}:
-        raw = form.encode("utf-8", "surrogatepass")
-        yield form
-        yield quote(raw, safe="")
-        yield quote_plus(raw)
-        yield json.dumps(form)[1:-1]
-        yield json.dumps(form, ensure_ascii=False)[1:-1]
-        yield repr(form)[1:-1]
-        yield base64.b64encode(raw).decode().rstrip("=")
-        yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
-        if len(raw) >= _SHORTEST_ENCODED:
-            yield from _encoded(raw)

@@ -32,8 +32,12 @@ _USUAL_HEADERS: Final = frozenset(
 )
 """Headers of nearly every answer, none of them shown: not looked at twice."""
 LONGEST_HEADER: Final = 256
-_LIMIT_HEADER: Final = re.compile(r"(?:x|anthropic)-ratelimit-[a-z-]{1,40}")
-"""By its whole name: a provider that echoes what it was sent may do so in a name too."""
+_LIMIT_WORDS: Final = (
+    "limit|remaining|reset|requests|tokens|input|output|priority|fast|project|second|minute|hour|day|month"
+    "|unified|status|overage|5h|7d"
+)
+_LIMIT_HEADER: Final = re.compile(rf"(?:x|anthropic)-ratelimit(?:-(?:{_LIMIT_WORDS}))+")
+"""Word by word: a provider that echoes what it was sent may do so in a name too."""
 
 
 class CompletionHandler:
@@ -145,7 +149,7 @@ def headers_of(routed: RoutedAnswer, redactor: Redactor) -> dict[str, str]:
         if name in _USUAL_HEADERS:
             continue
         lower = name.lower()
-        if lower in _SHOWN_HEADERS or (_LIMIT_HEADER.fullmatch(lower) and redactor.redact(lower) == lower):
+        if lower in _SHOWN_HEADERS or _LIMIT_HEADER.fullmatch(lower):
             shown = redactor.redact(value) if redactor.holds_value(value) else value
             headers[lower] = shown[:LONGEST_HEADER]
     if routed.wire.dropped:
