@@ -112,6 +112,20 @@ APPROVAL = {
         "expiresAt": "2999-01-01T00:00:00Z",
     },
 }
+
+
+def revision(number: str, uid: str, spec: object) -> dict[str, Any]:
+    labels = {"agents.example.com/revision": number}
+    return {"metadata": {"labels": labels, "ownerReferences": [{"uid": uid}]}, "data": {"spec": spec}}
+
+
+REVISIONS = (
+    revision("1", "u1", AGENT["spec"]),
+    revision("2", "u1", {"llm": {"providers": [{"name": "other", "type": "openai"}]}}),
+    revision("3", "u0", {}),
+    revision("4", "u1", "nonsense"),
+    revision("five", "u1", {}),
+)
 FORBIDDEN = [403, json.dumps({"message": "no such right"})]
 
 
@@ -124,6 +138,7 @@ ANSWERS = {
     "watch": [200, '{"type": "MODIFIED", "object": \n{"type": "ADDED", "object": []}\n'],
     f"{ROOT}/agenttypes": listed(AGENT),
     f"{ROOT}/toolapprovals": listed(APPROVAL, {**APPROVAL, "status": {"state": "Granted"}}),
+    "/apis/apps/v1/namespaces/agents/controllerrevisions": listed(*REVISIONS),
     f"{NS}/pods": listed(POD),
     f"{NS}/events": listed(*EVENTS),
     f"{NS}/pods/pilot-1:9801/proxy/calls": [200, "<html>"],
@@ -207,3 +222,15 @@ def test_a_decision_is_for_the_call_that_was_shown(console: Console, tmp_path: P
     assert decide("pilot-1") == 200
     patched = json.loads((tmp_path / "patched.json").read_text())
     assert patched == {"metadata": {"uid": "u2"}, "spec": {"decision": "Deny", "note": "no <b>"}}
+
+
+def test_revisions_of_this_very_agent_are_compared(console: Console) -> None:
+    is_listed(console)
+    view = console.ask("/api/agents/agents/pilot/revisions")
+    assert [(each["number"], each["differs"]) for each in view["revisions"]] == [("2", ["llm.providers"]), ("1", [])]
+    assert (view["older"], view["newer"]) == ("2", "present")
+    assert [text for sign, text in view["lines"] if sign == "-"] == ["  - name: other"]
+
+    same = console.ask("/api/agents/agents/pilot/revisions?older=1&newer=present")
+    assert same["lines"] == []
+    assert console.ask("/api/about")["revisions"] is True

@@ -148,6 +148,40 @@ async def test_an_agent_that_is_not_ready_says_why_and_what_to_do(page: Page) ->
     assert HOSTILE in said
 
 
+def revision(owner: dict[str, Any], number: int, image: str) -> dict[str, Any]:
+    """A spec as the operator keeps it."""
+    labels = {"agents.example.com/agent": owner["metadata"]["name"], "agents.example.com/revision": str(number)}
+    reference = {key: owner[key] for key in ("apiVersion", "kind")} | {
+        key: owner["metadata"][key] for key in ("name", "uid")
+    }
+    return {
+        "metadata": {
+            "name": f"{owner['metadata']['name']}-{number}",
+            "labels": labels,
+            "ownerReferences": [reference],
+        },
+        "revision": number,
+        "data": {"spec": {"agent": {"type": "container", "image": image}}},
+    }
+
+
+async def test_two_revisions_of_a_spec_are_compared(page: Page, cluster: Cluster) -> None:
+    async with open_api(cluster.access, "it-console") as api:
+        owner = await api.call("GET", "/apis/agents.example.com/v1/namespaces/it-console/agenttypes/agent-0042")
+        path = "/apis/apps/v1/namespaces/it-console/controllerrevisions"
+        for number, image in ((1, f"nginx:1.25{HOSTILE}"), (2, "nginx:1.26"), (3, "nginx:1.27")):
+            kept = revision(owner, number, image)
+            kept["data"]["spec"] = {**owner["spec"], "agent": {**owner["spec"]["agent"], "image": image}}
+            await api.call("POST", path, kept)
+
+    await page.js("location.hash = '#/agents/it-console/agent-0042/revisions'")
+    said = await page.see("Revision 3", "the present spec", "nginx:1.26", "nginx:1.27", "agent.image")
+    assert HOSTILE not in said
+
+    await page.js("document.querySelector('[data-key=\"compare 1\"]').click()")
+    assert "nginx:1.26" not in await page.see(HOSTILE)
+
+
 async def test_a_change_is_seen_without_being_asked_for(page: Page, cluster: Cluster) -> None:
     await page.js("location.hash = '#/'")
     async with open_api(cluster.access, "it-console") as api:

@@ -70,12 +70,17 @@ class Page:
 
     async def see(self, *texts: str) -> str:
         """The page's text, once all of `texts` are in it."""
-        async with asyncio.timeout(ANSWER_S):
-            while True:
-                said = await self.text()
-                if all(text in said for text in texts):
-                    return said
-                await asyncio.sleep(0.05)
+        said = ""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                while True:
+                    said = await self.text()
+                    if all(text in said for text in texts):
+                        return said
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            missing = [text for text in texts if text not in said]
+            raise AssertionError(f"the page lacks {missing}; errors: {self.errors}; it says:\n{said}") from None
 
     async def click(self, selector: str) -> None:
         await self.js(f"document.querySelector({json.dumps(selector)}).click()")

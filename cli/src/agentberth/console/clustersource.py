@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from agent_api import layout
+from agent_api.agenttype.revisions import REVISION_LABEL
 from agent_render.identity import AGENT_LABEL
 from agentberth.cluster.approvals import Decision
 from agentberth.cluster.kubectl import Kubectl
@@ -17,7 +18,8 @@ from agentberth.console.clusterapprovals import ClusterApprovals
 from agentberth.console.clusterviews import conditions_of, containers_of, events_of, providers_of, row_of, tools_of
 from agentberth.console.limits import limits_of
 from agentberth.console.podcalls import OPS, CallKeys, read_calls, read_keys
-from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView, Plain
+from agentberth.console.revisions import revisions_view
+from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView, Plain, RevisionsView
 from agentberth.errors import CommandError
 
 _PATH: Final = f"/apis/{layout.GROUP}/{layout.VERSION}"
@@ -36,6 +38,7 @@ class ClusterSource:
     def __init__(self, api: Api, title: str, namespace: str = "", kubectl: Kubectl | None = None) -> None:
         self._api = api
         self.title = title
+        self.keeps_revisions = True
         scope = f"{_PATH}/namespaces/{quote(namespace)}" if namespace else _PATH
         self._list = f"{scope}/agenttypes"
         self._approvals = ClusterApprovals(api, scope, kubectl)
@@ -137,6 +140,14 @@ class ClusterSource:
             return LogsView(container, (await self._api.text(path, **query)).splitlines())
         except RefusedError as error:
             return LogsView(container, (), (f"The log cannot be read: {error}",))
+
+    async def revisions(self, namespace: str, name: str, older: str, newer: str) -> RevisionsView:
+        """What the operator has kept of the agent's specs; two of them compared."""
+        agent, notes = self._of(namespace, name), list[str]()
+        path = f"/apis/apps/v1/namespaces/{quote(namespace)}/controllerrevisions"
+        selector = f"{AGENT_LABEL}={name},{REVISION_LABEL}"
+        found = await self._readable(notes, "revisions", self._items(path, labelSelector=selector, limit=_PAGE))
+        return await asyncio.to_thread(revisions_view, agent, found, older, newer, notes)
 
     async def approvals(self) -> ApprovalsView:
         return await self._approvals.view()

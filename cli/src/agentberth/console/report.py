@@ -18,7 +18,7 @@ from agentberth.console.source import Source, about
 from agentberth.console.view import plain
 from agentberth.errors import CommandError
 
-_MODULES: Final = ("dom.js", "agents.js", "agent.js", "timeline.js", "approvals.js", "app.js")
+_MODULES: Final = ("dom.js", "agents.js", "agent.js", "timeline.js", "approvals.js", "revisions.js", "app.js")
 """In an order in which each finds what it imports."""
 _IMPORT: Final = re.compile(r"(?m)^import .*?;\n")
 _EXPORT: Final = re.compile(r"(?m)^export ")

@@ -25,6 +25,7 @@ from agentberth.console.view import (
     ContainerView,
     LogsView,
     Plain,
+    RevisionsView,
     State,
 )
 from agentberth.errors import CommandError
@@ -67,6 +68,7 @@ class RunSource:
         self.desk: ApprovalDesk | None = None
         """Where the run's calls are decided that a rule asks about."""
         self.title = f"agentberth run {name}"
+        self.keeps_revisions = False
 
     def note_line(self, name: str, line: str) -> None:
         """A process has written a line."""
@@ -149,6 +151,11 @@ class RunSource:
         if container not in self._logs:
             raise LookupError(f"there is no container {container[:100]!r}")
         return LogsView(container, tuple(self._logs[container]))
+
+    async def revisions(self, namespace: str, name: str, older: str, newer: str) -> RevisionsView:  # noqa: ARG002 - there is one spec
+        """None: a run has the spec of its file."""
+        self._check(namespace, name)
+        return RevisionsView()
 
     async def approvals(self) -> ApprovalsView:
         """What waits while the agent runs, and what was decided."""

@@ -70,6 +70,7 @@ class ConsoleServer:
         app.router.add_get("/api/agents/{namespace}/{name}", self._get_agent)
         app.router.add_get("/api/agents/{namespace}/{name}/calls", self._get_calls)
         app.router.add_get("/api/agents/{namespace}/{name}/logs", self._get_logs)
+        app.router.add_get("/api/agents/{namespace}/{name}/revisions", self._get_revisions)
         app.router.add_get("/api/about", self._get_about)
         app.router.add_get("/api/approvals", self._list_approvals)
         app.router.add_post("/api/approvals/{namespace}/{name}", self._decide)
@@ -141,6 +142,10 @@ class ConsoleServer:
     async def _get_logs(self, request: web.Request) -> web.Response:
         container, pod = request.query.get("container", ""), request.query.get("pod", "")
         return _json(plain(await self._source.logs(*_names(request), container, pod)))
+
+    async def _get_revisions(self, request: web.Request) -> web.Response:
+        older, newer = request.query.get("older", ""), request.query.get("newer", "")
+        return _json(plain(await self._source.revisions(*_names(request), older, newer)))
 
     async def _get_about(self, _: web.Request) -> web.Response:
         return _json(about(self._source))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from agentberth.cluster.approvals import Decision
-from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView, Plain
+from agentberth.console.view import AgentRow, AgentView, ApprovalsView, CallsView, LogsView, Plain, RevisionsView
 
 
 class Source(Protocol):
@@ -17,6 +17,10 @@ class Source(Protocol):
     @property
     def problem(self) -> str:
         """Why the list of agents is not up to date; empty when it is."""
+
+    @property
+    def keeps_revisions(self) -> bool:
+        """Whether there are earlier specs to compare: a run has one."""
 
     @property
     def version(self) -> int:
@@ -34,6 +38,9 @@ class Source(Protocol):
     async def logs(self, namespace: str, name: str, container: str, pod: str) -> LogsView:
         """The last lines of a container; `pod` may be empty in a run."""
 
+    async def revisions(self, namespace: str, name: str, older: str, newer: str) -> RevisionsView:
+        """Two of its specs, compared."""
+
     async def approvals(self) -> ApprovalsView:
         """Calls that a person is asked about."""
 
@@ -43,4 +50,4 @@ class Source(Protocol):
 
 def about(source: Source) -> Plain:
     """What the page is told of the source itself."""
-    return {"title": source.title}
+    return {"title": source.title, "revisions": source.keeps_revisions}

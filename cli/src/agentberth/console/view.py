@@ -125,7 +125,28 @@ class ApprovalsView:
     notes: Sequence[str] = ()
 
 
-View = AgentRow | AgentView | CallsView | LogsView | ApprovalsView
+@dataclass(frozen=True)
+class RevisionView:
+    """A spec that was kept, and the paths in which it differs from the present one. `cut`: there are more of them."""
+
+    number: str
+    kept: str
+    differs: Sequence[str] = ()
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class RevisionsView:
+    """The newest first, and what became of the spec from `older` to `newer`, line by line, each with its sign."""
+
+    revisions: Sequence[RevisionView] = ()
+    older: str = ""
+    newer: str = ""
+    lines: Sequence[tuple[str, str]] = ()
+    notes: Sequence[str] = ()
+
+
+View = AgentRow | AgentView | CallsView | LogsView | ApprovalsView | RevisionsView
 
 
 def plain(view: View) -> Plain:

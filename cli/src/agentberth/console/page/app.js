@@ -3,11 +3,12 @@ import {agentPage} from "./agent.js";
 import {agentsPage} from "./agents.js";
 import {approvalsPage, leaveApprovals, waiting} from "./approvals.js";
 import {h, shown} from "./dom.js";
+import {revisionsPage} from "./revisions.js";
 import {timelinePage} from "./timeline.js";
 
 const main = document.getElementById("main");
 const live = document.getElementById("live");
-const TABS = [["", "Overview"], ["timeline", "Timeline"], ["logs", "Logs"]];
+const TABS = [["", "Overview"], ["timeline", "Timeline"], ["logs", "Logs"], ["revisions", "Revisions"]];
 const report = globalThis.agentberthReport; // of a page that was written to a file
 let drawing = false;
 let outdated = false;
@@ -38,7 +39,7 @@ function baseOf({namespace, name}) {
 function heading(at) {
   return [h("nav.crumbs", {"aria-label": "Where you are"}, h("a", {href: "#/"}, "Agents"), " / ", h("span", {}, shown(at.namespace))),
     h("h1", {}, shown(at.name)),
-    h("nav.tabs", {"aria-label": "Parts of this agent"}, TABS.map(([tab, word]) =>
+    h("nav.tabs", {"aria-label": "Parts of this agent"}, TABS.filter(([tab]) => tab !== "revisions" || about.revisions).map(([tab, word]) =>
       h("a", {href: tab ? `${baseOf(at)}/${tab}` : baseOf(at), "aria-current": tab === at.tab ? "page" : null}, word)))];
 }
 
@@ -87,6 +88,10 @@ async function content(at) {
   }
   const api = `/api/agents/${encodeURIComponent(at.namespace)}/${encodeURIComponent(at.name)}`;
   if (at.tab === "timeline") return [heading(at), timelinePage(await ask(`${api}/calls`))];
+  if (at.tab === "revisions") return [heading(at), revisionsPage(await ask(`${api}/revisions?${at.query}`), (side, number) => {
+    at.query.set(side, number);
+    location.hash = `${baseOf(at)}/revisions?${at.query}`;
+  })];
   if (at.tab === "logs") return [heading(at), await logsPage(at, api)];
   const asked = waiting(approvals).filter((each) => each.namespace === at.namespace && each.agent === at.name).length;
   return [heading(at), asked ? h("p.note", {}, h("a", {href: "#/approvals"}, asked === 1 ? "A call waits for approval" : `${asked} calls wait for approval`)) : null,
