@@ -88,8 +88,8 @@ async def measure(port: int, pid: int, count: int) -> Measured:
     return Measured(done / (time.monotonic() - began), (cpu_s(pid) - cpu_before_s) / done * 1e6)
 
 
-async def run(rounds: int, count: int) -> None:
-    """Prints each round, and the medians of the ratios."""
+async def run(rounds: int, count: int, without: str) -> None:
+    """Prints each round, and the medians of the ratios, to a gateway that the program `without` starts."""
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     upstream = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     with ExitStack() as stack:
@@ -100,7 +100,7 @@ async def run(rounds: int, count: int) -> None:
             port = free_port()
             command = gateway_command(folder, upstream, port)
             if name == "without":
-                command = [sys.executable, "-c", WITHOUT, *command[1:]]
+                command = [sys.executable, "-c", without, *command[1:]]
             process = stack.enter_context(running(command, core=None, log=folder / "log"))
             await asyncio.to_thread(wait_for, port, process)
             targets[name] = (port, process.pid)
@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=2000)
     options = parser.parse_args()
-    asyncio.run(run(options.rounds, options.requests))
+    asyncio.run(run(options.rounds, options.requests, WITHOUT))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ _PROBE_CHARS: Final = 64
 _MOST_COMPARED: Final = 64
 """Compared first, so that a long value is not compared as a whole at each place."""
 
+_MOST_NAMES: Final = 64
+"""Remembered redactions."""
 _NAMES: Final = (
     r"(?:x-)?api[_-]?key|(?:proxy-)?authorization|passw(?:or)?d|(?:access|refresh|id|auth|bearer)[_-]?token"
     r"|client[_-]?secret|private[_-]?key|secret[_-]?(?:access[_-]?)?key|(?:set-)?cookie"
@@ -101,6 +103,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: frozenset[str] = frozenset()
+        self._names: dict[str, str] = {}
 
     def add(self, value: str | bytes) -> None:
         """Mask `value` from now on, also when it is quoted, escaped or base64-encoded.
@@ -112,10 +115,12 @@ class Redactor:
         if forms <= self._values:
             return
         self._values |= forms
+        self._names.clear()
 
     def forget(self, value: str) -> None:
         """Stop masking a value that is of no use any more, such as a token that has expired."""
         self._values -= set(spellings(value))
+        self._names.clear()
 
     def holds_value(self, text: str) -> bool:
         """Whether a registered value is in `text`: far cheaper than masking, for the path of every request."""
@@ -178,6 +183,15 @@ class Redactor:
             if any(value in plain for value in self._values):
                 return plain
         return None
+
+    def redact_name(self, text: str) -> str:
+        """As `redact`, remembered for a while: for short texts that come again with each request."""
+        found = self._names.get(text)
+        if found is None:
+            if len(self._names) >= _MOST_NAMES:
+                self._names.clear()
+            found = self._names[text] = self.redact(text)
+        return found
 
     def _redact_named(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a JSON document
         return self.redact_field(name, value) if isinstance(value, str) else self.redact_document(value)

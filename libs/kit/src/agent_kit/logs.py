@@ -10,8 +10,8 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,7 +82,27 @@ def configure(settings: LogSettings, redactor: Redactor, *, stream: TextIO | Non
     logging.captureWarnings(capture=True)
 
 
+def write_encoded(objects: Sequence[bytes]) -> bool:
+    """Write JSON objects, which the caller has redacted and bounded, as lines with the fields of the process.
+
+    For lines that each request has: the formatter would cost more than the request. False, and nothing is written,
+    where lines are text for a person.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _LineHandler) and isinstance(handler.formatter, JsonFormatter):
+            tail = handler.formatter.tail
+            handler.write("".join(f"{each[:-1].decode()}{tail}" for each in objects))
+            return True
+    return False
+
+
 class _LineHandler(logging.StreamHandler[TextIO]):
+    def write(self, lines: str) -> None:
+        """Write whole lines between those of records; what cannot be written is dropped, as records are."""
+        with self.lock or nullcontext(), suppress(OSError, ValueError):
+            self.stream.write(lines)
+            self.flush()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
         """Drop a line that cannot be written: the default would print its arguments unredacted to stderr."""
 
@@ -94,6 +114,9 @@ class JsonFormatter(logging.Formatter):
         super().__init__()
         self._redactor = redactor
         self._fields = dict(fields or {})
+        own = json.dumps(self._fields, ensure_ascii=False, separators=(",", ":"))
+        self.tail = f",{own[1:]}\n" if self._fields else "}\n"
+        """What ends a line that was encoded without these fields and without its last brace."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One JSON object without line breaks."""

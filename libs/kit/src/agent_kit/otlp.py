@@ -43,6 +43,8 @@ class _OtlpSpan:
         self._span.set_status(trace.StatusCode.ERROR, self._redact(reason))
 
     def _clean(self, value: AttributeValue) -> AttributeValue:
+        if isinstance(value, tuple):
+            return tuple(map(self._redact, value))
         return self._redact(value) if isinstance(value, str) else value
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Literal, Protocol
 
-AttributeValue = str | bool | int | float
+AttributeValue = str | bool | int | float | tuple[str, ...]
 SpanKind = Literal["internal", "server", "client", "producer", "consumer"]
 TraceParent = Mapping[str, str]
 """The valid W3C trace headers of a request, in lower case; empty when it has none."""

@@ -37,6 +37,7 @@ from agent_llmgateway.failover.breaker import BreakerBoard
 from agent_llmgateway.failover.dependencies import FailoverDependencies
 from agent_llmgateway.failover.retries import RetryBudget
 from agent_llmgateway.grants import GrantDesk
+from agent_llmgateway.http.callaudit import CallAudit
 from agent_llmgateway.http.callrecord import show_call
 from agent_llmgateway.http.server import GatewayServer
 from agent_llmgateway.http.state import GatewayState
@@ -90,6 +91,7 @@ async def serve(redactor: Redactor, settings: GatewaySettings, stop: Stop) -> No
             stop.tasks.create_task(memory.run(), name="probe memory")
             freeze_gc()
             await serve_agents(server, state, settings, stop, reloader)
+            state.audit.flush()
             await desk.close(settings.last_words)
 
 
@@ -118,6 +120,7 @@ def build_state(
         redactor=redactor,
         clock=monotonic,
         calls=CallRing(partial(show_call, redactor.redact)),
+        audit=CallAudit(redactor),
         run_parent=run_parent(os.environ.get(RUN_VARIABLE)),
     )
 

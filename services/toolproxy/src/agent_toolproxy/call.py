@@ -59,6 +59,8 @@ class Call:
     """Whom a server may ask or tell something meanwhile; None: nobody."""
     on_progress: ProgressListener | None = None
     on_output: OutputListener | None = None
+    wire: Mapping[str, str] = field(default_factory=dict)
+    """How it came, in attributes of its span."""
     timeout_s: float | None = None
     """Shorter than the configured limit; never longer."""
 

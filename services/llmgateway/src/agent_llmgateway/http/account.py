@@ -11,7 +11,8 @@ from agent_llmgateway.budget.price import cost_micro_usd
 from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.failover.dependencies import RoutedAnswer
 from agent_llmgateway.failover.routing import Route
-from agent_llmgateway.http.callrecord import CallRecord
+from agent_llmgateway.http.callrecord import CallRecord, content_text
+from agent_llmgateway.http.spans import answer_attributes
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.providererrors.attempt import AttemptRecord
 from agent_llmgateway.providererrors.classify import Failure
@@ -21,7 +22,7 @@ from agent_llmgateway.wire.transcript import Transcript
 from agent_llmgateway.wire.usage import Usage
 
 _log = logging.getLogger(__name__)
-_KEPT_BYTES: Final = 65_536
+KEPT_BYTES: Final = 65_536
 """Of a prompt or an answer, before it is redacted and cut further."""
 _KEPT_STREAM_BYTES: Final = 524_288
 """Of a stream, whose events take many times the bytes of their text."""
@@ -92,6 +93,7 @@ class RequestAccount:
             self._broken = f"{failure.cause}: {failure.message}"
             self._state.metrics.note_broken(route.provider, failure.cause)
             self._state.provider_stats.note_error(route.provider, failure)
+            self._span.set("error.type", failure.cause)
             self._span.fail(failure.cause)
         if stream.states:
             self._state.failover.affinity.note(route.provider, stream.states, routed.breaker.mark)
@@ -108,7 +110,7 @@ class RequestAccount:
         self._settled = (route, usage)
         if self._provider_set.config.capture_content:
             told = self._transcript.text() if self._transcript is not None else routed.answer.body or b""
-            self._answer = told[:_KEPT_BYTES]
+            self._answer = told[:KEPT_BYTES]
         if self._call.dialect.name in COUNTS:
             return
         if len(routed.attempts) > 1:
@@ -123,7 +125,9 @@ class RequestAccount:
         """The request is over; `error` names what the client was told instead of an answer."""
         duration_s = self._state.clock() - self.began
         self._state.metrics.note_end(self.operation, route.provider, route.model, duration_s, error)
-        self._state.calls.add(self._record(duration_s, error))
+        record = self._record(duration_s, error)
+        self._state.calls.add(record)
+        self._state.audit.add(record)
 
     def _record(self, duration_s: float, error: str) -> CallRecord:
         state, call, usage, micro_usd = self._state, self._call, None, None
@@ -146,7 +150,7 @@ class RequestAccount:
             usage,
             micro_usd,
             self._broken,
-            (call.body[:_KEPT_BYTES], self._answer) if self._provider_set.config.capture_content else None,
+            (call.body[:KEPT_BYTES], self._answer) if self._provider_set.config.capture_content else None,
         )
 
     def _note_failovers(self, routed: RoutedAnswer) -> None:
@@ -160,10 +164,8 @@ class RequestAccount:
             _log.warning("failed over", extra=extra)
 
     def _describe(self, routed: RoutedAnswer, usage: Usage | None) -> None:
-        span, route = self._span, routed.plan.route
-        span.set("gen_ai.response.model", routed.answer.model or route.model)
-        span.set("gen_ai.provider.name", self._provider_set.providers[route.provider].config.type)
-        span.set("agentberth.provider", route.provider)
-        if usage is not None:
-            span.set("gen_ai.usage.input_tokens", usage.input_tokens)
-            span.set("gen_ai.usage.output_tokens", usage.output_tokens)
+        kind = self._provider_set.providers[routed.plan.route.provider].config.type
+        for name, value in answer_attributes(kind, routed, usage, self._first_output_s).items():
+            self._span.set(name, value)
+        if self._answer:
+            self._span.set("gen_ai.output.messages", content_text(self._state.redactor.redact, self._answer))

@@ -18,7 +18,8 @@ from agent_kit.calls import cut, rfc3339, trace_ids
 from agent_llmgateway.providererrors.attempt import AttemptRecord
 from agent_llmgateway.wire.usage import Usage
 
-_LONGEST_NAME: Final = 256
+LONGEST_NAME: Final = 256
+"""Characters of a name."""
 _OUTCOMES: Final[dict[str, ModelOutcome]] = {"": "answered", "cancelled": "cancelled", "AllRoutesError": "failed"}
 
 
@@ -40,34 +41,40 @@ class CallRecord(msgspec.Struct, frozen=True):
     broken: str = ""
     content: tuple[bytes, bytes] | None = None
 
+    @property
+    def answered(self) -> AttemptRecord | None:
+        """The try that answered."""
+        return next((each for each in reversed(self.tries) if each.outcome == "answered"), None)
+
 
 def show_call(redact: Callable[[str], str], record: CallRecord, number: int) -> ModelCall:
     """The document of a call."""
-    answered = next((each for each in reversed(record.tries) if each.outcome == "answered"), None)
+    answered = record.answered
     asked, told = record.content or (b"", b"")
     return ModelCall(
         number=number,
         at=rfc3339(record.at_s),
-        duration_ms=_ms(record.duration_s),
+        duration_ms=milliseconds(record.duration_s),
         operation=record.operation,
-        requested=cut(record.requested, _LONGEST_NAME),
+        requested=cut(record.requested, LONGEST_NAME),
         provider=answered.provider if answered else "",
-        model=cut(answered.model, _LONGEST_NAME) if answered else "",
+        model=cut(answered.model, LONGEST_NAME) if answered else "",
         stream=record.stream,
         tries=tuple(_try(redact, each) for each in record.tries[-MOST_TRIES:]),
         tokens=_tokens(record.usage),
         usd=None if record.micro_usd is None else record.micro_usd / 1e6,
-        first_token_ms=None if record.first_output_s is None else _ms(record.first_output_s),
-        outcome=_outcome(record),
+        first_token_ms=None if record.first_output_s is None else milliseconds(record.first_output_s),
+        outcome=outcome_of(record),
         status=record.tries[-1].status if record.tries else 0,
-        error=_error(redact, record),
+        error=error_of(redact, record),
         trace=trace_ids(record.traceparent, own=record.own_span),
-        input=_text(redact, asked),
-        output=_text(redact, told),
+        input=content_text(redact, asked),
+        output=content_text(redact, told),
     )
 
 
-def _outcome(record: CallRecord) -> ModelOutcome:
+def outcome_of(record: CallRecord) -> ModelOutcome:
+    """What became of a call."""
     if record.broken:
         return "broken"
     if record.error and record.error != "cancelled" and not record.tries:
@@ -75,7 +82,8 @@ def _outcome(record: CallRecord) -> ModelOutcome:
     return _OUTCOMES.get(record.error, "failed")
 
 
-def _error(redact: Callable[[str], str], record: CallRecord) -> str:
+def error_of(redact: Callable[[str], str], record: CallRecord) -> str:
+    """Why it failed, redacted and cut; empty when it did not."""
     if record.broken:
         return cut(redact(record.broken), LONGEST_TEXT_CHARS)
     if not record.error:
@@ -87,12 +95,12 @@ def _error(redact: Callable[[str], str], record: CallRecord) -> str:
 def _try(redact: Callable[[str], str], record: AttemptRecord) -> Try:
     return Try(
         provider=record.provider,
-        model=cut(record.model, _LONGEST_NAME),
+        model=cut(record.model, LONGEST_NAME),
         outcome=record.outcome,
         status=record.status,
         reason=cut(redact(record.message), LONGEST_TEXT_CHARS),
         key=record.key,
-        duration_ms=_ms(record.duration_s),
+        duration_ms=milliseconds(record.duration_s),
     )
 
 
@@ -103,10 +111,11 @@ def _tokens(usage: Usage | None) -> Tokens | None:
     return Tokens(input=usage.input_tokens, output=usage.output_tokens, cached=usage.cached_tokens, reasoning=reasoning)
 
 
-def _text(redact: Callable[[str], str], raw: bytes) -> str:
+def content_text(redact: Callable[[str], str], raw: bytes) -> str:
     """Cut after redaction: half a secret has no shape."""
     return redact(raw.decode("utf-8", "replace"))[:LONGEST_CONTENT_CHARS]
 
 
-def _ms(seconds: float) -> float:
+def milliseconds(seconds: float) -> float:
+    """As documents have them."""
     return round(max(0.0, seconds) * 1000, 3)

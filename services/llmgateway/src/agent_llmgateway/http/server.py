@@ -29,11 +29,13 @@ from agent_llmgateway.errors import (
     UpgradeError,
 )
 from agent_llmgateway.failover.routing import list_models
-from agent_llmgateway.http.account import OPERATIONS
+from agent_llmgateway.http.account import KEPT_BYTES, OPERATIONS
 from agent_llmgateway.http.bodies import read_ready, receive_body
+from agent_llmgateway.http.callrecord import content_text
 from agent_llmgateway.http.completion import CompletionHandler
 from agent_llmgateway.http.prepare import select_headers
 from agent_llmgateway.http.problems import DELIVERY, Answered, answer_error
+from agent_llmgateway.http.spans import request_attributes
 from agent_llmgateway.http.state import GatewayState
 from agent_llmgateway.upstream.heldmemory import Lease
 from agent_llmgateway.wire.call import Call
@@ -198,7 +200,7 @@ class GatewayServer:
         """The exchange inside a span, whose context goes to the provider."""
         state = self._state
         operation = OPERATIONS.get(call.dialect.name, "chat")
-        attributes = {"gen_ai.operation.name": operation, "gen_ai.request.model": call.model}
+        attributes = request_attributes(operation, call)
         parent = state.telemetry.extract(request.headers) or state.run_parent
         with state.telemetry.span(
             f"{operation} {call.model}", kind="client", parent=parent, attributes=attributes
@@ -206,7 +208,7 @@ class GatewayServer:
             headers = dict(call.headers)
             state.telemetry.inject(headers, parent)
             if provider_set.config.capture_content:
-                span.set("gen_ai.input.messages", state.redactor.redact(call.body.decode("utf-8", "replace")))
+                span.set("gen_ai.input.messages", content_text(state.redactor.redact, call.body[:KEPT_BYTES]))
             return await CompletionHandler(
                 state, provider_set, msgspec.structs.replace(call, headers=headers), span
             ).run(request)

@@ -13,6 +13,7 @@ from agent_llmgateway.config.providerset import ProviderSet
 from agent_llmgateway.errors import GatewayError
 from agent_llmgateway.failover.breaker import BreakerBoard
 from agent_llmgateway.failover.dependencies import FailoverDependencies
+from agent_llmgateway.http.callaudit import CallAudit
 from agent_llmgateway.http.callrecord import CallRecord
 from agent_llmgateway.http.rehearsal import Rehearsal
 from agent_llmgateway.metrics.prometheus import Metrics
@@ -34,6 +35,7 @@ class GatewayState:
     redactor: Redactor
     clock: Callable[[], float]
     calls: CallRing[CallRecord]
+    audit: CallAudit
     run_parent: Mapping[str, str] = field(default_factory=dict)
     """W3C headers of the agent's run, for requests without any."""
     meter: Meter = field(default_factory=Meter)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from agent_api.calls import LONGEST_CONTENT_CHARS, LONGEST_TEXT_CHARS, Decision, ToolCall
 from agent_kit.calls import RUN_VARIABLE, CallRing, cut, rfc3339, run_parent, trace_ids
+from agent_kit.telemetry import SILENT_SPAN, Span
 from agent_toolproxy.call import Call, Json
 
 _LONGEST_NAME: Final = 256
@@ -59,30 +60,33 @@ class CallRecorder:
         self.run: Mapping[str, str] = run_parent(os.environ.get(RUN_VARIABLE))
         """W3C headers of the agent's run, for calls without any."""
 
-    def add(self, ended: EndedCall) -> None:
+    def add(self, ended: EndedCall, span: Span = SILENT_SPAN) -> None:
+        """Keep one more, and tell `span` of the contents that are kept."""
         asked, told = _dumped(ended.call.arguments), "" if ended.result is None else _dumped(ended.result)
         shown = (asked, told) if self._captures() else ("", "")
         traceparent = ended.call.meta.get("traceparent")
-        self.ring.add(
-            ToolCall(
-                number=1,
-                at=rfc3339(time.time() - ended.seconds),
-                duration_ms=round(ended.seconds * 1000, 3),
-                name=cut(ended.tool, _LONGEST_NAME),
-                server=cut(ended.server, _LONGEST_NAME),
-                via=ended.call.via,
-                decision=ended.decided,
-                outcome=ended.outcome,
-                error=cut(self._redact(ended.error), LONGEST_TEXT_CHARS),
-                arguments_bytes=len(asked),
-                result_bytes=len(told),
-                trace=trace_ids(
-                    traceparent if isinstance(traceparent, str) else self.run.get("traceparent"), own=ended.own_span
-                ),
-                input=self._redact(shown[0][:_KEPT_CHARS])[:LONGEST_CONTENT_CHARS],
-                output=self._redact(shown[1][:_KEPT_CHARS])[:LONGEST_CONTENT_CHARS],
-            )
+        call = ToolCall(
+            number=1,
+            at=rfc3339(time.time() - ended.seconds),
+            duration_ms=round(ended.seconds * 1000, 3),
+            name=cut(ended.tool, _LONGEST_NAME),
+            server=cut(ended.server, _LONGEST_NAME),
+            via=ended.call.via,
+            decision=ended.decided,
+            outcome=ended.outcome,
+            error=cut(self._redact(ended.error), LONGEST_TEXT_CHARS),
+            arguments_bytes=len(asked),
+            result_bytes=len(told),
+            trace=trace_ids(
+                traceparent if isinstance(traceparent, str) else self.run.get("traceparent"), own=ended.own_span
+            ),
+            input=self._redact(shown[0][:_KEPT_CHARS])[:LONGEST_CONTENT_CHARS],
+            output=self._redact(shown[1][:_KEPT_CHARS])[:LONGEST_CONTENT_CHARS],
         )
+        self.ring.add(call)
+        for name, text in (("arguments", call.input), ("result", call.output)):
+            if text:
+                span.set(f"gen_ai.tool.call.{name}", text)
 
 
 def _dumped(value: Any) -> str:  # noqa: ANN401 - any JSON

@@ -206,7 +206,7 @@ class Toolbox:
                 self._metrics.record(served.name, outcome, seconds)
                 ended = EndedCall(served.name, served.owner, call, outcome, seconds, problem, result, decision=decision)
                 self._audit.add(audit.AuditRecord(served.name, call, outcome, seconds, ended.decided))
-                self._recorder.add(ended)
+                self._recorder.add(ended, span)
         return result
 
     def _show(self, arguments: Mapping[str, Any]) -> str:
@@ -237,12 +237,19 @@ def _span_of(
     }
     if call.via == "rest":
         return telemetry.span(f"execute_tool {served.name}", parent=parent, attributes=attributes)
+    attributes |= call.wire
     server, _, method = served.name.rpartition("__")
     if "/" in method:  # what the relay asks of a server
-        attributes["mcp.method.name"] = method
+        attributes = {"mcp.method.name": method, **call.wire, **_asked_for(call)}
         return telemetry.span(f"{method} {server}", kind="server", parent=parent, attributes=attributes)
     attributes["mcp.method.name"] = "tools/call"
     return telemetry.span(f"tools/call {served.name}", kind="server", parent=parent, attributes=attributes)
+
+
+def _asked_for(call: Call) -> dict[str, str]:
+    """The resource or the prompt that is asked for; a call to complete an argument names neither."""
+    named = {"mcp.resource.uri": call.arguments.get("uri"), "gen_ai.prompt.name": call.arguments.get("name")}
+    return {key: value[:_LONGEST_SHOWN] for key, value in named.items() if isinstance(value, str)}
 
 
 def _outcome_of(result: Json, span: Span) -> str:

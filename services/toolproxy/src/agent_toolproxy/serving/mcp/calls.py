@@ -21,6 +21,8 @@ from agent_toolproxy.mcp.messages import (
 
 _PROGRESS_EVERY_S: Final = 0.05
 _PROGRESS_BURST: Final = 10
+_LONGEST_ID: Final = 128
+_HTTP: Final = {"network.transport": "tcp", "network.protocol.name": "http"}
 Send = Callable[[Json], Awaitable[None]]
 
 
@@ -54,6 +56,7 @@ class Asked:
     modern: bool = False
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     caller: Caller | None = None
+    wire: Mapping[str, str] = field(default_factory=dict)
 
     def call(self, arguments: Json) -> Call:
         """The call that is made of it."""
@@ -68,8 +71,15 @@ class Asked:
             capabilities=self.capabilities,
             retry={key: self.params[key] for key in keys if key in self.params},
             caller=self.caller,
+            wire=self.wire,
             on_progress=throttle(token, self.send) if is_id(token) else None,
         )
+
+
+def describe_wire(request_id: object, version: str, session_id: str = "") -> dict[str, str]:
+    """How a request of MCP came, in the words of OpenTelemetry's conventions for MCP."""
+    told = {"jsonrpc.request.id": str(request_id)[:_LONGEST_ID], "mcp.protocol.version": version, **_HTTP}
+    return {**told, "mcp.session.id": session_id} if session_id else told
 
 
 async def call_tool(tools: Tools, asked: Asked) -> Json:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
 from typing import Final
 
 from agent_toolproxy.errors import CallError
@@ -22,7 +23,7 @@ from agent_toolproxy.mcp.messages import (
 )
 from agent_toolproxy.serving.mcp.answer import Answer, Reply
 from agent_toolproxy.serving.mcp.callers import SessionCaller
-from agent_toolproxy.serving.mcp.calls import Asked, RpcError
+from agent_toolproxy.serving.mcp.calls import Asked, RpcError, describe_wire
 from agent_toolproxy.serving.mcp.downlevel import lower
 from agent_toolproxy.serving.mcp.methods import CAPABILITIES, METHODS, Methods, Offers, as_rpc_error
 from agent_toolproxy.serving.mcp.sessions import ClientSession, Sessions
@@ -84,7 +85,7 @@ class LegacyServer:
         if session is not None and task is not None:
             session.running[message_id] = task
         try:
-            result = await self._result(message["method"], message.get("params", {}), version, answer, session)
+            result = await self._result(message, version, answer, session)
         except RpcError as failure:
             return error(message_id, failure.code, failure.text, failure.data)
         finally:
@@ -93,17 +94,18 @@ class LegacyServer:
                 session.touch()
         return response(message_id, result)
 
-    async def _result(
-        self, method: str, params: Json, version: str, answer: Answer, session: ClientSession | None
-    ) -> Json:
+    async def _result(self, message: Json, version: str, answer: Answer, session: ClientSession | None) -> Json:
+        method, params = message["method"], message.get("params", {})
         if method == "ping":
             return {}
         if method in METHODS:
-            asked = Asked(params, answer.notify)
+            asked = Asked(
+                params, answer.notify, wire=describe_wire(message["id"], version, session.id if session else "")
+            )
             if session is None:
                 return lower(method, await self._methods.answer(method, asked), version)
             with closing(SessionCaller(session, answer)) as caller:
-                asked = Asked(params, answer.notify, capabilities=session.capabilities, caller=caller)
+                asked = replace(asked, capabilities=session.capabilities, caller=caller)
                 return lower(method, await self._methods.answer(method, asked), version)
         if method == "logging/setLevel":
             return self._set_level(params, session)

@@ -28,7 +28,7 @@ from agent_toolproxy.mcp.messages import (
 )
 from agent_toolproxy.serving.mcp.answer import Answer, Reply
 from agent_toolproxy.serving.mcp.callers import ModernCaller
-from agent_toolproxy.serving.mcp.calls import Asked, RpcError, relayed_capabilities
+from agent_toolproxy.serving.mcp.calls import Asked, RpcError, describe_wire, relayed_capabilities
 from agent_toolproxy.serving.mcp.methods import CAPABILITIES, LISTS, METHODS, READ, Methods
 from agent_toolproxy.tools.servers.signals import Signals
 
@@ -104,6 +104,7 @@ class ModernServer:
             modern=True,
             capabilities=relayed_capabilities(meta[KEY_CAPABILITIES]),
             caller=ModernCaller(answer, level),
+            wire=describe_wire(message["id"], meta[KEY_VERSION]),
         )
         result = await self._methods.answer(method, asked)
         return Reply(response(message["id"], complete({**result, **_caching(method, result)})))
