@@ -86,11 +86,9 @@ def conditions_of(agent: Mapping[str, Any]) -> tuple[ConditionView, ...]:
 
 def _condition(each: Mapping[str, Any]) -> ConditionView:
     reason = _reason(each.get("reason", ""))
-    posture = each["type"] == ConditionType.SECURITY_POSTURE
-    status = "True" if posture and each["status"] == "False" else each["status"]
     return ConditionView(
         type=each["type"],
-        status=status,
+        status=each["status"],
         reason=each.get("reason", ""),
         message=each.get("message", ""),
         cause=reason.cause if reason else "",

@@ -1,7 +1,8 @@
 // One agent: its Pod as a picture, what is wrong and what to do, providers, tools, memory, events.
-import {age, badge, bytes, count, h, money, section, shown, table, until} from "./dom.js";
+import {age, badge, bytes, count, diffLine, h, money, section, shown, table, until} from "./dom.js";
 
 const STATES = {waiting: ["plain", "waits"], running: ["warn", "runs"], ready: ["good", "ready"], ended: ["plain", "ended"], failed: ["bad", "failed"]};
+const ADVICE = new Set(["SecurityPosture"]); // an agent works without it
 const WORK = {initenv: "prepares code and packages", toolproxy: "serves tools", llmgateway: "serves models", memory: "keeps the memory"};
 
 function containerBox(each, select) {
@@ -12,7 +13,7 @@ function containerBox(each, select) {
     h("strong", {}, shown(each.name)),
     h("span.work", {}, WORK[each.name] ?? (each.role === "agent" ? "the agent itself" : "")),
     badge(word, live),
-    each.restarts ? badge(`${each.restarts} restarts`, "warn") : null,
+    each.restarts ? badge(`${each.restarts} ${each.restarts === 1 ? "restart" : "restarts"}`, "warn") : null,
     each.detail ? h("span.detail", {}, shown(each.detail)) : null,
     h("a.logs", {href: select(each)}, "Log", h("span.hidden", {}, ` of ${shown(each.name)}`)));
 }
@@ -27,8 +28,9 @@ function podPicture(view, select) {
 
 function conditionCard(each) {
   const good = each.status === "True";
-  return h(`li.condition.${good ? "good" : "bad"}`, {},
-    h("div", {}, h("strong", {}, shown(each.type)), " ", badge(good ? "True" : `${each.status} ${each.reason}`, good ? "good" : "bad"),
+  const kind = good ? "good" : ADVICE.has(each.type) ? "warn" : "bad";
+  return h(`li.condition.${kind}`, {},
+    h("div", {}, h("strong", {}, shown(each.type)), " ", badge(good ? "True" : `${each.status}: ${each.reason}`, kind),
       each.since ? h("span.faint", {}, ` for ${age(each.since)}`) : null),
     each.message ? h("p", {}, shown(each.message)) : null,
     !good && each.cause ? h("p.cause", {}, h("b", {}, "Cause: "), shown(each.cause)) : null,
@@ -36,7 +38,8 @@ function conditionCard(each) {
 }
 
 function conditionList(view) {
-  const sorted = [...view.conditions].sort((a, b) => (a.status === "True") - (b.status === "True"));
+  const rank = (each) => (each.status === "True" ? 2 : ADVICE.has(each.type) ? 1 : 0);
+  const sorted = [...view.conditions].sort((a, b) => rank(a) - rank(b));
   return section("Conditions", sorted.length ? h("ul.conditions", {}, sorted.map(conditionCard)) : h("p.empty", {}, "Nothing is wrong."));
 }
 
@@ -47,7 +50,7 @@ function providerLine(each) {
     h("td", {}, state, " ", each.answering ? badge("answering", "good") : null),
     h("td.number", {}, count(each.requests)), h("td.number", {}, count(each.failures)), h("td.number", {}, count(each.failovers)),
     h("td.number", {}, `${count(each.inputTokens)} / ${count(each.outputTokens)}`),
-    h("td.why", {}, shown(each.lastError)));
+    h("td.why", {}, shown(each.lastError), each.lastErrorAt ? h("span.faint", {}, ` ${age(each.lastErrorAt)} ago`) : null));
 }
 
 function toolLine(each) {
@@ -56,7 +59,8 @@ function toolLine(each) {
   return h("tr", {}, h("th", {scope: "row"}, shown(each.name)), h("td", {}, badge(each.state, kind), each.required ? " required" : " optional"),
     h("td", {}, shown(each.version)), h("td.why", {}, shown(each.source)),
     h("td", {}, pin ? h("code", {title: shown(pin)}, shown(pin).slice(0, 12)) : "–"),
-    h("td.why", {}, each.error ? h("pre.drift", {}, shown(each.error)) : ""));
+    h("td.why", {}, [each.error, each.notServed].filter(Boolean).map((text) => h("pre.drift", {}, shown(text))),
+      each.diff ? h("pre.diff.drift", {tabindex: "0", "aria-label": `What changed in ${shown(each.name)}`}, each.diff.split("\n").filter((text, at) => text && (at > 1 || !/^(---|\+\+\+) /.test(text))).map(diffLine)) : null));
 }
 
 function memoryFacts(memory) {
@@ -90,8 +94,8 @@ export function agentPage(view, select) {
     view.notes.map((note) => h("p.note", {}, shown(note))),
     podPicture(view, select),
     conditionList(view),
-    view.providers.length ? section("Models", table("Providers", ["Provider", "State", "Tries", "Failures", "Failovers", "Tokens in / out", "Last error"], view.providers.map(providerLine), "")) : null,
-    view.limits.length ? section("Budget", table("Budget", ["Limit", "Spent", "Of", "Used", "Begins anew"], view.limits.map(limitLine), "")) : null,
+    view.providers.length ? section("Models", table("Providers", ["Provider", "State", "#Tries", "#Failures", "#Failovers", "#Tokens in / out", "Last error"], view.providers.map(providerLine), "")) : null,
+    view.limits.length ? section("Budget", table("Budget", ["Limit", "#Spent", "#Of", "Used", "Begins anew"], view.limits.map(limitLine), "")) : null,
     view.tools.length ? section("Tools", table("Tools", ["Tool", "State", "Version", "Source", "Pin", "What is wrong"], view.tools.map(toolLine), "")) : null,
     view.memory ? section("Memory", memoryFacts(view.memory)) : null,
     view.events.length ? section("Events", table("Events", ["Age", "Type", "Reason", "Message"], view.events.map(eventLine), "")) : null,

@@ -1,5 +1,5 @@
 // The list of agents. Only the rows that can be looked at are made: thousands of agents filter as quickly as ten.
-import {age, badge, count, h, money, shown} from "./dom.js";
+import {age, badge, count, h, headRow, money, shown} from "./dom.js";
 
 const SHOWN_ROWS = 100;
 let filter = "";
@@ -40,12 +40,12 @@ export function agentsPage(agents, notes) {
   const said = h("p.faint", {role: "status", id: "count"});
   const draw = () => {
     const found = matching();
-    const heads = ["Name", "Status", "Ready", "Reason and cure", "Tokens", "Spent", "Age"];
+    const heads = ["Name", "Status", "Ready", "Reason and cure", "#Tokens", "#Spent", "Age"];
     said.textContent = `${count(found.length)} of ${count(rows.length)} agents, ${count(rows.filter((row) => !row.ready).length)} not ready`;
     list.replaceChildren(
       found.length
         ? h("div.scroll", {tabindex: "0", role: "region", "aria-label": "Agents, table"}, h("table.agents", {}, h("caption.hidden", {}, "Agents"),
-          h("thead", {}, h("tr", {}, heads.map((head) => h(["Tokens", "Spent"].includes(head) ? "th.number" : "th", {scope: "col"}, head)))),
+          h("thead", {}, headRow(heads)),
           h("tbody", {}, found.slice(0, more).map(agentLine))))
         : h("p.empty", {}, rows.length ? "No agent matches the filter." : "There are no agents here yet."),
       found.length > more ? h("button", {type: "button", onclick: () => { more += 500; draw(); }}, `Show ${Math.min(500, found.length - more)} more`) : "");

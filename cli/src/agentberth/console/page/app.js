@@ -88,7 +88,7 @@ async function content(at) {
   }
   const api = `/api/agents/${encodeURIComponent(at.namespace)}/${encodeURIComponent(at.name)}`;
   if (at.tab === "timeline") return [heading(at), timelinePage(await ask(`${api}/calls`))];
-  if (at.tab === "revisions") return [heading(at), revisionsPage(await ask(`${api}/revisions?${at.query}`), (side, number) => {
+  if (at.tab === "revisions") return [heading(at), revisionsPage(await ask(`${api}/revisions?${at.query}`), at, (side, number) => {
     at.query.set(side, number);
     location.hash = `${baseOf(at)}/revisions?${at.query}`;
   })];

@@ -1,5 +1,5 @@
 // Calls of tools that wait for a person: what is asked, in full, and the decision.
-import {age, badge, clock, count, h, section, shown, until} from "./dom.js";
+import {age, badge, count, h, section, shown, until} from "./dom.js";
 
 const DECISIONS = {Waiting: "warn", Approve: "good", Approved: "good", Granted: "good", Deny: "bad", Denied: "bad", Expired: "plain"};
 const places = new Map(); // what was seen waiting keeps its place, so that no button moves under a pointer
@@ -59,7 +59,7 @@ function card(each, view, decide) {
 
 function decidedLine(each) {
   return h("tr", {}, h("td", {}, badge(each.state, DECISIONS[each.state] ?? "plain")), h("th", {scope: "row"}, shown(each.agent), h("span.faint", {}, ` ${shown(each.namespace)}`)),
-    h("td", {}, shown(each.tool)), h("td.why", {}, h("code", {}, shown(each.arguments.slice(0, 300)))), h("td", {}, clock(each.asked).slice(0, 8)), h("td.why", {}, shown(each.note)));
+    h("td", {}, shown(each.tool)), h("td.why", {}, h("code", {}, shown(each.arguments.slice(0, 300)))), h("td", {}, `${age(each.asked)} ago`), h("td.why", {}, shown(each.note)));
 }
 
 /** The page. `decide` carries a decision out; `decide.done` draws the page anew. */

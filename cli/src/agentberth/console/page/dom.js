@@ -75,6 +75,19 @@ export function table(caption, heads, rows, empty) {
   if (!rows.length) return h("p.empty", {}, empty);
   return h("div.scroll", {tabindex: "0", role: "region", "aria-label": `${caption}, table`},
     h("table", {}, h("caption.hidden", {}, caption),
-      h("thead", {}, h("tr", {}, heads.map((head) => h("th", {scope: "col"}, head)))),
-      h("tbody", {}, rows)));
+      h("thead", {}, headRow(heads)), h("tbody", {}, rows)));
+}
+
+/** Heads of columns; one of numbers begins with `#`. */
+export function headRow(heads) {
+  return h("tr", {}, heads.map((head) => (head.startsWith("#") ? h("th.number", {scope: "col"}, head.slice(1)) : h(head ? "th" : "td", head ? {scope: "col"} : {}, head))));
+}
+
+const SIGNS = {"-": ["removed", "\u2212"], "+": ["added", "+"], "@": ["gap", "\u22ef"]};
+
+/** A line of a comparison, whose first character says what became of it. */
+export function diffLine(line) {
+  const [kind, mark] = SIGNS[line[0]] ?? ["same", ""];
+  const spoken = {removed: "removed: ", added: "added: "}[kind];
+  return h(`span.line.${kind}`, {}, h("span.sign", {"aria-hidden": "true"}, mark), spoken ? h("span.hidden", {}, spoken) : null, shown(line.startsWith("@@") ? "" : line.slice(kind === "same" && line[0] !== " " ? 0 : 1)));
 }

@@ -3,6 +3,7 @@ import {badge, bytes, clock, count, h, money, ms, section, shown, table} from ".
 
 const KINDS = {all: "All calls", model: "Models", tool: "Tools", trouble: "Trouble"};
 const SHOWN_CALLS = 300;
+const PAUSE_MS = 60000;
 let kind = "all";
 let openCall = "";
 let search = "";
@@ -17,8 +18,8 @@ function troubles(call) {
   if (call.kind === "model") {
     const failed = call.tries.filter((each) => each.outcome !== "answered");
     if (call.outcome === "answered" && failed.length) {
-      const moved = failed.some((each) => each.provider !== call.provider);
-      found.push([moved ? "failover" : "retry", "warn"]);
+      const moved = failed.filter((each) => each.provider !== call.provider);
+      found.push([moved.length ? "failover" : "retry", "warn", [...new Set((moved.length ? moved : failed).map((each) => `${each.provider} ${each.outcome}`))].slice(0, 2).join(", ")]);
     }
     if (call.outcome !== "answered") found.push([call.outcome, call.outcome === "cancelled" ? "plain" : "bad"]);
   } else {
@@ -65,7 +66,7 @@ function line(call, axis, show) {
   const key = keyOf(call);
   return h(`button.call${key === openCall ? ".open" : ""}`, {type: "button", "data-key": key, "aria-expanded": key === openCall ? "true" : "false", onclick: () => show(key)},
     h("span.at", {}, clock(call.at)),
-    h("span.what", {}, h(`span.kind.${call.kind}`, {}, call.kind), " ", shown(callTitle(call)), " ", troubles(call).map(([word, style]) => [badge(word, style), " "])),
+    h("span.what", {}, h(`span.kind.${call.kind}`, {}, call.kind), " ", shown(callTitle(call)), " ", troubles(call).map(([word, style, why]) => [badge(word, style), why ? h("span.because", {}, ` ${shown(why)}`) : null, " "])),
     bar(call, axis),
     h("span.size", {}, tokensOf(call)),
     h("span.took", {}, ms(call.durationMs)));
@@ -96,6 +97,37 @@ function detail(call) {
     call.output ? [h("h3", {}, model ? "Answer" : "Result"), h("pre", {tabindex: "0"}, shown(call.output))] : null);
 }
 
+/** Calls without a long pause between them: of days that an agent was up, most are pauses. */
+function stretches(calls) {
+  const found = [];
+  let end = -Infinity;
+  for (const call of [...calls].sort((a, b) => Date.parse(a.at) - Date.parse(b.at))) {
+    const at = Date.parse(call.at);
+    if (!found.length || at - end > PAUSE_MS) found.push([]);
+    found.at(-1).push(call);
+    end = Math.max(end, at + call.durationMs);
+  }
+  return found;
+}
+
+function dayOf(at) {
+  return new Date(at).toLocaleDateString("en-GB", {weekday: "short", day: "numeric", month: "short"});
+}
+
+function isToday(call) {
+  return dayOf(call.at) === dayOf(Date.now()) && Date.now() - Date.parse(call.at) < 172800000;
+}
+
+function stretchOf(calls, show) {
+  const axis = span(calls);
+  const from = clock(axis.from).slice(0, 5);
+  const to = clock(axis.from + axis.length).slice(0, 5);
+  return h("div.stretch", {}, h("h3", {}, `${dayOf(axis.from)}, ${from}${from === to ? "" : ` – ${to}`}`), ticks(axis),
+    groups(calls).map(([trace, members], at, all) => h("div.trace", {},
+      all.length > 1 ? h("h4.faint", {}, trace ? `Trace ${shown(trace).slice(0, 8)}` : "No trace") : null,
+      members.map((call) => [line(call, axis, show), keyOf(call) === openCall ? detail(call) : null]))));
+}
+
 function tile(name, value, style = "") {
   return h(`div.tile${style ? `.${style}` : ""}`, {}, h("span.value", {}, value), h("span.name", {}, name));
 }
@@ -106,13 +138,15 @@ function sum(numbers) {
 
 function tiles(calls) {
   const models = calls.filter((call) => call.kind === "model");
-  const usd = models.filter((call) => call.usd !== null).map((call) => call.usd);
+  const priced = models.filter((call) => call.usd !== null);
+  const spent = (of) => (of.length ? money(sum(of.map((call) => call.usd))) : "–");
   const failovers = models.filter((call) => troubles(call).some(([word]) => word === "failover")).length;
   const refused = calls.filter((call) => call.kind === "tool" && call.decision !== "allowed").length;
   const failed = calls.filter((call) => troubles(call).some(([, style]) => style === "bad")).length;
   return h("div.tiles", {}, tile("model calls", count(models.length)), tile("tool calls", count(calls.length - models.length)),
     tile("tokens", count(sum(models.map((call) => (call.tokens ? call.tokens.input + call.tokens.output : 0))))),
-    tile("spent", usd.length ? money(sum(usd)) : "–"), tile("failovers", count(failovers), failovers ? "warn" : ""),
+    tile("spent", spent(priced)),
+    models.every(isToday) ? null : tile("spent today", spent(priced.filter(isToday))), tile("failovers", count(failovers), failovers ? "warn" : ""),
     tile("refused", count(refused), refused ? "bad" : ""), tile("failed", count(failed), failed ? "bad" : ""));
 }
 
@@ -120,17 +154,20 @@ function spending(calls) {
   const sums = new Map();
   for (const call of calls.filter((each) => each.kind === "model" && each.provider)) {
     const key = JSON.stringify([call.provider, call.model]);
-    const row = sums.get(key) ?? {provider: call.provider, model: call.model, calls: 0, input: 0, output: 0, usd: null};
+    const row = sums.get(key) ?? {provider: call.provider, model: call.model, calls: 0, input: 0, output: 0, usd: null, today: null};
     row.calls += 1;
     row.input += call.tokens?.input ?? 0;
     row.output += call.tokens?.output ?? 0;
     if (call.usd !== null) row.usd = (row.usd ?? 0) + call.usd;
+    if (call.usd !== null && isToday(call)) row.today = (row.today ?? 0) + call.usd;
     sums.set(key, row);
   }
   const rows = [...sums.values()].sort((a, b) => (b.usd ?? 0) - (a.usd ?? 0) || b.input + b.output - a.input - a.output);
-  return rows.length ? section("Spent on", table("Spent on", ["Provider", "Model", "Calls", "Tokens in / out", "Cost"], rows.slice(0, 50).map((row) =>
+  const cost = (usd, none) => h("td.number", {}, usd === null ? none : money(usd));
+  return rows.length ? section("Spent on", table("Spent on", ["Provider", "Model", "#Calls", "#Tokens in / out", "#Today", "#Cost"], rows.slice(0, 50).map((row) =>
     h("tr", {}, h("th", {scope: "row"}, shown(row.provider)), h("td.why", {}, shown(row.model)), h("td.number", {}, count(row.calls)),
-      h("td.number", {}, `${count(row.input)} / ${count(row.output)}`), h("td.number", {}, row.usd === null ? "no price" : money(row.usd)))), "")) : null;
+      h("td.number", {}, `${count(row.input)} / ${count(row.output)}`), cost(row.today, "–"), cost(row.usd, "no price"))), ""),
+    view.dropped ? h("p.faint", {}, "Of the calls that are kept. The budget, on the overview, counts all.") : "") : null;
 }
 
 function matches(call) {
@@ -163,7 +200,6 @@ export function timelinePage(recorded) {
     const calls = wanted.slice(-SHOWN_CALLS);
     const left = view.dropped + wanted.length - calls.length;
     const show = (key) => { openCall = openCall === key ? "" : key; draw(); root.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus(); };
-    const axis = calls.length ? span(calls) : null;
     root.replaceChildren(
       ...view.notes.map((note) => h("p.note", {}, shown(note))),
       tiles(view.calls),
@@ -172,10 +208,7 @@ export function timelinePage(recorded) {
       h("label.hidden", {for: "calls"}, "Search calls"),
       h("input", {type: "search", id: "calls", "data-key": "calls", placeholder: "12:03, provider, tool, error …", autocomplete: "off", value: search, oninput: (event) => { search = event.target.value; again("calls"); }})),
       calls.length
-        ? section("Timeline", left ? h("p.faint", {}, `${count(left)} earlier calls are not shown.`) : "", ticks(axis),
-          groups(calls).map(([trace, members], at, all) => h("div.trace", {},
-            all.length > 1 ? h("h3.faint", {}, trace ? `Trace ${shown(trace).slice(0, 8)}` : "No trace") : null,
-            members.map((call) => [line(call, axis, show), keyOf(call) === openCall ? detail(call) : null]))))
+        ? section("Timeline", left ? h("p.faint", {}, `${count(left)} earlier calls are not shown.`) : "", stretches(calls).map((each) => stretchOf(each, show)))
         : h("p.empty", {}, view.calls.length ? "No such call." : "The agent has called no model and no tool yet."), spending(view.calls) ?? "");
   };
   const again = (key) => {
