@@ -61,6 +61,12 @@ def test_a_name_with_a_provider_is_about_that_one_alone() -> None:
     assert [own.max_output_tokens for own in only.providers] == [{}, {"house": 10}]
 
 
+def test_a_model_may_have_a_name_that_no_author_could_write() -> None:
+    name = "m" * 192
+    config = gateway({"models": {name: {"maxOutputTokens": 3}}}, provider())
+    assert config.providers[0].max_output_tokens == {name: 3}
+
+
 def test_an_author_goes_before_the_platform_with_each_setting() -> None:
     own = {"model": "house", "contextTokens": 5, "timeouts": {"idle": 7}}
     said = {"contextTokens": 9, "maxOutputTokens": 11, "timeouts": {"idle": 8, "connect": 3}}

@@ -23,6 +23,7 @@ BLOCKS = {
         "text": {"text", "citations", *CACHE},
         "image": {"source", *CACHE},
         "document": {"source", "title", "context", "citations", *CACHE},
+        "search_result": {"source", "title", "content", "citations", *CACHE},
         "tool_result": {"tool_use_id", "content", "is_error", *CACHE},
     },
     "assistant": {

@@ -20,6 +20,7 @@ from agent_render.parts.part import PodPart, mount, scratch, variable
 from agent_render.settings import PlatformSettings
 from agent_render.settings.llm import LlmSettings, LlmTimeouts
 
+_NOTHING = ModelSettings(model="none")
 _OPERATORS = {"warn_at_percent"}
 """Of a budget, what the operator alone needs."""
 _ADDRESS = f"http://127.0.0.1:{layout.LLMGATEWAY_PORT}"
@@ -118,7 +119,7 @@ def _provider(provider: Provider, platform: LlmSettings, names: frozenset[str]) 
     timeouts: dict[str, Timeouts] = {}
     outputs: dict[str, int] = {}
     for model in models:
-        general, said = platform.of_model(provider.name, model), own.get(model, ModelSettings(model=model))
+        general, said = platform.of_model(provider.name, model), own.get(model, _NOTHING)
         if said.timeouts or any(each.timeouts != LlmTimeouts() for each in general):
             of_platform = (platform.timeouts, *(each.timeouts for each in general))
             timeouts[model] = _timeouts(*of_platform, config.timeouts, said.timeouts)

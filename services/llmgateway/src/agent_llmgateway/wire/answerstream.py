@@ -96,6 +96,10 @@ class AnswerStream:
         """Of what the model made; see `measures`."""
         return self._text_bytes + (self._plain.text_bytes if self._plain else 0)
 
+    @property
+    def _has_all(self) -> bool:
+        return self.finished and len(self._finished) >= self._choices
+
     async def next(self, timeout_s: float) -> bytes:
         """More bytes for the client, perhaps none; nothing more comes when `ended` is True.
 
@@ -103,7 +107,7 @@ class AnswerStream:
         """
         if self.failure is not None:
             raise AttemptError(self.failure)
-        only_tail = self.finished and len(self._finished) >= self._choices
+        only_tail = self._has_all
         try:
             chunk = await self._source.read_chunk(min(timeout_s, AFTER_FINISH_S) if only_tail else timeout_s)
         except AttemptError:
@@ -153,8 +157,8 @@ class AnswerStream:
             raise AttemptError(broken_failure(str(error))) from error
 
     def _close(self, piece: bytes) -> bytes:
-        """The source has ended."""
-        if self.finished:
+        """The source has ended, without a sentinel: a choice that was never seen may still have been to come."""
+        if self._has_all:
             return self._end(piece)
         self.failure = broken_failure("the stream ended before the answer was complete")
         return piece

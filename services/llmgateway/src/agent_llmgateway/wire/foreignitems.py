@@ -14,13 +14,15 @@ import msgspec
 from agent_llmgateway.wire.lenient import read_json
 from agent_llmgateway.wire.translate.answers.items import MARK
 from agent_llmgateway.wire.translate.base import Target, refuse
-from agent_llmgateway.wire.translate.toolids import LONGEST, is_portable, portable_id
+from agent_llmgateway.wire.translate.requests.chatlimits import lead_with_instructions
+from agent_llmgateway.wire.translate.toolids import LONGEST, CallIds, is_portable, portable_id
 from agent_llmgateway.wire.translate.words import UNSIGNED
 
 Document = dict[str, Any]
 _DEVELOPER: Final = re.compile(rb'"role"\s*:\s*"developer"')
 _LONG_ID: Final = re.compile(rb'"tool_call_id"\s*:\s*"[^"]{%d}' % (LONGEST + 1))
 _ODD_ID: Final = re.compile(rb'"tool_use_id"\s*:\s*"(?![A-Za-z0-9_-]+")')
+_USE_ID: Final = re.compile(rb'"tool_use_id"\s*:\s*"([^"]*)"')
 _FOREIGN_USE: Final = re.compile(rb'"tool_use_id"\s*:\s*"(?!(?:srv)?toolu_)')
 _THINKING_ON: Final = re.compile(rb'"thinking"\s*:\s*\{[^{}]*"enabled"')
 _LONG_CALL_ID: Final = re.compile(rb'"call_id"\s*:\s*"[^"]{65}')
@@ -84,13 +86,27 @@ def _rename_developer(document: Document, target: Target) -> None:
         if turn.get("role") == "developer":
             turn["role"] = "system"
             target.drop("messages[].role")
+    turns = document.get("messages")
+    if isinstance(turns, list) and all(map(_is_readable, turns)):
+        document["messages"] = lead_with_instructions(turns)
+
+
+def _is_readable(turn: object) -> bool:
+    """Whether a turn has a role, and text where it is the system's: another one is the provider's to refuse."""
+    if not isinstance(turn, dict) or "role" not in turn:
+        return False
+    content = turn.get("content")
+    texts = content if isinstance(content, list) else [{"text": content}]
+    return turn["role"] != "system" or all(
+        isinstance(part, dict) and isinstance(part.get("text"), str) for part in texts
+    )
 
 
 # Messages
 
 
 def _messages_need_it(body: bytes, target: Target) -> bool:
-    if b'"tool_use_id"' in body and _ODD_ID.search(body):
+    if b'"tool_use_id"' in body and (_ODD_ID.search(body) or _has_twice(_USE_ID.findall(body))):
         return True
     if b"thinking" not in body:
         return False
@@ -102,7 +118,7 @@ def _messages_need_it(body: bytes, target: Target) -> bool:
 
 
 def _clean_messages(document: Document, target: Target) -> None:
-    removed = False
+    removed, ids = False, CallIds()
     for message in _dicts(document.get("messages")):
         blocks = message.get("content")
         if not isinstance(blocks, list):
@@ -112,12 +128,16 @@ def _clean_messages(document: Document, target: Target) -> None:
             removed = True
             message["content"] = kept or [{"type": "text", "text": "(no text)"}]
         for block in _dicts(message["content"]):
-            for name in ("id", "tool_use_id"):
-                if isinstance(block.get(name), str) and not is_portable(block[name]):
-                    block[name] = portable_id(block[name])
+            for name, exchange in (("id", ids.of_call), ("tool_use_id", ids.of_result)):
+                if isinstance(block.get(name), str):
+                    block[name] = exchange(block[name])
     if removed:
         target.drop("messages[].content[].thinking")
     _fit_thinking(document, target)
+
+
+def _has_twice(ids: list[bytes]) -> bool:
+    return len(set(ids)) < len(ids)
 
 
 def _is_foreign(block: object, target: Target) -> bool:

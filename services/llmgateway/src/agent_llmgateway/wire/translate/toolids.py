@@ -24,6 +24,23 @@ def portable_id(call_id: str) -> str:
     return f"{_OTHER.sub('_', call_id)[: LONGEST - _DIGEST_CHARACTERS - 1]}_{digest}"
 
 
+class CallIds:
+    """Ids of the calls of one conversation, each for one call: some servers number those of every answer anew."""
+
+    def __init__(self) -> None:
+        self._uses: dict[str, int] = {}
+
+    def of_call(self, call_id: str) -> str:
+        """For the next call that has this id."""
+        self._uses[call_id] = self._uses.get(call_id, 0) + 1
+        return self.of_result(call_id)
+
+    def of_result(self, call_id: str) -> str:
+        """For a result, which belongs to the last call that had this id."""
+        uses = self._uses.get(call_id, 1)
+        return portable_id(call_id if uses == 1 else f"{call_id}.{uses}")
+
+
 def is_portable(call_id: str) -> bool:
     """Whether every API takes `call_id`."""
     return bool(_PORTABLE.fullmatch(call_id))

@@ -1,11 +1,12 @@
 """The same word in both dialects, and the small forms that both directions share."""
 
 import json
+import re
 from typing import Any, Final
 
 import msgspec
 
-from agent_llmgateway.wire.translate.base import refuse
+from agent_llmgateway.wire.translate.base import Target, refuse
 
 STOP_TO_FINISH: Final = {
     "end_turn": "stop",
@@ -56,8 +57,12 @@ def effort_of_budget(budget_tokens: int) -> str:
     return next((effort for most, effort in EFFORT_BUDGETS if budget_tokens <= most), "high")
 
 
-def parse_arguments(arguments: str, where: str) -> msgspec.Raw:
-    """Arguments of a call as the JSON object that they are, with their bytes. Raises NotCarriedError."""
+INVALID_ARGUMENTS: Final = "invalid_arguments"
+"""Holds what a model wrote in place of a JSON object: the conversation goes on with an API that has objects only."""
+
+
+def parse_arguments(arguments: str, target: Target) -> msgspec.Raw:
+    """Arguments of a call as the JSON object that they are, with their bytes, or as one that holds them."""
     if not arguments.strip():
         return msgspec.Raw(b"{}")
     try:
@@ -65,7 +70,8 @@ def parse_arguments(arguments: str, where: str) -> msgspec.Raw:
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
-        refuse(f"{where}: the arguments of a tool call must be a JSON object", where)
+        target.drop("messages[].tool_calls[].function.arguments")
+        return msgspec.Raw(msgspec.json.encode({INVALID_ARGUMENTS: arguments}))
     return msgspec.Raw(arguments.encode("utf-8", "replace"))
 
 
@@ -73,9 +79,21 @@ IMAGE_TYPES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "i
 """Names of pictures' types that are no names, and what they mean."""
 
 
+def _image_type(media_type: str) -> str:
+    return IMAGE_TYPES.get(media_type.lower(), media_type.lower())
+
+
+def _joined(data: str) -> str:
+    """Base64 in one line; some encoders break it."""
+    return "".join(data.split()) if _SPACE.search(data) else data
+
+
+_SPACE: Final = re.compile(r"\s")
+
+
 def data_url(media_type: str, data: str) -> str:
     """An image in a URL."""
-    return f"data:{IMAGE_TYPES.get(media_type.lower(), media_type)};base64,{data}"
+    return f"data:{_image_type(media_type)};base64,{_joined(data)}"
 
 
 def image_source(url: str, where: str) -> dict[str, Any]:
@@ -83,9 +101,9 @@ def image_source(url: str, where: str) -> dict[str, Any]:
     if url.startswith("data:"):
         head, comma, data = url[5:].partition(",")
         media_type, _, encoding = head.partition(";")
-        if not comma or not encoding.endswith("base64") or not media_type.startswith("image/"):
+        if not comma or not encoding.endswith("base64") or not media_type.lower().startswith("image/"):
             refuse(f"{where}: only base64 data URLs of images can be carried", where)
-        return {"type": "base64", "media_type": IMAGE_TYPES.get(media_type.lower(), media_type), "data": data}
+        return {"type": "base64", "media_type": _image_type(media_type), "data": _joined(data)}
     if not url.startswith(("https://", "http://")):
         refuse(f"{where}: only http(s) and data URLs can be carried", where)
     return {"type": "url", "url": url}

@@ -7,11 +7,13 @@ import msgspec
 
 from agent_llmgateway.wire.dialects.base import has_content
 from agent_llmgateway.wire.translate.base import Target, decode_request, refuse
+from agent_llmgateway.wire.translate.requests.answerschema import close_schema
 from agent_llmgateway.wire.translate.requests.chatschema import (
     CHAT_REQUESTS,
     HINTS,
     NEUTRAL,
     AllowedChoice,
+    AssistantTurn,
     ChatRequest,
     DeveloperTurn,
     JsonFormat,
@@ -112,7 +114,10 @@ def _output(request: ChatRequest, target: Target) -> Document:
         if effort is not None:
             config["effort"] = effort
     if isinstance(request.response_format, SchemaFormat):
-        config["format"] = {"type": "json_schema", "schema": request.response_format.json_schema.schema}
+        config["format"] = {
+            "type": "json_schema",
+            "schema": close_schema(request.response_format.json_schema.schema, target),
+        }
     return {"output_config": config} if config else {}
 
 
@@ -124,7 +129,7 @@ def _tools(request: ChatRequest) -> Document:
         tools = [tool for tool in tools if tool.function.name in names]
         choice = choice.allowed_tools.mode
     if not tools:
-        return {}
+        return _tools_of_the_past(request)
     document: Document = {"tools": [_tool(tool) for tool in tools]}
     chosen: Document | None = None
     if isinstance(choice, NamedTool):
@@ -134,6 +139,14 @@ def _tools(request: ChatRequest) -> Document:
     if request.parallel_tool_calls is False and choice != "none":
         chosen = {**(chosen or {"type": "auto"}), "disable_parallel_tool_use": True}
     return {**document, "tool_choice": chosen} if chosen else document
+
+
+def _tools_of_the_past(request: ChatRequest) -> Document:
+    """The API wants tools that calls are of, also where no further one may be made."""
+    calls = [call for turn in request.messages if isinstance(turn, AssistantTurn) for call in turn.tool_calls or ()]
+    names = dict.fromkeys(call.function.name for call in calls)
+    tools = [{"name": name, "input_schema": {"type": "object"}} for name in names]
+    return {"tools": tools, "tool_choice": {"type": "none"}} if tools else {}
 
 
 def _tool(tool: Tool) -> Document:

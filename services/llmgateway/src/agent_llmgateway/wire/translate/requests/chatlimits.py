@@ -27,7 +27,7 @@ def fit_chat(document: Document, target: Target) -> Document:
                 target.drop(name)
                 del document[name]
     if target.kind == "openai-compatible":
-        document["messages"] = _lead_with_instructions(document["messages"])
+        document["messages"] = lead_with_instructions(document["messages"])
     if len(document.get("user") or "") > LONGEST_USER:
         target.drop("user")
         del document["user"]
@@ -49,7 +49,7 @@ def _fit_effort(document: Document, target: Target) -> None:
         document["reasoning_effort"] = nearest
 
 
-def _lead_with_instructions(turns: list[Document]) -> list[Document]:
+def lead_with_instructions(turns: list[Document]) -> list[Document]:
     """One system turn at the beginning: templates of open models refuse a second one, and any that comes later.
 
     Instructions in the middle are the user's then, as for the messages API.

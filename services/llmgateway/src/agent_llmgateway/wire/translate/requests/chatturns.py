@@ -14,7 +14,7 @@ from agent_llmgateway.wire.translate.requests.chatschema import (
     Turn,
     UserTurn,
 )
-from agent_llmgateway.wire.translate.toolids import portable_id
+from agent_llmgateway.wire.translate.toolids import CallIds
 from agent_llmgateway.wire.translate.words import TOOL_ERROR, image_source, parse_arguments
 
 Document = dict[str, Any]
@@ -26,12 +26,13 @@ Part = TextPart | ImagePart | FilePart | RefusalPart
 def make_messages(turns: Sequence[Turn], offset: int, target: Target) -> list[Document]:
     """The messages for `turns`, whose first one is number `offset` of the request. Raises NotCarriedError."""
     messages: list[Document] = []
+    ids = CallIds()
     for index, turn in enumerate(turns, start=offset):
         where = f"messages[{index}]"
         if isinstance(turn, AssistantTurn):
-            _add(messages, "assistant", list(_assistant_blocks(turn, where, target)))
+            _add(messages, "assistant", list(_assistant_blocks(turn, target, ids)))
         elif isinstance(turn, ToolTurn):
-            _add(messages, "user", [_tool_result(turn, where, target)])
+            _add(messages, "user", [_tool_result(turn, where, target, ids)])
         elif isinstance(turn, UserTurn):
             _add(messages, "user", _blocks(turn.content, f"{where}.content", target))
         else:  # instructions in the middle are words of the other side
@@ -82,8 +83,8 @@ def _short(blocks: list[Document]) -> str | list[Document]:
     return blocks[0]["text"] if len(blocks) == 1 and blocks[0]["type"] == "text" else blocks
 
 
-def _tool_result(turn: ToolTurn, where: str, target: Target) -> Document:
-    result: Document = {"type": "tool_result", "tool_use_id": portable_id(turn.tool_call_id)}
+def _tool_result(turn: ToolTurn, where: str, target: Target, ids: CallIds) -> Document:
+    result: Document = {"type": "tool_result", "tool_use_id": ids.of_result(turn.tool_call_id)}
     content = turn.content
     if isinstance(content, str):
         if content.startswith(TOOL_ERROR):
@@ -125,10 +126,10 @@ def _document_block(part: FilePart, where: str) -> Document:
     return {**block, "title": part.file.filename} if part.file.filename else block
 
 
-def _assistant_blocks(turn: AssistantTurn, where: str, target: Target) -> Iterator[Document]:
+def _assistant_blocks(turn: AssistantTurn, target: Target, ids: CallIds) -> Iterator[Document]:
     if turn.reasoning_content:
         target.drop("reasoning_content")
     yield from text_blocks(turn.content or turn.refusal or "")
-    for index, call in enumerate(turn.tool_calls or ()):
-        arguments = parse_arguments(call.function.arguments, f"{where}.tool_calls[{index}].function.arguments")
-        yield {"type": "tool_use", "id": portable_id(call.id), "name": call.function.name, "input": arguments}
+    for call in turn.tool_calls or ():
+        arguments = parse_arguments(call.function.arguments, target)
+        yield {"type": "tool_use", "id": ids.of_call(call.id), "name": call.function.name, "input": arguments}

@@ -5,7 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
+from agent_llmgateway.wire.lenient import is_empty
 from agent_llmgateway.wire.translate.base import Target, decode_request, refuse
+from agent_llmgateway.wire.translate.requests.answerschema import is_strict
 from agent_llmgateway.wire.translate.requests.chatlimits import fit_chat
 from agent_llmgateway.wire.translate.requests.messageschema import (
     MESSAGES_REQUESTS,
@@ -30,7 +32,7 @@ def messages_to_chat(body: bytes, target: Target) -> bytes:
     """Raises NotCarriedError that names the field."""
     request = decode_request(MESSAGES_REQUESTS, body, target, TO)
     for name in _REFUSED:
-        if getattr(request, name) is not None:
+        if not is_empty(getattr(request, name)):
             refuse(f"`{name}` cannot be carried to {TO}", name)
     _note_hints(request, target)
     document: Document = {
@@ -52,7 +54,7 @@ def messages_to_chat(body: bytes, target: Target) -> bytes:
         document["stream_options"] = {"include_usage": True}
     form = request.output_config.format if request.output_config is not None else None
     if (form := form or request.output_format) is not None:
-        schema = {"name": "answer", "schema": form.schema, "strict": True}
+        schema = {"name": "answer", "schema": form.schema, "strict": is_strict(form.schema)}
         document["response_format"] = {"type": "json_schema", "json_schema": schema}
     document.update(_tools(request))
     return msgspec.json.encode(fit_chat(document, target))
@@ -102,5 +104,5 @@ def _tool(tool: ToolDefinition) -> Document:
     if tool.description is not None:
         function["description"] = tool.description
     if tool.strict is not None:
-        function["strict"] = tool.strict
+        function["strict"] = tool.strict and is_strict(tool.input_schema)
     return {"type": "function", "function": function}

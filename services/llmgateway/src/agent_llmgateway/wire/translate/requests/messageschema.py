@@ -67,11 +67,21 @@ class ToolUseBlock(Struct, tag="tool_use", tag_field="type", forbid_unknown_fiel
     caller: Any = None
 
 
+class SearchResultBlock(Struct, tag="search_result", tag_field="type", forbid_unknown_fields=True):
+    """Something that was found, with where it was found."""
+
+    source: str
+    title: str
+    content: list[TextBlock]
+    citations: Any = None
+    cache_control: Any = None
+
+
 class ToolResultBlock(Struct, tag="tool_result", tag_field="type", forbid_unknown_fields=True):
     """What a tool gave back."""
 
     tool_use_id: str
-    content: str | list[TextBlock | ImageBlock | DocumentBlock] | None = None
+    content: str | list[TextBlock | ImageBlock | DocumentBlock | SearchResultBlock] | None = None
     is_error: bool | None = None
     cache_control: Any = None
 
@@ -89,7 +99,7 @@ class RedactedThinkingBlock(Struct, tag="redacted_thinking", tag_field="type", f
     data: str
 
 
-UserBlock = TextBlock | ImageBlock | DocumentBlock | ToolResultBlock
+UserBlock = TextBlock | ImageBlock | DocumentBlock | SearchResultBlock | ToolResultBlock
 AssistantBlock = TextBlock | ToolUseBlock | ThinkingBlock | RedactedThinkingBlock
 
 

@@ -11,6 +11,7 @@ from agent_llmgateway.wire.translate.requests.messageschema import (
     DocumentBlock,
     ImageBlock,
     MessagesRequest,
+    SearchResultBlock,
     TextBlock,
     TextSource,
     ToolResultBlock,
@@ -63,19 +64,24 @@ def _tool_turn(block: ToolResultBlock, where: str, beside: list[Document]) -> Do
     for index, each in enumerate(() if isinstance(content, str) else content):
         if isinstance(each, TextBlock):
             texts.append({"type": "text", "text": each.text})
+        elif isinstance(each, SearchResultBlock):
+            texts += _parts(each, where)
         else:
             beside += _parts(each, f"{where}.content[{index}]")
     said: str | list[Document] = content if isinstance(content, str) else texts
-    if not isinstance(content, str) and len(texts) < len(content):
+    if not isinstance(content, str) and any(isinstance(each, ImageBlock | DocumentBlock) for each in content):
         said = [*texts, {"type": "text", "text": SEE_BELOW}]
     if block.is_error:
         said = TOOL_ERROR + (said if isinstance(said, str) else "\n".join(part["text"] for part in said))
     return {"role": "tool", "tool_call_id": portable_id(block.tool_use_id), "content": said}
 
 
-def _parts(block: TextBlock | ImageBlock | DocumentBlock, where: str) -> list[Document]:
+def _parts(block: TextBlock | ImageBlock | DocumentBlock | SearchResultBlock, where: str) -> list[Document]:
     if isinstance(block, TextBlock):
         return [{"type": "text", "text": block.text}]
+    if isinstance(block, SearchResultBlock):
+        found = "\n".join(each.text for each in block.content)
+        return [{"type": "text", "text": f"{block.title} ({block.source}):\n{found}"}]
     source = block.source
     if isinstance(block, ImageBlock) and not isinstance(source, TextSource | ContentSource):
         url = data_url(source.media_type, source.data) if isinstance(source, Base64Source) else source.url
