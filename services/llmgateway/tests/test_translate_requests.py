@@ -115,7 +115,14 @@ def test_a_chat_request_comes_back_as_it_was(document: Document, system: list[st
     there = chat_to_messages(json.dumps(document).encode(), THINKS, {})
     assert there.dropped == ()
     back = json.loads(messages_to_chat(there.body, "m", {}).body)
+    if "tools" not in document and back.get("tools"):  # the messages API wants those that calls are of
+        assert back.pop("tool_choice") == "none"
+        assert {tool["function"]["name"] for tool in back.pop("tools")} == called_in(document)
     assert normal(back) == normal(document)
+
+
+def called_in(document: Document) -> set[str]:
+    return {call["function"]["name"] for turn in document["messages"] for call in turn.get("tool_calls") or ()}
 
 
 def normal(document: Document) -> Document:
