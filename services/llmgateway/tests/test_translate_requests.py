@@ -210,7 +210,7 @@ def test_a_messages_request_says_the_same_in_chat() -> None:
     assert (chat["max_tokens"], chat["stop"], chat["user"]) == (10, ["x"], "u")
     assert chat["tool_choice"] == {"type": "function", "function": {"name": "f"}}
     assert chat["parallel_tool_calls"] is False
-    assert chat["tools"][0]["function"]["strict"] is True
+    assert chat["tools"][0]["function"]["strict"] is False, "an open object is none that OpenAI takes as strict"
     assert chat["response_format"]["json_schema"]["schema"] == {"type": "object"}
     back = json.loads(chat_to_messages(translated.body, "m", {}).body)
     assert back["messages"][2]["content"][0] == {
@@ -284,7 +284,7 @@ def test_hints_are_left_out_and_named() -> None:
     [
         ({"top_k": 5}, "top_k"),
         ({"container": "c"}, "container"),
-        ({"mcp_servers": []}, "mcp_servers"),
+        ({"mcp_servers": [{"type": "url", "url": "https://x"}]}, "mcp_servers"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, None),
         (
             {"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]},
