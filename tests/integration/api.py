@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -67,6 +68,11 @@ class Api:
         self._session = session
         self._admin = admin
         self.namespace = namespace
+
+    def as_user(self, name: str) -> "Api":
+        """The same calls with the rights of a user who is no administrator."""
+        headers = {**self._admin.headers, "Impersonate-User": name}
+        return Api(self._session, replace(self._admin, headers=headers), self.namespace)
 
     async def call(
         self,

@@ -5,15 +5,20 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
-from integration.api import Document, RefusedError
-from integration.kubelet import ON_HAND, Kubelet, join_node, leave_node
+import yaml
+from integration.api import AGENTS, Api, Document, RefusedError
+from integration.cluster import ROOT
+from integration.kubelet import ON_HAND, join_node, leave_node
 from integration.namespace import Namespace
-from integration.operating import Hire
+from integration.operating import Hire, OperatorProcess
 from integration.waiting import eventually
+
+from agent_api import layout
 
 PROGRAM = Path(sys.executable).with_name("agent-toolproxy")
 APPROVALS = "toolapprovals"
@@ -24,6 +29,8 @@ TOOLS: Document = {
         "approvals": {"waitSeconds": 0},
     },
 }
+PEOPLE = ROOT / "deploy" / "base" / "rbac" / "people.yaml"
+RBAC = "rbac.authorization.k8s.io"
 RUNNING: Document = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
 
 
@@ -136,15 +143,33 @@ def loopback() -> str:
     return f"127.{10 + number % 200}.{number // 200 % 250}.{1 + number // 50_000 % 250}"
 
 
-async def play(namespace: Namespace, kubelet: Kubelet, address: str, folder: Path) -> PlayedPod:
-    pod = (await namespace.has_pods("librarian"))[0]
-    name = await kubelet.take(pod)
-    played = PlayedPod(namespace, pod, folder, address)
-    await played.start()
-    await kubelet.report(name, "Running", init={"toolproxy": RUNNING}, main={"agent": RUNNING}, ready=True)
-    addresses = {"podIP": address, "podIPs": [{"ip": address}]}
-    await namespace.api.patch("pods", name, {"status": addresses}, part="status", manager="kubelet")
-    return played
+@pytest.fixture
+def operator(own_namespace: Namespace, hire: Hire) -> OperatorProcess:
+    return hire(own_namespace, "--leader-election=false")
+
+
+@pytest.fixture
+async def played(
+    own_namespace: Namespace, operator: OperatorProcess, tmp_path: Path, loopback: str
+) -> AsyncIterator[PlayedPod]:
+    """The Pod of an agent that has to ask before it calls its one tool."""
+    del operator
+    kubelet = await join_node(own_namespace.api, f"hand-{own_namespace.name}")
+    try:
+        await own_namespace.create("librarian", tools=TOOLS, resources=ON_HAND)
+        (pod,) = await own_namespace.has_pods("librarian")
+        name = await kubelet.take(pod)
+        found = PlayedPod(own_namespace, pod, tmp_path / "pod", loopback)
+        try:
+            await found.start()
+            await kubelet.report(name, "Running", init={"toolproxy": RUNNING}, main={"agent": RUNNING}, ready=True)
+            addresses = {"podIP": loopback, "podIPs": [{"ip": loopback}]}
+            await own_namespace.api.patch("pods", name, {"status": addresses}, part="status", manager="kubelet")
+            yield found
+        finally:
+            found.stop()
+    finally:
+        await leave_node(kubelet)
 
 
 async def one_approval(namespace: Namespace, *, but: tuple[str, ...] = ()) -> Document:
@@ -156,8 +181,8 @@ async def one_approval(namespace: Namespace, *, but: tuple[str, ...] = ()) -> Do
     return await eventually(look)
 
 
-async def decide(namespace: Namespace, approval: Document, decision: str) -> None:
-    await namespace.api.patch(APPROVALS, approval["metadata"]["name"], {"spec": {"decision": decision}})
+async def decide(api: Api, approval: Document, decision: str) -> None:
+    await api.patch(APPROVALS, approval["metadata"]["name"], {"spec": {"decision": decision}})
 
 
 async def reaches(namespace: Namespace, approval: Document, state: str) -> None:
@@ -168,53 +193,132 @@ async def reaches(namespace: Namespace, approval: Document, state: str) -> None:
     await eventually(look)
 
 
+async def is_denied(played: PlayedPod, *words: str) -> None:
+    """Returns once the call, made again and again, is refused for good."""
+
+    async def look() -> bool:
+        status, answer = await played.call(*words)
+        assert status in (403, 409), answer
+        return bool(answer["error"]["code"] == "approval_denied")
+
+    await eventually(look)
+
+
+async def join(namespace: Namespace, user: str, *roles: str) -> Api:
+    """Calls of a user with these roles of deploy/, once the API server knows of them."""
+    group = f"/apis/{RBAC}/v1/namespaces/{namespace.name}"
+    for document in yaml.safe_load_all(PEOPLE.read_text()):
+        name = document["metadata"]["name"]
+        if name in roles:
+            role = {"metadata": {"name": f"{user}-{name}"}, "rules": document["rules"]}
+            await namespace.api.call("POST", f"{group}/roles", role)
+            binding = {
+                "metadata": {"name": f"{user}-{name}"},
+                "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": f"{user}-{name}"},
+                "subjects": [{"apiGroup": RBAC, "kind": "User", "name": user}],
+            }
+            await namespace.api.call("POST", f"{group}/rolebindings", binding)
+    api = namespace.api.as_user(user)
+
+    async def is_known() -> bool:
+        try:
+            return await api.list(APPROVALS) is not None
+        except RefusedError:
+            return False
+
+    await eventually(is_known)
+    return api
+
+
 @pytest.mark.timeout(300)
 async def test_an_approved_call_is_carried_out_once_over_restarts_of_pod_and_operator(
-    own_namespace: Namespace, hire: Hire, tmp_path: Path, loopback: str
+    own_namespace: Namespace, hire: Hire, operator: OperatorProcess, played: PlayedPod
 ) -> None:
-    operator = hire(own_namespace, "--leader-election=false")
-    kubelet = await join_node(own_namespace.api, f"hand-{own_namespace.name}")
-    played: PlayedPod | None = None
-    try:
-        await own_namespace.create("librarian", tools=TOOLS, resources=ON_HAND)
-        played = await play(own_namespace, kubelet, loopback, tmp_path / "pod")
-        status, answer = await played.call("hello", "--password=hunter2hunter2")
-        assert (status, answer["error"]["code"]) == (409, "approval_pending")
-        approval = await one_approval(own_namespace)
-        assert approval["spec"]["tool"] == "echo"
-        assert "hello" in approval["spec"]["arguments"]
+    api = own_namespace.api
+    status, answer = await played.call("hello", "--password=hunter2hunter2")
+    assert (status, answer["error"]["code"]) == (409, "approval_pending")
+    approval = await one_approval(own_namespace)
+    assert approval["spec"]["tool"] == "echo"
+    assert "hello" in approval["spec"]["arguments"]
 
-        for change in ({"arguments": "{}"}, {"hash": "0" * 64}, {"expiresAt": "2999-01-01T00:00:00Z"}):
-            with pytest.raises(RefusedError, match="what is asked cannot be changed"):
-                await own_namespace.api.patch(APPROVALS, approval["metadata"]["name"], {"spec": change})
+    for change in ({"arguments": "{}"}, {"hash": "0" * 64}, {"expiresAt": "2999-01-01T00:00:00Z"}):
+        with pytest.raises(RefusedError, match="what is asked cannot be changed"):
+            await api.patch(APPROVALS, approval["metadata"]["name"], {"spec": change})
 
-        played.stop(forget=True)
-        operator.kill()
-        await decide(own_namespace, approval, "Approve")
-        with pytest.raises(RefusedError, match="cannot be taken back"):
-            await decide(own_namespace, approval, "Deny")
-        hire(own_namespace, "--leader-election=false")
-        await played.start()
+    played.stop(forget=True)
+    operator.kill()
+    await decide(api, approval, "Approve")
+    with pytest.raises(RefusedError, match="cannot be taken back"):
+        await decide(api, approval, "Deny")
+    hire(own_namespace, "--leader-election=false")
+    await played.start()
 
-        result = await played.is_carried_out("hello", "--password=hunter2hunter2")
-        assert "hello" in json.dumps(result)
-        await reaches(own_namespace, approval, "Granted")
-        status, _ = await played.call("hello", "--password=hunter2hunter2")
-        assert status == 409, "it was approved once"
+    result = await played.is_carried_out("hello", "--password=hunter2hunter2")
+    assert "hello" in json.dumps(result)
+    await reaches(own_namespace, approval, "Granted")
+    status, _ = await played.call("hello", "--password=hunter2hunter2")
+    assert status == 409, "it was approved once"
 
-        again = await one_approval(own_namespace, but=(approval["metadata"]["name"],))
-        await decide(own_namespace, again, "Deny")
+    again = await one_approval(own_namespace, but=(approval["metadata"]["name"],))
+    await decide(api, again, "Deny")
+    await is_denied(played, "hello", "--password=hunter2hunter2")
+    status, _ = await played.call("other", "words")
+    assert status == 409, "other arguments are another call"
 
-        async def is_denied() -> bool:
-            assert played is not None
-            status, answer = await played.call("hello", "--password=hunter2hunter2")
-            assert status in (403, 409)
-            return bool(answer["error"]["code"] == "approval_denied")
 
-        await eventually(is_denied)
-        status, _ = await played.call("other", "words")
-        assert status == 409, "other arguments are another call"
-    finally:
-        if played is not None:
-            played.stop()
-        await leave_node(kubelet)
+@pytest.mark.timeout(300)
+async def test_roles_decide_who_may_approve(own_namespace: Namespace, played: PlayedPod) -> None:
+    await played.call("hello")
+    approval = await one_approval(own_namespace)
+    name = approval["metadata"]["name"]
+    author = await join(own_namespace, "author", "agentberth-view", "agentberth-edit")
+    reviewer = await join(own_namespace, "reviewer", "agentberth-approve")
+    own = {**approval, "metadata": {"name": "own"}, "spec": {**approval["spec"], "decision": "Approve"}}
+
+    assert await author.get(AGENTS, "librarian"), "the author does have rights here"
+    for user in (own_namespace.api.as_user("nobody"), author):
+        with pytest.raises(RefusedError, match=r"403: .*cannot patch"):
+            await decide(user, approval, "Approve")
+        with pytest.raises(RefusedError, match=r"403: .*cannot delete"):
+            await user.delete(APPROVALS, name)
+    for user in (author, reviewer):
+        with pytest.raises(RefusedError, match=r"403: .*cannot create"):
+            await user.create(APPROVALS, own)
+        with pytest.raises(RefusedError, match=r"403: .*cannot patch resource \"toolapprovals/status\""):
+            await user.patch(APPROVALS, name, {"status": {"state": "Granted"}}, part="status")
+    with pytest.raises(RefusedError, match="403: "):
+        await reviewer.get(AGENTS, "librarian")
+    status, _ = await played.call("hello")
+    assert status == 409, "nobody has decided"
+
+    await decide(reviewer, approval, "Approve")
+    await played.is_carried_out("hello")
+
+
+@pytest.mark.timeout(300)
+async def test_what_expires_is_denied_and_an_approval_after_that_is_none(
+    own_namespace: Namespace, played: PlayedPod
+) -> None:
+    await played.call("hello")
+    approval = await one_approval(own_namespace)
+    metadata = {name: approval["metadata"][name] for name in ("labels", "ownerReferences")}
+    spec = {**approval["spec"], "hash": "f" * 64, "request": "0" * 16, "expiresAt": "2026-01-01T00:00:00Z"}
+    late = {**approval, "metadata": {"name": "late", **metadata}, "spec": {**spec, "decision": "Approve"}}
+    late.pop("status", None)
+    await reaches(own_namespace, await own_namespace.api.create(APPROVALS, late), "Expired")
+
+    await own_namespace.edit("librarian", tools={"policy": {"approvals": {"expireSeconds": 10}}})
+
+    async def is_rendered() -> bool:
+        maps = [each["data"] for each in await own_namespace.api.list("configmaps")]
+        policies = [json.loads(data[layout.TOOLS_KEY])["policy"] for data in maps if layout.TOOLS_KEY in data]
+        return [policy["approvalExpirySeconds"] for policy in policies] == [10]
+
+    await eventually(is_rendered)
+    played.stop()
+    await played.start()
+    status, _ = await played.call("hurry")
+    assert status == 409
+    await is_denied(played, "hurry")
+    status, _ = await played.call("hurry")
+    assert status == 409, "another call asks anew"

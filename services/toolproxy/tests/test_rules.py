@@ -210,11 +210,23 @@ async def test_an_approval_that_comes_too_late_is_none(tmp_path: Path) -> None:
     desk.now += 61
     assert desk.approvals.requests() == ()
     desk.approvals.decide([ApprovalDecision(request=late.id, hash=late.hash, decision="approved")])
-    with pytest.raises(ApprovalDenied, match="in time"):
+    with pytest.raises(ApprovalDenied, match="timed out"):
         await desk.call(amount=5)
     with pytest.raises(ApprovalPending):
         await desk.call(amount=5)
     assert desk.approvals.requests()[0].id != late.id
+
+
+async def test_each_call_that_expired_is_told_so_however_many_did(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, wait_s=0, expiry_s=60)
+    for amount in (5, 6):
+        with pytest.raises(ApprovalPending):
+            await desk.call(amount=amount)
+        desk.now += 40
+    desk.now += 40
+    for amount in (5, 6):
+        with pytest.raises(ApprovalDenied, match="timed out"):
+            await desk.call(amount=amount)
 
 
 async def test_an_agent_cannot_flood_the_desk(tmp_path: Path) -> None:

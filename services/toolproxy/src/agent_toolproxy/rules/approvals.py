@@ -40,7 +40,7 @@ class Approvals:
         self._clock = clock
         self._waiting: dict[str, ApprovalRequest] = {}
         self._decisions: dict[str, ApprovalDecision] = {}
-        self._lapsed: set[str] = set()
+        self._lapsed: dict[str, None] = {}
         self._denied_until: dict[str, float] = {}
         self._decided = asyncio.Event()
 
@@ -89,7 +89,7 @@ class Approvals:
             raise ApprovalDenied(f"this call of {tool} was denied: do not try it again")
         self._drop_expired()
         if digest in self._lapsed:
-            self._lapsed.discard(digest)
+            del self._lapsed[digest]
             raise ApprovalDenied(f"the approval of this call of {tool} timed out; call again to ask for a new one")
         if (waiting := self._waiting.get(digest)) is not None:
             return waiting
@@ -131,7 +131,8 @@ class Approvals:
         now = self._clock()
         kept = {digest: each for digest, each in self._waiting.items() if _parse(each.expires_at) > now}
         if len(kept) < len(self._waiting):
-            self._lapsed = set(list(self._waiting.keys() - kept.keys())[:MOST_WAITING])
+            lapsed = [*self._lapsed, *(digest for digest in self._waiting if digest not in kept)]
+            self._lapsed = dict.fromkeys(lapsed[-MOST_DENIALS:])
             self._waiting = kept
             self._store()
 
