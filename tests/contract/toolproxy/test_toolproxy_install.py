@@ -364,6 +364,21 @@ def test_an_npm_package_is_installed_and_runs_no_script(proxy: ToolProxy) -> Non
         assert proxy.report()["tools"][0]["digest"] == digest
 
 
+def test_an_npm_package_is_installed_though_the_registry_lacks_it_for_other_platforms(proxy: ToolProxy) -> None:
+    optional = {"hello-linux": "1.0.0", "hello-darwin": "1.0.0", "hello-windows": "2.0.0"}
+    with NpmRegistry() as registry:
+        registry.add("core", "1.0.0", manifest={"optionalDependencies": optional})
+        registry.add("hello", "1.0.0", manifest={"bin": {"hello": "cli.js"}, "dependencies": {"core": "1.0.0"}})
+        registry.add("hello-linux", "1.0.0")
+        registry.add("hello-windows", "1.0.0")
+        proxy.write_config(tools=[planned("hello", "npm:hello@1.0.0")], npmRegistry=registry.url)
+        proxy.start()
+
+        (installed,) = proxy.tools.glob("store/*/node_modules")
+        assert {each.name for each in installed.iterdir()} >= {"core", "hello", "hello-linux"}
+        assert not (installed / "hello-windows").exists()
+
+
 def test_an_index_that_is_away_is_tried_again(proxy: ToolProxy) -> None:
     with PackageIndex() as index:
         index.add_wheel("hello", "1.0", files=CLI, scripts={"hello": "hello:main"})

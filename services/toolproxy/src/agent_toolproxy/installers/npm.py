@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
@@ -144,12 +145,29 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _portable(lock: dict[str, Any]) -> dict[str, Any]:
-    """The lock without where its packages were fetched from: a mirror has the same ones."""
-    packages = {
-        path: {key: value for key, value in each.items() if key != "resolved"}
-        for path, each in lock["packages"].items()
+    """The lock without where its packages were fetched from: a mirror has the same ones.
+
+    Optional dependencies that npm did not find are left out: it writes them all the same, and then refuses its own
+    lock. Packages with a program for each platform are sometimes published, or mirrored, for some of them alone.
+    """
+    packages: dict[str, dict[str, Any]] = lock["packages"]
+    portable = {
+        path: {key: value for key, value in each.items() if key != "resolved"} for path, each in packages.items()
     }
-    return {"name": "tool", "lockfileVersion": lock["lockfileVersion"], "requires": True, "packages": packages}
+    for path, each in portable.items():
+        if optional := each.get("optionalDependencies"):
+            found = {name: wanted for name, wanted in optional.items() if _is_locked(name, path, packages)}
+            each["optionalDependencies"] = found
+    return {"name": "tool", "lockfileVersion": lock["lockfileVersion"], "requires": True, "packages": portable}
+
+
+def _is_locked(name: str, path: str, packages: Mapping[str, object]) -> bool:
+    """Whether the package at `path` finds `name`: below its folder, or as node looks, in each folder above."""
+    while f"{path}/node_modules/{name}".removeprefix("/") not in packages:
+        if not path:
+            return False
+        path = path.rpartition("node_modules/")[0].rstrip("/")
+    return True
 
 
 def _environment(index: Index, cache: Path, path: str) -> dict[str, str]:
