@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from agent_api.calls import Decision
@@ -19,6 +20,7 @@ from agent_toolproxy.rules.approvals import hash_call
 _log: Final = logging.getLogger("agent_toolproxy.tools.audit")
 _LONGEST_CHARS: Final = 1000
 _LONGEST_VALUE_CHARS: Final = 200
+_LONGEST_SECRET_CHARS: Final = 4096
 _DEEPEST: Final = 6
 _DELAY_S: Final = 0.02
 
@@ -80,17 +82,34 @@ class Audit:
         self, arguments: Mapping[str, Any], *, longest: int = _LONGEST_CHARS, longest_value: int = _LONGEST_VALUE_CHARS
     ) -> str:
         """Arguments for a person: redacted, and cut with `...` where they are long."""
-        masked = self._mask("", arguments, _DEEPEST, longest_value)
+        masked = self._mask("", arguments, _DEEPEST, longest_value, _Room(longest))
         shown = self._redactor.redact(json.dumps(masked, ensure_ascii=False))
         return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
-    def _mask(self, name: str, value: Any, depth: int, longest: int) -> Any:  # noqa: ANN401 - any JSON
+    def _mask(self, name: str, value: Any, depth: int, longest: int, room: "_Room") -> Any:  # noqa: ANN401 - any JSON
         if isinstance(value, str):
-            return self._redactor.redact_field(name, value[:longest]) + ("..." if len(value) > longest else "")
+            return self._mask_text(name, value, longest, room)
         if depth == 0:
             return "..."
         if isinstance(value, Mapping):
-            return {key: self._mask(str(key), each, depth - 1, longest) for key, each in value.items()}
+            items = islice(value.items(), room.left)
+            return {str(key): self._mask(str(key), each, depth - 1, longest, room) for key, each in items}
         if isinstance(value, list):
-            return [self._mask(name, each, depth - 1, longest) for each in value]
+            return [self._mask(name, each, depth - 1, longest, room) for each in islice(value, room.left)]
         return value
+
+    def _mask_text(self, name: str, value: str, longest: int, room: "_Room") -> str:
+        """Masked before it is cut: half a secret is one, too."""
+        if not room.left:
+            return "..."
+        masked = self._redactor.redact_field(name, value[: longest + _LONGEST_SECRET_CHARS])
+        is_cut = len(masked) > longest or len(value) > longest + _LONGEST_SECRET_CHARS
+        room.left = max(0, room.left - min(len(masked), longest))
+        return f"{masked[:longest]}..." if is_cut else masked
+
+
+@dataclass
+class _Room:
+    """How many characters are still shown: what comes after them is cut, and need not be looked at."""
+
+    left: int
