@@ -18,6 +18,10 @@ from typing import Any
 
 import httpx
 import pytest
+from contract.toolproxy.matrix import clients
+from contract.toolproxy.matrix.clients import run
+from contract.toolproxy.matrix.record import WORKS, judge
+from contract.toolproxy.matrix.servers import WORD
 from contract.toolproxy.toolproxy_harness import ToolProxy
 from mcp.client import Client
 
@@ -102,6 +106,13 @@ async def test_the_newest_sdk_lists_and_calls(proxy: ToolProxy, mode: Any, serve
         long = {"duration": 0.6, "steps": 3}
         await client.call_tool(f"{server}__trigger-long-running-operation", long, progress_callback=listen)
         assert seen == [1, 2, 3]
+
+
+def test_a_cell_of_the_matrix(proxy: ToolProxy) -> None:
+    """The others are in test_mcp_matrix.py."""
+    driver = [sys.executable, str(clients.HERE / "python_client.py")]
+    called = run(driver, clients.HERE, "mcp-2", f"{proxy.url}/mcp", {"everything": ("one__echo", {"message": WORD})})
+    assert judge("everything", called["everything"]) == WORKS
 
 
 async def test_the_newest_sdk_calls_a_program(proxy: ToolProxy) -> None:
