@@ -1,8 +1,9 @@
 """What the tool proxy costs: start, memory, and what a call through it takes longer than a direct one.
 
-Direct and proxied calls take turns in one run, so that whatever else the machine does hits both.
+Direct and proxied calls take turns in one run, so that whatever else the machine does hits all of them. With --against,
+the proxy of another checkout takes its turns too, and the last column is the ratio.
 
-    uv run python benchmarks/toolproxy/overhead.py [--calls 3000]
+    uv run python benchmarks/toolproxy/overhead.py [--calls 3000] [--against FOLDER]
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[Any]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process, ended on leaving."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
+def running(command: list[Any], sources: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """A process, ended on leaving; `sources` come before the packages that are installed."""
+    environ = {**os.environ, **({"PYTHONPATH": sources} if sources else {})}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ)
     try:
         yield process
     finally:
@@ -103,60 +105,89 @@ def write_config(root: Path, upstream: str) -> None:
     config.write_text(json.dumps({"agent": "bench", "tools": [tool, {"name": "git"}], "policy": policy}))
 
 
-async def measure(calls: int, root: Path) -> dict[str, float]:
-    """All figures of one run."""
-    ports = [free_port() for _ in range(3)]
-    direct, proxied = f"http://127.0.0.1:{ports[0]}/mcp", f"http://127.0.0.1:{ports[1]}/mcp"
-    write_config(root, direct)
-    flags = [
-        "--root",
-        root,
-        "--tools",
-        root / "tools",
-        "--port",
-        ports[1],
-        "--ops-host",
-        "127.0.0.1",
-        "--ops-port",
-        ports[2],
-    ]
+def sources_of(checkout: Path) -> str:
+    """The packages of another checkout, compiled, as they are in an image."""
+    folders = [*checkout.glob("libs/*/src"), *checkout.glob("services/*/src")]
+    if not folders:
+        raise SystemExit(f"{checkout} has no packages below libs and services")
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *folders], check=False)
+    return os.pathsep.join(map(str, folders))
+
+
+async def start(
+    stack: ExitStack, session: aiohttp.ClientSession, upstream: str, sources: str
+) -> tuple[int, str, dict[str, float]]:
+    """A proxy in front of `upstream`: its pid and address, and what its start took."""
+    root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    write_config(root, upstream)
+    port, ops_port = free_port(), free_port()
+    ops = ["--ops-host", "127.0.0.1", "--ops-port", ops_port]
+    flags = ["--root", root, "--tools", root / "tools", "--port", port, *ops]
+    began = time.perf_counter()
+    proxy = stack.enter_context(running([*PROGRAM, *map(str, flags)], sources))
+    await wait_until_ready(session, f"http://127.0.0.1:{ops_port}")
+    found = {"start_s": time.perf_counter() - began}
+    await asyncio.sleep(1)
+    return proxy.pid, f"http://127.0.0.1:{port}/mcp", {**found, "idle_mib": resident_mib(proxy.pid)}
+
+
+async def measure(calls: int, checkouts: dict[str, str]) -> dict[str, dict[str, float]]:
+    """All figures of one run, by the name of the checkout."""
+    port = free_port()
+    direct = f"http://127.0.0.1:{port}/mcp"
     async with aiohttp.ClientSession() as session:
-        with running([sys.executable, Path(__file__).with_name("upstream.py"), str(ports[0])]):
+        with ExitStack() as stack:
+            stack.enter_context(running([sys.executable, Path(__file__).with_name("upstream.py"), str(port)]))
             await asyncio.sleep(1)
-            began = time.perf_counter()
-            with running([*PROGRAM, *map(str, flags)]) as proxy:
-                await wait_until_ready(session, f"http://127.0.0.1:{ports[2]}")
-                found = {"start_s": time.perf_counter() - began}
-                await asyncio.sleep(1)
-                found["idle_mib"] = resident_mib(proxy.pid)
-                for _ in range(200):
-                    await call(session, direct, "echo")
-                    await call(session, proxied, "up__echo")
-                times: tuple[list[float], list[float]] = ([], [])
-                busy_s = cpu_seconds(proxy.pid)
-                for _ in range(calls):
-                    times[0].append(await call(session, direct, "echo"))
-                    times[1].append(await call(session, proxied, "up__echo"))
-                found["cpu_ms_a_call"] = (cpu_seconds(proxy.pid) - busy_s) * 1000 / calls
-                found["after_mib"] = resident_mib(proxy.pid)
-    for name, taken in zip(("direct", "proxied"), times, strict=True):
-        cuts = statistics.quantiles(taken, n=100)
-        found |= {f"{name}_p50_ms": cuts[49], f"{name}_p99_ms": cuts[98]}
+            proxies = {name: await start(stack, session, direct, sources) for name, sources in checkouts.items()}
+            targets = {"direct": (direct, "echo"), **{name: (each[1], "up__echo") for name, each in proxies.items()}}
+            await take_turns(session, targets, 200)
+            busy_s = {name: cpu_seconds(pid) for name, (pid, _, _) in proxies.items()}
+            times = await take_turns(session, targets, calls)
+            found = {}
+            for name, (pid, _, started) in proxies.items():
+                cpu_ms = (cpu_seconds(pid) - busy_s[name]) * 1000 / calls
+                after = {"cpu_ms_a_call": cpu_ms, "after_mib": resident_mib(pid)}
+                found[name] = {**started, **after, **compare(times["direct"], times[name])}
     return found
+
+
+async def take_turns(
+    session: aiohttp.ClientSession, targets: dict[str, tuple[str, str]], calls: int
+) -> dict[str, list[float]]:
+    """Milliseconds of each call; in each round another target is the first."""
+    times: dict[str, list[float]] = {name: [] for name in targets}
+    names = list(targets)
+    for _ in range(calls):
+        names = [*names[1:], names[0]]
+        for name in names:
+            times[name].append(await call(session, *targets[name]))
+    return times
+
+
+def compare(direct: list[float], proxied: list[float]) -> dict[str, float]:
+    """What calls through the proxy take beside direct ones."""
+    of_direct, of_proxied = statistics.quantiles(direct, n=100), statistics.quantiles(proxied, n=100)
+    return {
+        "direct_p50_ms": of_direct[49],
+        "proxied_p50_ms": of_proxied[49],
+        "proxied_p99_ms": of_proxied[98],
+        "added_p50_ms": of_proxied[49] - of_direct[49],
+    }
 
 
 def main() -> None:
     """Print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=3000)
-    calls = parser.parse_args().calls
-    with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(measure(calls, Path(folder)))
-    for name, value in found.items():
-        print(f"{name:16} {value:8.3f}")
-    print(f"{'added p50':16} {found['proxied_p50_ms'] - found['direct_p50_ms']:8.3f} ms (budget 1.5)")
-    print(f"{'ratio p50':16} {found['proxied_p50_ms'] / found['direct_p50_ms']:8.2f}")
-    print("budgets: start_s 0.6, idle_mib 60")
+    parser.add_argument("--against", type=Path, help="another checkout, such as one of the revision before")
+    arguments = parser.parse_args()
+    checkouts = {"this": ""} | ({"other": sources_of(arguments.against)} if arguments.against else {})
+    found = asyncio.run(measure(arguments.calls, checkouts))
+    for figure, value in found["this"].items():
+        other = found["other"][figure] if "other" in found else None
+        print(f"{figure:16} {value:8.3f}" + ("" if other is None else f" {other:8.3f} {value / other:6.2f}"))
+    print("budgets: added_p50_ms 1.5, start_s 0.6, idle_mib 60")
 
 
 if __name__ == "__main__":
