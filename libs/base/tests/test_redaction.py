@@ -265,3 +265,20 @@ def test_the_begun_value_is_found_by_both_ways_alike(value: str, text: str) -> N
     text = text[: len(value) - 1]
     ends = (length for length in range(len(text), 0, -1) if value.startswith(text[-length:]))
     assert _length_begun(value, text) == next(ends, 0)
+
+
+def test_a_text_that_was_seen_before_is_masked_once_it_is_a_secret() -> None:
+    redactor = Redactor()
+    assert redactor.redact("correct-horse") == "correct-horse"
+    redactor.add("correct-horse")
+    assert redactor.redact("correct-horse") == MASK
+    redactor.forget("correct-horse")
+    assert redactor.redact("correct-horse") == "correct-horse"
+
+
+def test_of_many_texts_each_is_masked_as_it_is() -> None:
+    redactor = Redactor()
+    redactor.add("correct-horse")
+    for number in range(2000):
+        assert redactor.redact(f"{number} correct-horse") == f"{number} {MASK}"
+        assert redactor.redact(f"{number} API_TOKEN=abcdefgh{number}") == f"{number} API_TOKEN={MASK}"

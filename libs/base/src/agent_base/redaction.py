@@ -18,11 +18,11 @@ _KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
 SHORTEST_SECRET: Final = 4
 """Characters. Shorter values are not registered: masking them would blank out ordinary words."""
 _PROBE_CHARS: Final = 64
-_MOST_COMPARED: Final = 64
 """Compared first, so that a long value is not compared as a whole at each place."""
-
-_MOST_NAMES: Final = 64
-"""Remembered redactions."""
+_MOST_COMPARED: Final = 64
+_REMEMBERED_CHARS: Final = 64
+_MOST_REMEMBERED: Final = 256
+"""Of texts that short: names and words of log lines, which are the same in each."""
 _NAMES: Final = (
     r"(?:x-)?api[_-]?key|(?:proxy-)?authorization|passw(?:or)?d|(?:access|refresh|id|auth|bearer)[_-]?token"
     r"|client[_-]?secret|private[_-]?key|secret[_-]?(?:access[_-]?)?key|(?:set-)?cookie"
@@ -98,12 +98,27 @@ _SHAPES: Final = (
 )
 
 
+@cache
+def _hints() -> tuple[str, ...]:
+    """What every secret's text has one of; without those that another one is a part of."""
+    hints = tuple(dict.fromkeys(hint for shape in _SHAPES for hint in shape.hints))
+    return tuple(hint for hint in hints if not any(other != hint and other in hint for other in hints))
+
+
+def _has_any(hints: tuple[str, ...], lowered: str) -> bool:
+    """As a loop, since this runs for each text that leaves the process, and a generator takes four times as long."""
+    for hint in hints:  # noqa: SIM110 - see above
+        if hint in lowered:
+            return True
+    return False
+
+
 class Redactor:
     """Masks secrets in text. Until a value is forgotten it stays masked: a rotated key too."""
 
     def __init__(self) -> None:
         self._values: frozenset[str] = frozenset()
-        self._names: dict[str, str] = {}
+        self._remembered: dict[str, str] = {}
 
     def add(self, value: str | bytes) -> None:
         """Mask `value` from now on, also when it is quoted, escaped or base64-encoded.
@@ -115,12 +130,12 @@ class Redactor:
         if forms <= self._values:
             return
         self._values |= forms
-        self._names.clear()
+        self._remembered = {}  # another one, as a thread may be about to write what it found by the former values
 
     def forget(self, value: str) -> None:
         """Stop masking a value that is of no use any more, such as a token that has expired."""
         self._values -= set(spellings(value))
-        self._names.clear()
+        self._remembered = {}
 
     def holds_value(self, text: str) -> bool:
         """Whether a registered value is in `text`: far cheaper than masking, for the path of every request."""
@@ -169,13 +184,26 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """`text` without registered values and without anything shaped like a secret."""
+        if len(text) > _REMEMBERED_CHARS:
+            return self._redact(text)
+        remembered = self._remembered
+        masked = remembered.get(text)
+        if masked is None:
+            masked = self._redact(text)
+            if len(remembered) >= _MOST_REMEMBERED:
+                remembered.clear()
+            remembered[text] = masked
+        return masked
+
+    def _redact(self, text: str) -> str:
         masked = self.mask_values(text)
         lowered = masked.lower()
-        for shape in _SHAPES:
-            if any(hint in lowered for hint in shape.hints):
-                masked = _compiled(shape.pattern, shape.flags).sub(shape.replacement, masked)
+        if _has_any(_hints(), lowered):
+            for shape in _SHAPES:
+                if _has_any(shape.hints, lowered):
+                    masked = _compiled(shape.pattern, shape.flags).sub(shape.replacement, masked)
         plain = self._unescaped(masked)
-        return masked if plain is None else self.redact(plain)
+        return masked if plain is None else self._redact(plain)
 
     def _unescaped(self, text: str) -> str | None:
         """`text` without its escapes, when a registered value can be read then, as in JSON that is a text in JSON."""
@@ -183,15 +211,6 @@ class Redactor:
             if any(value in plain for value in self._values):
                 return plain
         return None
-
-    def redact_name(self, text: str) -> str:
-        """As `redact`, remembered for a while: for short texts that come again with each request."""
-        found = self._names.get(text)
-        if found is None:
-            if len(self._names) >= _MOST_NAMES:
-                self._names.clear()
-            found = self._names[text] = self.redact(text)
-        return found
 
     def _redact_named(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a JSON document
         return self.redact_field(name, value) if isinstance(value, str) else self.redact_document(value)

@@ -105,7 +105,7 @@ def audit_line(redactor: Redactor, record: CallRecord) -> AuditLine:
         __name__,
         "model call",
         record.operation,
-        redactor.redact_name(cut(record.requested, LONGEST_NAME)),
+        redactor.redact(cut(record.requested, LONGEST_NAME)),
         outcome_of(record),
         milliseconds(record.duration_s),
         provider=answered.provider if answered else "",

@@ -8,6 +8,7 @@ import ipaddress
 import socket
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import ThreadedResolver
@@ -119,6 +120,7 @@ class PolicyResolver(AbstractResolver):
         """Nothing is held."""
 
 
+@lru_cache(maxsize=64)
 def _split(url: str) -> tuple[str, str]:
     """Scheme and host, as the client that connects reads them: two readings of one URL would be a way around."""
     try:
@@ -129,6 +131,7 @@ def _split(url: str) -> tuple[str, str]:
     return scheme, host
 
 
+@lru_cache(maxsize=64)
 def _literal(host: str) -> str | None:
     """The address that a host is, in whatever spelling: 2130706433 and 0x7f.1 are not names either."""
     host = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
