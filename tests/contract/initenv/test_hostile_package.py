@@ -4,57 +4,31 @@ Each attack leaves `sprung` somewhere if it works. A run may fail, with a reason
 """
 
 import io
-import json
 import os
 import stat
 import tarfile
 import threading
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from contract.initenv.git_server import GitServer, Repository
 from contract.initenv.harness import Outcome, Pod
+from contract.initenv.hostile_packages import (
+    MANIFESTS,
+    SECRET,
+    SPRING,
+    SYSTEM,
+    TARBALLS,
+    WHEELS,
+    assert_unharmed,
+    tarball,
+)
 from contract.initenv.npm_registry import NpmRegistry
-from contract.initenv.package_index import PackageIndex, make_wheel
+from contract.initenv.package_index import PackageIndex
 
 from agent_api.initreport import InitFault
-
-SECRET = "hunter2-Canary"
-SPRING = (
-    "import os, pathlib; pathlib.Path(os.environ.get('TMPDIR', '/tmp'), 'sprung').write_text('x'); print('sprung')\n"
-)
-SYSTEM = ("sh", "env", "cat", "ls", "git", "python3", "node")
-"""uv refuses a script called python3 itself, and node is not called in setup."""
-
-
-@pytest.fixture
-def guarded(pod: Pod) -> Pod:
-    """A Pod with the Secrets of preparation, run as a Pod's user where that can be."""
-    pod.mount("git/username", "reader")
-    pod.mount("git/password", SECRET)
-    return pod.in_a_pod()
-
-
-def assert_unharmed(pod: Pod, outcome: Outcome) -> None:
-    """Nothing ran, nothing is outside of its folder, nothing has more rights, and no secret is told."""
-    assert not [line for line in outcome.stderr.splitlines() if line.endswith(": sprung")]
-    assert not list(pod.root.rglob("sprung*"))
-    assert not [path for path in pod.root.rglob("evil*") if not path.is_relative_to(pod.shared / "sdk")]
-    assert not Path("/tmp/evil").exists()
-    assert SECRET not in outcome.stderr
-    assert SECRET not in outcome.stdout
-    for path in pod.shared.rglob("*"):
-        mode = path.lstat().st_mode
-        assert stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode), path
-        assert not (stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID)), path
-        if stat.S_ISLNK(mode) and ".agentberth" not in path.parts:
-            assert Path(os.path.realpath(path)).is_relative_to(pod.shared.resolve()), path
-        if stat.S_ISREG(mode):
-            assert SECRET.encode() not in path.read_bytes(), path
-
 
 # Wheels
 
@@ -100,50 +74,9 @@ def test_no_program_of_a_wheel_stands_in_for_the_systems(guarded: Pod, index: Pa
     assert_unharmed(guarded, outcome)
 
 
-def raw_wheel(name: str, member: zipfile.ZipInfo, content: bytes = b"x") -> tuple[str, bytes]:
-    """A wheel with one more member, however odd."""
-    filename, wheel = make_wheel(name, "1.0")
-    packed = io.BytesIO(wheel)
-    with zipfile.ZipFile(packed, "a") as archive:
-        archive.writestr(member, content)
-    return filename, packed.getvalue()
-
-
-def info(path: str, mode: int = stat.S_IFREG | 0o644) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0))
-    member.external_attr = mode << 16
-    return member
-
-
-WHEELS = {
-    "traversal": raw_wheel("trap", info("../../../evil.py")),
-    "traversal_far": raw_wheel("trap", info("../" * 12 + "tmp/evil")),
-    "absolute": raw_wheel("trap", info("/tmp/evil")),
-    "backslashes": raw_wheel("trap", info("..\\..\\evil.py")),
-    "data_out_of_its_scheme": raw_wheel("trap", info("trap-1.0.data/data/../../../../evil")),
-    "script_out_of_its_scheme": raw_wheel("trap", info("trap-1.0.data/scripts/../../../evil")),
-    "set_user_id": raw_wheel("trap", info("trap-1.0.data/scripts/tool", stat.S_IFREG | 0o4755), b"#!/bin/sh\n"),
-    "link": raw_wheel("trap", info("trap_link", stat.S_IFLNK | 0o777), b"/etc/agentberth/git/password"),
-    "device": raw_wheel("trap", info("trap_device", stat.S_IFCHR | 0o666)),
-    "entry_point_out": make_wheel("trap", "1.0", scripts={"../../../evil": "trap:main"}),
-    "entry_point_absolute": make_wheel("trap", "1.0", scripts={"/tmp/evil": "trap:main"}),
-    "entry_point_of_code": make_wheel("trap", "1.0", scripts={"tool": "os:system('touch sprung')"}),
-    "name_of_another": ("trap-1.0-py3-none-any.whl", make_wheel("other", "1.0")[1]),
-    "no_zip": ("trap-1.0-py3-none-any.whl", b"<!DOCTYPE html><title>Sign in</title>"),
-    "empty": ("trap-1.0-py3-none-any.whl", b""),
-    "cut": ("trap-1.0-py3-none-any.whl", make_wheel("trap", "1.0")[1][:200]),
-    "needs_a_file": make_wheel("trap", "1.0", requires=("evil @ file:///etc/agentberth/git",)),
-    "needs_a_repository": make_wheel("trap", "1.0", requires=("evil @ git+file:///etc/agentberth",)),
-    "needs_another_host": make_wheel(
-        "trap", "1.0", requires=("evil @ http://169.254.169.254/evil-1.0-py3-none-any.whl",)
-    ),
-    "needs_an_option": make_wheel("trap", "1.0", requires=("--index-url=http://127.0.0.1:9/",)),
-}
-
-
 @pytest.mark.parametrize("name", WHEELS)
 def test_a_hostile_wheel_reaches_nothing(guarded: Pod, index: PackageIndex, name: str) -> None:
-    index.add(*WHEELS[name])
+    index.add(*WHEELS[name]("trap"))
     guarded.plan(packages={"runtime": "python", "requirements": ["trap"]}, index={"pythonUrl": index.url})
 
     outcome = guarded.run("--phase", "prepare")
@@ -185,27 +118,6 @@ def test_no_package_is_built(guarded: Pod, index: PackageIndex, name: str) -> No
 
 # npm
 
-SCRIPTS = ("preinstall", "install", "postinstall", "prepare", "prepublish", "preprepare", "postprepare", "dependencies")
-TOUCH = "touch $INIT_CWD/sprung /tmp/sprung sprung; echo sprung"
-MANIFESTS: dict[str, Mapping[str, Any]] = {
-    "scripts": {"scripts": dict.fromkeys(SCRIPTS, TOUCH)},
-    "programs_of_the_system": {"bin": dict.fromkeys(SYSTEM, "cli.js")},
-    "program_out": {"bin": {"../../../../evil": "cli.js"}},
-    "program_absolute": {"bin": {"/tmp/evil": "cli.js"}},
-    "program_elsewhere": {"bin": {"tool": "../../../../../../etc/agentberth/git/password"}},
-    "program_absolute_target": {"bin": {"tool": "/etc/agentberth/git/password"}},
-    "folder_of_programs": {"directories": {"bin": "../../../../../../etc/agentberth/git"}},
-    "needs_a_folder": {"dependencies": {"evil": "file:/etc/agentberth/git"}},
-    "needs_a_folder_above": {"dependencies": {"evil": "file:../../../../.."}},
-    "needs_a_repository": {"dependencies": {"evil": "git+file:///etc/agentberth"}},
-    "needs_ssh": {"dependencies": {"evil": "git+ssh://-oProxyCommand=touch%20sprung/x"}},
-    "needs_a_link": {"dependencies": {"evil": "link:/etc/agentberth/git"}},
-    "needs_a_strange_name": {"dependencies": {"../../evil": "1.0.0"}},
-    "bundles_what_is_not_there": {"bundledDependencies": ["../../evil"]},
-    "workspaces": {"workspaces": ["/etc/agentberth/git"]},
-    "native_build": {"gypfile": True},
-}
-
 
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_a_hostile_manifest_reaches_nothing(guarded: Pod, registry: NpmRegistry, name: str) -> None:
@@ -221,44 +133,15 @@ def test_a_hostile_manifest_reaches_nothing(guarded: Pod, registry: NpmRegistry,
     assert_unharmed(guarded, outcome)
 
 
-TARBALLS: dict[str, Mapping[str, Any]] = {
-    "traversal": {"name": "package/../../../../evil"},
-    "absolute": {"name": "/tmp/evil"},
-    "link": {"name": "package/evil_link", "type": tarfile.SYMTYPE, "linkname": "/etc/agentberth/git/password"},
-    "hard_link": {"name": "package/evil_link", "type": tarfile.LNKTYPE, "linkname": "/etc/passwd"},
-    "device": {"name": "package/evil_device", "type": tarfile.CHRTYPE},
-    "fifo": {"name": "package/evil_pipe", "type": tarfile.FIFOTYPE},
-    "set_user_id": {"name": "package/tool", "mode": 0o6755},
-    "own_settings": {"name": "package/.npmrc", "content": b"script-shell=/bin/evil\nignore-scripts=false\n"},
-    "build_file": {"name": "package/binding.gyp", "content": b"{'targets': [{'actions': ['touch sprung']}]}"},
-}
-
-
 @pytest.mark.parametrize("name", TARBALLS)
 def test_a_hostile_tarball_reaches_nothing(guarded: Pod, registry: NpmRegistry, name: str) -> None:
-    registry.add_tarball("trap", "1.0.0", tarball(**TARBALLS[name]))
+    registry.add_tarball("trap", "1.0.0", tarball("trap", **TARBALLS[name]))
     guarded.plan(packages={"runtime": "nodejs", "requirements": ["trap@1.0.0"]}, index={"npmRegistry": registry.url})
 
     outcome = guarded.run()
 
     assert "Traceback" not in outcome.stderr
     assert_unharmed(guarded, outcome)
-
-
-def tarball(name: str, content: bytes = b"x", **attributes: Any) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for path, data, more in (
-            ("package/package.json", json.dumps({"name": "trap", "version": "1.0.0"}).encode(), {}),
-            (name, content, attributes),
-        ):
-            member = tarfile.TarInfo(path)
-            member.mode = 0o644
-            for key, value in more.items():
-                setattr(member, key, value)
-            member.size = len(data) if member.isreg() else 0
-            archive.addfile(member, io.BytesIO(data) if member.isreg() else None)
-    return packed.getvalue()
 
 
 # Repositories

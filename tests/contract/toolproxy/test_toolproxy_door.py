@@ -1,6 +1,10 @@
 """The tool proxy's door: the address that holds the token, and nothing else, for MCP and REST alike."""
 
+import os
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -76,3 +80,28 @@ def test_a_token_that_cannot_be_used_ends_the_proxy(tmp_path: Path) -> None:
         proxy.start()
     assert "not a token" in proxy.log.read_text()
     proxy.close()
+
+
+BEGINNINGS = {
+    "nothing": b"",
+    "half_a_head": b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le",
+    "half_a_body": f"POST {BESIDE}/mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    "Content-Length: 100\r\n\r\n{".encode(),
+}
+LONGEST_S = 150.0
+"""Twice of what a connection may take at most."""
+
+
+@pytest.mark.skipif(not os.environ.get("AGENTBERTH_WHOLE"), reason="waits for more than a minute: AGENTBERTH_WHOLE=1")
+@pytest.mark.timeout(400)
+def test_who_begins_a_request_and_stops_loses_the_connection(guarded: ToolProxy) -> None:
+    host, _, port = guarded.url.removeprefix("http://").partition(":")
+    deadline = time.monotonic() + LONGEST_S
+    with ExitStack() as stack:
+        opened = {name: stack.enter_context(socket.create_connection((host, int(port)))) for name in BEGINNINGS}
+        for name, beginning in BEGINNINGS.items():
+            opened[name].sendall(beginning)
+        for name, connection in opened.items():
+            connection.settimeout(max(1.0, deadline - time.monotonic()))
+            while answer := connection.recv(65536):
+                assert name != "nothing", answer
