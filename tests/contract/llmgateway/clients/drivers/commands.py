@@ -9,7 +9,13 @@ from pathlib import Path
 TASK = json.loads(sys.argv[1])
 FEATURE, FOLDER, BIN = TASK["feature"], Path(TASK["folder"]), Path(TASK["commands"]) / "node_modules" / ".bin"
 SCENE = {"plain": "plain", "stream": "plain"}.get(FEATURE, FEATURE)
+PAGE = Path(__file__).parents[5] / "docs" / "how-to" / "clients.md"
 PROMPT, FOLLOW_UP = f"Please do it: [[{SCENE}]]", "Thank you. [[plain]]"
+
+
+def block(language: str) -> str:
+    """The page's first block of code in a language."""
+    return PAGE.read_text("utf-8").partition(f"```{language}\n")[2].partition("```")[0]
 
 
 def run(command: list[str], environ: dict[str, str]) -> str:
@@ -24,13 +30,11 @@ def run(command: list[str], environ: dict[str, str]) -> str:
 
 
 def claude(prompt: str, *more: str) -> dict[str, object]:
-    environ = {
-        "ANTHROPIC_BASE_URL": TASK["url"],
-        "ANTHROPIC_API_KEY": TASK["key"],
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "ANTHROPIC_MODEL": "claude-sonnet-4-5",
-        "ANTHROPIC_SMALL_FAST_MODEL": "claude-sonnet-4-5",
-    }
+    environ = {"ANTHROPIC_BASE_URL": TASK["url"], "ANTHROPIC_API_KEY": TASK["key"]}
+    for line in block("sh").splitlines():
+        if line.startswith("export "):
+            pairs = (pair.partition("=") for pair in line.partition("#")[0].split()[1:])
+            environ |= {name: value.replace("MODEL", "claude-sonnet-4-5") for name, _, value in pairs}
     if FEATURE in ("thinking", "failover"):
         environ["MAX_THINKING_TOKENS"] = "2048"
     form = ["--output-format", "stream-json", "--verbose"] if FEATURE == "stream" else ["--output-format", "json"]
@@ -46,16 +50,8 @@ def claude(prompt: str, *more: str) -> dict[str, object]:
 def codex(prompt: str, *more: str) -> str:
     home = FOLDER / "codex"
     home.mkdir(exist_ok=True)
-    lines = [
-        'model = "gpt-5"',
-        'model_provider = "agentberth"',
-        "[model_providers.agentberth]",
-        'name = "Agentberth"',
-        f'base_url = "{TASK["url"]}/v1"',
-        'env_key = "OPENAI_API_KEY"',
-        'wire_api = "responses"',
-    ]
-    (home / "config.toml").write_text("\n".join(lines) + "\n")
+    settings = block("toml").replace("MODEL", "gpt-5").replace("http://127.0.0.1:8801", TASK["url"])
+    (home / "config.toml").write_text(settings)
     out = FOLDER / "answer.txt"
     options = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-o", str(out)]
     if FEATURE == "pictures":
