@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from yarl import URL
@@ -99,6 +99,31 @@ async def test_a_refusal_is_read_though_nobody_reads_the_request() -> None:
     async with provider(talk) as url, Upstream() as upstream:
         answer = await ask(upstream, url, b"x" * SMALL_BYTES)
         assert answer.status == 413
+        answer.close()
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["an answer follows", "for ever"])
+async def test_white_space_is_passed_over_for_a_time(*, ends: bool) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+        with suppress(ConnectionError):
+            for _ in range(3 if ends else 90_000):
+                writer.write(b"\n ")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+            writer.write(b'{"a": 1}')
+            await asyncio.sleep(60)
+
+    async with provider(talk) as url, Upstream() as upstream:
+        answer = await ask(upstream, url, b"{}")
+        if ends:
+            await answer.skip_blank(60)
+            assert await answer.read_chunk(60) == b'{"a": 1}'
+        else:
+            with pytest.raises(AttemptError) as silent:
+                await answer.skip_blank(0.3)
+            assert silent.value.failure.cause is Cause.SILENT
         answer.close()
 
 

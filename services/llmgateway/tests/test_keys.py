@@ -21,6 +21,13 @@ def test_keys_are_read_in_order_and_registered_as_secrets() -> None:
             read_keys(seen.append, (), {"api-key": bad})
 
 
+@pytest.mark.parametrize("unfit", [b"-----BEGIN PRIVATE KEY-----\nMIIB", b"2026-11-29 10:00", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_key_takes_no_other_one_away(unfit: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    files = {"api-key-1": unfit, "api-key-2": b"\xef\xbb\xbfkey-b\r\n"}
+    assert [(key.name, key.value) for key in read_keys(lambda _: None, (), files)] == [("api-key-2", "key-b")]
+    assert caplog.messages == ["api-key-1 is not a key and is left alone: it must be one word of ASCII characters"]
+
+
 def test_what_lies_beside_the_keys_is_no_key() -> None:
     seen: list[str] = []
     files = {

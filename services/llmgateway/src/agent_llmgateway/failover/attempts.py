@@ -20,6 +20,8 @@ from agent_llmgateway.wire.usage import Usage
 
 ERROR_BYTES: Final = 1 << 20
 """Most that is read of an error answer."""
+ERROR_BODY_S: Final = 5.0
+"""How long the words of an error may take to come behind its status, which says most of it."""
 
 
 STREAM_BEGINNINGS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -142,9 +144,9 @@ class Attempts:
     async def _raise_error(
         self, call: Call, response: UpstreamResponse, wire: WireRequest, deadlines: AttemptDeadlines
     ) -> NoReturn:
-        idle_s = deadlines.timeouts.idle
+        wait_s = min(deadlines.timeouts.idle, ERROR_BODY_S)
         try:
-            body = await response.read_all(ERROR_BYTES, idle_s, idle_s, call.hold)
+            body = await response.read_all(ERROR_BYTES, wait_s, wait_s, call.hold)
         except AttemptError:
             body = b""
         raise AttemptError(
@@ -161,6 +163,7 @@ class Attempts:
     ) -> Answer:
         body = response.read_ready()
         if body is None:
+            await response.skip_blank(max(0.001, min(deadlines.words_by, deadlines.ends_at) - self._clock()))
             left_s = max(0.001, deadlines.ends_at - self._clock())
             body = await response.read_all(limits.answer_bytes, deadlines.timeouts.idle, left_s, call.hold)
         return self._make_whole(call, wire, response, body)

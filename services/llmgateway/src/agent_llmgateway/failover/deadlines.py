@@ -18,7 +18,7 @@ from agent_llmgateway.wire.answerstream import AnswerStream
 
 
 class AttemptDeadlines(msgspec.Struct, frozen=True):
-    """The limits of one try. `ends_at` is a moment of the failover's clock; the others are seconds of the try.
+    """The limits of one try. `ends_at` and `began_at` are moments of the failover's clock, the others seconds of it.
 
     `first_token_s` is for the first output. After `hold_s` the headers of the last route go out, with or without it.
     """
@@ -29,6 +29,12 @@ class AttemptDeadlines(msgspec.Struct, frozen=True):
     ends_at: float
     as_stream: bool = False
     """A whole answer is to be asked for as a stream, where it loses nothing by that."""
+    began_at: float = 0.0
+
+    @property
+    def words_by(self) -> float:
+        """When something else than white space of a whole answer has to be there."""
+        return self.began_at + (self.timeouts.first_token_last if self.as_stream else self.first_token_s)
 
 
 class Held(Enum):

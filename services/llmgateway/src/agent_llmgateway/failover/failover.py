@@ -234,11 +234,10 @@ class Failover:
                 not last and self._call.dialect.name in STREAMED and plan.provider.streams_whole(plan.route.model)
             )
             limit_s = timeouts.first_token if as_stream else timeouts.first_token_last
-            return AttemptDeadlines(timeouts, ends_at - now if last else limit_s, 0.0, ends_at, as_stream)
+            return AttemptDeadlines(timeouts, ends_at - now if last else limit_s, 0.0, ends_at, as_stream, now)
         first_token_s = timeouts.first_token_last if last else timeouts.first_token
-        return AttemptDeadlines(
-            timeouts, first_token_s, timeouts.first_token if last else first_token_s + 1.0, ends_at
-        )  # fmt: skip
+        hold_s = timeouts.first_token if last else first_token_s + 1.0
+        return AttemptDeadlines(timeouts, first_token_s, hold_s, ends_at, began_at=now)
 
     def _shortest_cooldown_s(self) -> float | None:
         """Until a breaker of these routes lets a probe through."""

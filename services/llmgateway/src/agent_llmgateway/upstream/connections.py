@@ -101,6 +101,13 @@ class UpstreamResponse:
         self._peeked = self._peeked or await self.read_chunk(timeout_s)
         return self._peeked
 
+    async def skip_blank(self, timeout_s: float) -> None:
+        """Pass over white space, by which some servers keep a connection. Raises AttemptError when nothing follows."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + timeout_s
+        while (chunk := await self.peek(max(0.0, ends_at - loop.time()))) and not chunk.strip():
+            self._peeked = b""
+
     async def _read_raw(self, timeout_s: float) -> bytes:
         watch = self._watch
         if watch is None:

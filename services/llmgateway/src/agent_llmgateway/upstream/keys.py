@@ -5,6 +5,7 @@ when the folder changes, and when one is refused.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 from agent_kit.files import WatchedFolder
 
 MARK_CHARACTERS = 12
+_log = logging.getLogger(__name__)
 
 
 class Key(NamedTuple):
@@ -35,17 +37,23 @@ PREFIX: Final = "api-key"
 def read_keys(
     register: Callable[[str], None], names: Collection[str], files: Mapping[str, bytes]
 ) -> tuple[Key, ...]:  # fmt: skip
-    """The keys among `files`, in the order of their names, or of `names`. Raises ValueError that names the file."""
-    keys = []
+    """The keys among `files`, in the order of their names, or of `names`.
+
+    One that is no key takes no other one away. Raises ValueError that names the file when there is none but such.
+    """
+    keys, unfit = [], ""
     for name in names or sorted(files):
         if name not in files or not (names or name.startswith(PREFIX)):
             continue
-        value = files[name].decode("utf-8", "replace").strip()
+        value = files[name].decode("utf-8-sig", "replace").strip()
         if not value.isascii() or not value.isprintable() or " " in value:
-            raise ValueError(f"{name} is not a key: it must be one word of ASCII characters")
-        if value:
+            unfit = unfit or name
+            _log.warning("%s is not a key and is left alone: it must be one word of ASCII characters", name)
+        elif value:
             register(value)
             keys.append(Key(name, value, hashlib.sha256(value.encode()).hexdigest()[:MARK_CHARACTERS]))
+    if unfit and not keys:
+        raise ValueError(f"{unfit} is not a key: it must be one word of ASCII characters")
     return tuple(keys)
 
 
