@@ -90,6 +90,19 @@ def test_a_try_that_nobody_waited_for_costs_what_it_may_have_made() -> None:
     assert charged(TryMeter("a", "m"), bounds=limited, longest=400) == [(1000, 1200)]
 
 
+def test_an_answer_that_is_made_in_one_place_costs_more() -> None:
+    priced = GatewayConfig.model_validate(
+        {**CONFIG.model_dump(), "budget": {"usdPerDay": 9}, "prices": {"m": {"inputUsd": 10, "outputUsd": 10}}}
+    )
+    body = b'{"model":"m","max_tokens":9,"inference_geo":%s,"messages":[]}'
+    for where, cost in ((b'"us"', 3850), (b'"global"', 3500), (b"null", 3500)):
+        envelope, given = read_envelope(body % where)
+        call = Call(DIALECTS["messages"], given, envelope, "m", False, "live", {})
+        bounds = bounds_of(call, priced, [Route("a", "m")])
+        [charge] = charge_tries(priced, bounds, [whole(TRUE)], 0)
+        assert cost <= charge.micro_usd <= cost + 1
+
+
 def test_any_number_of_choices_stays_a_number_that_can_be_written_down() -> None:
     many = RequestBounds(RequestSize(1000), choices=2**62, output_limit=10**9)
     assert charged(TryMeter("a", "m"), bounds=many) == [(1000, MOST_TOKENS)]

@@ -9,7 +9,7 @@ import os
 import random
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -268,3 +268,52 @@ async def test_a_provider_that_sends_without_end_costs_its_own_answer(tmp_path: 
                 return answer.status
 
         assert 200 not in await asyncio.gather(*(send(stream) for stream in (True, False, False, False)))
+
+
+UNREAD = 60
+UNREAD_MB = 48.0
+"""That so many streams may hold, of which nothing is read."""
+EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"word " * 200 + b'"}}]}\n\n'
+
+
+async def write_without_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError, asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD % (200, b"text/event-stream", b"connection: close\r\n") + b"\r\n")
+        while True:
+            writer.write(EVENT * 16)
+            await writer.drain()
+    writer.close()
+
+
+async def no_request_is_left(gateway: Gateway, *, within_s: int) -> None:
+    for _ in range(within_s):
+        if not gateway.metrics()["agentberth_llmgateway_requests_in_flight"]:
+            return
+        await asyncio.sleep(1)
+    pytest.fail(f"requests are in flight after {within_s} s")
+
+
+async def test_streams_that_nobody_reads_leave_it_small(tmp_path: Path) -> None:
+    """Each client takes the first bytes and no more; the provider sends as fast as it can. All end after a minute."""
+    server = await asyncio.start_server(write_without_end, "127.0.0.1", 0)
+    provider = {"name": "a", "type": "openai-compatible", "model": "m"}
+    provider["baseUrl"] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    with run_gateway(tmp_path, {"providers": [provider], "budget": {"tokensPerHour": 10**12}}) as gateway:
+        idle_mb = gateway.rss_mb()
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), read_bufsize=1024) as session:
+            posts = (session.post(f"{gateway.url}/v1/chat/completions", json=asked) for _ in range(UNREAD))
+            answers = await asyncio.gather(*posts)
+            assert {answer.status for answer in answers} == {200}
+            most_mb = 0.0
+            for _ in range(30):
+                most_mb = max(most_mb, gateway.rss_mb())
+                await asyncio.sleep(0.1)
+            if WHOLE:
+                await no_request_is_left(gateway, within_s=120)
+            for answer in answers:
+                answer.close()
+        assert most_mb - idle_mb < UNREAD_MB
+    server.close()
+    await server.wait_closed()

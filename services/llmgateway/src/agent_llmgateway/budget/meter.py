@@ -10,8 +10,8 @@ from agent_llmgateway.budget.metering import (
     RequestBounds,
     bounds_of,
     charge_tries,
+    cost_of,
 )
-from agent_llmgateway.budget.price import cost_micro_usd
 from agent_llmgateway.failover.routing import Route
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.usage import Usage
@@ -44,8 +44,7 @@ class Meter:
         for route in routes:
             usage = Usage(bounds.most_reserved(route.model), self._most_output(bounds, route))
             tokens = max(tokens, usage.total_tokens)
-            if config.limits_money:
-                micro_usd = max(micro_usd, cost_micro_usd(config, route, usage, premium=bounds.premium) or 0)
+            micro_usd = max(micro_usd, cost_of(config, bounds, route, usage))
         return Amount(tokens, micro_usd)
 
     def charge(self, config: GatewayConfig, bounds: RequestBounds, call: Call) -> list[Charge]:

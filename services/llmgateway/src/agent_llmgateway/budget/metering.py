@@ -70,6 +70,7 @@ class RequestBounds(msgspec.Struct, frozen=True):
     output_limit: int | None = None
     makes_text: bool = True
     premium: bool = False
+    regional: bool = False
     asks_to_think: bool = False
 
     def most_input(self, model: str) -> int:
@@ -100,6 +101,7 @@ def bounds_of(call: Call, config: GatewayConfig, routes: Sequence[Route]) -> Req
         output_limit=envelope.output_limit_tokens(name),
         makes_text=name not in ("embeddings", *COUNTS),
         premium=envelope.is_premium,
+        regional=envelope.is_regional,
         asks_to_think=envelope.thinking is not None,
     )
 
@@ -116,9 +118,15 @@ def charge_tries(
             continue
         told = _unknown(bounds, trial, input_tokens) if believed is None else believed
         usage, route = usage_of_try(bounds, trial, longest_seen, told), Route(trial.provider, trial.model)
-        cost = cost_micro_usd(config, route, usage, premium=bounds.premium) if config.limits_money else 0
-        charges.append(Charge(route, usage, cost or 0))
+        charges.append(Charge(route, usage, cost_of(config, bounds, route, usage)))
     return charges
+
+
+def cost_of(config: GatewayConfig, bounds: RequestBounds, route: Route, usage: Usage) -> int:
+    """Millionths of a dollar, where money is limited."""
+    if not config.limits_money:
+        return 0
+    return cost_micro_usd(config, route, usage, premium=bounds.premium, regional=bounds.regional) or 0
 
 
 def is_free(trial: TryMeter) -> bool:

@@ -40,6 +40,10 @@ USAGE_S: Final = 0.5
 ARRIVED_S: Final = 0.02
 """How long what has come already is read on when the client has gone."""
 SLICE_BYTES: Final = 1 << 16
+UNREAD_BYTES: Final = 1 << 16
+"""Less than that the transport takes at once, whether or not the client reads."""
+UNREAD_S: Final = 60.0
+"""How long a client may leave a stream unread."""
 
 
 def number_headers(state: GatewayState, attempts: int, overhead_s: float) -> dict[str, str]:
@@ -117,9 +121,8 @@ class Delivery:
             else:
                 await response.write(f": {PROVIDER}={routed.plan.route.provider}\n\n".encode())
             for piece in routed.answer.held:
-                self._account.note_piece(piece)
                 for at in range(0, len(piece), SLICE_BYTES):
-                    await response.write(piece[at : at + SLICE_BYTES])
+                    await self._write(response, piece[at : at + SLICE_BYTES])
             await response.write_eof()
             gone = False
             return response
@@ -128,8 +131,18 @@ class Delivery:
             await self._close(stream, gone=gone)
 
     async def _write(self, response: web.StreamResponse, piece: bytes) -> None:
+        """Raises ConnectionResetError for a client that does not read."""
         self._account.note_piece(piece)
-        await response.write(piece)
+        transport = self._request.transport
+        if transport is None or transport.get_write_buffer_size() + len(piece) < UNREAD_BYTES:
+            await response.write(piece)
+            return
+        try:
+            async with asyncio.timeout(UNREAD_S):
+                await response.write(piece)
+        except TimeoutError:
+            transport.abort()
+            raise ConnectionResetError("the client does not read") from None
 
     async def _open(self, headers: Mapping[str, str]) -> web.StreamResponse:
         response = web.StreamResponse(

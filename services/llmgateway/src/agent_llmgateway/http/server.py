@@ -37,7 +37,7 @@ from agent_llmgateway.http.prepare import select_headers
 from agent_llmgateway.http.problems import DELIVERY, Answered, answer_error
 from agent_llmgateway.http.spans import request_attributes
 from agent_llmgateway.http.state import GatewayState
-from agent_llmgateway.upstream.heldmemory import Lease
+from agent_llmgateway.upstream.heldmemory import LEAST_BYTES, STREAM_BYTES, Lease
 from agent_llmgateway.wire.call import Call
 from agent_llmgateway.wire.dialects import DIALECTS, Dialect
 from agent_llmgateway.wire.envelope import read_envelope
@@ -168,6 +168,8 @@ class GatewayServer:
             call, provider_set = self._read_call(request, dialect, body, lease)
             provider_set.enter()
             try:
+                if call.stream:
+                    await lease.reserve(lease.size + STREAM_BYTES - LEAST_BYTES)
                 if not state.telemetry.enabled:  # the W3C headers are among those that are passed on
                     return await CompletionHandler(state, provider_set, call, SILENT_SPAN).run(request)
                 return await self._trace(request, provider_set, call)

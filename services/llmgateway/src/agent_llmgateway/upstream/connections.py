@@ -31,8 +31,10 @@ _reused: ContextVar[bool] = ContextVar("agent_llmgateway_reused", default=False)
 KEEP_ALIVE_S: Final = 60.0
 PLAIN_BYTES: Final = 1 << 20
 """Larger bodies are given to aiohttp as a file: it writes those piece by piece and lets others run in between."""
-READ_BYTES: Final = 1 << 18
-"""Of an answer, before its provider is made to wait."""
+READ_BYTES: Final = 1 << 14
+"""Of an answer that nobody has read yet: at twice as many its provider is made to wait."""
+CHUNK_BYTES: Final = 1 << 15
+"""Most that is read at once: so much of a stream waits for a client that does not read."""
 ANSWER_COPIES: Final = 3
 """Of a whole answer: in pieces, in one piece, and as the client gets it."""
 _FIRST_BYTES_LOST: Final = (
@@ -114,7 +116,7 @@ class UpstreamResponse:
             watch = self._watch = Watch()
         watch.arm(timeout_s)
         try:
-            return await self._response.content.readany()
+            return await self._response.content.read(CHUNK_BYTES)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not watch.expired or (task is not None and task.uncancel()):

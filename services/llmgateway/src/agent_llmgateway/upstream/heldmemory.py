@@ -14,6 +14,8 @@ MOST_BYTES: Final = 80 << 20
 """Held by all requests. The container has 256 MiB, the process without any 75, and decoding takes `MOST_DECODED`."""
 LEAST_BYTES: Final = 96 << 10
 """That a request holds besides its body: buffers of two connections."""
+STREAM_BYTES: Final = 384 << 10
+"""The same of a stream whose client does not read: what was read of it at once, and what came meanwhile."""
 COPIES: Final = 3
 """Of a body: as it came in pieces, in one piece, and as it goes out."""
 WAIT_S: Final = 10.0

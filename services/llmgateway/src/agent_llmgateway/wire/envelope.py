@@ -34,6 +34,7 @@ class Envelope(msgspec.Struct):
     service_tier: Any = None
     speed: Any = None
     thinking: Any = None
+    inference_geo: Any = None
 
     def output_limit_tokens(self, dialect: str) -> int | None:
         """Most tokens of one answer, when the request says so in a field that its dialect has."""
@@ -48,6 +49,11 @@ class Envelope(msgspec.Struct):
     def is_premium(self) -> bool:
         """Whether a faster service is asked for, which costs more."""
         return self.service_tier in _PREMIUM or self.speed in _PREMIUM
+
+    @property
+    def is_regional(self) -> bool:
+        """Whether the answer has to be made in one part of the world, which costs more."""
+        return self.inference_geo not in (None, "", "global")
 
     @property
     def asks_for_usage(self) -> bool:
@@ -65,8 +71,8 @@ _LIMITS: Final = {
     "messages": ("max_tokens",),
     "responses": ("max_output_tokens",),
 }
-_QUOTED: Final = {name: f'"{name}"'.encode() for name in Envelope.__struct_fields__}
-_HEADS: Final = {name: quoted + b":" for name, quoted in _QUOTED.items()}
+_HEADS: Final = {name: f'"{name}":'.encode() for name in Envelope.__struct_fields__}
+_SHORTEST_FIELD: Final = len(b'"n":1,')
 _HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SPACE: Final = b" \t\r\n"
 
@@ -126,15 +132,20 @@ def _known_of(fields: dict[str, msgspec.Raw]) -> Iterator[bytes]:
 def _require_single_fields(body: bytes, fields: dict[str, msgspec.Raw]) -> None:
     """Raises BadRequestError for a second one of a field that is read: another parser would read the other one.
 
-    Nearly every body has each once, so the fields are walked over only when there is more than one spelling of a name.
+    Nearly every body has each once, so the fields are walked over only when there is room for another one.
     """
-    if not has_unicode_escape(body) and all(body.count(_QUOTED[name]) < 2 for name in fields if name in _QUOTED):
+    if not has_unicode_escape(body) and _rest_of(body, fields) < _SHORTEST_FIELD:
         return
     seen: set[str] = set()
     for name, _, _ in _fields_of(body):
         if name in _HEADS and name in seen:
             raise _twice(name)
         seen.add(name)
+
+
+def _rest_of(body: bytes, fields: dict[str, msgspec.Raw]) -> int:
+    """How many bytes of an object are none of `fields`: white space, or fields that stand there before."""
+    return len(body) - 1 - sum(len(name) + len(value) + 4 for name, value in fields.items())
 
 
 def replace_model(body: bytes, model: str) -> bytes:

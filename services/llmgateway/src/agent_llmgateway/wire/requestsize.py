@@ -28,6 +28,8 @@ LEAST_MEDIA_CHARACTERS: Final = 64
 _OPEN_FIELDS: Final = ("previous_response_id", "conversation", "prompt", "container", "mcp_servers")
 _SEARCH: Final = "web_search_options"
 """Of chat completions: what is found is added to the input, whether or not an option is set."""
+SMALL_BYTES: Final = 8192
+"""Of a body that is searched for a few words in less time than it is decoded in."""
 _TURNS: Final = ("messages", "input", "system")
 _HOLDERS: Final = ("content", "output", "source")
 """Fields of turns and parts in which there may be media."""
@@ -63,7 +65,7 @@ class _Media(NamedTuple):
 
 def measure_request(body: bytes, family: Family) -> RequestSize:
     """The size of a request of a dialect of `family`. A body that is not JSON is text, and so is all of most others."""
-    if not has_unicode_escape(body) and not any(map(body.__contains__, _MARKS)):
+    if len(body) <= SMALL_BYTES and not has_unicode_escape(body) and not any(map(body.__contains__, _MARKS)):
         return RequestSize(len(body))
     try:
         document = read_json(body)
