@@ -23,6 +23,8 @@ from agent_toolproxy.tools.provision import Program, Provisioner
 WAITING: Final = "waiting until tools that are prepared before it are done"
 INSTALLING: Final = "finding or installing its program"
 RETRY: Final = Backoff(first_s=1.0, longest_s=120.0, low=1.0)
+RETRY_OWN_CODE: Final = Backoff(first_s=1.0, longest_s=5.0, low=1.0)
+"""While the agent's code and packages are being prepared, which the agent's start waits for."""
 _log = logging.getLogger(__name__)
 
 
@@ -160,7 +162,8 @@ class ConfiguredCommand(ConfiguredTool):
                     return
             else:
                 return
-            await asyncio.sleep(RETRY.pause_s(failures))
+            retry = RETRY_OWN_CODE if self._found.is_own_code else RETRY
+            await asyncio.sleep(retry.pause_s(failures))
 
     async def _provide(self) -> Program:
         if self._found.place in ("path", "installed"):

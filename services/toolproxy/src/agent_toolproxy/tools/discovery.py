@@ -16,6 +16,7 @@ from agent_api.toolsconfig import Artifact, PlannedTool, ToolDefinition, ToolsPo
 from agent_toolproxy.errors import NotAllowed, NotFound
 from agent_toolproxy.installers.https import HttpsSource
 from agent_toolproxy.installers.onpath import PathSource
+from agent_toolproxy.installers.owncode import CodeSource
 from agent_toolproxy.installers.package import Package
 from agent_toolproxy.sources.source import BuiltinSource, HttpServer, Source, StdioServer, parse_source
 from agent_toolproxy.store.store import Record, canonical_json
@@ -41,6 +42,11 @@ class FoundTool:
         if isinstance(self.source, StdioServer):
             return self.source.package
         return None if isinstance(self.source, HttpServer | BuiltinSource) else self.source
+
+    @property
+    def is_own_code(self) -> bool:
+        """Whether it is a part of the agent's code, which is prepared while the proxy starts."""
+        return isinstance(self.package, CodeSource)
 
     @property
     def version(self) -> str:

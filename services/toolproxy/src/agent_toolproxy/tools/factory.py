@@ -20,13 +20,13 @@ from agent_toolproxy.tools.builtin import ConfiguredMemory
 from agent_toolproxy.tools.changes import Changes
 from agent_toolproxy.tools.commandtool import CommandTool
 from agent_toolproxy.tools.concurrency import Gate
-from agent_toolproxy.tools.configuredtool import ConfiguredCommand, ConfiguredTool, UnavailableTool
+from agent_toolproxy.tools.configuredtool import RETRY_OWN_CODE, ConfiguredCommand, ConfiguredTool, UnavailableTool
 from agent_toolproxy.tools.connectors import Connector, HttpConnector, StdioConnector
 from agent_toolproxy.tools.discovery import FoundTool, find_tool
 from agent_toolproxy.tools.lanes import Lanes
 from agent_toolproxy.tools.provision import Provisioner
 from agent_toolproxy.tools.servers.signals import Signals
-from agent_toolproxy.tools.upstream import ConfiguredServer
+from agent_toolproxy.tools.upstream import RETRY, ConfiguredServer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,7 @@ def make_tool(parts: ToolParts, planned: PlannedTool) -> ConfiguredTool:
                 current=parts.current,
                 signals=parts.signals,
                 on_change=on_change,
+                retry=RETRY_OWN_CODE if found.is_own_code else RETRY,
             )
         tool = CommandTool(
             found.definition.model_copy(update={"name": planned.name}),

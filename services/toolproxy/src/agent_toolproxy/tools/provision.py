@@ -74,7 +74,7 @@ class Provisioner:
 
     def environment(self, found: FoundTool) -> Mapping[str, str]:
         """Variables that a program needs by where it comes from."""
-        return self._context.packages if isinstance(found.package, CodeSource) else {}
+        return self._context.packages if found.is_own_code else {}
 
     def which(self, program: str) -> str | None:
         """A program of the image; what is installed below /tools is another place."""

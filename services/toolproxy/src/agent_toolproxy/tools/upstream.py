@@ -62,8 +62,10 @@ class ConfiguredServer(ConfiguredTool):
         current: CurrentConfig,
         signals: Signals,
         on_change: Callable[[], None],
+        retry: Backoff = RETRY,
     ) -> None:
         super().__init__(planned, "mcp", on_change)
+        self._retry = retry
         self.offer = Offer()
         self._offers = OfferReader(planned.name)
         self._signals = signals
@@ -88,7 +90,7 @@ class ConfiguredServer(ConfiguredTool):
 
     async def run(self) -> None:
         """Connect, and again whenever the connection is lost."""
-        pauses = BackoffTimer(RETRY, calm_s=HEALTHY_S)
+        pauses = BackoffTimer(self._retry, calm_s=HEALTHY_S)
         while True:
             failure = await self._live_until_failure()
             if isinstance(failure, UpstreamRestart):
