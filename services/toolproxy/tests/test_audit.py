@@ -1,11 +1,16 @@
+import io
 import json
+import logging
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from agent_base.redaction import Redactor
-from agent_toolproxy.tools.audit import Audit
+from agent_kit.logs import LogFormat, LogSettings, configure
+from agent_toolproxy.call import Call
+from agent_toolproxy.tools.audit import Audit, AuditRecord
 
 SECRET = "correct-horse-battery-staple"
 
@@ -74,3 +79,35 @@ def test_large_arguments_cost_no_more_than_what_is_shown_of_them(audit: Audit) -
     audit.show(large)
 
     assert time.process_time() - started < 1
+
+
+@pytest.fixture
+def _restore() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+@pytest.mark.usefixtures("_restore")
+@pytest.mark.parametrize("form", ["json", "text"])
+async def test_a_line_has_what_a_record_of_the_log_has_and_no_secret(form: LogFormat) -> None:
+    redactor, out = Redactor(), io.StringIO()
+    redactor.add(SECRET)
+    configure(LogSettings(format=form, fields={"component": "x"}), redactor, stream=out)
+    audit = Audit(redactor)
+    call = Call(arguments={"text": f"{SECRET}\x1b\u20ac\ud800"})
+    audit.add(AuditRecord(f"tool-{SECRET}", call, "ok", 0.0123, "asked"))
+    audit.flush()
+
+    (line,) = out.getvalue().splitlines()
+    assert SECRET not in line
+    assert "\x1b" not in line
+    if form == "json":
+        found = json.loads(line)
+        assert list(found)[:4] == ["time", "level", "logger", "message"]
+        assert (found["tool"], found["via"], found["decision"]) == ("tool-***", "mcp", "asked")
+        assert (found["outcome"], found["duration_ms"], found["component"]) == ("ok", 12.3, "x")
+        assert found["arguments"].startswith('{"text": "***')

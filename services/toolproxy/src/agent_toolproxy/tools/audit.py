@@ -1,5 +1,6 @@
 """One line for each call: who asked for what, and what came of it.
 
+Each call has one, so it is encoded here and not by the formatter, and written a moment later, many at a time.
 Arguments are there because a person who looks into an incident needs them; they are redacted, by value and by the
 name of the field, and cut.
 """
@@ -7,16 +8,20 @@ name of the field, and cut.
 import asyncio
 import json
 import logging
+import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Protocol
 
 from agent_api.calls import Decision
+from agent_kit.calls import rfc3339
+from agent_kit.logs import write_encoded
 from agent_toolproxy.call import Call
 from agent_toolproxy.rules.approvals import hash_call
 
+_MESSAGE: Final = "tool call"
 _log: Final = logging.getLogger("agent_toolproxy.tools.audit")
 _LONGEST_CHARS: Final = 1000
 _LONGEST_VALUE_CHARS: Final = 200
@@ -44,6 +49,8 @@ class AuditRecord:
     outcome: str
     seconds: float
     decision: Decision = "allowed"
+    at_s: float = field(default_factory=time.time)
+    """Of its end."""
 
 
 class Audit:
@@ -61,22 +68,25 @@ class Audit:
 
     def flush(self) -> None:
         """Write all lines now."""
-        while self._waiting:
-            self._write(self._waiting.popleft())
+        records = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if not records or not _log.isEnabledFor(logging.INFO):
+            return
+        lines = [self._fields_of(record) for record in records]
+        if write_encoded([_encode(record, fields) for record, fields in zip(records, lines, strict=True)]):
+            return
+        for fields in lines:
+            _log.info(_MESSAGE, extra=fields)
 
-    def _write(self, record: AuditRecord) -> None:
-        _log.info(
-            "tool call",
-            extra={
-                "tool": record.tool,
-                "via": record.call.via,
-                "decision": record.decision,
-                "outcome": record.outcome,
-                "duration_ms": round(record.seconds * 1000, 1),
-                "arguments_hash": hash_call(record.tool, record.call)[:16],
-                "arguments": self.show(record.call.arguments),
-            },
-        )
+    def _fields_of(self, record: AuditRecord) -> dict[str, str | float]:
+        return {
+            "tool": self._redactor.redact(record.tool),
+            "via": record.call.via,
+            "decision": record.decision,
+            "outcome": record.outcome,
+            "duration_ms": round(record.seconds * 1000, 1),
+            "arguments_hash": hash_call(record.tool, record.call)[:16],
+            "arguments": self.show(record.call.arguments),
+        }
 
     def show(
         self, arguments: Mapping[str, Any], *, longest: int = _LONGEST_CHARS, longest_value: int = _LONGEST_VALUE_CHARS
@@ -106,6 +116,11 @@ class Audit:
         is_cut = len(masked) > longest or len(value) > longest + _LONGEST_SECRET_CHARS
         room.left = max(0, room.left - min(len(masked), longest))
         return f"{masked[:longest]}..." if is_cut else masked
+
+
+def _encode(record: AuditRecord, fields: Mapping[str, str | float]) -> bytes:
+    own = {"time": rfc3339(record.at_s), "level": "info", "logger": _log.name, "message": _MESSAGE}
+    return json.dumps({**own, **fields}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 @dataclass
