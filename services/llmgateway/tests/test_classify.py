@@ -13,6 +13,45 @@ OPENAI_FILTER = {"error": {"message": "x", "code": "content_filter"}}
 AZURE_FILTER = {"error": {"message": "triggering Azure OpenAI's content management policy", "code": "content_filter"}}
 
 
+OPENAI_LIMIT = (
+    "Rate limit reached for gpt-5 in organization org-x on tokens per min (TPM): Limit 30000, Used 29000. "
+    "Please try again in 1.2s. You can increase your rate limit by adding a payment method at https://platform.openai.com/account/billing."
+)
+ANTHROPIC_LIMIT = (
+    "This request would exceed your organization's rate limit of 50,000 input tokens per minute. "
+    "You may also contact sales to discuss your usage limit."
+)
+
+
+@pytest.mark.parametrize("message", [OPENAI_LIMIT, ANTHROPIC_LIMIT])
+def test_a_rate_limit_that_advertises_a_larger_one_is_no_empty_account(message: str) -> None:
+    body = json.dumps({"error": {"message": message}}).encode()
+    failure = read_failure(429, {"retry-after": "2"}, body, dialect="chat", now_epoch_s=NOW)
+    assert (failure.cause, failure.retry_after_s) == (Cause.RATE_LIMIT, 2.0)
+    assert read_failure(400, {}, body, dialect="chat", now_epoch_s=NOW).cause is Cause.KEY
+
+
+@pytest.mark.parametrize(
+    "message,cause",
+    [
+        ("The free tier of this model has been exhausted", Cause.KEY),
+        ("Invalid access token", Cause.KEY),
+        ("Model is overloaded, try again later", Cause.UNAVAILABLE),
+        ("The service is temporarily unavailable", Cause.UNAVAILABLE),
+        ("At most 0 image(s) may be provided in one request.", Cause.UNSUITED),
+        ('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set', Cause.UNSUITED),
+        ("Extra inputs are not permitted", Cause.UNSUITED),
+        ("Unrecognized request argument supplied: verbosity", Cause.UNSUITED),
+        ("invalid model ID", Cause.UNSUITED),
+        ("Your request was rejected as a result of our safety system.", Cause.FILTER),
+        ("messages: text content blocks must be non-empty", Cause.REFUSED),
+    ],
+)
+def test_words_of_servers_have_a_cause(message: str, cause: Cause) -> None:
+    body = json.dumps({"error": {"message": message}}).encode()
+    assert read_failure(400, {}, body, dialect="chat", now_epoch_s=NOW).cause is cause
+
+
 @pytest.mark.parametrize(
     "status,document,cause",
     [

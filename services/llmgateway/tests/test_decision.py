@@ -80,7 +80,7 @@ ROWS: dict[str, list[Case]] = {
         (said(429, retry_after="1"), SPENT, NextRoute()),
     ],
     "500": [(said(500), FIRST, Retry(0.5)), (said(500), AGAIN, NextRoute()), (said(500), SPENT, NextRoute())],
-    "other 5xx, no connection, reset, a cut or unreadable answer": [
+    "other 5xx, a 400 that says that the model is overloaded, no connection, reset, a cut or unreadable answer": [
         *(
             case
             for each in (*map(said, (502, 503, 504, 520, 522, 524, 529)), network_failure("x"), broken_failure("x"))

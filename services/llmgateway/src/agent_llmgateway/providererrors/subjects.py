@@ -35,10 +35,11 @@ SUBJECTS: Final = (
     _subject(
         Cause.FILTER,
         (400, 403, 413, 422),
-        "content_filter content_policy_violation ResponsibleAIPolicyViolation cyber_policy policy_violation",
+        "content_filter content_policy_violation moderation_blocked ResponsibleAIPolicyViolation cyber_policy "
+        "policy_violation",
         r"content (?:management|filtering|usage|safety) policy",
         r"content[ _]filter",
-        r"violat\w+ .{0,60}polic(?:y|ies)",
+        r"violat\w+ .{0,60}polic(?:y|ies)|(?:rejected|blocked|flagged) .{0,40}(?:safety system|moderation)",
     ),
     _subject(
         Cause.CONTEXT,
@@ -58,6 +59,12 @@ SUBJECTS: Final = (
         r"no such (?:file|response|conversation|container)",
     ),
     _subject(
+        Cause.RATE_LIMIT,  # such a message goes on to advertise a larger limit, with a page about billing
+        (429,),
+        "",
+        r"rate limit reached for|exceed .{0,60}\brate limit|(?:requests|tokens) per (?:second|min|minute|hour|day)\b",
+    ),
+    _subject(
         Cause.KEY,
         (400, 429),
         "insufficient_quota billing_error billing_hard_limit_reached billing_not_active account_deactivated "
@@ -68,7 +75,14 @@ SUBJECTS: Final = (
         r"exceed(?:ed|s)? (?:your |the )?(?:current |monthly |daily )?quota|insufficient[ _]quota",
         r"quota (?:has been |was |is )?(?:exceeded|exhausted)|(?:invalid|incorrect|expired|revoked) api[ _-]?key",
         r"api[ _-]?key (?:is |was |has |has been )?(?:not valid|invalid|expired|disabled|revoked|deleted|suspended)",
+        r"free tier .{0,60}(?:exhausted|exceeded)|invalid (?:bearer|access|authentication) token",
         r"(?:organization|account|project|workspace) (?:has been|is) (?:disabled|suspended|deactivated|archived)",
+    ),
+    _subject(
+        Cause.UNAVAILABLE,
+        (400, 403, 422),
+        "overloaded overloaded_error model_overloaded engine_overloaded_error",
+        r"(?:model|server|service|engine) is (?:currently |temporarily )?(?:overloaded|unavailable|busy)",
     ),
     _subject(
         Cause.UNSUITED,
@@ -79,6 +93,8 @@ SUBJECTS: Final = (
         r"not (?:currently |yet )?(?:supported|available|enabled|permitted) (?:by|with|on|in|for|when|using) ",
         r"not supported|unsupported|only (?:supported|available) (?:by|with|on|in|for) |not a multimodal model",
         r"model .{0,100}(?:does not exist|not found|is deprecated|has been (?:deprecated|retired|removed))",
+        r"at most 0 \w+|tool choice requires|invalid model (?:id|name)\b",
+        r"extra inputs are not permitted|(?:unknown|unrecognized|unexpected) (?:request )?(?:parameter|argument|field)",
         r"no endpoints found|support for (?:image|tool|function)",
     ),
 )
