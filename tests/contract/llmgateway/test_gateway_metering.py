@@ -205,13 +205,13 @@ class Caller:
                     break
             await asyncio.sleep(0.01)
         async with self.session.get(f"{ops}/report") as report:
-            charged: int = (await report.json())["budget"]["tokensThisHour"]
-            return charged
+            [limit] = (await report.json())["budget"]["limits"]
+            return int(limit["spent"])
 
 
 @asynccontextmanager
 async def judged(provider: BillingProvider, folder: Path, config: Document) -> AsyncIterator[Caller]:
-    with run_gateway(folder, {"budget": {"tokensPerHour": 10**9}, **config}) as gateway:
+    with run_gateway(folder, {"budget": {"tokensPerRun": 10**9}, **config}) as gateway:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             yield Caller(gateway, provider, session)
 
@@ -307,7 +307,7 @@ async def test_parallel_requests_pass_the_limit_by_one_at_most(
     most = 50_000
     body = {"model": "openai/m", "messages": [{"role": "user", "content": PROMPT}], **limits}
     async with judged(
-        provider, tmp_path, {**config_of(provider, [], keys), "budget": {"tokensPerHour": most}}
+        provider, tmp_path, {**config_of(provider, [], keys), "budget": {"tokensPerRun": most}}
     ) as caller:
 
         async def send() -> int:

@@ -86,8 +86,12 @@ def read_envelope(body: bytes) -> tuple[Envelope, bytes]:
     try:
         if len(body) > ALWAYS_LIGHT:
             check_weight(body)
+        if not body.isascii():
+            body.decode()  # fields that nobody reads are decoded by nobody else
     except MalformedEventError as error:
         raise BadRequestError(f"The request is not valid: {error}", code="too_complex") from error
+    except UnicodeDecodeError as error:
+        raise BadRequestError("The request is not valid: it is not UTF-8", code="invalid_json") from error
     try:
         fields = _decode_fields(body)
         envelope = _decode_envelope(b"{" + b",".join(_known_of(fields)) + b"}")
