@@ -99,6 +99,38 @@ def test_a_python_package() -> None:
         ({"packages": [{**NPM, "identifier": "a b"}]}, "which is not https"),
         ({"remotes": [{"type": "streamable-http", "url": "http://evil.example.com/mcp"}]}, "which is not https"),
         ({"remotes": [{"type": "streamable-http", "url": "stdio:path:sh"}]}, "which is not https"),
+        (
+            {"packages": [{**NPM, "registryBaseUrl": "https://npm.example.com/"}]},
+            "is in the registry https://npm.example",
+        ),
+        (
+            {"packages": [{**NPM, "registryType": "pypi", "registryBaseUrl": "https://pypi.org.evil.example.com"}]},
+            "is in the registry https://pypi.org.evil",
+        ),
+        ({"packages": [{**NPM, "registryBaseUrl": "http://registry.npmjs.org"}]}, "is in the registry http://"),
+        ({"remotes": [{"type": "streamable-http", "url": "https://{tenant}.example.com/mcp"}]}, "has variables to be"),
+        (
+            {
+                "packages": [
+                    {
+                        **NPM,
+                        "packageArguments": [{"type": "positional", "value": "--dir={dir}", "variables": {"dir": {}}}],
+                    }
+                ]
+            },
+            "packageArguments: --dir={dir} has {dir} to be filled in",
+        ),
+        (
+            {
+                "packages": [
+                    {
+                        **NPM,
+                        "environmentVariables": [{"name": "URL", "value": "https://{host}", "variables": {"host": {}}}],
+                    }
+                ]
+            },
+            "environmentVariables: URL has {host} to be filled in",
+        ),
         ({"packages": "x"}, "packages: "),
         ({"packages": [{"identifier": "x"}]}, "packages.0.registryType: "),
         ({"packages": [{**NPM, "packageArguments": [{"type": "positional", "isRequired": True}]}]}, "a positional one"),
@@ -107,6 +139,23 @@ def test_a_python_package() -> None:
 def test_a_document_that_cannot_be_used_is_one_message(document: dict[str, Any], message: str) -> None:
     with pytest.raises(UnsupportedError, match=f"tools.custom weather: serverJson .*{message}"):
         source_of(tool(**document))
+
+
+def test_what_has_to_be_filled_in_is_what_the_configuration_says() -> None:
+    variable = {"name": "URL", "value": "https://{host}", "variables": {"host": {}}}
+    settings = settings_of(
+        tool({"environment": {"URL": "https://a"}}, packages=[{**NPM, "environmentVariables": [variable]}])
+    )
+    assert settings["environment"] == {"URL": "https://a"}
+    braces = {"type": "positional", "value": '{"json": true}'}
+    assert settings_of(tool(packages=[{**NPM, "packageArguments": [braces]}]))["arguments"] == ['{"json": true}']
+
+
+def test_a_header_with_a_value_is_not_dropped_in_silence() -> None:
+    remote = {**REMOTE, "headers": [{"name": "X-Region", "value": "eu"}]}
+    with pytest.raises(UnsupportedError, match="X-Region is required"):
+        settings_of(tool(has_secret=False, remotes=[remote]))
+    assert settings_of(tool(remotes=[remote]))["headerCredentials"] == {"X-Region": "X-Region"}
 
 
 @pytest.mark.parametrize("document,name", [({"packages": [NPM]}, "WEATHER_KEY"), ({"remotes": [REMOTE]}, "X-Key")])

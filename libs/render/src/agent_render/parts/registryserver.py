@@ -11,11 +11,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from agent_api.agenttype import CustomTool
-from agent_api.toolsources import describe_forms, manifest_pattern
+from agent_api.toolsources import TOOL_SOURCES, describe_forms, manifest_pattern
 from agent_render.errors import UnsupportedError
 from agent_render.parts.serverjson import Input, Remote, ServerJson, ServerPackage
 
 _FORMS: Final = {"npm": "mcp+stdio:npm:{name}@{version}", "pypi": "mcp+stdio:pypi:{name}=={version}"}
+_REGISTRIES: Final = {kind: TOOL_SOURCES[kind].index for kind in _FORMS}
 _REMOTE: Final = "streamable-http"
 _ANY_VERSION: Final = ("", "latest")
 _SOURCE: Final = re.compile(manifest_pattern())
@@ -73,12 +74,14 @@ def _is_runnable(package: ServerPackage) -> bool:
 def _of_package(tool: CustomTool, package: ServerPackage) -> dict[str, Any]:
     if package.version in _ANY_VERSION:
         raise _unsupported(tool, f"{package.identifier} has no version")
+    _check_registry(tool, package)
     own, variables = tool.config or {}, package.environment_variables
     plain = {each.name: each.given for each in variables if each.given is not None}
+    _require_filled(tool, "environmentVariables", variables, _mapping(own.get("environment")))
     secrets = [each.name for each in variables if each.is_secret and each.given is None and tool.credentials_secret]
     credentials = {name: name for name in secrets if name not in _mapping(own.get("environment"))}
     known = {**plain, **credentials, **_mapping(own.get("environment")), **_mapping(own.get("credentialEnvironment"))}
-    _require(tool, "environmentVariables", variables, known)
+    _require(tool, "environmentVariables", (each for each in variables if each.is_required), known)
     return {
         "source": _FORMS[package.registry_type].format(name=package.identifier, version=package.version),
         "arguments": [] if "arguments" in own else list(_arguments(tool, package.package_arguments)),
@@ -87,7 +90,23 @@ def _of_package(tool: CustomTool, package: ServerPackage) -> dict[str, Any]:
     }
 
 
-def _arguments(tool: CustomTool, inputs: Iterable[Input]) -> Iterable[str]:
+def _check_registry(tool: CustomTool, package: ServerPackage) -> None:
+    """Another registry may have another package of that name: ours is not asked for it."""
+    registry = package.registry_base_url.rstrip("/")
+    if registry not in ("", _REGISTRIES[package.registry_type]):
+        cure = "name the package in source, and the registry in tools.indexSecret"
+        raise _unsupported(tool, f"{package.identifier} is in the registry {registry[:200]}: {cure}")
+
+
+def _require_filled(tool: CustomTool, what: str, inputs: Iterable[Input], known: Mapping[str, object]) -> None:
+    for each in inputs:
+        if each.open_variables and each.name not in known:
+            name = f"{{{each.open_variables[0]}}}"
+            raise _unsupported(tool, f"{what}: {each.name or each.given} has {name} to be filled in: set it in config")
+
+
+def _arguments(tool: CustomTool, inputs: tuple[Input, ...]) -> Iterable[str]:
+    _require_filled(tool, "packageArguments", inputs, {})
     for each in inputs:
         if each.given is None and each.is_required:
             name = each.name or "a positional one"
@@ -97,15 +116,18 @@ def _arguments(tool: CustomTool, inputs: Iterable[Input]) -> Iterable[str]:
 
 
 def _of_remote(tool: CustomTool, remote: Remote) -> dict[str, Any]:
+    if "{" in remote.url:
+        raise _unsupported(tool, f"{remote.url[:200]} has variables to be filled in: write the address in source")
     credentials = {each.name: each.name for each in remote.headers if tool.credentials_secret}
     own = _mapping((tool.config or {}).get("headerCredentials"))
     if "oauth" not in (tool.config or {}):
-        _require(tool, "headers", remote.headers, {**credentials, **own})
+        needed = [each for each in remote.headers if each.is_required or each.given is not None]
+        _require(tool, "headers", needed, {**credentials, **own})
     return {"source": f"mcp+{remote.url}", "headerCredentials": credentials}
 
 
 def _require(tool: CustomTool, what: str, inputs: Iterable[Input], known: Mapping[str, object]) -> None:
-    missing = [each.name for each in inputs if each.is_required and each.name not in known]
+    missing = [each.name for each in inputs if each.name not in known]
     if missing:
         cure = "put it into the Secret of credentialsSecret under that name, or into config"
         raise _unsupported(tool, f"{what}: {', '.join(missing)} is required: {cure}")

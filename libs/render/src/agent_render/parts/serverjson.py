@@ -22,11 +22,17 @@ class Input(Report):
     default: _Text | None = None
     is_required: bool = False
     is_secret: bool = False
+    variables: dict[str, object] = Field(default_factory=dict, max_length=64)
 
     @property
     def given(self) -> str | None:
         """The value that the document itself gives."""
         return self.default if self.value is None else self.value
+
+    @property
+    def open_variables(self) -> tuple[str, ...]:
+        """What somebody has to fill in first."""
+        return tuple(name for name in self.variables if f"{{{name}}}" in (self.given or ""))
 
 
 class Transport(Report):
@@ -39,6 +45,7 @@ class ServerPackage(Report):
     """A program to run."""
 
     registry_type: _Text
+    registry_base_url: _Text = ""
     identifier: _Text
     version: _Text = ""
     transport: Transport = Transport()
