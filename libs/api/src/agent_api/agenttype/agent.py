@@ -32,7 +32,7 @@ _NAMED_PORTS = tuple(
 WorkingDir = Annotated[
     str,
     StringConstraints(min_length=1, max_length=512),
-    Matches(r"/[^\n\r]*", "must be an absolute path"),
+    Matches(r"/[^\n\r\x00]*", "must be an absolute path"),
 ]
 
 
@@ -92,6 +92,13 @@ class Container(ApiModel):
             reason="A second mount over them would hide what was prepared, or break the container.",
             cel=f"!has(self.writablePaths) || self.writablePaths.all(p, {is_free('p')})",
             holds=lambda c: all(map(free, c.writable_paths)),
+            field="writablePaths",
+        ),
+        Rule(
+            message="writablePaths has a path twice: keep one of them",
+            reason="The API server would refuse every Pod.",
+            cel="!has(self.writablePaths) || self.writablePaths.all(a, self.writablePaths.exists_one(b, b == a))",
+            holds=lambda c: len(set(c.writable_paths)) == len(c.writable_paths),
             field="writablePaths",
         ),
     )

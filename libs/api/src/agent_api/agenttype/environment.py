@@ -6,9 +6,11 @@ from pydantic import Field, StringConstraints
 
 from agent_api.agenttype.rule import ApiModel, ListMap, Matches, Rule, cel_list
 from agent_api.agenttype.scalars import (
+    WITHOUT_NUL,
     Arguments,
     DataKey,
     DnsLabel,
+    FieldPath,
     Image,
     ObjectName,
     RelativePath,
@@ -55,16 +57,7 @@ class FileReference(ApiModel):
 class FieldReference(ApiModel):
     """A field of the Pod, as in Kubernetes' downward API."""
 
-    field_path: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=256),
-        Matches(
-            r"metadata[.](name|namespace|uid|(labels|annotations)\['[-A-Za-z0-9_./]+'\])"
-            r"|spec[.](nodeName|serviceAccountName)|status[.](hostIP|hostIPs|podIP|podIPs)",
-            "must be metadata.name, .namespace, .uid, .labels['KEY'] or .annotations['KEY'], spec.nodeName or "
-            ".serviceAccountName, status.hostIP, .hostIPs, .podIP or .podIPs",
-        ),
-    ] = Field(description="Such as metadata.name or status.podIP.")
+    field_path: FieldPath = Field(description="Such as metadata.name or status.podIP.")
 
 
 class VariableSource(ApiModel):
@@ -91,7 +84,7 @@ class Variable(ApiModel):
     """
 
     name: VariableName = Field(description="Unique in the list, and not one of the platform's own names.")
-    value: Annotated[str, StringConstraints(max_length=32768)] | None = Field(
+    value: Annotated[str, StringConstraints(max_length=32768, pattern=WITHOUT_NUL)] | None = Field(
         default=None, description="The value as it is. Default: empty."
     )
     value_from: VariableSource | None = None

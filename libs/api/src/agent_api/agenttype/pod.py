@@ -4,13 +4,13 @@ These are fields and no template: none of them can undo the hardening. The platf
 fields, as defaults for all agents.
 """
 
-from ipaddress import ip_address
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
 from agent_api.agenttype.kubernetes.affinity import Affinity, LabelSelector
-from agent_api.agenttype.rule import ApiModel, ListMap, Matches, Rule, cel_list
+from agent_api.agenttype.kubernetes.resolution import DnsConfig, HostAlias
+from agent_api.agenttype.rule import ApiModel, ListMap, Rule, cel_list
 from agent_api.agenttype.scalars import KEY, LabelKey, LabelValue, ObjectName
 from agent_api.agenttype.volumes import SecretReference
 
@@ -25,8 +25,9 @@ RESERVED_LABELS = (
     "job-name",
     "pod-template-hash",
 )
-HARDENING_ANNOTATIONS = (  # beginnings: profiles of AppArmor and seccomp, and what container runtimes obey
+HARDENING_ANNOTATIONS = (  # beginnings: profiles, the marks of the kubelet's own Pods, and what container runtimes obey
     "container.apparmor.security.beta.kubernetes.io",
+    "kubernetes.io/config.",
     "container.seccomp.security.alpha.kubernetes.io",
     "seccomp.security.alpha.kubernetes.io",
     "cdi.k8s.io",
@@ -35,21 +36,6 @@ HARDENING_ANNOTATIONS = (  # beginnings: profiles of AppArmor and seccomp, and w
     "io.katacontainers",
     "io.kubernetes",
 )
-Address = Annotated[str, StringConstraints(min_length=2, max_length=45)]
-HostName = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=253),
-    Matches(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*", "must be a host name in lower case"),
-]
-
-
-def _is_address(text: str) -> bool:
-    """As CEL's isIP has it: no zone, no IPv4 in IPv6."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    return address.version == 4 or (address.ipv4_mapped is None and "%" not in text)
 
 
 class Toleration(ApiModel):
@@ -118,58 +104,20 @@ class TopologySpreadConstraint(ApiModel):
     )
 
 
-class HostAlias(ApiModel):
-    """Names for an address, in /etc/hosts of every container of the Pod."""
-
-    ip: Address = Field(description="IPv4 or IPv6 address.")
-    hostnames: Annotated[tuple[HostName, ...], Field(min_length=1, max_length=32)] = Field(description="Its names.")
-
-    rules: ClassVar = (
-        Rule(
-            message="ip must be an address such as 10.1.2.3 or fd12::7",
-            reason="The API server would refuse every Pod.",
-            cel="isIP(self.ip)",
-            holds=lambda h: _is_address(h.ip),
-            field="ip",
-        ),
-    )
-
-
-class DnsOption(ApiModel):
-    """An option of the resolver."""
-
-    name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(description="Such as ndots.")
-    value: Annotated[str, StringConstraints(max_length=64)] | None = Field(default=None, description='Such as "2".')
-
-
-class DnsConfig(ApiModel):
-    """Added to what the cluster sets for name resolution."""
-
-    nameservers: Annotated[tuple[Address, ...], Field(max_length=3)] = Field(
-        default=(),
-        description="Further name servers; the NetworkPolicy opens port 53 of them. SecurityPosture says so.",
-    )
-    searches: Annotated[tuple[HostName, ...], Field(max_length=32)] = Field(
-        default=(), description="Further search domains."
-    )
-    options: Annotated[tuple[DnsOption, ...], Field(max_length=16), ListMap("name")] = Field(
-        default=(), description="Options of the resolver."
-    )
-
-    rules: ClassVar = (
-        Rule(
-            message="nameservers must be addresses such as 10.1.2.3 or fd12::7",
-            reason="The API server would refuse every Pod.",
-            cel="!has(self.nameservers) || self.nameservers.all(n, isIP(n))",
-            holds=lambda d: all(map(_is_address, d.nameservers)),
-            field="nameservers",
-        ),
-    )
-
-
 AnnotationValue = Annotated[str, StringConstraints(max_length=4096)]
 Annotations = Annotated[dict[LabelKey, AnnotationValue], Field(max_length=32)]
 PodLabels = Annotated[dict[LabelKey, LabelValue], Field(max_length=32)]
+
+
+def _has_keys(field: str) -> Rule:
+    """The keys of a map, which a schema cannot say anything of."""
+    return Rule(
+        message=f"{field} has a key that is none: write it as zone or example.com/zone",
+        reason="The API server would refuse what has them.",
+        cel=f"!has(self.{field}) || self.{field}.all(k, k.matches('^{KEY}$'))",
+        holds=lambda _: True,  # the keys are parsed
+        field=field,
+    )
 
 
 class AccountSettings(ApiModel):
@@ -181,16 +129,7 @@ class AccountSettings(ApiModel):
         " identity in a cloud; SecurityPosture names these.",
     )
 
-
-def _has_keys(field: str) -> Rule:
-    """The keys of a map, which a schema cannot say anything of."""
-    return Rule(
-        message=f"{field} has a key that is none: write it as zone or example.com/zone",
-        reason="The API server would refuse every Pod.",
-        cel=f"!has(self.{field}) || self.{field}.all(k, k.matches('^{KEY}$'))",
-        holds=lambda _: True,  # the keys are parsed
-        field=field,
-    )
+    rules: ClassVar = (_has_keys("annotations"),)
 
 
 class Pod(ApiModel):

@@ -89,11 +89,13 @@ RuntimeVersion = Annotated[
     StringConstraints(max_length=16),
     Matches(r"[0-9]+(\.[0-9]+){0,2}", 'must be a version such as "3.12" or "22" (quote it in YAML)'),
 ]
+_FIRST_PART = r"([^/.\x00][^/\x00]*|\.[^/.\x00][^/\x00]*)"
+_PART = rf"({_FIRST_PART}|\.\.[^/\x00]+)"
 SharedPath = Annotated[
     str,
     StringConstraints(max_length=512),
     Matches(
-        r"/shared/(([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)/)*([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)",
+        rf"/shared/({_PART}/)*{_PART}",
         "must be a file under /shared, without '.' or '..' parts",
     ),
 ]
@@ -101,11 +103,15 @@ RelativePath = Annotated[
     str,
     StringConstraints(min_length=1, max_length=512),
     Matches(
-        r"(([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)/)*([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)",
+        rf"({_PART}/)*{_PART}",
         "must be a relative path without '.' or '..' parts; it is taken from /shared",
     ),
 ]
-Argument = Annotated[str, StringConstraints(max_length=8192)]
+# A pattern and no rule: the API server prices a rule by all the places where it could be asked.
+VolumePath = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=rf"^{_FIRST_PART}(/{_PART})*$")]
+WITHOUT_NUL = r"^[^\x00]*$"
+"""A process gets no NUL character, neither in an argument nor in a variable: the container would not start."""
+Argument = Annotated[str, StringConstraints(max_length=8192, pattern=WITHOUT_NUL)]
 Arguments = Annotated[tuple[Argument, ...], Field(max_length=256)]
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
@@ -113,6 +119,16 @@ Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 KEY_PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 KEY = rf"([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?{KEY_PART}"
 
+FieldPath = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=256),
+    Matches(
+        rf"metadata[.](name|namespace|uid|(labels|annotations)\['{KEY}'\])"
+        r"|spec[.](nodeName|serviceAccountName)|status[.](hostIP|hostIPs|podIP|podIPs)",
+        "must be metadata.name, .namespace, .uid, .labels['KEY'] or .annotations['KEY'], spec.nodeName or "
+        ".serviceAccountName, status.hostIP, .hostIPs, .podIP or .podIPs",
+    ),
+]
 LabelKey = Annotated[
     str,
     StringConstraints(min_length=1, max_length=317),

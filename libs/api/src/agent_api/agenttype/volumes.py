@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from agent_api.agenttype.paths import OWNED_MESSAGE, MountPath, free, is_free
 from agent_api.agenttype.rule import ApiModel, ListMap, Matches, Rule
-from agent_api.agenttype.scalars import DataKey, Image, ObjectName, RelativePath, Size, Text
+from agent_api.agenttype.scalars import DataKey, Image, ObjectName, RelativePath, Size, Text, VolumePath
 
 VolumeName = Annotated[
     str,
@@ -28,7 +28,7 @@ class KeyToPath(ApiModel):
     """One key of a ConfigMap or Secret as a file."""
 
     key: DataKey = Field(description="Key in its data.")
-    path: RelativePath = Field(description="File in the volume.")
+    path: VolumePath = Field(description="File in the volume.")
     mode: FileMode | None = Field(
         default=None, description="Permission bits, in decimal. Default: those of the volume."
     )
@@ -84,7 +84,7 @@ class SecretReference(ApiModel):
 class CsiVolume(ApiModel):
     """An ephemeral volume of a CSI driver, such as a secrets store."""
 
-    driver: ObjectName = Field(description="Name of the driver.")
+    driver: Annotated[ObjectName, StringConstraints(max_length=63)] = Field(description="Name of the driver.")
     read_only: bool | None = Field(default=None, description="true: read-only. Default: the driver's.")
     fs_type: Annotated[str, StringConstraints(max_length=32)] | None = Field(
         default=None, description="File system to mount. Default: the driver's."
@@ -113,7 +113,7 @@ class ServiceAccountToken(ApiModel):
     expiration_seconds: Annotated[int, Field(ge=600, le=86400)] = Field(
         default=3600, description="How long one is good; the kubelet renews the file before that."
     )
-    path: RelativePath = Field(default="token", description="File in the volume.")
+    path: VolumePath = Field(default="token", description="File in the volume.")
 
 
 class ProjectedSource(ApiModel):

@@ -40,7 +40,7 @@ TimeZone = Annotated[
     str,
     StringConstraints(min_length=1, max_length=64),
     Matches(
-        r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}",
+        r"(Etc/)?GMT[+-][0-9]{1,2}|[A-Z][A-Za-z0-9_-]*(/[A-Z][A-Za-z0-9_-]*){0,2}",
         "must be a time zone of the IANA database such as Etc/UTC or Europe/Berlin",
     ),
 ]
@@ -112,6 +112,13 @@ class Workload(ApiModel):
             holds=lambda w: (
                 w.kind == "CronJob" or (w.schedule, w.time_zone, w.concurrency_policy) == (None, None, None)
             ),
+        ),
+        Rule(
+            message="timeZone Local would be that of the cluster's controller: name a zone, or leave it out",
+            reason="Kubernetes refuses such a CronJob.",
+            cel="!has(self.timeZone) || self.timeZone != 'Local'",
+            holds=lambda w: w.time_zone != "Local",
+            field="timeZone",
         ),
         Rule(
             message="activeDeadlineSeconds, backoffLimit and ttlSecondsAfterFinished are for kind: Job or CronJob",

@@ -14,6 +14,15 @@ SelectorValue = Annotated[str, StringConstraints(max_length=63, pattern=rf"^({KE
 NamespaceName = Annotated[
     str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
+NodeValue = Annotated[str, StringConstraints(max_length=63, pattern=rf"^({KEY_PART}|-[0-9]+)?$")]
+NodeName = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=253,
+        pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    ),
+]
 Weight = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -59,11 +68,11 @@ class LabelSelector(ApiModel):
 
 
 class NodeRequirement(ApiModel):
-    """What a label or field of a node must be like."""
+    """What a label of a node must be like."""
 
-    key: SelectorKey = Field(description="Key of the label; metadata.name in matchFields.")
+    key: SelectorKey = Field(description="Key of the label.")
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = Field(description="How it is compared.")
-    values: Annotated[tuple[Annotated[str, StringConstraints(max_length=253)], ...], Field(max_length=16)] = Field(
+    values: Annotated[tuple[NodeValue, ...], Field(max_length=16)] = Field(
         default=(), description="With In and NotIn; one whole number with Gt and Lt."
     )
 
@@ -87,13 +96,21 @@ def _compares(requirement: NodeRequirement) -> bool:
     return len(values) == 1 and re.fullmatch("-?[0-9]{1,18}", values[0]) is not None
 
 
+class NodeField(ApiModel):
+    """What the name of a node must be."""
+
+    key: SelectorKey = Field(description="metadata.name.")
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = Field(description="In or NotIn.")
+    values: Annotated[tuple[NodeName, ...], Field(max_length=16)] = Field(default=(), description="One name.")
+
+
 class NodeSelectorTerm(ApiModel):
     """Nodes of which all of it holds."""
 
     match_expressions: Annotated[tuple[NodeRequirement, ...], Field(max_length=8)] = Field(
         default=(), description="By labels."
     )
-    match_fields: Annotated[tuple[NodeRequirement, ...], Field(max_length=4)] = Field(
+    match_fields: Annotated[tuple[NodeField, ...], Field(max_length=4)] = Field(
         default=(), description="By the name of the node: metadata.name, with In or NotIn and one value."
     )
 
@@ -146,6 +163,16 @@ class PodAffinityTerm(ApiModel):
     namespace_selector: LabelSelector | None = None
     match_label_keys: Annotated[tuple[SelectorKey, ...], Field(max_length=8)] = Field(
         default=(), description="Labels of the new Pod whose values those Pods must have too."
+    )
+
+    rules: ClassVar = (
+        Rule(
+            message="matchLabelKeys needs a labelSelector",
+            reason="The API server would refuse every Pod.",
+            cel="!has(self.matchLabelKeys) || self.matchLabelKeys.size() == 0 || has(self.labelSelector)",
+            holds=lambda t: not t.match_label_keys or t.label_selector is not None,
+            field="matchLabelKeys",
+        ),
     )
 
 

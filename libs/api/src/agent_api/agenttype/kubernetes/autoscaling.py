@@ -12,7 +12,11 @@ from agent_api.agenttype.kubernetes.resources import QUANTITY_PATTERN, QuantityV
 from agent_api.agenttype.rule import ApiModel, Rule
 from agent_api.agenttype.scalars import DnsLabel, ObjectName
 
-MetricName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+MetricName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253, pattern=r"^([^/%.][^/%]*|\.[^/%.][^/%]*|\.\.[^/%]+)$"),
+]
+"""A part of a path at the metrics API."""
 MetricType = Literal["Resource", "ContainerResource", "Pods", "Object", "External"]
 
 
@@ -75,13 +79,18 @@ class MetricIdentifier(ApiModel):
     selector: LabelSelector | None = Field(default=None, description="Which of its series.")
 
 
+_API_VERSION = "^([-.a-z0-9]+/)?[a-z0-9]+$"
+
+
 class ObjectOfMetric(ApiModel):
     """The object that a metric is about."""
 
-    api_version: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+    api_version: Annotated[str, StringConstraints(max_length=253, pattern=_API_VERSION)] | None = Field(
         default=None, description="Such as networking.k8s.io/v1."
     )
-    kind: Annotated[str, StringConstraints(min_length=1, max_length=63)] = Field(description="Such as Ingress.")
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=63, pattern="^[A-Za-z][A-Za-z0-9]*$")] = Field(
+        description="Such as Ingress."
+    )
     name: ObjectName = Field(description="Name of the object.")
 
 
@@ -192,8 +201,8 @@ class ScalingRules(ApiModel):
     select_policy: Literal["Max", "Min", "Disabled"] | None = Field(
         default=None, description="Which of the policies decides; Disabled: no change in this direction. Default: Max."
     )
-    policies: Annotated[tuple[ScalingPolicy, ...], Field(max_length=8)] = Field(
-        default=(), description="Default: Kubernetes' own."
+    policies: Annotated[tuple[ScalingPolicy, ...], Field(min_length=1, max_length=8)] | None = Field(
+        default=None, description="Default: Kubernetes' own."
     )
 
 
