@@ -260,3 +260,8 @@ def test_a_provider_that_refuses_its_key_is_told_after_the_first_call(words: str
     verdict = judge_gateway(Answer(GatewayReport(agent="subject", ready=True, providers=(provider,))))
 
     assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_a_gateway_that_has_not_read_its_configuration_yet_lacks_no_keys() -> None:
+    verdict = judge_gateway(Answer(GatewayReport(agent="", ready=False)))
+    assert (verdict.status, verdict.reason) == ("False", Reason.PROGRESSING)

@@ -171,7 +171,7 @@ def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
         return _unheard(ConditionType.GATEWAY_READY, answer)
     if report.config_error:
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
-    if not report.ready and any(provider.usable for provider in report.providers):
+    if not report.ready and (not report.providers or any(provider.usable for provider in report.providers)):
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.PROGRESSING, "the gateway is starting or stopping")
     if not report.ready:
         text = "no provider can be used: each needs a key in its Secret, in a field called api-key"
