@@ -75,7 +75,7 @@ def _add_up(commands: Commands) -> None:
     qps_help = f"requests per second of controllers and scheduler, burst twice that (default {DEFAULT_API_QPS})"
     up.add_argument("--api-qps", type=_positive, default=DEFAULT_API_QPS, metavar="N", help=qps_help)
     up.add_argument("--kwok", type=_count, default=0, metavar="N", help="N fake nodes whose Pods run nothing")
-    up.add_argument("--volumes", type=_count, default=DEFAULT_VOLUMES, metavar="N", help="4 GiB volumes of a node")
+    up.add_argument("--volumes", type=_count, default=DEFAULT_VOLUMES, metavar="N", help="8 GiB volumes of a node")
     up.add_argument("--owner-pid", type=int, metavar="PID", help="end the cluster when this process ends")
 
 

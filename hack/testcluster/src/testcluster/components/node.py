@@ -17,6 +17,8 @@ DNS_ADDRESS = "10.96.0.10"
 PAUSE_IMAGE = "localhost/pause:1"
 IMAGE_NAMESPACE = "k8s.io"
 CLIENTS = ("kubelet", "kube-proxy", "coredns")
+CAPACITY = "8Gi"
+"""Of a volume: a memory of 2Gi that keeps its data claims three times as much. Nothing is reserved."""
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
 
@@ -87,14 +89,14 @@ def make_volume_folders(home: Home, count: int) -> None:
 
 
 def volume(home: Home, index: int) -> dict[str, Any]:
-    """A 4 GiB volume of type `local`, which honours fsGroup, unlike hostPath."""
+    """A volume of type `local`, which honours fsGroup, unlike hostPath."""
     hostname = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE_NAME]}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {"name": f"volume-{index}"},
         "spec": {
-            "capacity": {"storage": "4Gi"},
+            "capacity": {"storage": CAPACITY},
             "accessModes": ["ReadWriteOnce"],
             "storageClassName": "standard",
             "persistentVolumeReclaimPolicy": "Retain",
