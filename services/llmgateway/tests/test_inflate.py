@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from functools import partial
 
 import pytest
 
@@ -22,17 +23,32 @@ def inflate(encoding: str, body: bytes, size: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("size", [1, 100, 1 << 20])
-@pytest.mark.parametrize("encoding,pack", [("gzip", gzip.compress), ("Deflate", zlib.compress), ("identity", bytes)])
+@pytest.mark.parametrize(
+    "encoding,pack",
+    [
+        ("gzip", gzip.compress),
+        ("gzip, identity", gzip.compress),
+        ("Deflate", zlib.compress),
+        ("deflate", partial(zlib.compress, wbits=-zlib.MAX_WBITS)),
+        ("deflate", gzip.compress),
+        ("identity", bytes),
+        ("none", bytes),
+        ("UTF-8", bytes),
+    ],
+)
 def test_a_body_is_what_it_was_in_pieces_of_bounded_size(encoding: str, pack: object, size: int) -> None:
     assert callable(pack)
-    body = pack(TEXT) if encoding != "identity" else TEXT[:1000]
+    text = TEXT[:1000] if pack is bytes else TEXT
+    body = pack(text)
     pieces = inflate(encoding, body, size)
-    assert b"".join(pieces) == (TEXT if encoding != "identity" else TEXT[:1000])
+    assert b"".join(pieces) == text
     assert max(map(len, pieces)) <= PIECE_BYTES
 
 
 def test_what_cannot_be_read_says_so() -> None:
     with pytest.raises(AttemptError, match="content-encoding"):
         inflate("br", b"x", 10)
+    with pytest.raises(AttemptError, match="`gzip,br`"):
+        inflate("gzip, br", b"x", 10)
     with pytest.raises(AttemptError, match="compressed body"):
         inflate("gzip", b"not gzip at all", 100)

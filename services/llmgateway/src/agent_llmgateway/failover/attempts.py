@@ -12,11 +12,12 @@ from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.failover.deadlines import AttemptDeadlines, Held, HoldBack
 from agent_llmgateway.providererrors.classify import broken_failure, read_failure
 from agent_llmgateway.upstream.connections import UpstreamResponse
-from agent_llmgateway.wire.answerstream import AnswerStream
+from agent_llmgateway.wire.answerstream import AnswerStream, ChunkSource
 from agent_llmgateway.wire.call import Call, WireRequest
-from agent_llmgateway.wire.collect import as_stream_request, open_collector
+from agent_llmgateway.wire.collect import STREAMED, as_stream_request, open_collector
 from agent_llmgateway.wire.lenient import BOM
 from agent_llmgateway.wire.usage import Usage
+from agent_llmgateway.wire.wholestream import WholeSource, events_of
 
 ERROR_BYTES: Final = 1 << 20
 """Most that is read of an error answer."""
@@ -78,14 +79,14 @@ class Attempts:
         try:
             if not 200 <= response.status < 300:
                 await self._raise_error(call, response, wire, deadlines)
-            if not call.stream and (body is None or not await self._is_stream(response, deadlines)):
-                return await self._read_whole(call, wire, response, deadlines, limits)
-            if body is not None:
+            if not call.stream:
+                if await self._is_whole(wire, response, deadlines, asked_for_stream=body is not None):
+                    return await self._read_whole(call, wire, response, deadlines, limits)
                 return await self._collect(call, wire, response, deadlines, limits, began)
-            await self._check_stream(call, wire, response, deadlines, limits)
+            source = await self._open_source(call, wire, response, deadlines, limits)
             translator = wire.open_stream() if wire.open_stream else None
             stream = trial.stream = AnswerStream(
-                response,
+                source,
                 wire.dialect,
                 translator,
                 choices=call.envelope.n or 1,
@@ -161,12 +162,17 @@ class Attempts:
         deadlines: AttemptDeadlines,
         limits: GatewayLimits,
     ) -> Answer:
+        return self._make_whole(call, wire, response, await self._read_body(call, response, deadlines, limits))
+
+    async def _read_body(
+        self, call: Call, response: UpstreamResponse, deadlines: AttemptDeadlines, limits: GatewayLimits
+    ) -> bytes:
         body = response.read_ready()
         if body is None:
             await response.skip_blank(max(0.001, min(deadlines.words_by, deadlines.ends_at) - self._clock()))
             left_s = max(0.001, deadlines.ends_at - self._clock())
             body = await response.read_all(limits.answer_bytes, deadlines.timeouts.idle, left_s, call.hold)
-        return self._make_whole(call, wire, response, body)
+        return body
 
     def _make_whole(self, call: Call, wire: WireRequest, response: UpstreamResponse, body: bytes) -> Answer:
         trial = call.meter.current
@@ -184,26 +190,45 @@ class Attempts:
         response.close()
         return Answer(response.headers, shown, facts.usage, model=facts.model, finish_reason=facts.finish_reason)
 
-    async def _check_stream(
+    async def _open_source(
         self,
         call: Call,
         wire: WireRequest,
         response: UpstreamResponse,
         deadlines: AttemptDeadlines,
         limits: GatewayLimits,
-    ) -> None:
-        """Raises AttemptError for an answer that is no stream: the error in it, when it has one."""
-        if not await self._is_stream(response, deadlines):
-            await self._read_whole(call, wire, response, deadlines, limits)
-            raise AttemptError(broken_failure("the provider answered a request for a stream without one"))
+    ) -> ChunkSource:
+        """The stream, or an answer that has come whole. Raises AttemptError for the error in it, when it has one."""
+        if await self._is_stream(response, deadlines):
+            return response
+        body = await self._read_body(call, response, deadlines, limits)
+        try:
+            if (failure := wire.dialect.read_answer(body).failure) is not None:
+                raise AttemptError(failure)
+            return WholeSource(response, events_of(wire.dialect.name, body))
+        except MalformedEventError as error:
+            words = f"the provider answered a request for a stream without one: {error}"
+            raise AttemptError(broken_failure(words)) from error
+
+    async def _is_whole(
+        self, wire: WireRequest, response: UpstreamResponse, deadlines: AttemptDeadlines, *, asked_for_stream: bool
+    ) -> bool:
+        """Some servers stream whatever they are asked for."""
+        if wire.dialect.name in STREAMED and _says_stream(response):
+            return False
+        return not (asked_for_stream and await self._is_stream(response, deadlines))
 
     async def _is_stream(self, response: UpstreamResponse, deadlines: AttemptDeadlines) -> bool:
         """By its content type, or by how it begins."""
-        if "event-stream" in response.headers.get("content-type", "").lower():
+        if _says_stream(response):
             return True
         left_s = max(0.001, deadlines.ends_at - self._clock())
         begins = (await response.peek(min(left_s, deadlines.first_token_s))).removeprefix(BOM).lstrip()
         return begins.startswith(STREAM_BEGINNINGS)
+
+
+def _says_stream(response: UpstreamResponse) -> bool:
+    return "event-stream" in response.headers.get("content-type", "").lower()
 
 
 async def _hold_back(call: Call, held: HoldBack) -> None:

@@ -28,10 +28,9 @@ from agent_llmgateway.providererrors.classify import Failure
 from agent_llmgateway.providererrors.lessons import NO_OPTIONS, Sent, may_teach, read_lesson
 from agent_llmgateway.upstream.keys import Key
 from agent_llmgateway.wire.call import Call, WireRequest
+from agent_llmgateway.wire.collect import STREAMED
 from agent_llmgateway.wire.envelope import limit_of
 
-STREAMED: Final = ("chat", "messages", "responses")
-"""Dialects whose whole answers may be asked for as streams."""
 TIMER_S: Final = 0.005
 """A timer may wake that much early, and a cool-down that is not over yet is not obeyed."""
 

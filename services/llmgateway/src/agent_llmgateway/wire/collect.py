@@ -24,6 +24,8 @@ from agent_llmgateway.wire.lenient import (
 from agent_llmgateway.wire.translate.answers.chatreader import ChatReader, Piece, ReadCall
 from agent_llmgateway.wire.translate.words import STOP_TO_FINISH
 
+STREAMED: Final = ("chat", "messages", "responses")
+"""Dialects whose whole answers may be asked for as streams."""
 _READ: Final = frozenset(
     {"content", "refusal", "reasoning_content", "reasoning", "tool_calls", "function_call", "role"}
 )  # fmt: skip
