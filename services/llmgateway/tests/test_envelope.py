@@ -93,6 +93,7 @@ def test_a_model_inside_of_a_message_is_no_second_one(body: bytes) -> None:
         '"max_tokens":1,"Max_Tokens":100000',
         '"N":50',
         '"stream":false,"STREAM":true',
+        '"messages":[{"type":"file","file_id":"f"}],"messages":[]',
         '"max_completion_token\\u0073":9,"max_completion_tokens":1',
         '"Max_output_token\\u0053":9',
         '"service_tier":"default","service_tier":"priority"',

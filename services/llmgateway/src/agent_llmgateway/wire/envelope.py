@@ -93,8 +93,8 @@ def read_envelope(body: bytes) -> tuple[Envelope, bytes]:
     except UnicodeDecodeError as error:
         raise BadRequestError("The request is not valid: it is not UTF-8", code="invalid_json") from error
     try:
-        fields = _decode_fields(body)
-        envelope = _decode_envelope(b"{" + b",".join(_known_of(fields)) + b"}")
+        known, rest = _read_fields(body, _decode_fields(body))
+        envelope = _decode_envelope(known)
     except msgspec.ValidationError as error:
         raise BadRequestError(f"The request is not valid: {error}", code="invalid_json") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -105,7 +105,8 @@ def read_envelope(body: bytes) -> tuple[Envelope, bytes]:
         )
     if len(envelope.model) > LONGEST_MODEL:
         raise BadRequestError(f"`model` is longer than {LONGEST_MODEL} characters", code="invalid_model", param="model")
-    _require_single_fields(body, fields)
+    if rest >= _SHORTEST_FIELD or has_unicode_escape(body):  # else each field is there once, as nearly always
+        _require_single_fields(body)
     return envelope, body
 
 
@@ -123,33 +124,31 @@ def _mend(body: bytes, error: Exception) -> bytes:
     return mended
 
 
-def _known_of(fields: dict[str, msgspec.Raw]) -> Iterator[bytes]:
-    """Each field that is read, as JSON. Raises BadRequestError for one in another case: some parsers read that too."""
+def _read_fields(body: bytes, fields: dict[str, msgspec.Raw]) -> tuple[bytes, int]:
+    """An object of those that are read, and how many bytes of `body` are none of `fields`.
+
+    Those are white space, or fields that stand there before. Raises BadRequestError for a name in another case: some
+    parsers read that too.
+    """
+    known: list[bytes] = []
+    rest = len(body) - 1
     for name, value in fields.items():
+        rest -= len(name) + len(value) + 4
         head = _HEADS.get(name)
         if head is not None:
-            yield head + value
+            known.append(head + value)
         elif (meant := name.lower()) in _HEADS:
             raise BadRequestError(f"The field `{name}` is called `{meant}`", code="invalid_json", param=name)
+    return b"{" + b",".join(known) + b"}", rest
 
 
-def _require_single_fields(body: bytes, fields: dict[str, msgspec.Raw]) -> None:
-    """Raises BadRequestError for a second one of a field that is read: another parser would read the other one.
-
-    Nearly every body has each once, so the fields are walked over only when there is room for another one.
-    """
-    if not has_unicode_escape(body) and _rest_of(body, fields) < _SHORTEST_FIELD:
-        return
+def _require_single_fields(body: bytes) -> None:
+    """Raises BadRequestError for a second one of a field: another parser would read the other one."""
     seen: set[str] = set()
     for name, _, _ in _fields_of(body):
-        if name in _HEADS and name in seen:
+        if name in seen:
             raise _twice(name)
         seen.add(name)
-
-
-def _rest_of(body: bytes, fields: dict[str, msgspec.Raw]) -> int:
-    """How many bytes of an object are none of `fields`: white space, or fields that stand there before."""
-    return len(body) - 1 - sum(len(name) + len(value) + 4 for name, value in fields.items())
 
 
 def replace_model(body: bytes, model: str) -> bytes:
