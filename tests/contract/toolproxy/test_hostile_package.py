@@ -96,7 +96,9 @@ def test_hostile_packages_change_no_other_tool_and_run_nothing(tmp_path: Path) -
     with offered(chosen) as indexes, closing(ToolProxy(tmp_path / "pod").in_a_pod()) as proxy:
         proxy.write_credential("git", "password", SECRET)
         proxy.write_config(tools=planned(HONEST), **indexes)
-        proxy.start()
+        proxy.launch()
+        for name in HONEST:
+            proxy.wait_for_state(name, "ready", timeout_s=300)
         before = belongings(proxy)
         assert len(before) > 4
 
