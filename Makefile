@@ -18,7 +18,7 @@ check: setup lint types imports unused sizes docs ## lint, types, import rules, 
 generate: setup ## write the generated files anew: CRD, schemas, spec page, golden files
 	@$(RUN) python hack/generate/all.py
 
-images: setup ## the four images, each with an archive and an SBOM; BASE=IMAGE for another base
+images: setup ## the five images, each with an archive and an SBOM; BASE=IMAGE for another base
 	@hack/images/build $(if $(BASE),--base $(BASE))
 
 docs: setup ## build the documentation in build/docs; a broken link is an error

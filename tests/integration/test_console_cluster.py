@@ -180,6 +180,8 @@ async def test_two_revisions_of_a_spec_are_compared(page: Page, cluster: Cluster
 
     await page.js("document.querySelector('[data-key=\"compare 1\"]').click()")
     assert "nginx:1.26" not in await page.see(HOSTILE)
+    await page.resize(390, 844)
+    assert not await page.js("document.documentElement.scrollWidth > innerWidth")
 
 
 async def test_a_change_is_seen_without_being_asked_for(page: Page, cluster: Cluster) -> None:

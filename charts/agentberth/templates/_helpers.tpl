@@ -1,7 +1,5 @@
 {{- define "agentberth.image" -}}
-{{- with .Values.operator.image -}}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end -}}
-{{- end -}}
 {{- end -}}
 
 {{- define "agentberth.labels" -}}
@@ -16,5 +14,7 @@ app.kubernetes.io/part-of: agentberth
 {{- define "agentberth.file" -}}
 {{- $labels := "" -}}
 {{- with .root.Values.labels }}{{ $labels = toYaml . | nindent 4 | trimPrefix "\n" | printf "%s\n" }}{{ end -}}
-{{- .root.Files.Get .file | replace "    __LABELS__: ''\n" $labels | replace "__PREFIX__" .root.Values.namePrefix | replace "__NAMESPACE__" .root.Release.Namespace | replace "__WATCHED__" (.watched | default "") -}}
+{{- $podLabels := "" -}}
+{{- with .root.Values.labels }}{{ $podLabels = toYaml . | nindent 8 | trimPrefix "\n" | printf "%s\n" }}{{ end -}}
+{{- .root.Files.Get .file | replace "    __LABELS__: ''\n" $labels | replace "        __POD_LABELS__: ''\n" $podLabels | replace "__CONSOLE_IMAGE__" (include "agentberth.image" .root.Values.console.image) | replace "__PREFIX__" .root.Values.namePrefix | replace "__NAMESPACE__" .root.Release.Namespace | replace "__WATCHED__" (.watched | default "") -}}
 {{- end -}}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from agentimages.archives import archive_path, export
 from agentimages.bases import BASES, BaseBuilder
-from agentimages.cli import Built, build_service, find_dockerfile, table
+from agentimages.cli import Built, build_image, find_dockerfile, table
 from agentimages.context import content_of, copy_context, revision, sources_of
 from agentimages.engine import RECIPE_LABEL, Engine, Recipe, host_mounts, parse_size, stream
 from agentimages.errors import BuildFailedError, UnknownImageError
@@ -168,7 +168,7 @@ def test_an_image_is_built_again_when_what_it_is_made_of_has_changed(tmp_path: P
         source.write_text(code)
         before = len(engine.built)
         recipe = Recipe(tag="localhost/x:1", dockerfile=dockerfile, context=tmp_path, arguments=arguments)
-        build_service(engine, recipe, content_of(tmp_path, ("Dockerfile", "services/x")))
+        build_image(engine, recipe, content_of(tmp_path, ("Dockerfile", "services/x")))
         return len(engine.built) > before
 
     assert built()
@@ -188,7 +188,9 @@ def test_an_image_is_built_again_when_what_it_is_made_of_has_changed(tmp_path: P
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UnknownImageError, match="there are debian, python, nodejs, nginx, redis"):
         make_builder(MemoryEngine(), tmp_path).ensure("perl")
-    with pytest.raises(UnknownImageError, match=r"no services/perl/Dockerfile"):
+    with pytest.raises(
+        UnknownImageError, match="there is no image perl; there are initenv, llmgateway, operator, toolproxy, cli"
+    ):
         find_dockerfile("perl")
 
 

@@ -18,6 +18,8 @@ from integration.monitoring import define, remove
 CHART = ROOT / "charts" / "agentberth"
 SYSTEM = "agentberth-system"
 GENERATED_NAME = re.compile(r"\b(agentberth-(?:platform|catalogue))-[a-z0-9]{10}\b")
+PARTS = {"network-policy": "networkPolicy", "monitoring": "monitoring", "console": "console"}
+"""Components, and what the chart calls them."""
 OWN: Document = {
     "namePrefix": "acme-",
     "labels": {"cost-centre": "4711"},
@@ -25,6 +27,7 @@ OWN: Document = {
     "watchNamespaces": ["agents", "team-b"],
     "networkPolicy": {"enabled": True},
     "monitoring": {"enabled": True},
+    "console": {"enabled": True, "image": {"repository": "registry.acme.example/agentberth", "tag": "9"}},
     "platform": {"registry": "registry.acme.example/agents"},
     "operator": {
         "replicas": 3,
@@ -91,12 +94,10 @@ def test_without_values_the_chart_is_the_base() -> None:
 def test_with_its_parts_switched_on_the_chart_is_the_base_with_components(tmp_path: Path) -> None:
     copied = tmp_path / "kustomization.yaml"
     up = "../" * (len(tmp_path.resolve().parts) - 1)
-    parts = [f"{up}{DEPLOY}/components/{name}".replace("//", "/") for name in ("network-policy", "monitoring")]
+    parts = [f"{up}{DEPLOY}/components/{name}".replace("//", "/") for name in PARTS]
     copied.write_text(yaml.safe_dump({"resources": [f"{up}{DEPLOY}/base".replace("//", "/")], "components": parts}))
 
-    assert compared(template({"networkPolicy": {"enabled": True}, "monitoring": {"enabled": True}})) == compared(
-        render(tmp_path)
-    )
+    assert compared(template({value: {"enabled": True} for value in PARTS.values()})) == compared(render(tmp_path))
 
 
 def test_values_reach_the_operator_and_every_object() -> None:
@@ -121,12 +122,16 @@ def test_values_reach_the_operator_and_every_object() -> None:
         assert pod["spec"][name] == OWN["operator"][name]
     assert pod["metadata"]["labels"].items() >= {"tier": "operators", "cost-centre": "4711"}.items()
     assert pod["metadata"]["annotations"]["note"] == "a"
+    console = named["Deployment", "acme-agents", "acme-agentberth-console"]["spec"]["template"]
+    assert console["spec"]["containers"][0]["image"] == "registry.acme.example/agentberth:9"
+    assert console["spec"]["serviceAccountName"] == "acme-agentberth-console"
+    assert console["metadata"]["labels"].items() >= {"cost-centre": "4711"}.items()
     platform = named["ConfigMap", "acme-agents", "acme-agentberth-platform"]["data"]["platform.yaml"]
     assert yaml.safe_load(platform)["registry"] == "registry.acme.example/agents"
 
 
 def test_in_namespaced_mode_no_right_reaches_beyond_the_namespaces() -> None:
-    objects = template(OWN, "acme-agents")
+    objects = template({**OWN, "console": {}}, "acme-agents")
 
     bound = [one for one in objects if one["kind"].endswith("Binding") and "subjects" in one]
     assert {one["kind"] for one in bound} == {"RoleBinding"}

@@ -363,8 +363,7 @@ def test_a_namespace_of_its_own_is_everywhere_and_on_nothing_that_has_none(own: 
     for one in documents:
         assert ("namespace" in one["metadata"]) is (one["kind"] not in CLUSTER_SCOPED), one["metadata"]["name"]
         for subject in one.get("subjects", ()):
-            (account,) = [each["metadata"] for each in documents if each["kind"] == "ServiceAccount"]
-            assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
+            assert ("ServiceAccount", subject["namespace"], subject["name"]) in map(identity, documents)
 
 
 def test_everything_of_an_own_installation_finds_the_rest_of_it(overlays: Path) -> None:
@@ -381,6 +380,12 @@ def test_everything_of_an_own_installation_finds_the_rest_of_it(overlays: Path) 
     assert pod["spec"]["nodeSelector"] == {"pool": "platform"}
     assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "1Gi"
     assert pod["metadata"]["labels"]["cost-centre"] == "4711"
+    console = named["Deployment", "acme-agentberth-console"]["spec"]["template"]
+    assert console["spec"]["containers"][0]["image"] == "registry.acme.example/agents/agentberth:0.1.0"
+    assert ("ServiceAccount", console["spec"]["serviceAccountName"]) in named
+    for name in ("acme-agentberth-console", "acme-agentberth-console-calls"):
+        assert named["ClusterRoleBinding", name]["roleRef"]["name"] == name
+    assert console["metadata"]["labels"]["cost-centre"] == "4711"
     for volume in pod["spec"]["volumes"]:
         assert ("ConfigMap", volume["configMap"]["name"]) in named
     for name in ("acme-agentberth-strong-roles", "acme-agentberth-strong-cluster-roles"):

@@ -19,7 +19,9 @@ NAMES = ("agent-initenv", "agent-llmgateway", "agent-operator", "agent-toolproxy
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     file = tmp_path / "images.txt"
-    file.write_text("".join(f"registry.example.com:5000/berth/{name}:1.2.3@{DIGEST}\n" for name in NAMES))
+    file.write_text(
+        "".join(f"registry.example.com:5000/berth/{name}:1.2.3@{DIGEST}\n" for name in (*NAMES, "agentberth"))
+    )
     return file
 
 
@@ -34,6 +36,8 @@ def test_install_yaml_and_the_chart_have_all_images_by_digest(images: Path, tmp_
     with helm.Chart.load(tmp_path / "dist/agentberth-1.2.3.tgz") as chart:
         assert chart.version == "1.2.3"
         texts = chart.render({}, name="agentberth", namespace="agentberth-system").values()
+        shown = chart.render({"console": {"enabled": True}}, name="agentberth", namespace="agentberth-system").values()
+    assert f"registry.example.com:5000/berth/agentberth@{DIGEST}" in "\n".join(shown)
     for text in ((tmp_path / "dist/install.yaml").read_text(), "\n".join(texts)):
         for name in NAMES:
             assert f"registry.example.com:5000/berth/{name}@{DIGEST}" in text

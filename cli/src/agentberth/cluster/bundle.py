@@ -84,7 +84,8 @@ def checksummed(objects: list[Plain]) -> list[Plain]:
 
 
 def _platform(release: Plain, choices: Choices) -> Plain:
-    names = {name.removeprefix("agent-"): image for name, image in choices.images.items() if name != _OPERATOR_IMAGE}
+    sidecars = {name: image for name, image in choices.images.items() if name.startswith("agent-")}
+    names = {name.removeprefix("agent-"): image for name, image in sidecars.items() if name != _OPERATOR_IMAGE}
     settings = _laid_over(release, {"images": names}) if names else release
     settings = _laid_over(settings, choices.platform)
     return {**settings, "registry": choices.registry} if choices.registry else settings

@@ -19,9 +19,10 @@ from .engine import LOCAL, RECIPE_LABEL, Engine, Recipe, find_engine
 from .errors import ImageError, UnknownImageError
 from .sbom import sbom_path, sbom_text, write_sbom
 
+COMMAND = "cli"
 REVISION_LABEL = "org.opencontainers.image.revision"
 _EXAMPLES = """examples:
-  hack/images/build                                                       all four, from the official base
+  hack/images/build                                                       all, from the official base
   hack/images/build --base localhost/agentberth-base-python:3.13 initenv  from a base of hack/images/base
 """
 
@@ -40,15 +41,16 @@ def build(arguments: Sequence[str]) -> int:
     """`hack/images/build`: returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="build",
-        description="Build services/NAME/Dockerfile as localhost/agent-NAME, with an archive and its SBOM.",
+        description="Build services/NAME/Dockerfile as localhost/agent-NAME, and cli/Dockerfile as "
+        "localhost/agentberth, each with an archive and its SBOM.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(services())}; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names())}; default: all")
     parser.add_argument("--base", metavar="IMAGE", help="the build argument BASE of the Dockerfiles")
     parser.add_argument("--tag", help="instead of dev-REVISION")
     options = parser.parse_args(arguments)
-    return _report(lambda: _build_services(options.names or services(), base=options.base, tag=options.tag))
+    return _report(lambda: _build_images(options.names or names(), base=options.base, tag=options.tag))
 
 
 def base(arguments: Sequence[str]) -> int:
@@ -63,14 +65,14 @@ def base(arguments: Sequence[str]) -> int:
 
 def sbom(arguments: Sequence[str]) -> int:
     """`hack/images/sbom`: returns the exit code."""
-    parser = argparse.ArgumentParser(prog="sbom", description="Print the CycloneDX SBOM of a service's image.")
-    parser.add_argument("service", help=f"of {', '.join(services())}")
+    parser = argparse.ArgumentParser(prog="sbom", description="Print the CycloneDX SBOM of an image.")
+    parser.add_argument("name", help=f"of {', '.join(names())}")
     parser.add_argument("image", help="what the document is about, such as agent-operator:0.1.0")
     options = parser.parse_args(arguments)
-    return _report(lambda: print(sbom_text(options.service, options.image), end=""))
+    return _report(lambda: print(sbom_text(package_of(options.name), options.image), end=""))
 
 
-def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) -> None:
+def _build_images(names: Sequence[str], *, base: str | None, tag: str | None) -> None:
     dockerfiles = {name: find_dockerfile(name) for name in names}
     engine = find_engine(os.environ)
     version = tag or f"dev-{revision()}"
@@ -79,7 +81,7 @@ def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) 
         copy_context(context)
         done = []
         for name, dockerfile in dockerfiles.items():
-            image = f"localhost/agent-{name}:{version}"
+            image = f"localhost/{package_of(name)}:{version}"
             started = time.monotonic()
             arguments = {"BASE": base} if base else {}
             sources = sources_of(dockerfile)
@@ -87,14 +89,14 @@ def _build_services(names: Sequence[str], *, base: str | None, tag: str | None) 
             # image's own sources: it is another image, which is exported anew, only when one of them has changed.
             labels = {REVISION_LABEL: revision(sources=sources)}
             recipe = Recipe(tag=image, dockerfile=dockerfile, context=context, arguments=arguments, labels=labels)
-            build_service(engine, recipe, content_of(context, sources))
+            build_image(engine, recipe, content_of(context, sources))
             built = _export(engine, image, started)
-            write_sbom(name, image, sbom_path(built.archive))
+            write_sbom(package_of(name), image, sbom_path(built.archive))
             done.append(built)
     print(table(done), flush=True)
 
 
-def build_service(engine: Engine, recipe: Recipe, content: Mapping[str, bytes]) -> None:
+def build_image(engine: Engine, recipe: Recipe, content: Mapping[str, bytes]) -> None:
     """Builds unless the image is there and was made of the same. Raises BuildFailedError."""
     made_of = [f"{name}={value}" for name, value in (*recipe.arguments.items(), *recipe.labels.items())]
     made_of += [engine.identity(base) for base in recipe.arguments.values() if base.startswith(LOCAL)]
@@ -110,11 +112,22 @@ def services() -> list[str]:
     return sorted(found.parent.name for found in (ROOT / "services").glob("*/Dockerfile"))
 
 
+def names() -> list[str]:
+    """What an image is built of: the services, and the command."""
+    return [*services(), COMMAND]
+
+
+def package_of(name: str) -> str:
+    """The distribution that an image is made of; the image is called after it."""
+    return "agentberth" if name == COMMAND else f"agent-{name}"
+
+
 def find_dockerfile(name: str) -> Path:
-    """The Dockerfile of a service. Raises UnknownImageError that names those there are."""
-    path = ROOT / "services" / name / "Dockerfile"
+    """The Dockerfile of an image. Raises UnknownImageError that names those there are."""
+    folder = ROOT if name == COMMAND else ROOT / "services"
+    path = folder / name / "Dockerfile"
     if not path.is_file():
-        raise UnknownImageError(f"no services/{name}/Dockerfile; there are {', '.join(services()) or 'none'}")
+        raise UnknownImageError(f"there is no image {name}; there are {', '.join(names())}")
     return path
 
 

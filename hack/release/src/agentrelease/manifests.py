@@ -17,7 +17,7 @@ from .errors import BuildError
 from .wheel import ROOT
 
 CHART = ROOT / "charts" / "agentberth"
-IMAGES = ("agent-operator", "agent-initenv", "agent-toolproxy", "agent-llmgateway")
+IMAGES = ("agent-operator", "agent-initenv", "agent-toolproxy", "agent-llmgateway", "agentberth")
 
 
 def read_images(file: Path) -> dict[str, str]:
@@ -47,9 +47,10 @@ def write_manifests(output: Path, images: Mapping[str, str]) -> tuple[Path, Path
 
 def write_chart(output: Path, version: str, images: Mapping[str, str]) -> Path:
     """The chart as `helm package` would make it, with the version and the images of the release."""
-    name, _, digest = images["agent-operator"].partition("@")
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    values["operator"]["image"] |= {"repository": name, "tag": version, "digest": digest}
+    for part, image in (("operator", "agent-operator"), ("console", "agentberth")):
+        name, _, digest = images[image].partition("@")
+        values[part]["image"] |= {"repository": name, "tag": version, "digest": digest}
     values["platform"] = _platform(images)
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     chart |= {"version": version, "appVersion": version}
