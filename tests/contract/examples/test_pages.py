@@ -30,6 +30,7 @@ RUN_BY: Final[Mapping[str, str]] = {
     r"\.venv/bin/agentberth test examples/": "tests/contract/examples/test_examples.py",
     r"\.venv/bin/agentberth (check|install)": "tests/integration/test_preflight.py",
     r"\.venv/bin/agentberth diagnose NAME": "tests/integration/test_causes.py",
+    r"(pip install agentberth-\S+\.whl|agentberth (init|run) my-agent.*)": "tests/contract/release/test_wheel.py",
     r"docker compose up": "tests/compose/test_compose.py",
     r"\./run-tests\.sh( unit)?": "hack/tests/test_run_tests.py",
     r"make check": "run-tests.sh",
