@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 from agent_api.calls import MOST_CALLS, CallsReport, ModelCall, ToolCall, TraceIds
@@ -64,4 +65,11 @@ def cut(text: str, most_chars: int) -> str:
 
 def rfc3339(seconds: float) -> str:
     """A moment with milliseconds, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole, thousandths = divmod(int(seconds * 1000), 1000)
+    return f"{_second(whole)}.{thousandths:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(whole: int) -> str:
+    """Each call has a time, and many calls have the same second."""
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
