@@ -214,3 +214,22 @@ def test_two_choices_without_an_index_are_told_apart() -> None:
 def test_the_words_of_a_failure_are_found_in_each_form(body: Any, cause: Cause) -> None:
     given = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     assert read_failure(400, {}, given, dialect="chat", now_epoch_s=0).cause is cause
+
+
+NESTED = 300
+
+
+@pytest.mark.parametrize("begin,end", [("[", "]"), ('{"type":"text","text":', "}"), ('[{"text":', "}]")])
+def test_what_is_nested_without_end_is_refused_by_its_field(begin: str, end: str) -> None:
+    content = begin * NESTED + '"x"' + end * NESTED
+    body = f'{{"choices":[{{"message":{{"content":{content}}}}}]}}'.encode()
+    with pytest.raises(MalformedEventError):
+        TRANSLATIONS["messages", "chat"].answer(body, Target("m"))
+
+
+@pytest.mark.parametrize("begin,end", [('{"code":', "}"), ('{"errors":[', "]}"), ('{"detail":[', "]}"), ("[", "]")])
+def test_an_error_that_is_nested_without_end_is_one(begin: str, end: str) -> None:
+    error = begin * NESTED + '{"message":"x"}' + end * NESTED
+    body = f'{{"choices":[],"error":{error}}}'.encode()
+    assert DIALECTS["chat"].read_answer(body).failure is not None
+    assert read_failure(400, {}, body, dialect="chat", now_epoch_s=0).cause is Cause.REFUSED

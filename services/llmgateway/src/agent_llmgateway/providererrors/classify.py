@@ -155,8 +155,10 @@ def _said_of(error: object) -> _Said | None:
         return None
     message = _text(error, "message") or _text(error, "detail") or _text(error, "msg")
     for several in _SEVERAL:
-        if not message and isinstance(error.get(several), list) and error[several]:
-            return _said_of(error[several][0])
+        inner = error.get(several)
+        if not message and isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            error = inner[0]
+            message = _text(error, "message") or _text(error, "detail") or _text(error, "msg")
     given, kind = error.get("code"), _text(error, "type")
     code = str(given) if isinstance(given, str | int) else None
     if not message and not (code or kind):

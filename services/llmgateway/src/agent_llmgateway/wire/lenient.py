@@ -71,9 +71,14 @@ def is_empty(value: object) -> bool:
 def says_error(value: object) -> bool:
     """Whether an `error` beside an answer says that something failed; some providers send one that is blank, or OK."""
     if isinstance(value, dict):
-        fine = {name for name in ("code", "status") if str(value.get(name)) in _FINE}
-        return not fine and any(says_error(inner) for inner in value.values())
-    return not is_empty(value) and value != 0 and str(value).strip().lower() not in _NOTHING
+        told = [given for given in (value.get("code"), value.get("status")) if isinstance(given, str | int)]
+        is_fine = any(str(given) in _FINE for given in told)
+        return not is_fine and not all(map(_is_blank, value.values()))
+    return not _is_blank(value)
+
+
+def _is_blank(value: object) -> bool:
+    return is_empty(value) or value == 0 or (isinstance(value, str) and value.strip().lower() in _NOTHING)
 
 
 _FINE: Final = frozenset({"0", "200"})
@@ -110,18 +115,24 @@ def list_at(value: object, where: str) -> list[Any]:
     raise MalformedEventError(f"`{where}` is not a list")
 
 
-def text_at(value: object, where: str) -> str:
+MOST_NESTED: Final = 16
+"""Lists and objects around a text."""
+
+
+def text_at(value: object, where: str, depth: int = 0) -> str:
     """Text, also of a list of parts with text. Raises MalformedEventError."""
+    if depth > MOST_NESTED:
+        raise MalformedEventError(f"`{where[:64]}` is nested more than {MOST_NESTED} times")
     if isinstance(value, str):
         return value
     if is_empty(value):
         return ""
     if isinstance(value, list):
-        return "".join(text_at(part, f"{where}[{index}]") for index, part in enumerate(value))
+        return "".join(text_at(part, f"{where}[{index}]", depth + 1) for index, part in enumerate(value))
     if isinstance(value, dict) and word_at(value.get("type")) in _TEXT_KINDS and "text" in value:
-        return text_at(value["text"], f"{where}.text")
+        return text_at(value["text"], f"{where}.text", depth + 1)
     if isinstance(value, dict) and isinstance(value.get("value"), str):  # as the Assistants API had it
-        return text_at(value["value"], f"{where}.value")
+        return text_at(value["value"], f"{where}.value", depth + 1)
     raise MalformedEventError(f"`{where}` is not text")
 
 
