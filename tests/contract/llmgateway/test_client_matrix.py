@@ -28,6 +28,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+PATIENT = {"connect": 60, "firstToken": 300, "idle": 300, "total": 600}
+"""A busy machine is no provider that is down."""
 TAUGHT = "supports at most"
 """Of the first refusal of a limit: the gateway learns it from that, and the client never sees it."""
 
@@ -48,6 +50,7 @@ class Bench:
                 "baseUrl": each.url,
                 "credentials": str(keys),
                 "model": next(iter(MODELS[each.kind].values())),
+                "timeouts": PATIENT,
                 "options": OPTIONS.get(each.kind, {}),
             }
             for name, each in (("main", self.main), ("backup", self.backup))

@@ -149,6 +149,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
             "baseUrl": vendor.url,
             "credentials": str(folder / "keys"),
             "options": {"vendorApi": True},
+            "timeouts": {"connect": 60, "firstToken": 300},
         }
         alias = {"name": "MODEL", "routes": [{"provider": "main", "model": "gpt-4.1"}]}
         with run_gateway(folder, {"providers": [provider], "models": [alias]}) as gateway:

@@ -83,7 +83,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def gateway(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     url = f"http://127.0.0.1:{server.port}/v1"
-    provider = {"name": "main", "type": "openai-compatible", "baseUrl": url, "model": "m"}
+    patient = {"connect": 60, "firstToken": 60}
+    provider = {"name": "main", "type": "openai-compatible", "baseUrl": url, "model": "m", "timeouts": patient}
     with run_gateway(tmp_path_factory.mktemp("gateway"), {"providers": [provider]}) as gateway:
         yield gateway
 
