@@ -118,6 +118,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: frozenset[str] = frozenset()
+        self._shortest = 0
         self._remembered: dict[str, str] = {}
 
     def add(self, value: str | bytes) -> None:
@@ -130,6 +131,7 @@ class Redactor:
         if forms <= self._values:
             return
         self._values |= forms
+        self._shortest = min(map(len, self._values))
         self._remembered = {}  # another one, as a thread may be about to write what it found by the former values
 
     def forget(self, value: str) -> None:
@@ -139,6 +141,8 @@ class Redactor:
 
     def holds_value(self, text: str) -> bool:
         """Whether a registered value is in `text`: far cheaper than masking, for the path of every request."""
+        if len(text) < self._shortest:
+            return False
         return any(value in text for value in self._values) or self._unescaped(text) is not None
 
     def redact_document(self, value: Any) -> Any:  # noqa: ANN401 - a JSON document
@@ -206,11 +210,7 @@ class Redactor:
         return masked if plain is None else self._redact(plain)
 
     def _unescaped(self, text: str) -> str | None:
-        """`text` without its escapes, when a registered value can be read then, as in JSON that is a text in JSON."""
-        for plain in unescaped(text):
-            if any(value in plain for value in self._values):
-                return plain
-        return None
+        return next((plain for plain in unescaped(text) if any(value in plain for value in self._values)), None)
 
     def _redact_named(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a JSON document
         return self.redact_field(name, value) if isinstance(value, str) else self.redact_document(value)
