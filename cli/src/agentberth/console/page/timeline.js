@@ -92,7 +92,7 @@ function detail(call) {
       fact("Outcome", call.outcome), fact("Error", call.error), fact("Took", ms(call.durationMs)),
       call.trace?.trace ? fact("Trace", h("code", {}, shown(call.trace.trace))) : null,
       call.pod ? fact("Pod", call.pod) : null),
-    model && call.tries.length ? h("table", {}, h("caption", {}, "Tries"), h("thead", {}, h("tr", {}, ["", "Provider", "Model", "Outcome", "Status", "Took", "Why"].map((head) => h("th", {scope: "col"}, head)))), h("tbody", {}, call.tries.map(tryLine))) : null,
+    model && call.tries.length ? h("div.scroll", {tabindex: "0", role: "region", "aria-label": "Tries, table"}, h("table", {}, h("caption", {}, "Tries"), h("thead", {}, h("tr", {}, ["Try", "Provider", "Model", "Outcome", "Status", "Took", "Why"].map((head) => h("th", {scope: "col"}, head)))), h("tbody", {}, call.tries.map(tryLine)))) : null,
     call.input ? [h("h3", {}, model ? "Prompt" : "Arguments"), h("pre", {tabindex: "0"}, shown(call.input))] : null,
     call.output ? [h("h3", {}, model ? "Answer" : "Result"), h("pre", {tabindex: "0"}, shown(call.output))] : null);
 }
