@@ -9,7 +9,7 @@ import os
 import random
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -276,14 +276,27 @@ UNREAD_MB = 48.0
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"word " * 200 + b'"}}]}\n\n'
 
 
-async def write_without_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError, asyncio.IncompleteReadError):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(HEAD % (200, b"text/event-stream", b"connection: close\r\n") + b"\r\n")
-        while True:
-            writer.write(EVENT * 16)
-            await writer.drain()
-    writer.close()
+@asynccontextmanager
+async def endless() -> AsyncIterator[str]:
+    """The address of a provider that writes events as fast as they are taken."""
+    writing: list[asyncio.Task[Any] | None] = []
+
+    async def write(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writing.append(asyncio.current_task())
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(HEAD % (200, b"text/event-stream", b"connection: close\r\n") + b"\r\n")
+            while True:
+                writer.write(EVENT * 16)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(write, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    finally:
+        server.close()
+        await asyncio.gather(*(task for task in writing if task))
 
 
 async def no_request_is_left(gateway: Gateway, *, within_s: int) -> None:
@@ -296,11 +309,12 @@ async def no_request_is_left(gateway: Gateway, *, within_s: int) -> None:
 
 async def test_streams_that_nobody_reads_leave_it_small(tmp_path: Path) -> None:
     """Each client takes the first bytes and no more; the provider sends as fast as it can. All end after a minute."""
-    server = await asyncio.start_server(write_without_end, "127.0.0.1", 0)
-    provider = {"name": "a", "type": "openai-compatible", "model": "m"}
-    provider["baseUrl"] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
-    with run_gateway(tmp_path, {"providers": [provider], "budget": {"tokensPerHour": 10**12}}) as gateway:
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(endless())
+        provider = {"name": "a", "type": "openai-compatible", "model": "m", "baseUrl": url}
+        config = {"providers": [provider], "budget": {"tokensPerHour": 10**12}}
+        gateway = stack.enter_context(run_gateway(tmp_path, config))
         idle_mb = gateway.rss_mb()
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), read_bufsize=1024) as session:
             posts = (session.post(f"{gateway.url}/v1/chat/completions", json=asked) for _ in range(UNREAD))
@@ -315,5 +329,3 @@ async def test_streams_that_nobody_reads_leave_it_small(tmp_path: Path) -> None:
             for answer in answers:
                 answer.close()
         assert most_mb - idle_mb < UNREAD_MB
-    server.close()
-    await server.wait_closed()
