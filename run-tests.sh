@@ -26,7 +26,7 @@ Examples
 TEXT
 }
 
-programs=(chromium curl fish git jq lua5.4 node npm openssl redis-server rg zsh)
+programs=(chromium curl fish git git-lfs jq lua5.4 node npm openssl redis-server rg zsh)
 missing() { # PROGRAM...: those that are not there
     local program
     for program in "$@"; do command -v "$program" >/dev/null || printf ' %s' "$program"; done

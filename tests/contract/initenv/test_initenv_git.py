@@ -177,7 +177,9 @@ def test_pointers_of_git_lfs_are_told(pod: Pod, repository: Repository, server: 
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
     repository.commit(main_py="x", model=pointer)
     plan(pod, server.url("agent"))
-    assert "content of Git LFS is not fetched, 1 of its pointers" in pod.run().prepared().steps[0].detail
+    detail = pod.run().prepared().steps[0].detail
+    assert "content of Git LFS is not fetched, 1 of its pointers" in detail
+    assert "set code.source.lfs: true" in detail
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside"])

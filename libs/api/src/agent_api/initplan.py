@@ -28,6 +28,7 @@ class GitCode(Config):
     revision: str = Field(default="HEAD", description="Branch, tag or full commit id.")
     path: str = Field(default="", description="Folder inside the repository that becomes /shared/code.")
     submodules: bool = Field(default=False, description="Fetch those too, by the same protocol and credentials.")
+    lfs: bool = Field(default=False, description="Fetch the files of Git LFS too, with the same credentials.")
     credentials: str | None = Field(
         default=None,
         description="Folder with `username` and `password`, or `ssh-privatekey` and perhaps `known_hosts`.",

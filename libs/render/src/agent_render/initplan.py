@@ -98,6 +98,7 @@ def _planned_code(source: Source) -> GitCode | LocalCode:
             revision=source.revision or "HEAD",
             path=path,
             submodules=source.submodules,
+            lfs=source.lfs,
             credentials=layout.CONFIG_GIT if source.credentials_secret else None,
         )
     if not source.names_folder:

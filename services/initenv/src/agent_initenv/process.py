@@ -5,6 +5,7 @@ program when that is killed outright, so that no orphan writes into a folder tha
 """
 
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -75,14 +76,16 @@ class Programs:
         cwd: Path,
         timeout_s: float,
         echo: Callable[[str], None] | None = None,
+        largest_file_bytes: int | None = None,
     ) -> Finished:
         """Run an argument vector to its end; `echo` gets each line of output as it comes, redacted.
 
+        A file that it writes has at most `largest_file_bytes`.
         Raises StepError: TimedOut after `timeout_s`, ProgramMissing when it cannot be started.
         """
         if self._adopts:
             become_subreaper()
-        child = _start(command, env, cwd)
+        child = _start(command, env, cwd, largest_file_bytes)
         output = _Output(self._redactor, echo)
         try:
             on_time = self._read(child, output, self._clock.now_s() + timeout_s)
@@ -147,8 +150,16 @@ class _Output:
                 self._echo(text[:_LONGEST_LINE_CHARS])
 
 
-def _start(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[bytes]":
+def _start(
+    command: Sequence[str], env: Mapping[str, str], cwd: Path, largest_file_bytes: int | None
+) -> "subprocess.Popen[bytes]":
     load_prctl()
+
+    def enter() -> None:
+        die_with_parent()
+        if largest_file_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
+
     try:
         return subprocess.Popen(  # the caller always ends it
             list(command),
@@ -158,7 +169,7 @@ def _start(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> "subpro
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - this program has one thread
+            preexec_fn=enter,  # noqa: PLW1509 - this program has one thread
         )
     except (FileNotFoundError, PermissionError, NotADirectoryError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -51,6 +51,10 @@ class Source(ApiModel):
         default=False,
         description="git: fetch submodules too, by the same protocol; the credentials are for the same host only.",
     )
+    lfs: bool = Field(
+        default=False,
+        description="git: fetch the files of Git LFS too, at most 16 GiB; without it they stay pointers.",
+    )
     config_map: ObjectName | None = Field(default=None, description="local: each key is a file.")
     persistent_volume_claim: ObjectName | None = Field(default=None, description="local: mounted read-only.")
 
@@ -75,6 +79,13 @@ class Source(ApiModel):
             cel="self.type == 'git' || !has(self.submodules) || !self.submodules",
             holds=lambda s: s.type == "git" or not s.submodules,
             field="submodules",
+        ),
+        Rule(
+            message="lfs is for a git source: set type: git or remove it",
+            reason="It would silently have no effect.",
+            cel="self.type == 'git' || !has(self.lfs) || !self.lfs",
+            holds=lambda s: s.type == "git" or not s.lfs,
+            field="lfs",
         ),
         Rule(
             message="configMap and persistentVolumeClaim are for a local source: set type: local or remove them",

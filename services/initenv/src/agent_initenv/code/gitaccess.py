@@ -102,10 +102,22 @@ class Git:
         elif credentials is not None and (credentials / "password").is_file():
             self._env |= self._askpass(repository, credentials)
 
-    def run(self, task: str, arguments: Sequence[str], cwd: Path, retry: RetryPolicy) -> str:
+    def run(
+        self,
+        task: str,
+        arguments: Sequence[str],
+        cwd: Path,
+        retry: RetryPolicy,
+        *,
+        largest_file_bytes: int | None = None,
+    ) -> str:
         """The output of `git <arguments>`. Raises StepError; `task` completes "git could not ..."."""
         finished = self._context.programs.run(
-            [self._context.programs.find("git"), *arguments], env=self._env, cwd=cwd, timeout_s=retry.left_s()
+            [self._context.programs.find("git"), *arguments],
+            env=self._env,
+            cwd=cwd,
+            timeout_s=retry.left_s(),
+            largest_file_bytes=largest_file_bytes,
         )
         if finished.code != 0:
             raise explain("git", task, finished.output)

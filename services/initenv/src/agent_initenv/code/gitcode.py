@@ -1,6 +1,6 @@
 """Code from git: one revision, fetched shallow, checked out, and put in place without its history.
 
-Submodules are fetched on request, files of Git LFS never; a repository that has them says so. A server that refuses
+Submodules and files of Git LFS are fetched on request; a repository that has them says so. A server that refuses
 a bare commit id is asked for everything instead, once.
 """
 
@@ -14,6 +14,7 @@ from agent_api.initplan import GitCode
 from agent_api.initreport import InitFault, StepName
 from agent_api.layout import SHARED_CODE
 from agent_initenv.code.gitaccess import Git
+from agent_initenv.code.largefiles import fetch_large_files, find_pointers
 from agent_initenv.context import StepContext
 from agent_initenv.errors import StepError
 from agent_initenv.index import PackageSource
@@ -24,8 +25,6 @@ from agent_initenv.volume import Stamp, digest
 _SOME_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-gc")
 _PREFIXES: Final = ("", "refs/", "refs/tags/", "refs/heads/")  # git's own order of preference
-_POINTER: Final = b"version https://git-lfs.github.com/spec/v1\n"
-_LARGEST_POINTER_BYTES: Final = 1024
 _SHOWN: Final = 3
 _NO_REVISION: Final = re.compile(r"^$|^[-+/]|[\s:^~?*\[\\\x00-\x1f\x7f]|\.\.|@\{|//|\.lock$|/$")
 
@@ -69,7 +68,9 @@ class GitCodeStep:
         return stamp
 
     def _input(self) -> str:
-        return digest("git", self._code.repository, self._code.revision, self._code.path, self._code.submodules)
+        return digest(
+            "git", self._code.repository, self._code.revision, self._code.path, self._code.submodules, self._code.lfs
+        )
 
     def _open(self) -> Git:
         credentials = self._code.credentials
@@ -112,6 +113,9 @@ class GitCodeStep:
         if self._code.submodules:
             git.run("name the remote", ["config", "remote.origin.url", self._repository], clone, retry)
             git.run("fetch submodules", ["submodule", "--quiet", "update", "--init", "--recursive"], clone, retry)
+        if self._code.lfs:
+            self._context.programs.find("git-lfs")
+            fetch_large_files(git, self._repository, clone, retry)
         return commit
 
     def _remove_history(self, clone: Path) -> None:
@@ -124,10 +128,11 @@ class GitCodeStep:
         """What of the repository is not in the code, and would only be found out by the agent."""
         if not self._code.submodules and (clone / ".gitmodules").is_file():
             yield "submodules are not fetched, their folders are empty: set code.source.submodules: true"
-        pointers = [os.path.relpath(entry.path, tree) for entry in walk(tree) if _is_pointer(entry)]
+        pointers = [os.path.relpath(pointer.path, tree) for pointer in find_pointers(tree)]
         if pointers:
             shown = ", ".join(pointers[:_SHOWN])
-            yield f"content of Git LFS is not fetched, {len(pointers)} of its pointers are in its place: {shown}"
+            cure = "" if self._code.lfs else "; set code.source.lfs: true"
+            yield f"content of Git LFS is not fetched, {len(pointers)} of its pointers are in its place: {shown}{cure}"
 
     def _find_tree(self, clone: Path, inner: PurePosixPath) -> Path:
         tree = clone / inner
@@ -151,12 +156,3 @@ class GitCodeStep:
         listed = retry.call(lambda: git.run(task, arguments, self._context.private, retry))
         commits = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
         return next((commits[name] for name in names if name in commits), "")
-
-
-def _is_pointer(entry: "os.DirEntry[str]") -> bool:
-    """Whether a file has what Git LFS leaves in the place of a large one."""
-    if not entry.is_file(follow_symlinks=False):
-        return False
-    if not len(_POINTER) < entry.stat(follow_symlinks=False).st_size <= _LARGEST_POINTER_BYTES:
-        return False
-    return Path(entry.path).read_bytes().startswith(_POINTER)
