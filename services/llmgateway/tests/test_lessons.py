@@ -39,6 +39,13 @@ def test_a_limit_that_is_told_is_learnt(message: str, most: int) -> None:
     assert (lesson.options, lesson.lasts) == ({"maxOutputTokens": most}, True)
 
 
+def test_ids_of_nine_characters_are_learnt() -> None:
+    words = "Tool call id was call_2RRfGeyW2FwoGNRzQ6OaIQsZ but must be a-z, A-Z, 0-9, with a length of 9."
+    lesson = read_lesson(refusal(words), Sent())
+    assert lesson is not None
+    assert (lesson.options, lesson.lasts) == ({"toolIds": "short"}, True)
+
+
 @pytest.mark.parametrize(
     "message,left",
     [

@@ -4,6 +4,7 @@ What a provider would be sent is judged by its strict rules; a request that it w
 """
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -132,3 +133,24 @@ def test_turns_that_nobody_can_read_are_the_providers_to_refuse(turn: Any) -> No
     document = chat({"role": "developer", "content": "a"}, turn)
     sent = StrictRoute("openai-compatible").wire("chat", document, ItemStore()).body
     assert json.loads(sent)["messages"] == [{"role": "system", "content": "a"}, turn]
+
+
+SHORT = "123456789"
+
+
+@pytest.mark.parametrize(
+    "dialect,document",
+    [
+        ("chat", chat(user("a"), *called(call_id="call_abc"), *called(call_id=SHORT), tools=CHAT_TOOLS)),
+        ("messages", messages(user("a"), *used("toolu_abc"), *used(SHORT), tools=TOOLS)),
+    ],
+)
+def test_a_server_with_short_ids_gets_them(dialect: str, document: Document) -> None:
+    """Mistral; calls and results stay together, and an id that fits is kept."""
+    route = StrictRoute("openai-compatible")
+    route.provider.learn(route.model, {"toolIds": "short"})
+    turns = json.loads(route.prepare(dialect, document, ItemStore()).body)["messages"]
+    ids = [call["id"] for turn in turns for call in turn.get("tool_calls") or ()]
+    assert ids == [turn["tool_call_id"] for turn in turns if turn["role"] == "tool"]
+    assert all(re.fullmatch("[A-Za-z0-9]{9}", each) for each in ids)
+    assert (len(set(ids)), ids[1]) == (2, SHORT)

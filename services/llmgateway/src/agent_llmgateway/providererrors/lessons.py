@@ -41,6 +41,7 @@ _UNWANTED: Final = re.compile(
     re.IGNORECASE,
 )
 _STREAM: Final = re.compile(r"\bstream(?:ing|ed|s|_options)?\b", re.IGNORECASE)
+_SHORT_IDS: Final = re.compile(r"tool call id .{0,160}length of 9\b", re.IGNORECASE | re.DOTALL)
 _USAGE: Final = re.compile(r"\bstream_options\b|\binclude_usage\b")
 
 
@@ -76,8 +77,14 @@ def read_lesson(failure: Failure, sent: Sent) -> Lesson | None:
     message = failure.message
     if sent.limit is not None and (lesson := _read_limit(message, failure.status, sent.limit)) is not None:
         return lesson
-    if not _UNWANTED.search(message):
-        return None
+    if _SHORT_IDS.search(message):
+        return Lesson({"toolIds": "short"})
+    return _read_wish(failure, sent) if _UNWANTED.search(message) else None
+
+
+def _read_wish(failure: Failure, sent: Sent) -> Lesson | None:
+    """What the provider does not want that the request had."""
+    message = failure.message
     if sent.field in _FIELDS and re.search(rf"\b{sent.field}\b", message):
         return Lesson({"tokenLimitField": _FIELDS[1 - _FIELDS.index(sent.field)]})
     if sent.asks_usage and _USAGE.search(message):

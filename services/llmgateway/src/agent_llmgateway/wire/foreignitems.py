@@ -15,7 +15,7 @@ from agent_llmgateway.wire.lenient import read_json
 from agent_llmgateway.wire.translate.answers.items import MARK
 from agent_llmgateway.wire.translate.base import Target, refuse
 from agent_llmgateway.wire.translate.requests.chatlimits import lead_with_instructions
-from agent_llmgateway.wire.translate.toolids import LONGEST, CallIds, is_portable, portable_id
+from agent_llmgateway.wire.translate.toolids import LONGEST, CallIds, is_portable, portable_id, shorten_ids
 from agent_llmgateway.wire.translate.words import UNSIGNED
 
 Document = dict[str, Any]
@@ -51,6 +51,8 @@ _FOREIGN_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details")
 
 def _chat_needs_it(body: bytes, target: Target) -> bool:
     if target.kind == "openai-compatible":
+        if _wants_short_ids(target) and b'"tool_call_id"' in body:
+            return True
         return target.options.get("developerRole") is not True and _is_developers(body)
     if target.kind != "openai":
         return False
@@ -64,9 +66,16 @@ def _is_developers(body: bytes) -> bool:
     return b'"developer"' in body and bool(_DEVELOPER.search(body))
 
 
+def _wants_short_ids(target: Target) -> bool:
+    return target.options.get("toolIds") == "short"
+
+
 def _clean_chat(document: Document, target: Target) -> None:
     if target.kind == "openai-compatible":
-        _rename_developer(document, target)
+        if target.options.get("developerRole") is not True:
+            _rename_developer(document, target)
+        if _wants_short_ids(target):
+            shorten_ids(_dicts(document.get("messages")))
         return
     for turn in _dicts(document.get("messages")):
         if len(turn.get("tool_call_id") or "") > LONGEST:
@@ -82,10 +91,12 @@ def _clean_chat(document: Document, target: Target) -> None:
 
 def _rename_developer(document: Document, target: Target) -> None:
     """Instructions by OpenAI's newer name, which other servers do not know."""
-    for turn in _dicts(document.get("messages")):
-        if turn.get("role") == "developer":
-            turn["role"] = "system"
-            target.drop("messages[].role")
+    renamed = [turn for turn in _dicts(document.get("messages")) if turn.get("role") == "developer"]
+    if not renamed:
+        return
+    target.drop("messages[].role")
+    for turn in renamed:
+        turn["role"] = "system"
     turns = document.get("messages")
     if isinstance(turns, list) and all(map(_is_readable, turns)):
         document["messages"] = lead_with_instructions(turns)

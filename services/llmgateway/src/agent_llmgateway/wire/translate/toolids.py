@@ -8,9 +8,12 @@ results stay together without anything being remembered.
 
 import hashlib
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 LONGEST: Final = 40
+SHORT_CHARACTERS: Final = 9
+_SHORT: Final = re.compile(rf"[A-Za-z0-9]{{{SHORT_CHARACTERS}}}")
 _PORTABLE: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST}}}")
 _OTHER: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _DIGEST_CHARACTERS: Final = 12
@@ -22,6 +25,22 @@ def portable_id(call_id: str) -> str:
         return call_id
     digest = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
     return f"{_OTHER.sub('_', call_id)[: LONGEST - _DIGEST_CHARACTERS - 1]}_{digest}"
+
+
+def shorten_ids(turns: Iterable[dict[str, Any]]) -> None:
+    """Ids of nine letters and digits in the turns of a completion, as Mistral wants them."""
+    for turn in turns:
+        if isinstance(turn.get("tool_call_id"), str):
+            turn["tool_call_id"] = _short_id(turn["tool_call_id"])
+        for call in turn.get("tool_calls") or ():
+            if isinstance(call, dict) and isinstance(call.get("id"), str):
+                call["id"] = _short_id(call["id"])
+
+
+def _short_id(call_id: str) -> str:
+    if _SHORT.fullmatch(call_id):
+        return call_id
+    return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:SHORT_CHARACTERS]
 
 
 class CallIds:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from agent_llmgateway.wire.translate.base import Target
+from agent_llmgateway.wire.translate.toolids import shorten_ids
 
 Document = dict[str, Any]
 LONGEST_USER: Final = 64
@@ -28,6 +29,8 @@ def fit_chat(document: Document, target: Target) -> Document:
                 del document[name]
     if target.kind == "openai-compatible":
         document["messages"] = lead_with_instructions(document["messages"])
+    if target.options.get("toolIds") == "short":
+        shorten_ids(document["messages"])
     if len(document.get("user") or "") > LONGEST_USER:
         target.drop("user")
         del document["user"]
