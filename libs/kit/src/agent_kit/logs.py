@@ -91,7 +91,7 @@ def write_encoded(objects: Sequence[bytes]) -> bool:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _LineHandler) and isinstance(handler.formatter, JsonFormatter):
             tail = handler.formatter.tail
-            handler.write("".join(f"{each[:-1].decode()}{tail}" for each in objects))
+            handler.write((tail.join(each[:-1] for each in objects) + tail).decode())
             return True
     return False
 
@@ -115,7 +115,7 @@ class JsonFormatter(logging.Formatter):
         self._redactor = redactor
         self._fields = dict(fields or {})
         own = json.dumps(self._fields, ensure_ascii=False, separators=(",", ":"))
-        self.tail = f",{own[1:]}\n" if self._fields else "}\n"
+        self.tail = (f",{own[1:]}\n" if self._fields else "}\n").encode("utf-8", "backslashreplace")
         """What ends a line that was encoded without these fields and without its last brace."""
 
     def format(self, record: logging.LogRecord) -> str:

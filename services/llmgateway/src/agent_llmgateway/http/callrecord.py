@@ -44,6 +44,8 @@ class CallRecord(msgspec.Struct, frozen=True):
     @property
     def answered(self) -> AttemptRecord | None:
         """The try that answered."""
+        if self.tries and self.tries[-1].outcome == "answered":  # nearly always
+            return self.tries[-1]
         return next((each for each in reversed(self.tries) if each.outcome == "answered"), None)
 
 
