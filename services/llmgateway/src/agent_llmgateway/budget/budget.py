@@ -25,7 +25,8 @@ LONGEST_WAIT_S: Final = 120.0
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 RETRY_S: Final = 5.0
 """After which a client may ask again that has waited in vain."""
-TIDY_S: Final = 1.0
+TIDY_S: Final = 5.0
+"""Between two looks whether the file is ahead of the count: the next request waits for the disk after each."""
 _log = logging.getLogger(__name__)
 
 
