@@ -42,6 +42,7 @@ class Images:
     nodejs: str = "localhost/agentberth-base-nodejs:{version}"
     nginx: str = "localhost/nginx:1.26"
     memory: str = "localhost/agentberth-base-redis:8"
+    console: str = "localhost/agentberth:dev"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _open_node() -> Iterator[Path]:
 def _build_images() -> list[str]:
     said = _run("images/base", "python", "nodejs", "nginx", "redis")
     services = sorted(file.parent.name for file in (ROOT / "services").glob("*/Dockerfile"))
-    said += _run("images/build", "--tag", "dev", "--base", PYTHON_BASE, *services)
+    said += _run("images/build", "--tag", "dev", "--base", PYTHON_BASE, *services, "cli")
     return _ARCHIVE.findall(said)
 
 
