@@ -17,7 +17,7 @@ from contract.examples.test_examples import SAID, STAY
 ROOT: Final = Path(__file__).parents[3]
 README: Final = ROOT / "README.md"
 STARTS: Final = ROOT / "docs/getting-started"
-PATIENCE_S: Final = 100
+PATIENCE_S: Final = 220
 WHOLE: Final = bool(os.environ.get("AGENTBERTH_WHOLE"))
 
 COMMAND: Final = re.compile(r"^(?:\$ |> |    )((?:\.venv/bin/|hack/)?[a-z][^#\n]*?)(?:\s+#.*)?$", re.MULTILINE)

@@ -11,7 +11,7 @@ import pytest
 
 PUBLISHED: Final = Path(__file__).parents[3] / "examples/published"
 WHOLE: Final = bool(os.environ.get("AGENTBERTH_WHOLE"))
-PATIENCE_S: Final = 600 if WHOLE else 100
+PATIENCE_S: Final = 600 if WHOLE else 300
 SAID: Final = {
     "claude-code": "At six and at half past six.",
     "codex": "At six and at half past six.",

@@ -86,12 +86,12 @@ def run(folder: Path, stranger: Stranger, *options: str, before: tuple[str, ...]
     (folder / "agent.yaml").write_text(MANIFEST.format(model=stranger.model, call=stranger.call, answer=ANSWER))
     command = shlex.join(map(str, stranger.command()))
     words = [*before, str(AGENTBERTH), "run", "-q", str(folder / "agent.yaml"), "--command", command, *options]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=110, cwd=folder, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=280, cwd=folder, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", TRIED)
 def test_an_unmodified_agent_is_replayed_with_the_network_taken_away(name: str, tmp_path: Path) -> None:
     stranger, cassette = STRANGERS[name], tmp_path / "a.jsonl"

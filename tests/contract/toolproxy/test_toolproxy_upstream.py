@@ -491,7 +491,7 @@ def test_a_child_that_gets_more_tools_is_listed_anew(proxy: ToolProxy, era: str)
     proxy.write_config(tools=[stdio(proxy, "child", era)])
     proxy.start()
     proxy.call("child__grow")
-    report = proxy.wait_for_state("child__grown", "blocked", timeout_s=20)
+    report = proxy.wait_for_state("child__grown", "blocked")
     proxy.write_config(tools=[stdio(proxy, "child", era)], policy={"pinning": "Warn"})
     proxy.wait_for(lambda: "child__grown" in proxy.tool_names(), timeout_s=20)
     assert "had not" in report["error"]

@@ -18,7 +18,7 @@ from contract.podroot import PodRoot
 from agent_api.layout import TOOLPROXY_UID
 
 PROGRAM = Path(sys.executable).with_name("agent-toolproxy")
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
 
 
