@@ -87,3 +87,11 @@ def test_the_oldest_kubernetes_of_e2e_is_the_oldest_that_the_documents_promise()
 def test_the_release_builds_every_image() -> None:
     built = jobs(ROOT / ".github/workflows/release.yml")["image"]["strategy"]["matrix"]["name"]
     assert built == [*sorted(path.parent.name for path in ROOT.glob("services/*/Dockerfile")), "cli"]
+
+
+def test_e2e_is_told_all_images_that_its_tests_need() -> None:
+    needed = set(re.findall(r"^    (\w+): str = \"localhost/", (ROOT / "tests/e2e/place.py").read_text(), re.MULTILINE))
+    text = (ROOT / ".github/workflows/e2e.yml").read_text()
+    told = {name.lower() for name in re.findall(r"AGENTBERTH_E2E_([A-Z]+)=", text)}
+    services = set(next(iter(re.findall(r"for service in ([a-z ]+);", text))).split())
+    assert needed <= told | services

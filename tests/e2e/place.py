@@ -4,7 +4,7 @@
 |---|---|---|
 | `KUBECONFIG` | the cluster; without it, hack/testcluster starts a node (root) | |
 | `AGENTBERTH_E2E_HOST` | an address of this machine that Pods reach, for the tests' own servers | the node's |
-| `AGENTBERTH_E2E_OPERATOR`, `_INITENV`, `_TOOLPROXY`, `_LLMGATEWAY` | the platform's images, to pull | built here |
+| `AGENTBERTH_E2E_OPERATOR`, `_INITENV`, `_TOOLPROXY`, `_LLMGATEWAY`, `_CONSOLE` | the images, to pull | built here |
 | `AGENTBERTH_E2E_PYTHON`, `AGENTBERTH_E2E_NODEJS` | images of the runtimes, `{version}` in them | built here |
 | `AGENTBERTH_E2E_NGINX`, `AGENTBERTH_E2E_MEMORY` | an nginx and a redis image | built here |
 """
