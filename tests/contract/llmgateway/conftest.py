@@ -1,4 +1,5 @@
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,6 +9,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))  # so that `contract.llmgateway` can be imported
 
 from contract.llmgateway.harness import Mock, run_mock
+
+
+@pytest.fixture
+def away_from_an_hours_end() -> None:
+    """For a test of an hour's sum: the hour does not end in the middle of it."""
+    left_s = 3600 - time.time() % 3600
+    if left_s < 60:
+        time.sleep(left_s)
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,7 @@ async def statuses_of(session: aiohttp.ClientSession, gateway: Gateway, count: i
     return await asyncio.gather(*(send() for _ in range(count)))
 
 
+@pytest.mark.usefixtures("away_from_an_hours_end")
 async def test_a_token_budget_is_overshot_by_one_request_at_most_and_survives_a_restart(
     mock: Mock, tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
@@ -80,6 +81,7 @@ async def test_a_token_budget_is_overshot_by_one_request_at_most_and_survives_a_
                 assert answer.headers["x-should-retry"] == "false"
 
 
+@pytest.mark.usefixtures("away_from_an_hours_end")
 async def test_a_money_budget_counts_by_the_price_table_and_refuses_what_has_no_price(
     mock: Mock, tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
@@ -97,6 +99,7 @@ async def test_a_money_budget_counts_by_the_price_table_and_refuses_what_has_no_
             assert "prices" in (await refused.json())["error"]["message"]
 
 
+@pytest.mark.usefixtures("away_from_an_hours_end")
 async def test_streams_count_too_and_an_unknown_usage_is_charged_but_never_reported(
     mock: Mock, tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:

@@ -269,6 +269,7 @@ async def test_embeddings_fail_over_to_the_same_model_only(
         assert answer.status == (expected.answer if isinstance(expected.answer, int) else 200)
 
 
+@pytest.mark.usefixtures("away_from_an_hours_end")
 @pytest.mark.parametrize("dialect,provider", PAIRS)
 async def test_an_answer_without_usage_is_whole_charged_and_never_reported(
     dialect: Dialect, provider: str, mock: Mock, tmp_path: Path, client: httpx.AsyncClient
