@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,27 @@ async def test_without_a_terminal_a_call_waits_for_the_console(tmp_path: Path) -
     assert "decisions" not in json.loads(config.read_text())
     desk.decide(f"{1:016x}", f"{1:064x}", approved=True)
     assert decisions_in(config) == ["approved"]
+
+
+async def test_the_reason_of_a_rule_reaches_no_terminal_as_a_command(tmp_path: Path) -> None:
+    asked = request(1, "pay").model_copy(update={"reason": "\x1b[8mdocs only\n"})
+    _, read = await decide(tmp_path, asked)
+    assert "denied: pay {} (?[8mdocs only?)" in read
+    assert "\x1b" not in read
+
+
+HOSTILE = "\x1b[1mdocs only\x1b[0m\n  {}\x1b[8m"
+
+
+def test_a_hostile_author_hides_no_line_from_who_approves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {"agent": "a", "tool": "pay", "reason": HOSTILE, "arguments": "{9}", "expiresAt": "2026-11-29T12:00:00Z"}
+    document = {"items": [{"metadata": {"name": "one"}, "spec": spec}]}
+    program = tmp_path / "kubectl"
+    program.write_text(f"#!{sys.executable}\nprint({json.dumps(document)!r})\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    done = subprocess.run([sys.executable, "-m", "agentberth", "approvals"], capture_output=True, text=True, check=True)
+
+    assert "\x1b" not in done.stdout
+    assert [line.strip() for line in done.stdout.splitlines()][2:] == ["{9}"]

@@ -448,10 +448,23 @@ def test_agents_are_deleted_only_when_it_is_asked_for(agentberth: Command, kubec
     assert kubectl.find("agenttype", "tester", AGENTS) is not None
     assert kubectl.find("deployment", OPERATOR, SYSTEM) is None
     assert kubectl.find("clusterrole", OPERATOR, "") is None
+    assert kubectl.find("crd", "toolapprovals.agents.example.com", "") is not None
 
     agentberth.done("uninstall", "--delete-agents")
     assert kubectl.find("crd", DEFINITION, "") is None
     assert kubectl.find("namespace", SYSTEM, "") is None
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("fate", ["--keep-agents", "--delete-agents"])
+def test_an_installation_elsewhere_keeps_its_rights(agentberth: Command, kubectl: Kubectl, fate: str) -> None:
+    refused = agentberth("uninstall", "--namespace", "elsewhere", fate)
+
+    assert refused.returncode == 1
+    assert f"in namespace {SYSTEM} is another installation" in refused.stderr
+    assert f"agentberth uninstall --namespace {SYSTEM}" in refused.stderr
+    assert kubectl.find("clusterrole", OPERATOR, "") is not None
+    assert kubectl.find("crd", "toolapprovals.agents.example.com", "") is not None
 
 
 @pytest.mark.usefixtures("bare")

@@ -83,12 +83,17 @@ def operators(kubectl: Kubectl) -> list[Plain]:
     return kubectl.select("deployments", "--all-namespaces", f"--selector={SELECTOR}")
 
 
+def release_of(one: Plain) -> str:
+    """The Helm release that an object is of; empty for others."""
+    return str((one["metadata"].get("annotations") or {}).get(_HELM, ""))
+
+
 def _refuse_other_installations(kubectl: Kubectl, namespace: str) -> None:
     definition = kubectl.get_if_present("customresourcedefinition", DEFINITION) or {"metadata": {}}
-    release = (definition["metadata"].get("annotations") or {}).get(_HELM)
+    release = release_of(definition)
     for operator in operators(kubectl):
         metadata = operator["metadata"]
-        release = release or (metadata.get("annotations") or {}).get(_HELM)
+        release = release or release_of(operator)
         if metadata["namespace"] != namespace or metadata["name"] != OPERATOR:
             where = metadata["namespace"]
             raise CommandError(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from agentberth.cluster.bundle import DEFINITION, OPERATOR, Choices, installation, without_definition
-from agentberth.cluster.installation import is_own
+from agentberth.cluster.installation import is_own, operators, release_of
 from agentberth.cluster.kubectl import Kubectl
 from agentberth.errors import CommandError
 
@@ -28,8 +28,9 @@ def uninstall(
     """Removes the operator, and with `delete_agents` all agents and their definition before it.
 
     `keep_agents` leaves both where they are: the agents go on running, without an operator. Raises CommandError when
-    there are agents and neither was asked for.
+    there are agents and neither was asked for, and when another installation would lose its rights with this one.
     """
+    _refuse_others(kubectl, namespace)
     agents = _agents(kubectl)
     if agents and not (delete_agents or keep_agents):
         raise CommandError(
@@ -41,9 +42,27 @@ def uninstall(
         words = ("delete", DEFINITION, "--all", "--all-namespaces", "--timeout=240s", *flags)
         _tell(kubectl.ask(*words, timeout_s=_DELETE_S), say)
     objects = without_definition(Choices(namespace=namespace)) if keep_agents else installation(Choices(namespace))
-    removed = [_identity(one) for one in reversed(objects) if one["kind"] != "Namespace"]
+    kept = {"Namespace", "CustomResourceDefinition"} if keep_agents else {"Namespace"}
+    removed = [_identity(one) for one in reversed(objects) if one["kind"] not in kept]
     _delete(kubectl, say, ["-f", "-"], flags, removed)
     _remove_namespace(kubectl, namespace, say, flags)
+
+
+def _refuse_others(kubectl: Kubectl, namespace: str) -> None:
+    """Roles, policies and definitions have no namespace: all installations of a cluster share them."""
+    for operator in operators(kubectl):
+        metadata = operator["metadata"]
+        where = metadata["namespace"]
+        if where != namespace or metadata["name"] != OPERATOR:
+            raise CommandError(
+                f"{metadata['name']} in namespace {where} is another installation, which would lose its rights too",
+                cure=f"agentberth uninstall --namespace {where}, or remove it with the tool that installed it",
+            )
+        if release := release_of(operator):
+            raise CommandError(
+                f"Agentberth was installed by Helm, as release {release}",
+                cure=f"helm uninstall {release} --namespace {where}",
+            )
 
 
 def _agents(kubectl: Kubectl) -> list[str]:

@@ -71,7 +71,8 @@ def _list(options: argparse.Namespace) -> int:
     for each in shown:
         spec = each["spec"]
         out.line(f"{each['metadata']['name']}  {out.paint(state_of(each), 'yellow')}  until {spec['expiresAt']}")
-        out.line(f"  {spec['agent']} calls {spec['tool']}" + (f": {spec['reason']}" if spec.get("reason") else ""))
+        reason = f": {spec['reason']}" if spec.get("reason") else ""
+        out.line(visible(f"  {spec['agent']} calls {spec['tool']}{reason}"))
         out.line(f"  {visible(spec['arguments'])}")
         if spec["arguments"].endswith("..."):
             out.line("  the arguments are longer than what is shown")
@@ -93,5 +94,5 @@ def _decide(options: argparse.Namespace, decision: "Decision") -> int:
 
     spec = decide(_kubectl(options), options.name, decision, options.note)
     done = {"Approve": "approved", "Deny": "denied"}[decision]
-    stdout().line(f"{done}: {spec['tool']} of {spec['agent']}")
+    stdout().line(visible(f"{done}: {spec['tool']} of {spec['agent']}"))
     return 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agentberth.commands import add
 from agentberth.errors import CommandError
-from agentberth.terminal import stdout
+from agentberth.terminal import stdout, visible
 
 if TYPE_CHECKING:
     from agentberth.cluster.rollback import History, Revision
@@ -87,4 +87,4 @@ def _describe(history: "History", revision: "Revision") -> str:
 
 def _paths(changed: list[str]) -> str:
     rest = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-    return ", ".join(changed[:_SHOWN]) + rest
+    return visible(", ".join(changed[:_SHOWN])) + rest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentberth.commands import add
 from agentberth.errors import CommandError
-from agentberth.terminal import stdout
+from agentberth.terminal import stdout, visible
 
 if TYPE_CHECKING:
     from agentberth.cluster.kubectl import Kubectl
@@ -116,7 +116,7 @@ def _list(tools: dict[str, Any], *, as_json: bool) -> int:
     for name, tool in sorted(tools.items()):
         colour = {"ready": "green", "blocked": "red", "failed": "red"}.get(tool["state"], "yellow")
         rest = tool.get("error") or " ".join(filter(None, (tool.get("version"), tool.get("source"))))
-        out.line(f"{name}  {out.paint(tool['state'], colour)}  {rest}".rstrip())
+        out.line(f"{visible(name)}  {out.paint(tool['state'], colour)}  {visible(rest)}".rstrip())
     return 0
 
 
@@ -128,10 +128,10 @@ def _diff(changed: dict[str, Any], *, as_json: bool) -> int:
         out.line("no tool has changed")
     else:
         for name, tool in sorted(changed.items()):
-            out.line(f"{name}: {tool.get('error', '')}")
+            out.line(visible(f"{name}: {tool.get('error', '')}"))
             for line in tool.get("diff", "").splitlines():
                 colour = {"+": "green", "-": "red"}.get(line[:1], "dim")
-                out.line(f"  {out.paint(line, colour)}")
+                out.line(f"  {out.paint(visible(line), colour)}")
     return 1 if changed else 0
 
 
@@ -143,5 +143,5 @@ def _approve(kubectl: "Kubectl", options: argparse.Namespace, changed: dict[str,
     approved = {name: each["definitionHash"] for name, each in changed.items()}
     kubectl.patch("agenttype", options.name, {"spec": {"tools": {"policy": {"approved": approved}}}})
     for name, digest in sorted(approved.items()):
-        stdout().line(f"approved {name} as {digest}")
+        stdout().line(visible(f"approved {name} as {digest}"))
     return 0

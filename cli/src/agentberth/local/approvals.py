@@ -162,4 +162,4 @@ def asks_at_terminal() -> Ask | None:
 
 
 def _shown(request: ApprovalRequest) -> str:
-    return f"{request.tool} {visible(request.arguments)}" + (f" ({request.reason})" if request.reason else "")
+    return visible(f"{request.tool} {request.arguments}" + (f" ({request.reason})" if request.reason else ""))
