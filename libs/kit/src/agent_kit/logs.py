@@ -61,6 +61,11 @@ def bind(**fields: object) -> Iterator[None]:
         _bound.reset(token)
 
 
+def bound() -> Mapping[str, object]:
+    """What `bind` adds to records here, for a line that is written later."""
+    return _bound.get()
+
+
 def configure(settings: LogSettings, redactor: Redactor, *, stream: TextIO | None = None) -> None:
     """Send every logger's records to `stream` (stdout); replaces what was configured before.
 

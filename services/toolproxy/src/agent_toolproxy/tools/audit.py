@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from agent_api.calls import Decision
 from agent_kit.calls import rfc3339
-from agent_kit.logs import write_encoded
+from agent_kit.logs import bound, write_encoded
 from agent_toolproxy.call import Call
 from agent_toolproxy.rules.approvals import hash_call
 
@@ -51,6 +51,8 @@ class AuditRecord:
     decision: Decision = "allowed"
     at_s: float = field(default_factory=time.time)
     """Of its end."""
+    bound: Mapping[str, object] = field(default_factory=bound)
+    """Fields of all lines about this call: its trace."""
 
 
 class Audit:
@@ -77,8 +79,9 @@ class Audit:
         for fields in lines:
             _log.info(_MESSAGE, extra=fields)
 
-    def _fields_of(self, record: AuditRecord) -> dict[str, str | float]:
+    def _fields_of(self, record: AuditRecord) -> dict[str, object]:
         return {
+            **record.bound,
             "tool": self._redactor.redact(record.tool),
             "via": record.call.via,
             "decision": record.decision,
@@ -118,7 +121,7 @@ class Audit:
         return f"{masked[:longest]}..." if is_cut else masked
 
 
-def _encode(record: AuditRecord, fields: Mapping[str, str | float]) -> bytes:
+def _encode(record: AuditRecord, fields: Mapping[str, object]) -> bytes:
     own = {"time": rfc3339(record.at_s), "level": "info", "logger": _log.name, "message": _MESSAGE}
     return json.dumps({**own, **fields}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
