@@ -339,7 +339,7 @@ BROKEN: dict[str, tuple[Callable[[Kubectl], Any], str]] = {
     "network-policy": (lambda k: applied(k, daemon("kube-flannel-ds")), "Calico"),
     "dns": (lambda k: applied(k, dns()), "k8s-app=kube-dns"),
     "secrets": (lambda k: applied(k, EMPTY, agent("keyless", llm=LLM)), "--from-literal=api-key=KEY"),
-    "storage": (lambda k: applied(k, agent("storing", memory=WITH_CLASS)), "make the class"),
+    "storage": (lambda k: applied(k, agent("storing", memory=WITH_CLASS)), "create the class"),
     "pod-security": (lambda k: applied(k, agent("loose", security={"profile": "baseline"})), "restricted"),
 }
 
