@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_base.redaction import MASK, SHORTEST_SECRET, LineRedactor, Redactor, StreamMasker, _length_begun
+from agent_base.occurrences import length_of_end
+from agent_base.redaction import MASK, SHORTEST_SECRET, LineRedactor, Redactor, StreamMasker
 
 CANARY = 'c4nary/Va+lue\nwith "quotes" and ünïcode'
 
@@ -251,6 +252,32 @@ def test_the_first_part_of_a_value_is_masked_where_text_was_cut(length: int) -> 
     assert redactor.mask_cut("output " + "s3cret-value"[:length]) == f"output {MASK}"
 
 
+@given(value=st.text("ab", min_size=SHORTEST_SECRET, max_size=9), text=st.text("ab", max_size=80))
+def test_a_value_that_overlaps_itself_is_masked_whole(value: str, text: str) -> None:
+    redactor = Redactor()
+    redactor.add(value)
+    text = f"{value}|{text}|{value}{value[1:]}"
+    begins = [at for at in range(len(text)) if text.startswith(value, at)]
+    hidden = {at for begin in begins for at in range(begin, begin + len(value))}
+    shown = "".join(letter for at, letter in enumerate(text) if at not in hidden)
+    assert redactor.mask_values(text).replace(MASK, "") == shown
+
+
+def test_a_value_that_ends_as_it_begins_shows_none_of_its_second_occurrence() -> None:
+    redactor = Redactor()
+    redactor.add("abcdefghabcd")
+    assert redactor.redact("x abcdefghabcdefghabcd y") == f"x {MASK} y"
+
+
+@pytest.mark.parametrize("value", ["a" * 50_000, "ab" * 25_000, "a" * 49_999 + "b"])
+def test_many_overlaps_take_no_time_out_of_proportion(value: str) -> None:
+    redactor = Redactor()
+    redactor.add(value)
+    started = time.process_time()
+    redactor.mask_values(value * 20)
+    assert time.process_time() - started < 5
+
+
 @pytest.mark.parametrize("end", ["c" + "a" * 60_000, "c", "", "a" * 40_000 + "b"])
 def test_a_value_that_repeats_itself_takes_no_time_out_of_proportion(end: str) -> None:
     redactor = Redactor()
@@ -264,7 +291,7 @@ def test_a_value_that_repeats_itself_takes_no_time_out_of_proportion(end: str) -
 def test_the_begun_value_is_found_by_both_ways_alike(value: str, text: str) -> None:
     text = text[: len(value) - 1]
     ends = (length for length in range(len(text), 0, -1) if value.startswith(text[-length:]))
-    assert _length_begun(value, text) == next(ends, 0)
+    assert length_of_end(value, text) == next(ends, 0)
 
 
 def test_a_text_that_was_seen_before_is_masked_once_it_is_a_secret() -> None:

@@ -7,19 +7,16 @@ costs a key. So patterns are generous.
 """
 
 import re
-from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from agent_base.occurrences import begin_of_end, occurrences
 from agent_base.spellings import spellings, unescaped
 
 MASK: Final = "***"
 _KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
 SHORTEST_SECRET: Final = 4
 """Characters. Shorter values are not registered: masking them would blank out ordinary words."""
-_PROBE_CHARS: Final = 64
-"""Compared first, so that a long value is not compared as a whole at each place."""
-_MOST_COMPARED: Final = 64
 _REMEMBERED_CHARS: Final = 64
 _MOST_REMEMBERED: Final = 256
 """Of texts that short: names and words of log lines, which are the same in each."""
@@ -172,14 +169,14 @@ class Redactor:
 
     def find_begun(self, text: str) -> int:
         """From where on `text` may be the beginning of a registered value; its length when it is of none."""
-        begun = min((_find_begun(value, text) for value in self._values), default=len(text))
+        begun = min((begin_of_end(value, text) for value in self._values), default=len(text))
         return next((begin for begin, end in self._spans(text) if begin < begun < end), begun)
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         """Where registered values are, in order; those that overlap are one."""
         spans: list[tuple[int, int]] = []
         there = [value for value in self._values if value in text]
-        for begin, end in sorted(span for value in there for span in _occurrences(value, text)):
+        for begin, end in sorted(span for value in there for span in occurrences(value, text)):
             if spans and begin < spans[-1][1]:
                 spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
             else:
@@ -255,46 +252,3 @@ class LineRedactor:
         _, begin, after = line.rpartition(_KEY_BEGIN)
         self._in_key = bool(begin) and _KEY_END not in after
         return self._redactor.redact(line)
-
-
-def _occurrences(value: str, text: str) -> Iterator[tuple[int, int]]:
-    """By `str.find`, which stays linear where a regular expression tries a long value again at each character."""
-    at = text.find(value)
-    while at >= 0:
-        yield at, at + len(value)
-        at = text.find(value, at + len(value))
-
-
-def _find_begun(value: str, text: str) -> int:
-    """Where the longest end of `text` begins with which `value` begins, without being there as a whole."""
-    at = text.find(value[0], max(0, len(text) - len(value) + 1))
-    compared = 0
-    while at >= 0:
-        if value.startswith(text[at : at + _PROBE_CHARS]):
-            if value.startswith(text[at:]):
-                return at
-            compared += 1
-            if compared > _MOST_COMPARED:
-                return len(text) - _length_begun(value, text[at:])
-        at = text.find(value[0], at + 1)
-    return len(text)
-
-
-def _length_begun(value: str, text: str) -> int:
-    """The length of the longest end of `text` with which `value` begins, by Knuth, Morris and Pratt: linear."""
-    borders = [0] * len(value)
-    length = 0
-    for at in range(1, len(value)):
-        length = _extended(value, borders, length, value[at])
-        borders[at] = length
-    length = 0
-    for char in text:
-        length = _extended(value, borders, length, char)
-    return length
-
-
-def _extended(value: str, borders: Sequence[int], length: int, char: str) -> int:
-    """The length of the match that ends in `char`, when the one before it was `length` long."""
-    while length and value[length] != char:
-        length = borders[length - 1]
-    return length + (value[length] == char)
