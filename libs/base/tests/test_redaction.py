@@ -164,6 +164,39 @@ def test_a_private_key_on_one_line_hides_none_of_the_next() -> None:
     assert lines.redact("after") == "after"
 
 
+NETRC = "machine git.example.com\n  login robot\n  password hunter2hunter2\n"
+
+
+def test_a_value_of_several_lines_is_masked_when_it_comes_line_by_line() -> None:
+    redactor = Redactor()
+    redactor.add(NETRC)
+    lines = LineRedactor(redactor)
+    shown = [lines.redact(f"12:00 {line}!") for line in [*NETRC.splitlines(), "login", "robot"]]
+    assert shown == [f"12:00 {MASK}!", f"12:00   {MASK}!", f"12:00   {MASK}!", "12:00 login!", "12:00 robot!"]
+    redactor.forget(NETRC)
+    assert lines.redact("  login robot") == "  login robot"
+
+
+def test_the_lines_of_a_value_are_let_through_where_text_does_not_come_by_lines() -> None:
+    redactor = Redactor()
+    redactor.add("first: line\nsecond: line")
+    assert redactor.redact("first: line") == "first: line"
+
+
+def test_a_single_line_with_its_break_is_no_value_of_several_lines() -> None:
+    redactor = Redactor()
+    redactor.add("\ncorrect-horse\n")
+    assert LineRedactor(redactor).redact("a correct-horse") == f"a {MASK}"
+
+
+def test_a_key_that_never_ends_hides_only_so_many_lines() -> None:
+    lines = LineRedactor(Redactor())
+    lines.redact(PEM[0])
+    shown = [lines.redact("MIIE") for _ in range(2000)]
+    assert shown[:200] == [None] * 200
+    assert shown[-1] == "MIIE"
+
+
 ESCAPED = "".join(f"\\u{ord(letter):04x}" for letter in "v4lue-of-a-key")
 
 

@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+from agent_base.redaction import LineRedactor, Redactor
 from agent_toolproxy.mcp.linelog import BURST_LINES, LONGEST_LINE_CHARS, LineLog
 
 
@@ -22,6 +23,27 @@ def test_lines_are_logged_whole_masked_and_cut(caplog: pytest.LogCaptureFixture)
     log.close()
     assert logged(caplog)[1] == "x" * (LONGEST_LINE_CHARS - 3) + "***"
     assert log.last_line == logged(caplog)[1]
+
+
+KEY = "-----BEGIN PRIVATE KEY-----\nc4naryFirst\nc4naryLast\n-----END PRIVATE KEY-----\n"
+KUBECONFIG = "users:\n- name: robot\n  user: {token: c4nary-token}\n"
+
+
+@pytest.mark.parametrize("secret,registered", [(KEY, True), (KEY, False), (KUBECONFIG, True)])
+def test_a_secret_of_several_lines_is_in_none_of_them(
+    caplog: pytest.LogCaptureFixture,
+    secret: str,
+    registered: bool,
+) -> None:
+    caplog.set_level(logging.INFO)
+    redactor = Redactor()
+    if registered:
+        redactor.add(secret)
+    log = LineLog("up", LineRedactor(redactor).redact)
+    log.feed(f"starting\n{secret}".encode())
+    log.close()
+    assert "starting" in logged(caplog)
+    assert "c4nary" not in "".join((*logged(caplog), log.last_line))
 
 
 def test_a_line_without_an_end_is_bounded(caplog: pytest.LogCaptureFixture) -> None:

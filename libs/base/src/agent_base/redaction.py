@@ -7,7 +7,9 @@ costs a key. So patterns are generous.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from agent_base.occurrences import begin_of_end, occurrences
@@ -15,6 +17,10 @@ from agent_base.spellings import spellings, unescaped
 
 MASK: Final = "***"
 _KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
+_MOST_KEY_LINES: Final = 1000
+"""A key that has not ended by then was cut, and hides no more of what comes after it."""
+_SHORTEST_LINE: Final = 8
+"""Characters. Of the lines of a value, which a log shows one by one: many are ordinary words, or a bracket."""
 SHORTEST_SECRET: Final = 4
 """Characters. Shorter values are not registered: masking them would blank out ordinary words."""
 _REMEMBERED_CHARS: Final = 64
@@ -115,6 +121,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: frozenset[str] = frozenset()
+        self._lines: frozenset[str] = frozenset()
         self._shortest = 0
         self._remembered: dict[str, str] = {}
 
@@ -124,6 +131,7 @@ class Redactor:
         Values shorter than `SHORTEST_SECRET` characters are left alone.
         """
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        self._lines |= _lines_of(text)
         forms = {form for form in spellings(text) if len(form) >= SHORTEST_SECRET}
         if forms <= self._values:
             return
@@ -134,6 +142,7 @@ class Redactor:
     def forget(self, value: str) -> None:
         """Stop masking a value that is of no use any more, such as a token that has expired."""
         self._values -= set(spellings(value))
+        self._lines -= _lines_of(value)
         self._remembered = {}
 
     def holds_value(self, text: str) -> bool:
@@ -154,12 +163,11 @@ class Redactor:
 
     def mask_values(self, text: str) -> str:
         """`text` without the registered values; shapes are let through."""
-        shown: list[str] = []
-        at = 0
-        for begin, end in self._spans(text):
-            shown += (text[at:begin], MASK)
-            at = end
-        return "".join((*shown, text[at:])) if shown else text
+        return _mask(text, _spans(self._values, text))
+
+    def mask_line(self, line: str) -> str:
+        """`line` without the registered values, and without the lines of those that have several."""
+        return _mask(line, _spans(chain(self._values, self._lines), line)) if self._lines else self.mask_values(line)
 
     def mask_cut(self, text: str) -> str:
         """`text`, which was cut off, without the registered values, the last of which may be there in part."""
@@ -170,18 +178,7 @@ class Redactor:
     def find_begun(self, text: str) -> int:
         """From where on `text` may be the beginning of a registered value; its length when it is of none."""
         begun = min((begin_of_end(value, text) for value in self._values), default=len(text))
-        return next((begin for begin, end in self._spans(text) if begin < begun < end), begun)
-
-    def _spans(self, text: str) -> list[tuple[int, int]]:
-        """Where registered values are, in order; those that overlap are one."""
-        spans: list[tuple[int, int]] = []
-        there = [value for value in self._values if value in text]
-        for begin, end in sorted(span for value in there for span in occurrences(value, text)):
-            if spans and begin < spans[-1][1]:
-                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
-            else:
-                spans.append((begin, end))
-        return spans
+        return next((begin for begin, end in _spans(self._values, text) if begin < begun < end), begun)
 
     def redact(self, text: str) -> str:
         """`text` without registered values and without anything shaped like a secret."""
@@ -242,13 +239,40 @@ class LineRedactor:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._in_key = False
+        self._key_lines_left = 0
 
     def redact(self, line: str) -> str | None:
         """`line` without secrets; None for a line inside of a private key."""
-        if self._in_key:
-            self._in_key = _KEY_END not in line
+        if self._key_lines_left:
+            self._key_lines_left = 0 if _KEY_END in line else self._key_lines_left - 1
             return None
         _, begin, after = line.rpartition(_KEY_BEGIN)
-        self._in_key = bool(begin) and _KEY_END not in after
-        return self._redactor.redact(line)
+        self._key_lines_left = _MOST_KEY_LINES if begin and _KEY_END not in after else 0
+        return self._redactor.redact(self._redactor.mask_line(line))
+
+
+def _lines_of(value: str) -> frozenset[str]:
+    """The lines of a value that has several."""
+    lines = value.strip().splitlines()
+    return frozenset(filter(lambda line: len(line) >= _SHORTEST_LINE, map(str.strip, lines if lines[1:] else ())))
+
+
+def _spans(values: Iterable[str], text: str) -> list[tuple[int, int]]:
+    """Where `values` are, in order; those that overlap are one."""
+    spans: list[tuple[int, int]] = []
+    there = [value for value in values if value in text]
+    for begin, end in sorted(span for value in there for span in occurrences(value, text)):
+        if spans and begin < spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+        else:
+            spans.append((begin, end))
+    return spans
+
+
+def _mask(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    shown: list[str] = []
+    at = 0
+    for begin, end in spans:
+        shown += (text[at:begin], MASK)
+        at = end
+    return "".join((*shown, text[at:])) if shown else text

@@ -174,7 +174,7 @@ class Proxy:
             signals=self._signals,
             room=self._room,
             path=path,
-            redact=self._redactor.redact,
+            redactor=self._redactor,
             memory=self._memory,
             credentials=credentials,
             session=session,

@@ -19,10 +19,13 @@ _LARGEST_LINE_BYTES: Final = 16_384
 
 
 class LineLog:
-    """Takes the bytes of one stream. `last_line` is for the reason of the process's end."""
+    """Takes the bytes of one stream. `last_line` is for the reason of the process's end.
+
+    `redact` gives None for a line of which nothing may be shown.
+    """
 
     def __init__(
-        self, server: str, redact: Callable[[str], str], *, clock: Callable[[], float] = time.monotonic
+        self, server: str, redact: Callable[[str], str | None], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._server = server
         self._redact = redact
@@ -45,7 +48,7 @@ class LineLog:
         self._tell_left_out()
 
     def _take(self, line: bytes) -> None:
-        text = self._redact(line.decode("utf-8", "replace")).strip()[:LONGEST_LINE_CHARS]
+        text = (self._redact(line.decode("utf-8", "replace")) or "").strip()[:LONGEST_LINE_CHARS]
         if not text:
             return
         self.last_line = text

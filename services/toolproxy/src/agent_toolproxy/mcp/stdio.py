@@ -5,10 +5,11 @@ import contextlib
 import itertools
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from signal import SIGKILL
 from typing import Any, Final
 
+from agent_base.redaction import LineRedactor, Redactor
 from agent_toolproxy.boundedjson import DEEPEST_LIST, dump_json, load_json
 from agent_toolproxy.errors import UpstreamProtocol, UpstreamTimeout, UpstreamUnavailable
 from agent_toolproxy.mcp.era import answers, find_fault
@@ -45,7 +46,7 @@ class StdioLink:
 
     silence_is_legacy = True
 
-    def __init__(self, name: str, child: Child, redact: Callable[[str], str], room: MessageRoom) -> None:
+    def __init__(self, name: str, child: Child, redactor: Redactor, room: MessageRoom) -> None:
         self._name = name
         self._child = child
         self._waiting: dict[RequestId, asyncio.Future[Json]] = {}
@@ -56,8 +57,8 @@ class StdioLink:
         self._in_flight = InFlight()
         self._unasked: MessageListener | None = None
         self._writing = asyncio.Lock()
-        self._redact = redact
-        self._stderr = LineLog(name, redact)
+        self._redact_junk = LineRedactor(redactor).redact
+        self._stderr = LineLog(name, LineRedactor(redactor).redact)
         self._ended = False
         self._gone = ""
         self._junk_lines = 0
@@ -187,9 +188,10 @@ class StdioLink:
         if self._junk_lines > _MOST_JUNK_LINES:
             raise UpstreamProtocol(f"{self._name} wrote {_MOST_JUNK_LINES} lines to its output that are not MCP")
         if self._junk_lines <= _JUNK_LINES_LOGGED and line.strip():
-            shown = self._redact(line[:_JUNK_READ_BYTES].decode("utf-8", "replace").strip())[:_JUNK_CHARS]
+            shown = self._redact_junk(line[:_JUNK_READ_BYTES].decode("utf-8", "replace").strip()) or ""
             _log.warning(
-                "a server wrote a line that is not MCP", extra={"server": self._name, "reason": fault, "line": shown}
+                "a server wrote a line that is not MCP",
+                extra={"server": self._name, "reason": fault, "line": shown[:_JUNK_CHARS]},
             )
         future = next((self._waiting[each] for each in self._waiting if _is_answer(line, message, each)), None)
         if future is not None and not future.done():

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import aiohttp
 
 from agent_api.toolsconfig import ToolDefinition
+from agent_base.redaction import Redactor
 from agent_toolproxy.credentials import Credentials
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import CallError, UpstreamUnavailable
@@ -62,10 +63,10 @@ class StdioConnector:
         credentials: Credentials,
         path: str,
         current: CurrentConfig,
-        redact: Callable[[str], str],
+        redactor: Redactor,
         room: MessageRoom,
     ) -> None:
-        self._redact = redact
+        self._redactor = redactor
         self._room = room
         self._name = name
         self._found = found
@@ -101,7 +102,7 @@ class StdioConnector:
         link: StdioLink | None = None
         try:
             async with start_process(command, interval_s=_COUNT_EVERY_S) as child:
-                link = StdioLink(self._name, child, self._redact, self._room)
+                link = StdioLink(self._name, child, self._redactor, self._room)
                 try:
                     yield Connection(link, partial(self._keep_running, link, credentials), program)
                 finally:

@@ -1,12 +1,13 @@
 """From a planned tool to its tool: the one place that knows which kind of tool is made of what."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
 
 from agent_api.toolsconfig import PlannedTool
+from agent_base.redaction import Redactor
 from agent_toolproxy.credentials import Credentials, CredentialStore
 from agent_toolproxy.currentconfig import CurrentConfig
 from agent_toolproxy.errors import InstallError
@@ -43,7 +44,7 @@ class ToolParts:
     signals: Signals
     room: MessageRoom
     path: str
-    redact: Callable[[str], str]
+    redactor: Redactor
     memory: MemoryLink
     credentials: CredentialStore
     session: aiohttp.ClientSession
@@ -102,7 +103,7 @@ def _make_connector(parts: ToolParts, planned: PlannedTool, found: FoundTool, cr
         credentials=credentials,
         path=parts.path,
         current=parts.current,
-        redact=parts.redact,
+        redactor=parts.redactor,
         room=parts.room,
     )
 
