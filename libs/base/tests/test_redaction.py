@@ -1,4 +1,5 @@
 import base64
+import html
 import json
 import time
 from collections.abc import Callable
@@ -222,6 +223,7 @@ def test_a_value_is_masked_within_longer_base64(before: str, encode: Callable[[b
         "".join(f"&#x{ord(letter):x};" for letter in "v4lue-of-a-key"),
         b"v4lue-of-a-key".hex(),
         b"v4lue-of-a-key".hex().upper(),
+        "v4lue%2dof%2da-key",
         "%2576%25344lue v4lue%2Dof%2Da%2Dkey",
     ],
 )
@@ -233,6 +235,39 @@ def test_a_value_is_masked_however_its_characters_are_escaped(text: str) -> None
     assert MASK in shown
     assert text not in shown
     assert redactor.redact_document({text: [text]}) == {MASK: [MASK]} or "%25" in text
+
+
+def spelt(value: str) -> list[str]:
+    return [
+        "p%40ss%2Fw0rd!x",
+        "p%40ss%2fw0rd!x",
+        "p%40ss/w0rd%21x",
+        "p\\u0040ss/w0rd!x",
+        "p&#64;ss/w0rd!x",
+        json.dumps(value).replace("/", "\\/"),
+        json.dumps(json.dumps(value)),
+        html.escape(value),
+    ]
+
+
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("value", ["p@ss/w0rd!x", 'p@ss/w0rd!x<&"q"'])
+def test_a_value_is_masked_in_spellings_of_others(number: int, value: str) -> None:
+    redactor = Redactor()
+    redactor.add("p@ss/w0rd!x")
+    redactor.add(value)
+    for mask in (redactor.mask_escaped, redactor.redact):
+        shown = mask(f"a {spelt(value)[number]} b")
+        assert MASK in shown
+        assert "w0rd" not in shown
+
+
+def test_what_is_escaped_ever_deeper_takes_no_recursion_and_shows_nothing() -> None:
+    redactor = Redactor()
+    redactor.add("c4nary-value")
+    text = " ".join("%" + "25" * depth + "634nary-value" for depth in range(300))
+    assert redactor.mask_escaped(text) == MASK
+    assert redactor.mask_escaped("100%25 %2563 \\u0040") == "100%25 %2563 \\u0040"
 
 
 def test_escapes_that_hide_no_value_stay_as_they_are() -> None:

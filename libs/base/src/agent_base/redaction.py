@@ -21,6 +21,7 @@ _MOST_KEY_LINES: Final = 1000
 """A key that has not ended by then was cut, and hides no more of what comes after it."""
 _SHORTEST_LINE: Final = 8
 """Characters. Of the lines of a value, which a log shows one by one: many are ordinary words, or a bracket."""
+_MOST_ROUNDS: Final = 4
 SHORTEST_SECRET: Final = 4
 """Characters. Shorter values are not registered: masking them would blank out ordinary words."""
 _REMEMBERED_CHARS: Final = 64
@@ -168,6 +169,19 @@ class Redactor:
     def mask_line(self, line: str) -> str:
         """`line` without the registered values, and without the lines of those that have several."""
         return _mask(line, _spans(chain(self._values, self._lines), line)) if self._lines else self.mask_values(line)
+
+    def mask_escaped(self, text: str) -> str:
+        """As `mask_values`, also where the values are escaped: then `text` is shown without its escapes.
+
+        Masked as a whole where values are escaped ever deeper, which nobody but an attacker writes.
+        """
+        for _ in range(_MOST_ROUNDS):
+            masked = self.mask_values(text)
+            plain = self._unescaped(masked)
+            if plain is None:
+                return masked
+            text = plain
+        return MASK
 
     def mask_cut(self, text: str) -> str:
         """`text`, which was cut off, without the registered values, the last of which may be there in part."""

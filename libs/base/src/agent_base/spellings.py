@@ -1,6 +1,7 @@
 """How a secret may be spelt in a text that repeats it: quoted, escaped, encoded."""
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -32,7 +33,11 @@ def spellings(text: str) -> Iterator[str]:
         yield form
         yield quote(raw, safe="")
         yield quote_plus(raw)
-        yield json.dumps(form)[1:-1]
+        quoted = json.dumps(form)[1:-1]
+        yield quoted
+        yield quoted.replace("/", "\\/")  # as PHP writes it
+        yield json.dumps(quoted)[1:-1]  # JSON in JSON
+        yield html.escape(form)
         yield json.dumps(form, ensure_ascii=False)[1:-1]
         yield repr(form)[1:-1]
         yield base64.b64encode(raw).decode().rstrip("=")

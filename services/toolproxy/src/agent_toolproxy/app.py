@@ -114,7 +114,7 @@ class Proxy:
         self._audit = Audit(redactor)
         self._recorder = CallRecorder(redactor.redact, lambda: self._current.value.capture_content)
         self._toolbox = self._make_toolbox(changes, telemetry)
-        self._relay = Relay(self._registry, self._toolbox, self._current, self._signals, redactor.mask_values)
+        self._relay = Relay(self._registry, self._toolbox, self._current, self._signals, redactor.mask_escaped)
 
     def _make_toolbox(self, changes: Changes, telemetry: Telemetry) -> Toolbox:
         return Toolbox(

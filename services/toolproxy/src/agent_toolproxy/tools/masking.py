@@ -3,27 +3,50 @@
 A tool is given its credentials, and may print them; an agent that reads them could use them without the tool.
 """
 
+import asyncio
 import codecs
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from agent_base.redaction import Redactor, StreamMasker
 from agent_toolproxy.call import Call, Caller, Handler, Json, ProgressListener
 from agent_toolproxy.offers.offer import Offer
 from agent_toolproxy.process.runner import OutputListener, Stream
 
+_AT_ONCE_CHARS: Final = 262_144
+"""Of a larger result, the escapes are looked through beside the event loop: megabytes of them take seconds."""
+
 
 async def call_masked(handler: Handler, call: Call, redactor: Redactor) -> Json:
     """The result of a call, in which, as in its output and progress, no credential is. Raises CallError."""
+
+    def mask(text: str) -> str:
+        return redactor.mask_escaped(redactor.mask_cut(text))
+
     output = _MaskedOutput(call.on_output, redactor) if call.on_output else None
-    progress = _masked_progress(call.on_progress, redactor.mask_cut) if call.on_progress else None
-    caller = _MaskedCaller(call.caller, redactor.mask_cut) if call.caller else None
+    progress = _masked_progress(call.on_progress, mask) if call.on_progress else None
+    caller = _MaskedCaller(call.caller, mask) if call.caller else None
     masked = replace(call, on_output=output.send if output else None, on_progress=progress, caller=caller)
     result = await handler(masked)
     if output is not None:
         await output.flush()
-    return {key: _masked(value, redactor.mask_values) for key, value in result.items()}
+    if _length(result) > _AT_ONCE_CHARS:
+        return await asyncio.to_thread(_masked_values, result, redactor.mask_escaped)
+    return _masked_values(result, redactor.mask_escaped)
+
+
+def _masked_values(result: Json, mask: Callable[[str], str]) -> Json:
+    return {key: _masked(value, mask) for key, value in result.items()}
+
+
+def _length(value: Any) -> int:  # noqa: ANN401 - any JSON
+    """In characters, and one for each thing in it."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(len(str(key)) + _length(each) for key, each in value.items())
+    return sum(map(_length, value)) if isinstance(value, list) else 1
 
 
 def mask_offer(offer: Offer, mask: Callable[[str], str]) -> Offer:
