@@ -48,6 +48,33 @@ def test_secrets_are_masked_wherever_they_are(audit: Audit, arguments: dict[str,
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["-----BEGIN A-----", "?token=a&", "Cookie: abcdef", "Authorization: x", "://", "api_key=", "--token=", SECRET],
+)
+def test_a_name_hides_nothing_of_what_follows_it(audit: Audit, name: str) -> None:
+    shown = json.loads(audit.show({"path": "README.md", name: 0, f"{name} ": 0, "command": "rm -rf /"}))
+
+    assert (shown["path"], shown["command"]) == ("README.md", "rm -rf /")
+    assert len(shown) == 4
+
+
+def test_names_that_are_alike_once_they_are_masked_hide_none_of_each_other(audit: Audit) -> None:
+    shown = json.loads(audit.show({"*** (2)": 1, f"{SECRET}": 2, "-----BEGIN A-----": 3, "***": 4, "x": 5}))
+
+    assert sorted(shown.values()) == [1, 2, 3, 4, 5]
+
+
+def test_a_name_costs_no_more_than_what_is_shown_of_it(audit: Audit) -> None:
+    started = time.process_time()
+
+    shown = audit.show({"?token=a&" * 466_033: 1, "password=" * 466_033: [{"://a@" * 100_000: "x"}]})
+
+    assert time.process_time() - started < 1
+    assert "..." in shown
+    assert len(shown) <= 1000
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         {"text": "x" * 5000},

@@ -74,8 +74,8 @@ def _list(options: argparse.Namespace) -> int:
         reason = f": {spec['reason']}" if spec.get("reason") else ""
         out.line(visible(f"  {spec['agent']} calls {spec['tool']}{reason}"))
         out.line(f"  {visible(spec['arguments'])}")
-        if spec["arguments"].endswith("..."):
-            out.line("  the arguments are longer than what is shown")
+        if "..." in spec["arguments"]:
+            out.line("  the arguments may be longer than what is shown: each ... is a cut")
     if not shown:
         out.line("no call waits for a person")
     return 0

@@ -26,7 +26,7 @@ function askedCall(each) {
   return [
     each.reason ? h("p", {}, h("b", {}, "Why it is asked: "), shown(each.reason)) : null,
     h("pre.arguments", {tabindex: "0", "aria-label": `Arguments of ${shown(each.tool)}`}, shown(each.arguments)),
-    each.arguments.endsWith("...") ? h("p.note", {}, "The arguments are longer than what is shown.") : null,
+    each.arguments.includes("...") ? h("p.note", {}, "The arguments may be longer than what is shown: each ... is a cut.") : null,
   ];
 }
 

@@ -6,13 +6,13 @@ name of the field, and cut.
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Final, Protocol
 
 from agent_api.calls import Decision
@@ -105,11 +105,23 @@ class Audit:
         if depth == 0:
             return "..."
         if isinstance(value, Mapping):
-            items = islice(value.items(), room.left)
-            return {str(key): self._mask(str(key), each, depth - 1, longest, room) for key, each in items}
+            return self._mask_fields(value, depth, longest, room)
         if isinstance(value, list):
-            return [self._mask(name, each, depth - 1, longest, room) for each in islice(value, room.left)]
+            return [self._mask(name, each, depth - 1, longest, room) for each in itertools.islice(value, room.left)]
         return value
+
+    def _mask_fields(self, value: Mapping[str, Any], depth: int, longest: int, room: "_Room") -> dict[str, Any]:
+        """Each name by itself, so that it hides nothing of what follows it; names that are alike then are numbered."""
+        shown: dict[str, Any] = {}
+        for key, each in itertools.islice(value.items(), room.left):
+            if not room.left:
+                shown["..."] = "..."
+                break
+            masked = self._mask_text("", str(key), longest, room)
+            alike = (f"{masked} ({number})" for number in itertools.count(2))
+            name = next(name for name in itertools.chain([masked], alike) if name not in shown)
+            shown[name] = self._mask(str(key), each, depth - 1, longest, room)
+        return shown
 
     def _mask_text(self, name: str, value: str, longest: int, room: "_Room") -> str:
         """Masked before it is cut: half a secret is one, too."""
