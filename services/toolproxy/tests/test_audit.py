@@ -47,6 +47,20 @@ def test_secrets_are_masked_wherever_they_are(audit: Audit, arguments: dict[str,
     assert "hunter2" not in shown
 
 
+@pytest.mark.parametrize("length", [4296, 5000, 100_000])
+@pytest.mark.parametrize("before", ["", "x" * 150, "short-c4nary " * 300])
+def test_a_secret_that_is_longer_than_what_is_looked_at_is_not_begun(length: int, before: str) -> None:
+    redactor = Redactor()
+    secret = "".join(f"c4nary-{number}" for number in range(length))[:length]
+    redactor.add(secret)
+    redactor.add("short-c4nary")
+
+    shown = Audit(redactor).show({"text": f"{before}{secret} and more", "again": secret})
+
+    assert "c4nary" not in shown
+    assert "..." in shown
+
+
 @pytest.mark.parametrize(
     "name",
     ["-----BEGIN A-----", "?token=a&", "Cookie: abcdef", "Authorization: x", "://", "api_key=", "--token=", SECRET],

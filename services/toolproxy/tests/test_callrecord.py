@@ -10,7 +10,7 @@ CANARY = "canary-7f3a91c0"
 def recorder(*, captures: bool) -> CallRecorder:
     redactor = Redactor()
     redactor.add(CANARY)
-    return CallRecorder(redactor.redact, lambda: captures)
+    return CallRecorder(redactor, lambda: captures)
 
 
 def test_halves_of_characters_long_names_and_forged_traces_do_no_harm() -> None:
@@ -36,6 +36,18 @@ def test_contents_are_kept_only_when_they_are_asked_for_and_never_a_secret() -> 
     assert (without.input, without.output) == ("", "")
     assert "the key is" in with_content.output
     assert CANARY not in with_content.model_dump_json()
+
+
+def test_a_secret_that_is_cut_is_masked_as_far_as_it_is_there() -> None:
+    redactor, secret = Redactor(), "c4nary-" * 20_000
+    redactor.add(secret)
+    kept = CallRecorder(redactor, lambda: True)
+
+    kept.add(EndedCall("t", "s", Call(arguments={"a": secret, "b": "x"}), "ok", 0.1))
+    kept.add(EndedCall("t", "s", Call(arguments={"a": secret[:-1]}), "ok", 0.1))
+
+    (whole, begun) = kept.ring.report("a").calls
+    assert "c4nary" not in whole.input + begun.input
 
 
 def test_the_ring_keeps_the_last_calls_and_counts_the_others() -> None:

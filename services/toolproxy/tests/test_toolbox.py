@@ -150,7 +150,7 @@ def toolbox_of(pins: Pins, registry: Registry | OneServer, changes: Changes) -> 
         pins=pins,
         metrics=ToolMetrics(CollectorRegistry()),
         audit_log=Audit(Redactor()),
-        recorder=CallRecorder(str, lambda: False),
+        recorder=CallRecorder(Redactor(), lambda: False),
         telemetry=SilentTelemetry(),
         redactor=Redactor(),
     )

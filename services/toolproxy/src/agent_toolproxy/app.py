@@ -112,7 +112,7 @@ class Proxy:
         parts = self._make_parts(store, session, addresses, credentials, changes)
         self._registry = Registry(partial(make_tool, parts), changes)
         self._audit = Audit(redactor)
-        self._recorder = CallRecorder(redactor.redact, lambda: self._current.value.capture_content)
+        self._recorder = CallRecorder(redactor, lambda: self._current.value.capture_content)
         self._toolbox = self._make_toolbox(changes, telemetry)
         self._relay = Relay(self._registry, self._toolbox, self._current, self._signals, redactor.mask_escaped)
 

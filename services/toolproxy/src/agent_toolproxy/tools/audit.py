@@ -39,6 +39,9 @@ class FieldRedactor(Protocol):
     def redact_field(self, name: str, text: str) -> str:
         """`text` as the value of a field."""
 
+    def mask_cut(self, text: str) -> str:
+        """`text`, which was cut off, without what may be the first part of a secret."""
+
 
 @dataclass(frozen=True)
 class AuditRecord:
@@ -127,8 +130,10 @@ class Audit:
         """Masked before it is cut: half a secret is one, too."""
         if not room.left:
             return "..."
-        masked = self._redactor.redact_field(name, value[: longest + _LONGEST_SECRET_CHARS])
-        is_cut = len(masked) > longest or len(value) > longest + _LONGEST_SECRET_CHARS
+        window = value[: longest + _LONGEST_SECRET_CHARS]
+        is_whole = len(window) == len(value)
+        masked = self._redactor.redact_field(name, window if is_whole else self._redactor.mask_cut(window))
+        is_cut = len(masked) > longest or not is_whole
         room.left = max(0, room.left - min(len(masked), longest))
         return f"{masked[:longest]}..." if is_cut else masked
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent_api.calls import LONGEST_CONTENT_CHARS, LONGEST_TEXT_CHARS, Decision, ToolCall
+from agent_base.redaction import Redactor
 from agent_kit.calls import RUN_VARIABLE, CallRing, cut, rfc3339, run_parent, trace_ids
 from agent_kit.telemetry import SILENT_SPAN, Span
 from agent_toolproxy.call import Call, Json
@@ -53,9 +54,9 @@ class EndedCall:
 class CallRecorder:
     """Keeps the last calls. `captures` says whether their contents are kept too."""
 
-    def __init__(self, redact: Callable[[str], str], captures: Callable[[], bool]) -> None:
+    def __init__(self, redactor: Redactor, captures: Callable[[], bool]) -> None:
         self.ring: CallRing[ToolCall] = CallRing(lambda call, number: call.model_copy(update={"number": number}))
-        self._redact = redact
+        self._redactor = redactor
         self._captures = captures
         self.run: Mapping[str, str] = run_parent(os.environ.get(RUN_VARIABLE))
         """W3C headers of the agent's run, for calls without any."""
@@ -74,19 +75,23 @@ class CallRecorder:
             via=ended.call.via,
             decision=ended.decided,
             outcome=ended.outcome,
-            error=cut(self._redact(ended.error), LONGEST_TEXT_CHARS),
+            error=cut(self._redactor.redact(ended.error), LONGEST_TEXT_CHARS),
             arguments_bytes=len(asked),
             result_bytes=len(told),
             trace=trace_ids(
                 traceparent if isinstance(traceparent, str) else self.run.get("traceparent"), own=ended.own_span
             ),
-            input=self._redact(shown[0][:_KEPT_CHARS])[:LONGEST_CONTENT_CHARS],
-            output=self._redact(shown[1][:_KEPT_CHARS])[:LONGEST_CONTENT_CHARS],
+            input=self._shown(shown[0]),
+            output=self._shown(shown[1]),
         )
         self.ring.add(call)
         for name, text in (("arguments", call.input), ("result", call.output)):
             if text:
                 span.set(f"gen_ai.tool.call.{name}", text)
+
+    def _shown(self, text: str) -> str:
+        kept = text if len(text) <= _KEPT_CHARS else self._redactor.mask_cut(text[:_KEPT_CHARS])
+        return self._redactor.redact(kept)[:LONGEST_CONTENT_CHARS]
 
 
 def _dumped(value: Any) -> str:  # noqa: ANN401 - any JSON
