@@ -98,6 +98,17 @@ def test_a_python_package() -> None:
         ({"packages": [{**NPM, "version": "latest"}]}, "has no version"),
         ({"packages": [{**NPM, "identifier": "a b"}]}, "which is not https"),
         ({"remotes": [{"type": "streamable-http", "url": "http://evil.example.com/mcp"}]}, "which is not https"),
+        *(
+            ({"remotes": [{"type": "streamable-http", "url": url}]}, "which is not https://HOST/PATH, without a user")
+            for url in (
+                "http://memory.agents:8080/mcp",
+                "https://robot:pass@weather.example.com/mcp",
+                "https://weather.example.com@evil.example.com/",
+                "https://weather.example.com\\@evil.example.com/",
+                "https:///mcp",
+                "https://weather.example.com/ x",
+            )
+        ),
         ({"remotes": [{"type": "streamable-http", "url": "stdio:path:sh"}]}, "which is not https"),
         (
             {"packages": [{**NPM, "registryBaseUrl": "https://npm.example.com/"}]},
@@ -162,3 +173,32 @@ def test_a_header_with_a_value_is_not_dropped_in_silence() -> None:
 def test_a_secret_that_is_required_has_to_be_given(document: dict[str, Any], name: str) -> None:
     with pytest.raises(UnsupportedError, match=f"{name} is required"):
         settings_of(tool(has_secret=False, **document))
+
+
+def test_an_address_with_a_password_is_not_repeated() -> None:
+    remote = {"type": "streamable-http", "url": "https://robot:c4nary@weather.example.com/mcp"}
+    with pytest.raises(UnsupportedError) as refused:
+        source_of(tool(remotes=[remote]))
+    assert "c4nary" not in str(refused.value)
+
+
+def test_a_secret_with_a_default_is_read_from_the_secret_that_is_given() -> None:
+    package = {**NPM, "environmentVariables": [{"name": "KEY", "default": "changeme", "isSecret": True}]}
+
+    settings = settings_of(tool(packages=[package]))
+    assert settings["credentialEnvironment"] == {"KEY": "KEY"}
+    assert settings["environment"] == {}
+    assert settings_of(tool(has_secret=False, packages=[package]))["environment"] == {"KEY": "changeme"}
+
+
+def test_what_is_optional_and_has_no_value_is_left_to_the_author() -> None:
+    optional = {"name": "EXTRA", "isSecret": True}
+    package = {**NPM, "environmentVariables": [*NPM["environmentVariables"], optional]}
+    remote = {**REMOTE, "headers": [*REMOTE["headers"], optional]}
+
+    assert settings_of(tool(packages=[package]))["credentialEnvironment"] == {"WEATHER_KEY": "WEATHER_KEY"}
+    assert settings_of(tool(remotes=[remote]))["headerCredentials"] == {"X-Key": "X-Key"}
+    named = settings_of(tool({"credentialEnvironment": {"EXTRA": "extra"}}, packages=[package]))
+    assert named["credentialEnvironment"] == {"WEATHER_KEY": "WEATHER_KEY", "EXTRA": "extra"}
+    mapped = settings_of(tool({"headerCredentials": {"EXTRA": "extra"}}, remotes=[remote]))
+    assert mapped["headerCredentials"] == {"X-Key": "X-Key", "EXTRA": "extra"}

@@ -18,6 +18,8 @@ from agent_render.parts.serverjson import Input, Remote, ServerJson, ServerPacka
 _FORMS: Final = {"npm": "mcp+stdio:npm:{name}@{version}", "pypi": "mcp+stdio:pypi:{name}=={version}"}
 _REGISTRIES: Final = {kind: TOOL_SOURCES[kind].index for kind in _FORMS}
 _REMOTE: Final = "streamable-http"
+_REMOTE_ADDRESS: Final = re.compile(r"https://[^\s/?#@\\]+([/?#]\S*)?")
+"""A document of others names no address within the cluster that is asked in plain text, and no password."""
 _ANY_VERSION: Final = ("", "latest")
 _SOURCE: Final = re.compile(manifest_pattern())
 _MERGED: Final = ("environment", "credentialEnvironment", "headerCredentials")
@@ -76,9 +78,9 @@ def _of_package(tool: CustomTool, package: ServerPackage) -> dict[str, Any]:
         raise _unsupported(tool, f"{package.identifier} has no version")
     _check_registry(tool, package)
     own, variables = tool.config or {}, package.environment_variables
-    plain = {each.name: each.given for each in variables if each.given is not None}
+    secrets = [each.name for each in variables if each.is_secret and each.is_wanted and tool.credentials_secret]
+    plain = {each.name: each.given for each in variables if each.given is not None and each.name not in secrets}
     _require_filled(tool, "environmentVariables", variables, _mapping(own.get("environment")))
-    secrets = [each.name for each in variables if each.is_secret and each.given is None and tool.credentials_secret]
     credentials = {name: name for name in secrets if name not in _mapping(own.get("environment"))}
     known = {**plain, **credentials, **_mapping(own.get("environment")), **_mapping(own.get("credentialEnvironment"))}
     _require(tool, "environmentVariables", (each for each in variables if each.is_required), known)
@@ -118,10 +120,12 @@ def _arguments(tool: CustomTool, inputs: tuple[Input, ...]) -> Iterable[str]:
 def _of_remote(tool: CustomTool, remote: Remote) -> dict[str, Any]:
     if "{" in remote.url:
         raise _unsupported(tool, f"{remote.url[:200]} has variables to be filled in: write the address in source")
-    credentials = {each.name: each.name for each in remote.headers if tool.credentials_secret}
+    if not _REMOTE_ADDRESS.fullmatch(remote.url):
+        raise _unsupported(tool, "leads to an address which is not https://HOST/PATH, without a user and password")
+    credentials = {each.name: each.name for each in remote.headers if each.is_wanted and tool.credentials_secret}
     own = _mapping((tool.config or {}).get("headerCredentials"))
     if "oauth" not in (tool.config or {}):
-        needed = [each for each in remote.headers if each.is_required or each.given is not None]
+        needed = [each for each in remote.headers if each.is_wanted]
         _require(tool, "headers", needed, {**credentials, **own})
     return {"source": f"mcp+{remote.url}", "headerCredentials": credentials}
 

@@ -30,6 +30,11 @@ class Input(Report):
         return self.default if self.value is None else self.value
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether the server has to be given it: what is optional and has no value is left to the author."""
+        return self.is_required or self.given is not None
+
+    @property
     def open_variables(self) -> tuple[str, ...]:
         """What somebody has to fill in first."""
         return tuple(name for name in self.variables if f"{{{name}}}" in (self.given or ""))
