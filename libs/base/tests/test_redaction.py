@@ -270,6 +270,13 @@ def test_what_is_escaped_ever_deeper_takes_no_recursion_and_shows_nothing() -> N
     assert redactor.mask_escaped("100%25 %2563 \\u0040") == "100%25 %2563 \\u0040"
 
 
+@pytest.mark.parametrize("store", ["X-Amz", "x-goog", "X-Goog"])
+@pytest.mark.parametrize("name", ["Signature", "Credential", "Security-Token"])
+def test_the_signature_of_an_address_is_masked(store: str, name: str) -> None:
+    shown = Redactor().redact(f"https://h/o?{store}-Date=1&{store}-{name}=c4nary%2F1/a&{store}-Expires=5")
+    assert shown == f"https://h/o?{store}-Date=1&{store}-{name}={MASK}&{store}-Expires=5"
+
+
 def test_escapes_that_hide_no_value_stay_as_they_are() -> None:
     redactor = Redactor()
     redactor.add("v4lue-of-a-key")

@@ -31,6 +31,8 @@ _NAMES: Final = (
     r"(?:x-)?api[_-]?key|(?:proxy-)?authorization|passw(?:or)?d|(?:access|refresh|id|auth|bearer)[_-]?token"
     r"|client[_-]?secret|private[_-]?key|secret[_-]?(?:access[_-]?)?key|(?:set-)?cookie"
 )
+_SIGNED: Final = r"x-(?:amz|goog)-(?:signature|credential|security-token)"
+"""Parameters of an address that a store of objects has signed: whoever has them reads the object."""
 _FIELD: Final = rf"(?i)(?:^|[_.\-])(?:{_NAMES}|token|secret)$"
 
 _NAME_HINTS: Final = ("api", "authorization", "passw", "token", "secret", "private", "cookie")
@@ -71,7 +73,7 @@ _SHAPES: Final = (
     _Shape(("eyj",), r"(?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]*", MASK),
     _Shape(
         ("?", "&"),
-        rf"([?&](?:key|token|secret|sig(?:nature)?|code|{_NAMES})=)[^&\s\"'<>]+",
+        rf"([?&](?:key|token|secret|sig(?:nature)?|code|{_SIGNED}|{_NAMES})=)[^&\s\"'<>]+",
         rf"\1{MASK}",
         re.IGNORECASE,
     ),
