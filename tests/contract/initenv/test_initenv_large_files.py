@@ -82,6 +82,42 @@ def test_large_files_are_in_the_place_of_their_pointers(
     assert pod.run().step("code") == "unchanged"
 
 
+def test_files_that_the_repository_leaves_out_are_fetched_too(
+    pod: Pod, repository: Repository, server: LargeFileServer
+) -> None:
+    repository.commit(**{".lfsconfig": "[lfs]\n\tfetchexclude = *.bin\n\tfetchinclude = other\n"})
+    repository.commit(**{"model.bin": pointer(oid_of(CONTENT), len(CONTENT))})
+    plan(pod, server)
+    pod.run().prepared()
+
+    assert (pod.shared / "code/model.bin").read_bytes() == CONTENT
+
+
+def test_a_file_that_only_begins_as_a_pointer_stays_as_it_is(
+    pod: Pod, repository: Repository, server: LargeFileServer
+) -> None:
+    text = f"{pointer(oid_of(CONTENT), len(CONTENT))}and more\n"
+    repository.commit(**{"notes.txt": text})
+    plan(pod, server)
+    pod.run().prepared()
+
+    assert (pod.shared / "code/notes.txt").read_text() == text
+    assert server.batches == []
+
+
+def test_files_of_one_content_keep_their_own_modes(pod: Pod, repository: Repository, server: LargeFileServer) -> None:
+    for name in ("a.bin", "b.bin"):
+        (repository.folder / name).write_text(pointer(oid_of(CONTENT), len(CONTENT)))
+    (repository.folder / "b.bin").chmod(0o755)
+    repository.commit(**{"c.bin": pointer(oid_of(CONTENT), len(CONTENT))})
+    plan(pod, server)
+    pod.run().prepared()
+
+    modes = [(pod.shared / "code" / name).stat().st_mode & 0o111 for name in ("a.bin", "b.bin", "c.bin")]
+    assert modes == [0, 0o111, 0]
+    assert (pod.shared / "code/b.bin").read_bytes() == CONTENT
+
+
 def test_the_repository_cannot_name_another_server(
     pod: Pod, repository: Repository, server: LargeFileServer, tmp_path: Path
 ) -> None:

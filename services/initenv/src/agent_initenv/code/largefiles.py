@@ -4,6 +4,7 @@ git-lfs writes only below .git: a checkout of its own would follow links that th
 server that goes with the repository's address, whatever the repository's own settings say.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -24,6 +25,8 @@ _MOST_FILES: Final = 10_000
 _POINTER: Final = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})\n"
 )
+_ALL_FILES: Final = ("--include=", "--exclude=")
+"""Whatever the repository's .lfsconfig leaves out: each pointer is replaced."""
 _LARGEST_POINTER_BYTES: Final = 1024
 
 
@@ -43,7 +46,7 @@ def find_pointers(tree: Path) -> Iterator[Pointer]:
             continue
         if entry.stat(follow_symlinks=False).st_size <= _LARGEST_POINTER_BYTES:
             path = Path(entry.path)
-            if found := _POINTER.match(path.read_bytes()):
+            if found := _POINTER.fullmatch(path.read_bytes()):
                 yield Pointer(path, found[1].decode(), int(found[2]))
 
 
@@ -54,7 +57,7 @@ def fetch_large_files(git: Git, repository: str, clone: Path, retry: RetryPolicy
         return
     _check_room(pointers, clone)
     git.run("name the remote", ["config", "remote.origin.url", repository], clone, retry)
-    command = ["-c", f"lfs.url={server_of(repository)}", "lfs", "fetch", "origin", "HEAD"]
+    command = ["-c", f"lfs.url={server_of(repository)}", "lfs", "fetch", *_ALL_FILES, "origin", "HEAD"]
     largest_bytes = max(pointer.size_bytes for pointer in pointers)
     git.run("fetch the files of Git LFS", command, clone, retry, largest_file_bytes=largest_bytes + (1 << 20))
     for pointer in pointers:
@@ -88,8 +91,15 @@ def _put_in_place(pointer: Pointer, clone: Path) -> None:
         raise StepError(InitFault.CODE_NOT_FOUND, f"The server has not sent the file {name} of Git LFS.")
     mode = pointer.path.stat().st_mode
     pointer.path.unlink()
-    try:
-        os.link(content, pointer.path)
-    except OSError:
-        shutil.copyfile(content, pointer.path)
+    _link_or_copy(content, pointer.path, mode)
     pointer.path.chmod(mode)
+
+
+def _link_or_copy(content: Path, path: Path, mode: int) -> None:
+    """Files that are linked share their mode, so that one of another mode is a copy."""
+    there = content.stat()
+    if there.st_nlink == 1 or there.st_mode == mode:
+        with contextlib.suppress(OSError):
+            os.link(content, path)
+            return
+    shutil.copyfile(content, path)
