@@ -73,7 +73,7 @@ def _configuration(namespace: str, folder: Path, port: int, patches: Mapping[tup
         "clientConfig": {"url": f"https://127.0.0.1:{port}/", "caBundle": authority},
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
         "rules": [
-            {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [plural]}
+            {"apiGroups": [group], "apiVersions": ["*"], "operations": _operations(plural), "resources": [plural]}
             for group, plural in patches
         ],
         "failurePolicy": "Fail",
@@ -87,6 +87,11 @@ def _configuration(namespace: str, folder: Path, port: int, patches: Mapping[tup
         "metadata": {"name": f"mesh-{namespace}"},
         "webhooks": [webhook],
     }
+
+
+def _operations(plural: str) -> list[str]:
+    """Injectors meet a Pod once: whatever is added to its containers later, the server refuses."""
+    return ["CREATE"] if plural == "pods" else ["CREATE", "UPDATE"]
 
 
 def _certificate(folder: Path) -> ssl.SSLContext:
