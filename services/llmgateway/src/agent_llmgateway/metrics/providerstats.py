@@ -1,6 +1,6 @@
 """What happened at each provider since the start of the process, for the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -108,7 +108,7 @@ class ProviderStats:
             keys=provider.keys.mounted,
             usable=bool(provider.keys.keys),
             answering=name == self.answering,
-            routes=self._route_states(name),
+            routes=self._route_states(name, {(key.name, key.mark) for key in provider.keys.keys}),
             requests=counts.requests,
             failures=counts.failures,
             failovers=counts.failovers,
@@ -121,13 +121,13 @@ class ProviderStats:
             not_carried_why=counts.not_carried_why,
         )
 
-    def _routes_of(self, provider: str) -> list[BreakerKey]:
-        """Those that are not closed first, and no more than a report may have."""
-        found = [key for key in self._board.newest() if key.provider == provider]
+    def _routes_of(self, provider: str, held: Collection[tuple[str, str]]) -> list[BreakerKey]:
+        """Of the keys that are `held` now; those that are not closed first, and no more than a report may have."""
+        found = [key for key in self._board.known() if key.provider == provider and (key.key, key.mark) in held]
         found.sort(key=lambda key: self._board.state(key) == "closed")
         return found[:MOST_ROUTES]
 
-    def _route_states(self, provider: str) -> tuple[RouteState, ...]:
+    def _route_states(self, provider: str, held: Collection[tuple[str, str]]) -> tuple[RouteState, ...]:
         return tuple(
             RouteState(
                 model=key.model,
@@ -136,5 +136,5 @@ class ProviderStats:
                 cooldown_seconds=round(self._board.remaining_s(key), 3),
                 consecutive_failures=self._board.failures(key),
             )
-            for key in self._routes_of(provider)
+            for key in self._routes_of(provider, held)
         )
