@@ -169,5 +169,15 @@ def test_fault_of_a_run_that_is_over_is_not_the_schedules() -> None:
     assert of_schedule([job("one", **FAILED)], [CRASHED], None).finding is None
 
 
+def test_fault_of_a_run_that_is_over_is_not_that_of_the_present_one() -> None:
+    owner = {"uid": "uid-one", "kind": "Job", "controller": True}
+    old = pod(state("agent", terminated={"exitCode": 3}), name="old", metadata={"ownerReferences": [owner]})
+    starting = pod(state("agent", waiting={"reason": "ContainerCreating"}), phase="Pending")
+
+    found = of_schedule([job("one", **FAILED), job("two", active=1)], [starting, old], None)
+
+    assert (found.finding, found.settled) == (None, True)
+
+
 def test_last_run_as_the_status_has_it() -> None:
     assert LastRun("a", "Failed", "t").plain() == {"job": "a", "result": "Failed", "finishedAt": "t"}

@@ -99,7 +99,9 @@ def of_schedule(jobs: Sequence[JobObject], pods: Sequence[PodObject], last: Last
     last = max((*ended, *([last] if last else [])), key=lambda run: run.finished_at, default=None)
     active = [job for job in jobs if last_run(job) is None]
     ready = sum(job.status.ready for job in active)
-    finding = _first_fault(pods) if active and not ready else None
+    over = {job.metadata.uid for job in jobs if last_run(job) is not None}
+    present = [pod for pod in pods if pod.metadata.controller_uid not in over]
+    finding = _first_fault(present) if active and not ready else None
     message = f"last run {last.job} {last.result.lower()}" if last else "no run has ended yet"
     phase: Phase = "Running" if ready else last.result if last else "Pending"  # type: ignore[assignment]
     replicas = sum(job.status.active for job in active)
