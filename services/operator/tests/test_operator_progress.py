@@ -97,6 +97,27 @@ def test_job_that_cannot_start_says_why() -> None:
     assert (stalled.phase, stalled.finding) == ("Pending", STALL)
 
 
+def test_job_whose_agent_has_ended_is_not_said_to_start() -> None:
+    ended = state("worker", terminated={"exitCode": 0})
+    kept_up = pod(ended, state("istio-proxy", ready=True, running={}))
+    found = of_job(job(active=1), [kept_up], None, None, container="worker")
+    assert found.message == (
+        "the agent has ended, but container istio-proxy, which somebody added to the Pod, runs on: "
+        "have it injected as an init container with restartPolicy Always"
+    )
+    assert (found.settled, found.finding) == (False, None)
+
+    over = pod(ended, state("istio-proxy", terminated={"exitCode": 0}))
+    found = of_job(job(active=1), [over], None, None, container="worker")
+    assert found.message == "the agent has ended, but the Job does not count it yet"
+
+
+@pytest.mark.parametrize("status", [{"waiting": {"reason": "PodInitializing"}}, {"running": {}}])
+def test_job_whose_agent_has_not_ended_is_starting(status: Document) -> None:
+    starting = pod(state("agent", **status), state("istio-proxy", ready=True, running={}))
+    assert of_job(job(active=1), [starting], None, None).message == "the Job's Pod is starting"
+
+
 def test_job_that_succeeded() -> None:
     found = of_job(job(**SUCCEEDED), [], None, None)
 

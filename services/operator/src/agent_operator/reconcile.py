@@ -249,7 +249,7 @@ class Reconciler:
         if job is None and mine is None and runs.started == name:
             return lost(name)
         stall = await self._stalls.of_job(job, pods) or await self._stalls.of_pods(pods)
-        progress = of_job(job, pods, stall, mine)
+        progress = of_job(job, pods, stall, mine, container=parsed.agent.spec.agent.name)
         ended = progress.last_run is not None
         return suspended(replicas=len(pods)) if parsed.agent.spec.suspend and not ended else progress
 

@@ -75,8 +75,18 @@ def lost(job: str) -> Progress:
     return Progress("Failed", fault.reason, fault.message, finding=fault)
 
 
-def of_job(live: JobObject | None, pods: Sequence[PodObject], stall: Finding | None, last: LastRun | None) -> Progress:
-    """Succeeded or Failed as the Job says, which may try again after a crash; Running when its Pod is ready."""
+def of_job(
+    live: JobObject | None,
+    pods: Sequence[PodObject],
+    stall: Finding | None,
+    last: LastRun | None,
+    *,
+    container: str = "agent",
+) -> Progress:
+    """Succeeded or Failed as the Job says, which may try again after a crash; Running when its Pod is ready.
+
+    `container` is the agent's name in its Pods.
+    """
     if live is None and last is not None:
         return _finished(last, Finding(Reason.JOB_FAILED, f"Job {last.job} failed"))
     if live is None:
@@ -87,7 +97,7 @@ def of_job(live: JobObject | None, pods: Sequence[PodObject], stall: Finding | N
     finding = _first_fault(pods) or stall
     phase: Phase = "Running" if live.status.ready else "Pending"
     settled = live.status.ready > 0
-    message = "the Job's Pod runs" if settled else "the Job's Pod is starting"
+    message = "the Job's Pod runs" if settled else _awaited(pods, container)
     reason = Reason.AVAILABLE if settled else Reason.PROGRESSING
     finding = None if settled else finding
     return Progress(phase, reason, message, live.status.ready, live.status.active, settled=settled, finding=finding)
@@ -133,6 +143,20 @@ def _job_fault(live: JobObject, pods: Sequence[PodObject]) -> Finding:
     cause = _first_fault(own)
     detail = failed.message if failed else "the Job failed"
     return Finding(Reason.JOB_FAILED, f"{detail}: {cause.message}" if cause else detail)
+
+
+def _awaited(pods: Sequence[PodObject], agent: str) -> str:
+    """Why no Pod of a Job is ready: the newest one is on its way, or its agent has ended."""
+    statuses = pods[0].status.container_statuses if pods else ()
+    if not any(each.name == agent and each.state.terminated for each in statuses):
+        return "the Job's Pod is starting"
+    running = [each.name for each in statuses if not (each.state.waiting or each.state.terminated)]
+    if not running:
+        return "the agent has ended, but the Job does not count it yet"
+    return (
+        f"the agent has ended, but container {running[0]}, which somebody added to the Pod, runs on: "
+        "have it injected as an init container with restartPolicy Always"
+    )
 
 
 def _first_fault(pods: Sequence[PodObject]) -> Finding | None:
