@@ -1,13 +1,17 @@
 """What becomes of calls that wait for a person, and of what persons decided."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from services.operator.tests.operator_objects import pod, state
 
-from agent_api.toolsreport import ApprovalRequest
-from agent_operator.objects import ApprovalObject
-from agent_operator.status.approvals import MOST_CLOSED, MOST_OPEN, decisions_of, plan_of
+from agent_api.toolsreport import ApprovalRequest, ToolsReport
+from agent_operator.objects import ApprovalObject, PodObject
+from agent_operator.status.approvals import MOST_CLOSED, MOST_OPEN, MOST_PODS, ApprovalKeeper, decisions_of, plan_of
+from agent_operator.status.reports import Answer
+from agent_render.objects.podkeys import PodKeys
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 LATER, EARLIER = "2026-11-29T13:00:00Z", "2026-11-29T11:00:00Z"
@@ -100,3 +104,46 @@ def test_the_proxy_is_told_what_was_given_and_nothing_else() -> None:
         ("7", "approved"),
         ("3", "denied"),
     ]
+
+
+class Proxies:
+    """Reports of Pods, each given only when `expected` have been asked for at the same time."""
+
+    def __init__(self, expected: int) -> None:
+        self.asked: list[str] = []
+        self._all = asyncio.Barrier(expected) if expected else None
+
+    async def read(self, subject: PodObject, *_: Any, **__: Any) -> Answer[ToolsReport]:
+        self.asked.append(subject.metadata.name)
+        if self._all is not None:
+            await self._all.wait()
+        number = int(subject.metadata.name)
+        return Answer(ToolsReport(agent="subject", ready=True, approvals=(asked(number),)))
+
+
+def keeper(proxies: Any) -> ApprovalKeeper:
+    unused: Any = None
+    return ApprovalKeeper(unused, unused, proxies, field_manager="test", now=lambda: NOW)
+
+
+def proxied(number: int, **status: Any) -> PodObject:
+    return pod(name=str(number), init=(state("toolproxy", **status),), podIP="192.0.2.1")
+
+
+async def test_running_proxies_are_asked_at_the_same_time_and_no_more_than_may_be() -> None:
+    proxies = Proxies(MOST_PODS)
+    pods = [proxied(number, running={}) for number in range(MOST_PODS + 5)]
+    async with asyncio.timeout(60):
+        found = await keeper(proxies)._waiting(pods, PodKeys.new())
+    assert proxies.asked == [str(number) for number in range(MOST_PODS)]
+    assert [each.id for each in found] == [asked(number).id for number in range(MOST_PODS)]
+
+
+async def test_proxies_that_do_not_run_are_not_asked() -> None:
+    proxies = Proxies(0)
+    ended = [proxied(number, terminated={"exitCode": 0}) for number in range(MOST_PODS)]
+    starting = proxied(97, waiting={"reason": "PodInitializing"})
+    without = pod(name="98", podIP="192.0.2.1")
+    assert await keeper(proxies)._waiting([*ended, starting, without], PodKeys.new()) == []
+    assert proxies.asked == []
+    assert len(await keeper(proxies)._waiting([*ended, proxied(99, running={})], PodKeys.new())) == 1

@@ -5,6 +5,7 @@ the version of the object that it was read from, so that two passes cannot give 
 under that id uses it once. Whatever a report claims, it can only ask.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +21,7 @@ from agent_kube import AlreadyExists, Client, Conflict, Manifest, NotFound, Requ
 from agent_operator.objects import AgentObject, ApprovalObject, PodObject
 from agent_operator.owning import owner_reference
 from agent_operator.sources import APPROVALS, TOOL_APPROVALS
-from agent_operator.status.reports import ReportReader
+from agent_operator.status.reports import Answer, ReportReader, running_sidecar
 from agent_render.identity import AGENT_LABEL, Identity
 from agent_render.objects.podkeys import PodKeys
 
@@ -109,15 +110,17 @@ class ApprovalKeeper:
         ]
 
     async def _waiting(self, pods: Sequence[PodObject], keys: PodKeys) -> list[ApprovalRequest]:
-        found: dict[str, ApprovalRequest] = {}
-        for pod in pods[:MOST_PODS]:
-            signer = keys.signer(layout.TOOLPROXY, pod.metadata.uid)
-            answer = await self._reports.read(
-                pod, layout.TOOLPROXY_OPS_PORT, ToolsReport, signer=signer, ready=True, max_age_s=POLL_S / 2
-            )
-            if answer.report is not None:
-                found |= {each.id: each for each in answer.report.approvals}
-        return list(found.values())
+        """What the proxies that run say, asked all at once: each may take as long as a dead address does."""
+        running = [pod for pod in pods if running_sidecar(pod, layout.TOOLPROXY)][:MOST_PODS]
+        answers = await asyncio.gather(*(self._ask(pod, keys) for pod in running))
+        reports = (answer.report for answer in answers if answer.report is not None)
+        return list({each.id: each for report in reports for each in report.approvals}.values())
+
+    async def _ask(self, pod: PodObject, keys: PodKeys) -> Answer[ToolsReport]:
+        signer = keys.signer(layout.TOOLPROXY, pod.metadata.uid)
+        return await self._reports.read(
+            pod, layout.TOOLPROXY_OPS_PORT, ToolsReport, signer=signer, ready=True, max_age_s=POLL_S / 2
+        )
 
     async def _decide(self, request: Request, verdict: Verdict) -> None:
         metadata = verdict.approval.metadata

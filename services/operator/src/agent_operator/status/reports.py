@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer, new_nonce
 from agent_kit.bodies import read_at_most
-from agent_operator.objects import PodObject
+from agent_operator.objects import ContainerStatus, PodObject
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -139,6 +139,12 @@ class ReportReader:
             return Answer(error="the report cannot be understood")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return Answer(error=f"the report cannot be read ({type(error).__name__})")
+
+
+def running_sidecar(pod: PodObject, container: str) -> ContainerStatus | None:
+    """The status of one sidecar, when it runs: nobody answers before that, or after it."""
+    found = next((each for each in pod.status.init_container_statuses if each.name == container), None)
+    return found if found and found.state.waiting is None and found.state.terminated is None else None
 
 
 def base_url(address: str, port: int) -> str:

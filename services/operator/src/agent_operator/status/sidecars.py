@@ -15,7 +15,7 @@ from agent_operator.objects import PodObject
 from agent_operator.status.conditionlist import Verdict
 from agent_operator.status.memory import ServerState
 from agent_operator.status.memorystatus import is_stopped, judge_memory, memory_status, of_sidecar
-from agent_operator.status.reports import Answer, R, ReportReader
+from agent_operator.status.reports import Answer, R, ReportReader, running_sidecar
 from agent_render.objects.podkeys import PodKeys
 
 Plain = dict[str, Any]
@@ -75,8 +75,8 @@ class SidecarProbe:
     async def ask(self, container: str, port: int, model: type[R]) -> Answer[R]:
         """The report of one sidecar, or why there is none."""
         for pod in self.pods:
-            state = next((s for s in pod.status.init_container_statuses if s.name == container), None)
-            if state is not None and state.state.waiting is None and state.state.terminated is None:
+            state = running_sidecar(pod, container)
+            if state is not None:
                 signer = self.keys.signer(container, pod.metadata.uid)
                 return await self.reader.read(pod, port, model, signer=signer, ready=state.ready and not self.hasten)
         return Answer(error="the sidecar does not run yet")
