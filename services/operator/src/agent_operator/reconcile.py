@@ -33,24 +33,23 @@ from agent_operator.children.revisions import RevisionKeeper
 from agent_operator.children.specs import Parsed, SpecReader
 from agent_operator.installation import Installations
 from agent_operator.objects import AgentObject, JobObject, PodObject
+from agent_operator.pace import next_look_s
 from agent_operator.sources import AGENT_TYPES, AGENTS, CHILDREN, DEPLOYED, JOB_SOURCE, MONITORED
 from agent_operator.status.api_rejection import TRANSIENT, contest_of, failed_pass, refusal_of
-from agent_operator.status.approvals import POLL_S, ApprovalKeeper, asks
+from agent_operator.status.approvals import ApprovalKeeper
 from agent_operator.status.conditions import Seen, hold_status, invalid_status, status_of
 from agent_operator.status.counters import CounterPace
 from agent_operator.status.finding import Finding
 from agent_operator.status.memory import MemoryKeeper, add_refusal
 from agent_operator.status.ownpods import own_pods
-from agent_operator.status.podfaults import is_starting
 from agent_operator.status.progress import Progress, lost, of_deployment, of_job, of_schedule, suspended
 from agent_operator.status.reports import ReportReader
 from agent_operator.status.sidecars import read_reports
-from agent_operator.status.stall import LOOK_AGAIN_S, StallFinder
+from agent_operator.status.stall import StallFinder
 from agent_operator.status.texts import bounded
 from agent_operator.status.toolpins import PinKeeper
 from agent_render import PlatformSettings
 from agent_render.identity import AGENT_LABEL, RETAINED, Identity
-from agent_render.parts.monitoring import wants_metrics
 from agent_render.posture import weaknesses
 
 FIELD_MANAGER = "agentberth/operator"
@@ -157,7 +156,8 @@ class Reconciler:
         applied.raise_first()
         self._failures.pop(obj.key, None)
         again = newly_pinned or (started != runs.started and live is not None)
-        return RequeueAfter(0.0 if again else self._next_look_s(seen))
+        pause_s = next_look_s(seen, self._reports, resync_s=self._resync_s, api_retry_s=self._api_retry_s)
+        return RequeueAfter(0.0 if again else pause_s)
 
     async def _apply(self, request: Request, obj: AgentObject, parsed: Parsed, runs: Runs) -> Applied:
         """Children in their order: the memory's Secret before its server, the fence before what starts Pods."""
@@ -212,16 +212,6 @@ class Reconciler:
         before = msgspec.json.decode(obj.status)
         status = hold_status(failed_pass(error), before, generation=obj.metadata.generation, now=self._stamp())
         await self._write(request, obj, status, before)
-
-    def _next_look_s(self, seen: Seen) -> float:
-        """Nothing in the cluster changes when a report does, or when a volume cannot be mounted."""
-        if seen.pods and asks(seen.agent):
-            return min(POLL_S, self._resync_s)
-        if _is_stuck(seen) or (seen.pods and not seen.sidecars.settled):
-            return min(LOOK_AGAIN_S, self._reports.refresh_s)
-        if wants_metrics(seen.agent) and not seen.pod_monitors:
-            return min(self._resync_s, self._api_retry_s)
-        return min(self._resync_s, self._reports.pace_s) if seen.sidecars.verdicts else self._resync_s
 
     async def _progress(self, parsed: Parsed, pods: list[PodObject], runs: Runs) -> Progress:
         spec, identity = parsed.agent.spec, parsed.agent.metadata
@@ -292,7 +282,3 @@ def _is_event(status: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
 
 def _event_type(status: Mapping[str, Any]) -> Literal["Normal", "Warning"]:
     return "Normal" if is_ready(status) or status["reason"] == Reason.SUSPENDED else "Warning"
-
-
-def _is_stuck(seen: Seen) -> bool:
-    return not seen.progress.settled and (any(map(is_starting, seen.pods)) or not seen.pods)

@@ -13,6 +13,7 @@ _PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName
 _NOT_STARTED = frozenset({"StartError", "ContainerCannotRun"})  # the message is the runtime's, not the container's
 _LOOPS = "ends by itself and is restarted; an agent that is meant to end needs workload.kind: Job or CronJob"
 _NO_ROOT = ": set container.securityContext.runAsUser to a user of the image, by number"
+_ENDED = frozenset({"Succeeded", "Failed"})
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
@@ -34,6 +35,11 @@ def is_starting(pod: PodObject) -> bool:
     statuses = (*pod.status.init_container_statuses, *pod.status.container_statuses)
     waiting = [status.state.waiting for status in statuses]
     return bool(waiting) and all(state is not None and state.reason in _STARTING for state in waiting)
+
+
+def has_ended(pod: PodObject) -> bool:
+    """Whether none of its containers runs, or will again."""
+    return pod.status.phase in _ENDED
 
 
 def _faults(pod: PodObject) -> Iterator[Finding]:
