@@ -1,6 +1,5 @@
 """Gateways of Pods as processes on this machine, each at an address of the loopback that stands for its Pod's."""
 
-import json
 import random
 from pathlib import Path
 
@@ -19,7 +18,7 @@ class PlayedGateway:
         folder.mkdir()
         (folder / "report-key").write_text(config["llmgateway-report-key"])
         (folder / "last-words").touch()
-        self._config = json.loads(config["gateway.json"])
+        self._config = config["gateway.json"]  # the very bytes: the report names them
         self._environ = {"AGENT_RUN_ID": uid, **(environ or {})}
         self.gateway = self.start()
 

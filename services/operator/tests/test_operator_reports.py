@@ -1,22 +1,28 @@
 """What sidecars say, read over HTTP from servers that answer in their own ways, and what is made of it."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
-from services.operator.tests.operator_objects import pod
+from services.operator.tests.operator_objects import pod, state
 
-from agent_api.agenttype import Reason
+from agent_api.agenttype import ConditionType, Reason
 from agent_api.agenttype.observed.reported import MemoryStatus, ToolStatus
 from agent_api.gatewayreport import GatewayReport, ProviderState, RouteState
 from agent_api.memoryreport import MemoryReport
 from agent_api.signing import NONCE_HEADER, SIGNATURE_HEADER, Signer
+from agent_api.toolsconfig import ApprovalDecision, PlannedTool, ToolsConfig, configuration_digest
 from agent_api.toolslock import PinnedDefinition, ToolsLock
-from agent_api.toolsreport import ToolReport, ToolsReport
+from agent_api.toolsreport import ToolReport, ToolsReport, ToolState
+from agent_operator.status.appliedconfig import AppliedConfig
+from agent_operator.status.conditionlist import Verdict
 from agent_operator.status.reports import REMEMBERED_BYTES, REPORT_BYTES, Answer, ReportReader
-from agent_operator.status.sidecars import judge_gateway, judge_tools, tool_status
+from agent_operator.status.sidecars import SidecarProbe, judge_gateway, judge_tools, tool_status
+from agent_render.objects.podkeys import PodKeys
 
 SIGNER = Signer("k" * 64, "uid-pod", "toolproxy")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -260,6 +266,74 @@ def test_a_provider_that_refuses_its_key_is_told_after_the_first_call(words: str
     verdict = judge_gateway(Answer(GatewayReport(agent="subject", ready=True, providers=(provider,))))
 
     assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def gateway(**fields: Any) -> Answer[GatewayReport]:
+    provider = ProviderState(name="main", type="openai", usable=True)
+    return Answer(GatewayReport(agent="subject", **{"ready": True, "providers": (provider,), **fields}))
+
+
+def proxy(state: ToolState = "ready", **fields: Any) -> Answer[ToolsReport]:
+    tool = ToolReport(name="jq", required=True, state=state)
+    return Answer(ToolsReport(agent="subject", ready=state == "ready", tools=(tool,), **fields))
+
+
+@pytest.mark.parametrize(
+    "verdict, status, reason",
+    [
+        (judge_gateway(gateway(config_hash="old"), "new"), "False", Reason.PROGRESSING),
+        (judge_gateway(gateway(config_hash="old"), "old"), "True", Reason.READY),
+        (judge_gateway(gateway(), "new"), "True", Reason.READY),
+        (judge_gateway(gateway(config_hash="old"), ""), "True", Reason.READY),
+        (judge_gateway(gateway(config_hash="old", providers=()), "new"), "False", Reason.PROGRESSING),
+        (judge_gateway(gateway(config_hash="old", config_error="no"), "new"), "False", Reason.CONFIG_REFUSED),
+        (judge_tools(proxy(config_hash="old"), "new"), "False", Reason.PROGRESSING),
+        (judge_tools(proxy(config_hash="old"), "old"), "True", Reason.READY),
+        (judge_tools(proxy("failed", config_hash="old"), "new"), "False", Reason.PROGRESSING),
+        (judge_tools(proxy("failed", config_hash="old"), "old"), "False", Reason.TOOL_FAILED),
+        (judge_tools(proxy("failed", config_hash="old", config_error="no"), "new"), "False", Reason.CONFIG_REFUSED),
+    ],
+)
+def test_a_report_counts_for_the_configuration_that_it_names(verdict: Verdict, status: str, reason: Reason) -> None:
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_the_digests_are_those_of_the_configuration_as_it_is_sent() -> None:
+    config = ToolsConfig(agent="subject", tools=(PlannedTool(name="jq"),))
+    decision = ApprovalDecision(request="r", hash="h", decision="approved")
+    decided = config.model_copy(update={"decisions": (decision,)})
+    other = config.model_copy(update={"tools": ()})
+    data = {"gateway.json": '{"a": "\u00fc"}', "tools.json": decided.model_dump_json(indent=2, by_alias=True)}
+    sent = [
+        {"kind": "ConfigMap", "metadata": {"name": "other"}, "data": {"tools.json": "no JSON"}},
+        {"kind": "Secret", "metadata": {"name": "subject-config"}},
+        {"kind": "ConfigMap", "metadata": {"name": "subject-config"}, "data": data},
+    ]
+    found = AppliedConfig.of(sent, "subject-config")
+
+    assert found.gateway == hashlib.sha256(data["gateway.json"].encode()).hexdigest()
+    assert found.tools == configuration_digest(config) != configuration_digest(other)
+    assert AppliedConfig.of(sent[:2], "subject-config") == AppliedConfig()
+
+
+async def test_a_report_is_read_anew_until_the_newest_configuration_is_in_use() -> None:
+    given = ["old", "new"]
+
+    async def answer(request: web.Request) -> web.Response:
+        body = proxy(config_hash=given.pop(0)).report.model_dump_json(by_alias=True).encode()  # type: ignore[union-attr]
+        return web.Response(body=body, headers=sign(request, body, keys.signer("toolproxy", "uid-pod")))
+
+    keys = PodKeys.new()
+    subject = pod(init=(state("toolproxy", ready=True, running={}),), podIP="127.0.0.1")
+    async with sidecar(answer) as port, ReportReader(timeout_s=60) as reader:
+        truths = []
+        for truth in ("True", "False", "True"):
+            before = {"conditions": [{"type": "ToolsReady", "status": truth}]}
+            probe = SidecarProbe([subject], reader, keys, hasten=False, before=before, wanted=AppliedConfig())
+            found = await probe.ask("toolproxy", port, ToolsReport, ConditionType.TOOLS_READY)
+            truths.append(judge_tools(found, "new").status)
+            given = given or ["new"]
+    assert truths == ["False", "True", "True"]
 
 
 def test_a_gateway_that_has_not_read_its_configuration_yet_lacks_no_keys() -> None:

@@ -108,7 +108,12 @@ class Gateway(Process):
     """The gateway, with its files in `folder`."""
 
     def __init__(
-        self, folder: Path, config: Document, *, flags: list[str] | None = None, environ: dict[str, str] | None = None
+        self,
+        folder: Path,
+        config: Document | str,
+        *,
+        flags: list[str] | None = None,
+        environ: dict[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -128,9 +133,12 @@ class Gateway(Process):
         wait_until(lambda: _listens(self.port))
         return self
 
-    def write_config(self, config: Document) -> None:
+    def write_config(self, config: Document | str) -> None:
+        """A text is written as it is."""
+        if not isinstance(config, str):
+            config = json.dumps({"schemaVersion": 1, "agent": "test-agent", "namespace": "default", **config})
         draft = self.config_path.with_suffix(".draft")
-        draft.write_text(json.dumps({"schemaVersion": 1, "agent": "test-agent", "namespace": "default", **config}))
+        draft.write_text(config)
         draft.replace(self.config_path)
 
     def report(self) -> GatewayReport:

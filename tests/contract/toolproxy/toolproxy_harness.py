@@ -182,9 +182,13 @@ class ToolProxy:
 
     def reload(self, **config: Any) -> None:
         """Another configuration, and wait until it is the present one."""
-        before = self.report()["configHash"]
+        before = self._applied()
         self.write_config(**config)
-        self.wait_for(lambda: self.report()["configHash"] != before)
+        self.wait_for(lambda: self._applied() > before)
+
+    def _applied(self) -> int:
+        """How many configurations have been; the report's hash leaves out decisions."""
+        return self.log.read_text().count('"configuration applied"')
 
     def sleepers(self) -> list[int]:
         """The `sleep`s that its tools began, whoever is their parent by now."""

@@ -1,5 +1,6 @@
 """`tools.json`: the tools of one agent. Written by agent_render, hot-reloaded by agent-toolproxy."""
 
+import hashlib
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -290,3 +291,9 @@ class ToolsConfig(Config):
     lock: ToolsLock = Field(
         default=ToolsLock(), description="What earlier Pods of the agent saw, and this one is held to."
     )
+
+
+def configuration_digest(config: ToolsConfig) -> str:
+    """sha256 of what spec and platform ask for. Without defaults, so that one that knows more fields agrees."""
+    text = config.model_dump_json(exclude_defaults=True, exclude={"decisions", "lock"})
+    return hashlib.sha256(text.encode()).hexdigest()

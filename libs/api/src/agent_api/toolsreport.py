@@ -60,7 +60,11 @@ class ToolsReport(Report):
     schema_version: Literal[1] = 1
     agent: str
     ready: bool = Field(description="True when every required tool is ready.")
-    config_hash: str = ""
+    config_hash: str = Field(
+        default="",
+        description="sha256 of the tools.json in use, as model without defaults, `decisions` and `lock`; empty before "
+        "there is one.",
+    )
     config_error: str = ""
     tools: tuple[ToolReport, ...] = ()
     walls: str = Field(default="", description="What this node's kernel gives to keep tools apart.")

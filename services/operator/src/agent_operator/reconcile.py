@@ -36,6 +36,7 @@ from agent_operator.objects import AgentObject, JobObject, PodObject
 from agent_operator.pace import next_look_s
 from agent_operator.sources import AGENT_TYPES, AGENTS, CHILDREN, DEPLOYED, JOB_SOURCE, MONITORED
 from agent_operator.status.api_rejection import TRANSIENT, contest_of, failed_pass, refusal_of
+from agent_operator.status.appliedconfig import AppliedConfig
 from agent_operator.status.approvals import ApprovalKeeper
 from agent_operator.status.conditions import Seen, hold_status, invalid_status, status_of
 from agent_operator.status.counters import CounterPace
@@ -134,12 +135,12 @@ class Reconciler:
         """The phases of a pass, each after what it builds on."""
         runs = Runs.of(before)
         live = live_job(parsed.rendered, self._stores)
-        applied = await self._apply(request, obj, parsed, runs)
+        applied, config = await self._apply(request, obj, parsed, runs)
         fenced = not is_open(applied)
         if fenced:  # else what is no longer rendered may be the fence that still stands
             await self._applier.prune(request, owner=obj, keep=parsed.rendered, sources=CHILDREN)
         await self._advance(request, parsed, live, runs, may_start=fenced)
-        seen = await self._inspect(request, obj, parsed, before, applied)
+        seen = await self._inspect(request, obj, parsed, before, applied, config)
         newly_pinned = await self._pins.keep(request, obj, parsed.agent, seen.sidecars.tools, parsed.rendered)
         status = status_of(seen, dict(before), generation=obj.metadata.generation, now=self._stamp())
         if "llmStatus" in status:
@@ -159,17 +160,20 @@ class Reconciler:
         pause_s = next_look_s(seen, self._reports, resync_s=self._resync_s, api_retry_s=self._api_retry_s)
         return RequeueAfter(0.0 if again else pause_s)
 
-    async def _apply(self, request: Request, obj: AgentObject, parsed: Parsed, runs: Runs) -> Applied:
+    async def _apply(
+        self, request: Request, obj: AgentObject, parsed: Parsed, runs: Runs
+    ) -> tuple[Applied, AppliedConfig]:
         """Children in their order: the memory's Secret before its server, the fence before what starts Pods."""
         chosen = choose(parsed.rendered, self._stores, runs)
         chosen = await scaled_children(self._client, self._stores, request, obj, parsed.agent.spec, chosen)
         pinned = await self._pins.prepare(obj, parsed.agent, chosen)
         decided = self._approvals.prepare(obj, parsed.agent, pinned)
         children, refused = await self._memory.prepare(request, obj, parsed.agent, decided)
-        children = with_granted_budget(self._keys.seal(obj, children), Identity.of(parsed.agent).config)
+        name = Identity.of(parsed.agent).config
+        children = with_granted_budget(self._keys.seal(obj, children), name)
         applied = await apply_fenced(self._applier, request, obj, children, stops=parsed.agent.spec.suspend)
         add_refusal(applied, refused)
-        return applied
+        return applied, AppliedConfig.of(children, name)
 
     async def _advance(
         self, request: Request, parsed: Parsed, live: JobObject | None, runs: Runs, *, may_start: bool
@@ -179,7 +183,13 @@ class Reconciler:
             await advance_job(self._client, request, job, live, runs, may_start=may_start, manager=FIELD_MANAGER)
 
     async def _inspect(
-        self, request: Request, obj: AgentObject, parsed: Parsed, before: Mapping[str, Any], applied: Applied
+        self,
+        request: Request,
+        obj: AgentObject,
+        parsed: Parsed,
+        before: Mapping[str, Any],
+        applied: Applied,
+        config: AppliedConfig,
     ) -> Seen:
         """What there is now; the memory's faults show in the agent's Pods too, so those come first."""
         pods = own_pods(self._stores, obj)
@@ -192,7 +202,13 @@ class Reconciler:
             progress=progress,
             pods=pods,
             sidecars=await read_reports(
-                parsed.agent, pods, self._reports, keys=self._keys.of(obj), server=server, before=before
+                parsed.agent,
+                pods,
+                self._reports,
+                keys=self._keys.of(obj),
+                wanted=config,
+                server=server,
+                before=before,
             ),
             refusal=refusal_of(applied),
             contest=contest_of(applied),

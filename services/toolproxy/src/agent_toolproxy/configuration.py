@@ -62,6 +62,7 @@ class Configuration:
             if not registry.configured:
                 await asyncio.to_thread(self._store.forget_others, [each.name for each in config.tools])
             await registry.apply(config)
+            self._current.taken_up = config
             _log.info("configuration applied", extra={"tools": len(config.tools)})
 
 

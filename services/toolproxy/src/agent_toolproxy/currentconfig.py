@@ -9,6 +9,9 @@ from agent_api.toolsconfig import ToolLimits, ToolsConfig, ToolsPolicy
 class CurrentConfig:
     """`value` is replaced by `Configuration` alone."""
 
+    taken_up: ToolsConfig | None = None
+    """The newest one of which the tools are known too: what a report tells of them is by this one."""
+
     def __init__(self, value: ToolsConfig | None = None) -> None:
         self.value = value or ToolsConfig(agent="")
 

@@ -1,9 +1,9 @@
 """What the operator and the kubelet are told."""
 
-import hashlib
 from itertools import islice
 from typing import Final, Protocol
 
+from agent_api.toolsconfig import configuration_digest
 from agent_api.toolsreport import Isolation, ToolReport, ToolsReport
 from agent_kit.memorywatch import MemoryWatch
 from agent_toolproxy.currentconfig import CurrentConfig
@@ -51,11 +51,11 @@ class Reporter:
         self._memory = memory
 
     def report(self) -> ToolsReport:
-        config = self._current.value
+        taken_up = self._current.taken_up
         return ToolsReport(
-            agent=config.agent,
+            agent=self._current.value.agent,
             ready=self.check() is None,
-            config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
+            config_hash=configuration_digest(taken_up) if taken_up else "",
             config_error=str(self._config.error or ""),
             tools=(*self._tools(), *self._drifts(), *self._set_aside()),
             memory=self._memory.report,

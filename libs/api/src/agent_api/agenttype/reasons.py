@@ -98,7 +98,7 @@ class Reason(ReasonRow):
     PROGRESSING = (
         "Progressing",
         (_AVAILABLE, _READY, _TOOLS, _GATEWAY, _MEMORY),
-        "Pods are being created or replaced, or tools are being installed.",
+        "Pods are being created or replaced, tools are being installed, or a new configuration is being taken up.",
         "Wait.",
     )
     UNSCHEDULABLE = (

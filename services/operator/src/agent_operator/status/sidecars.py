@@ -12,6 +12,7 @@ from agent_api.gatewayreport import KEY_REFUSED, GatewayReport, ProviderState
 from agent_api.memoryreport import MemoryReport
 from agent_api.toolsreport import ToolReport, ToolsReport
 from agent_operator.objects import PodObject
+from agent_operator.status.appliedconfig import AppliedConfig, is_outdated
 from agent_operator.status.conditionlist import Verdict
 from agent_operator.status.memory import ServerState
 from agent_operator.status.memorystatus import is_stopped, judge_memory, memory_status, of_sidecar
@@ -39,22 +40,23 @@ class Sidecars:
         return all(v.status == "True" or v.reason == Reason.NOT_OBSERVED for v in self.verdicts)
 
 
-async def read_reports(
+async def read_reports(  # noqa: PLR0913 - what reports are judged by
     agent: AgentType,
     pods: Sequence[PodObject],
     reader: ReportReader,
     *,
     keys: PodKeys,
+    wanted: AppliedConfig,
     server: ServerState | None = None,
     before: Mapping[str, Any] | None = None,
 ) -> Sidecars:
     """Reads the reports of the newest Pod; `pods` newest first, `server` the agent's own memory, `before` its status.
 
-    While the memory is not ready, reports are read as often as those of a sidecar that is not.
+    What was not ready, or whose memory was not, is read as often as the report of a sidecar that is not.
     """
     before = before or {}
     hasten = agent.spec.memory is not None and not _was_ready(before, ConditionType.MEMORY_READY)
-    probe = SidecarProbe(pods, reader, keys, hasten)
+    probe = SidecarProbe(pods, reader, keys, hasten, before, wanted)
     tools, tools_report = await _collect_tools(agent, probe)
     models = await _collect_models(agent, probe)
     memory = _collect_memory(agent, pods, server, tools.memory or models.memory, before)
@@ -71,14 +73,17 @@ class SidecarProbe:
     reader: ReportReader
     keys: PodKeys
     hasten: bool
+    before: Mapping[str, Any]
+    wanted: AppliedConfig
 
-    async def ask(self, container: str, port: int, model: type[R]) -> Answer[R]:
-        """The report of one sidecar, or why there is none."""
+    async def ask(self, container: str, port: int, model: type[R], condition: ConditionType) -> Answer[R]:
+        """The report of one sidecar, or why there is none. It is read anew while `condition` is not True."""
+        hasten = self.hasten or not _was_ready(self.before, condition)
         for pod in self.pods:
             state = running_sidecar(pod, container)
             if state is not None:
                 signer = self.keys.signer(container, pod.metadata.uid)
-                return await self.reader.read(pod, port, model, signer=signer, ready=state.ready and not self.hasten)
+                return await self.reader.read(pod, port, model, signer=signer, ready=state.ready and not hasten)
         return Answer(error="the sidecar does not run yet")
 
 
@@ -96,19 +101,21 @@ async def _collect_tools(agent: AgentType, probe: SidecarProbe) -> tuple[_Collec
     spec = agent.spec.tools
     if spec is None:
         return _Collected(), None
-    answer = await probe.ask(layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport)
+    answer = await probe.ask(layout.TOOLPROXY, layout.TOOLPROXY_OPS_PORT, ToolsReport, ConditionType.TOOLS_READY)
     names = {*spec.required, *spec.optional, *(tool.name for tool in spec.custom)}
     memory = answer.report.memory if answer.report else None
-    return _Collected(judge_tools(answer), tool_status(answer, names), memory), answer.report
+    verdict = judge_tools(answer, probe.wanted.tools)
+    return _Collected(verdict, tool_status(answer, names), memory), answer.report
 
 
 async def _collect_models(agent: AgentType, probe: SidecarProbe) -> _Collected:
     spec = agent.spec.llm
     if spec is None:
         return _Collected()
-    answer = await probe.ask(layout.LLMGATEWAY, layout.LLMGATEWAY_OPS_PORT, GatewayReport)
+    answer = await probe.ask(layout.LLMGATEWAY, layout.LLMGATEWAY_OPS_PORT, GatewayReport, ConditionType.GATEWAY_READY)
     status = llm_status(answer, {provider.name for provider in spec.providers})
-    return _Collected(judge_gateway(answer), status, answer.report.memory if answer.report else None)
+    verdict = judge_gateway(answer, probe.wanted.gateway)
+    return _Collected(verdict, status, answer.report.memory if answer.report else None)
 
 
 def _collect_memory(
@@ -143,18 +150,27 @@ def _unheard(kind: ConditionType, answer: Answer[Any]) -> Verdict:
     return Verdict(kind, "Unknown", Reason.PROGRESSING, answer.error)
 
 
-def judge_tools(answer: Answer[ToolsReport]) -> Verdict:
-    """`ToolsReady`: every required tool is ready; what is merely degraded is named."""
+def _unused(kind: ConditionType, report: ToolsReport | GatewayReport, wanted: str, who: str) -> Verdict | None:
+    """Why a sidecar goes by an earlier configuration; None when it goes by the one with the digest `wanted`."""
+    if report.config_error:
+        return Verdict(kind, "False", Reason.CONFIG_REFUSED, report.config_error)
+    if is_outdated(report.config_hash, wanted):
+        return Verdict(kind, "False", Reason.PROGRESSING, f"the {who} does not use its newest configuration yet")
+    return None
+
+
+def judge_tools(answer: Answer[ToolsReport], wanted: str = "") -> Verdict:
+    """`ToolsReady`: every required tool is ready; what is merely degraded is named. `wanted` is a digest."""
     report = answer.report
     if report is None:
         return _unheard(ConditionType.TOOLS_READY, answer)
+    if unused := _unused(ConditionType.TOOLS_READY, report, wanted, "tool proxy"):
+        return unused
     broken = [tool for tool in report.tools if tool.state in _BROKEN]
     required = [tool for tool in broken if tool.required]
     if required:
         reason = Reason.TOOL_BLOCKED if required[0].state == "blocked" else Reason.TOOL_FAILED
         return Verdict(ConditionType.TOOLS_READY, "False", reason, _causes(required))
-    if report.config_error:
-        return Verdict(ConditionType.TOOLS_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
     if not report.ready:
         waiting = [tool for tool in report.tools if tool.required and tool.state != "ready"]
         text = f"preparing {', '.join(map(_describe_progress, waiting))}" if waiting else "the tools are being listed"
@@ -164,13 +180,13 @@ def judge_tools(answer: Answer[ToolsReport]) -> Verdict:
     return Verdict(ConditionType.TOOLS_READY, "True", Reason.READY, f"{count} of {len(report.tools)} ready{degraded}")
 
 
-def judge_gateway(answer: Answer[GatewayReport]) -> Verdict:
-    """`GatewayReady`: the configuration is in use, and a provider has a key that it has not refused."""
+def judge_gateway(answer: Answer[GatewayReport], wanted: str = "") -> Verdict:
+    """`GatewayReady`: the `wanted` configuration is in use, and a provider has a key that it has not refused."""
     report = answer.report
     if report is None:
         return _unheard(ConditionType.GATEWAY_READY, answer)
-    if report.config_error:
-        return Verdict(ConditionType.GATEWAY_READY, "False", Reason.CONFIG_REFUSED, report.config_error)
+    if unused := _unused(ConditionType.GATEWAY_READY, report, wanted, "gateway"):
+        return unused
     if not report.ready and (not report.providers or any(provider.usable for provider in report.providers)):
         return Verdict(ConditionType.GATEWAY_READY, "False", Reason.PROGRESSING, "the gateway is starting or stopping")
     if not report.ready:
