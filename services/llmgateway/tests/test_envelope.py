@@ -97,6 +97,8 @@ def test_a_model_inside_of_a_message_is_no_second_one(body: bytes) -> None:
         '"max_completion_token\\u0073":9,"max_completion_tokens":1',
         '"Max_output_token\\u0053":9',
         '"service_tier":"default","service_tier":"priority"',
+        '"\u017ftream":true',
+        '"max_token\\u017f":9',
     ],
 )
 def test_no_field_that_is_read_may_be_read_otherwise_by_another_parser(fields: str) -> None:

@@ -137,7 +137,7 @@ def _read_fields(body: bytes, fields: dict[str, msgspec.Raw]) -> tuple[bytes, in
         head = _HEADS.get(name)
         if head is not None:
             known.append(head + value)
-        elif (meant := name.lower()) in _HEADS:
+        elif (meant := name.casefold()) in _HEADS:
             raise BadRequestError(f"The field `{name}` is called `{meant}`", code="invalid_json", param=name)
     return b"{" + b",".join(known) + b"}", rest
 
