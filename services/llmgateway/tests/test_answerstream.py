@@ -297,6 +297,13 @@ def test_a_second_choice_that_is_late_is_awaited() -> None:
         asyncio.run(stream.next(1.0))
 
 
+def test_a_dialect_with_one_answer_ends_with_it_however_many_were_asked_for() -> None:
+    events = b"".join(frame.data for frame in FRAMES["messages"])
+    stream = AnswerStream(Source([events]), DIALECTS["messages"], choices=1 << 62)
+    assert asyncio.run(stream.next(1.0)) == events
+    assert stream.ended
+
+
 def test_an_event_of_megabytes_that_comes_in_single_bytes_is_read_in_linear_time() -> None:
     event = choice(0, "x" * 400_000)
     scanner = EventScanner(EVENT_LIMIT_BYTES)

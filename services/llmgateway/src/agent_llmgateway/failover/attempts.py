@@ -85,11 +85,12 @@ class Attempts:
                 return await self._collect(call, wire, response, deadlines, limits, began)
             source = await self._open_source(call, wire, response, deadlines, limits)
             translator = wire.open_stream() if wire.open_stream else None
+            has_choices = call.dialect.name == wire.dialect.name == "chat"
             stream = trial.stream = AnswerStream(
                 source,
                 wire.dialect,
                 translator,
-                choices=call.envelope.n or 1,
+                choices=max(1, call.envelope.n or 1) if has_choices else 1,
                 hides_usage=wire.hides_usage,
                 measures=call.meter.measures_text,
             )

@@ -228,8 +228,7 @@ class AnswerStream:
         if info.unfinished or info.finished:
             self._note_choices(info.unfinished, info.finished)
         elif info.finish:
-            self.finished = True
-            self._finished.update(range(self._choices))
+            self.finished, self._choices = True, 0  # the dialect knows one answer, and this was its end
         if info.usage is not None:
             self.usage = merge_usage(self.usage, info.usage)
 
