@@ -82,6 +82,13 @@ def test_a_try_that_failed_at_the_provider_costs_its_input(failure: Failure) -> 
     assert charged(TryMeter("a", "m", failure=failure), whole(TRUE)) == [(250, 0), (250, 100)]
 
 
+def test_a_document_that_nobody_counted_costs_what_it_may_have_been() -> None:
+    bounds = RequestBounds(RequestSize(1000, doubtful_tokens=50_000))
+    failed = TryMeter("a", "m", failure=Failure(Cause.SERVER, 500, ""))
+    assert charged(failed, bounds=bounds) == [(51_000, 0)]
+    assert charged(failed, whole(TRUE), bounds=bounds) == [(250, 0), (250, 100)]
+
+
 def test_a_try_that_nobody_waited_for_costs_what_it_may_have_made() -> None:
     assert charged(TryMeter("a", "m")) == [(1000, HIDDEN_TOKENS)]
     assert charged(TryMeter("a", "m", failure=silent_failure(""))) == [(1000, HIDDEN_TOKENS)]

@@ -141,7 +141,7 @@ def is_free(trial: TryMeter) -> bool:
 
 def _unknown(bounds: RequestBounds, trial: TryMeter, counted_input: int | None) -> Usage:
     """Of a try whose provider said nothing of its input, or what cannot be true."""
-    most = bounds.most_input(trial.model) if counted_input is None else counted_input
+    most = bounds.most_reserved(trial.model) if counted_input is None else counted_input
     said = trial.known_usage
     return Usage(most, 0 if said is None else said.output_tokens)
 
