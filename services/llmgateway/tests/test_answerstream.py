@@ -223,12 +223,13 @@ DELTAS: dict[str, tuple[list[dict[str, object]], int]] = {
             {"reasoning": "four"},
             {"content": "a", "reasoning": "bc"},
             {"refusal": "no, no"},
+            {"reasoning_details": [{"type": "reasoning.text", "text": "seven "}]},
             {"audio": {"data": "A" * 40}},
             {"images": [{"image_url": {"url": "B" * 30}}]},
             {"function_call": {"arguments": "{}"}},
             {"tool_calls": [{"index": 0, "id": "not made by a model", "function": {"name": "f", "arguments": "{}"}}]},
         ],
-        3 + 5 + 4 + 4 + 3 + 6 + 40 + 30 + 2 + 3,
+        3 + 5 + 4 + 4 + 3 + 6 + 6 + 40 + 30 + 2 + 3,
     ),
     "messages": (
         [
@@ -273,6 +274,12 @@ def test_counting_finds_what_measuring_finds(dialect: str) -> None:
         assert reader.count_plain(event) == 1
         assert measured in (0, 1)
         assert not measured or text_bytes == reader.read_event(event.split(b"data: ")[1]).text_bytes
+
+
+def test_text_in_the_form_of_a_whole_answer_is_not_measured_as_none() -> None:
+    event = b'data: {"choices":[{"index":0,"message":{"content":"seven words"}}]}\n\n'
+    assert DIALECTS["chat"].measure_plain(event) == (0, 0)
+    assert DIALECTS["chat"].read_event(event.removeprefix(b"data: ")).text_bytes == len("seven words")
 
 
 def choice(index: int, text: str = "", finish: str | None = None) -> bytes:

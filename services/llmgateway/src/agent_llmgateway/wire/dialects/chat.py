@@ -51,10 +51,12 @@ class _Delta(msgspec.Struct, frozen=True):
     function_call: None = None
     audio: None = None
     images: None = None
+    reasoning_details: None = None
 
 
 class _MeasuredChoice(_PlainChoice):
     delta: _Delta = _Delta()
+    message: None = None
     text: None = None
 
 
