@@ -20,6 +20,7 @@ from agent_llmgateway.wire.envelope import read_envelope
 from agent_llmgateway.wire.foreignitems import clean_request
 from agent_llmgateway.wire.itemstore import ItemStore
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
+from agent_llmgateway.wire.translate.answers.items import MARK
 from agent_llmgateway.wire.translate.words import UNSIGNED
 
 Document = dict[str, Any]
@@ -205,3 +206,22 @@ def test_other_servers_are_told_instructions_by_the_name_that_they_know() -> Non
     assert target.dropped == ("messages[].role",)
     for other in (Target("m"), Target("m", "openai-compatible", {"developerRole": True})):
         assert clean("chat", document, other) == document
+
+
+@pytest.mark.parametrize("odd", [5, True, [1], {"a": 1}, "a b", ["a", "b"], [5]])
+def test_fields_of_another_type_are_left_to_the_provider(odd: Any) -> None:
+    """What is no request of its API is refused there, with its words; here it breaks nothing."""
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a b", "content": ""}]}
+    turn = {"role": "tool", "tool_call_id": odd, "reasoning": "x", "tool_calls": odd, "content": odd}
+    calls = {"role": "assistant", "tool_calls": [{"id": odd}, odd]}
+    thinking = {"type": "enabled"}
+    management = {"edits": [odd, {"type": odd}]}
+    use = {"role": "assistant", "content": [odd, {"type": "tool_use", "id": "a b"}]}
+    short = Target("m", "openai-compatible", {"toolIds": "short"})
+    vendor = Target("m", "openai", is_vendor=True)
+    anthropic = Target("m", "anthropic", is_vendor=True)
+    for target in (vendor, short):
+        clean("chat", {"messages": [turn, calls, odd], "model": "m"}, target)
+    clean("messages", {"thinking": thinking, "context_management": management, "messages": [use, result]}, anthropic)
+    items = [{"call_id": odd, "type": "function_call"}, {"type": "x", "id": "_" + MARK}, odd]
+    assert clean("responses", {"input": items}, vendor)["input"] == [items[0], {"type": "x"}, odd]

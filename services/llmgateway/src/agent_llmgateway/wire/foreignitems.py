@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agent_llmgateway.wire.lenient import read_json
+from agent_llmgateway.wire.lenient import read_json, word_at
 from agent_llmgateway.wire.translate.answers.items import MARK
 from agent_llmgateway.wire.translate.base import Target, refuse
 from agent_llmgateway.wire.translate.requests.chatlimits import lead_with_instructions
@@ -78,10 +78,10 @@ def _clean_chat(document: Document, target: Target) -> None:
             shorten_ids(_dicts(document.get("messages")))
         return
     for turn in _dicts(document.get("messages")):
-        if len(turn.get("tool_call_id") or "") > LONGEST:
+        if len(word_at(turn.get("tool_call_id"))) > LONGEST:
             turn["tool_call_id"] = portable_id(turn["tool_call_id"])
         for call in _dicts(turn.get("tool_calls")):
-            if len(call.get("id") or "") > LONGEST:
+            if len(word_at(call.get("id"))) > LONGEST:
                 call["id"] = portable_id(call["id"])
                 target.drop("messages[].tool_calls[].id")
         for name in _FOREIGN_FIELDS if target.is_vendor else ():
@@ -166,13 +166,21 @@ def _fit_thinking(document: Document, target: Target) -> None:
     turns = [message for message in _dicts(document.get("messages")) if message.get("role") == "assistant"]
     last = turns[-1].get("content") if turns else None
     first = last[0].get("type") if isinstance(last, list) and last and isinstance(last[0], dict) else "text"
-    if first in _THOUGHTS or not isinstance(last, list) or all(block.get("type") != "tool_use" for block in last):
+    if (
+        first in _THOUGHTS
+        or not isinstance(last, list)
+        or all(block.get("type") != "tool_use" for block in _dicts(last))
+    ):
         return
     target.drop("thinking")
     document["thinking"] = {"type": "disabled"}
     management = document.get("context_management")
     if isinstance(management, dict) and isinstance(management.get("edits"), list):
-        management["edits"] = [edit for edit in management["edits"] if "thinking" not in str(edit.get("type"))]
+        management["edits"] = [edit for edit in management["edits"] if not _is_of_thinking(edit)]
+
+
+def _is_of_thinking(edit: object) -> bool:
+    return isinstance(edit, dict) and "thinking" in str(edit.get("type"))
 
 
 # Responses
@@ -205,7 +213,7 @@ def _clean_item(item: Any, index: int, target: Target) -> Any:  # noqa: ANN401 -
             target.drop("reasoning")
             return None
         item = {name: value for name, value in item.items() if name != "id"}
-    if len(item.get("call_id") or "") > LONGEST and not is_portable(item["call_id"]):
+    if len(word_at(item.get("call_id"))) > LONGEST and not is_portable(item["call_id"]):
         item = {**item, "call_id": portable_id(item["call_id"])}
     return item
 

@@ -32,7 +32,8 @@ def shorten_ids(turns: Iterable[dict[str, Any]]) -> None:
     for turn in turns:
         if isinstance(turn.get("tool_call_id"), str):
             turn["tool_call_id"] = _short_id(turn["tool_call_id"])
-        for call in turn.get("tool_calls") or ():
+        calls = turn.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
             if isinstance(call, dict) and isinstance(call.get("id"), str):
                 call["id"] = _short_id(call["id"])
 
