@@ -5,7 +5,8 @@ import json
 import pytest
 
 from agent_llmgateway.providererrors.causes import Cause
-from agent_llmgateway.providererrors.classify import read_failure
+from agent_llmgateway.providererrors.classify import read_event_failure, read_failure
+from agent_llmgateway.wire.dialects import DIALECTS, Problem
 
 NOW = 1_800_000_000.0
 
@@ -78,3 +79,26 @@ def test_a_status_and_its_words_have_a_cause(status: int, document: object, caus
     assert failure.cause is cause
     assert failure.message
     assert failure.retry_after_s == (7.0 if cause in (Cause.RATE_LIMIT, Cause.UNAVAILABLE) else None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "x \ud83d"},
+        {"message": "x", "code": "\u00b2"},
+        {"message": "x", "code": "4" * 5000},
+        {"message": "x", "code": 10**4500},
+        {"message": "x", "type": "\ud83d", "code": "\ud83d", "param": "\ud83d"},
+        "\ud83d",
+    ],
+)
+def test_whatever_an_error_holds_it_can_be_told(error: object) -> None:
+    failure = read_event_failure(error, dialect="chat")
+    assert failure.status == 502
+    problem = Problem(failure.status, failure.message, failure.kind, failure.code, failure.param)
+    for dialect in DIALECTS.values():
+        json.loads(dialect.error_body(problem))
+
+
+def test_a_status_in_words_is_one() -> None:
+    assert read_event_failure({"message": "x", "code": "429"}, dialect="chat").status == 429

@@ -125,3 +125,22 @@ def test_a_call_that_the_limit_cut_is_in_the_message() -> None:
         assert answer["content"] == [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]
     with pytest.raises(MalformedEventError, match="input"):
         collect("messages", *message_events('{"path": "a', "tool_use"))
+
+
+def test_an_emoji_in_two_deltas_is_one_and_half_of_one_is_replaced() -> None:
+    halves = ["\ud83d", "\ude00", " \ud83d"]
+    texts = [{"type": "text_delta", "text": half} for half in halves]
+    message = [
+        {"type": "message_start", "message": {"id": "m"}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *({"type": "content_block_delta", "index": 0, "delta": text} for text in texts),
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+    ]
+    assert collect("messages", *message)["content"][0]["text"] == "\U0001f600 \ufffd"
+    chunks = [{**delta(content=half), "id": "\ud83d"} for half in halves]
+    answer = collect("chat", *chunks, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    assert answer["choices"][0]["message"]["content"] == "\U0001f600 \ufffd"
+    assert answer["id"] == "\ufffd"
+    item = {"type": "message", "content": [{"type": "output_text", "text": "".join(halves)}]}
+    response = collect("responses", {"type": "response.completed", "response": {"output": [item]}})
+    assert response["output"][0]["content"][0]["text"] == "\U0001f600 \ufffd"

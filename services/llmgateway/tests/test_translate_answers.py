@@ -336,3 +336,16 @@ def test_stop_with_tool_calls_is_tool_use() -> None:
         == "tool_use"
     )
     assert responses.response_answer(reply, "", "m")["output"][0]["type"] == "function_call"
+
+
+def test_half_of_a_character_in_a_name_is_replaced_in_whole_answers_and_in_streams() -> None:
+    call = {"index": 0, "id": "\ud83d", "type": "function", "function": {"name": "f\ud83d", "arguments": '{"a": 1}'}}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    for client in ("messages", "responses"):
+        translation = TRANSLATIONS[client, "chat"]
+        choice = {"index": 0, "finish_reason": "tool_calls"}
+        whole = json.dumps({"id": "\ud83d", "choices": [{**choice, "message": said}]}).encode()
+        assert "f\ufffd" in translation.answer(whole, Target("m")).decode()
+        stream = translation.stream(Target("m"), with_usage=True)
+        chunk = json.dumps({"id": "\ud83d", "choices": [{**choice, "delta": said}]}).encode()
+        assert "f\ufffd" in (stream.feed(chunk) + stream.finish()).decode()

@@ -75,3 +75,9 @@ def test_nothing_that_was_said_is_left_out(choice: Any) -> None:
 def test_what_has_no_events_is_refused(dialect: str, body: bytes) -> None:
     with pytest.raises(MalformedEventError):
         events_of(dialect, body)
+
+
+@pytest.mark.parametrize("dialect", ["chat", "messages"])
+def test_half_of_a_character_is_replaced(dialect: str) -> None:
+    answer = {"choices": [{"message": {"content": "a \ud83d"}}], "content": [{"type": "text", "text": "a \ud83d"}]}
+    assert "a \ufffd" in events_of(dialect, json.dumps(answer).encode()).decode()

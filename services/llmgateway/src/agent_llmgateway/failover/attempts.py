@@ -15,7 +15,7 @@ from agent_llmgateway.upstream.connections import UpstreamResponse
 from agent_llmgateway.wire.answerstream import AnswerStream, ChunkSource
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.collect import STREAMED, as_stream_request, open_collector
-from agent_llmgateway.wire.lenient import BOM
+from agent_llmgateway.wire.lenient import BOM, join_halves
 from agent_llmgateway.wire.usage import Usage
 from agent_llmgateway.wire.wholestream import WholeSource, events_of
 
@@ -189,7 +189,8 @@ class Attempts:
         except MalformedEventError as error:
             raise AttemptError(broken_failure(f"the answer is not what the provider's API says: {error}")) from error
         response.close()
-        return Answer(response.headers, shown, facts.usage, model=facts.model, finish_reason=facts.finish_reason)
+        model, finish_reason = join_halves(facts.model), join_halves(facts.finish_reason)
+        return Answer(response.headers, shown, facts.usage, model=model, finish_reason=finish_reason)
 
     async def _open_source(
         self,

@@ -4,6 +4,7 @@ Providers word the same thing in many ways. Here, and only here, status, error t
 into a `Cause`; everything behind it works on causes alone.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,7 @@ import msgspec
 from agent_llmgateway.providererrors.causes import Cause
 from agent_llmgateway.providererrors.retry_after import read_retry_after
 from agent_llmgateway.providererrors.subjects import SUBJECTS
+from agent_llmgateway.wire.lenient import join_halves
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,10 @@ _STATUS_CAUSE: Final = {
     500: Cause.SERVER,
 }
 """For errors whose words say nothing more."""
+_ERROR_STATUS: Final = re.compile("[45][0-9]{2}")
 _TELLS_WAIT: Final = frozenset({Cause.RATE_LIMIT, Cause.UNAVAILABLE})
+_LARGEST_CODE: Final = 1 << 63
+"""Python does not write numbers of thousands of digits."""
 _SHOWN_CHARACTERS: Final = 2000
 """Of a message. Its last word is left out when it is cut there: the beginning of a key is not known for one."""
 _SEVERAL: Final = ("errors", "detail")
@@ -112,7 +117,7 @@ def network_failure(message: str, *, is_sent: bool = False) -> Failure:
 
 def broken_failure(message: str) -> Failure:
     """The answer ended early or makes no sense."""
-    return Failure(Cause.BROKEN, 502, message, "api_error", "broken_answer")
+    return Failure(Cause.BROKEN, 502, join_halves(message), "api_error", "broken_answer")
 
 
 def silent_failure(message: str) -> Failure:
@@ -131,7 +136,7 @@ def _status_of(said: _Said) -> int:
     for word in (said.code, said.kind):
         if word and word in _KIND_STATUS:
             return _KIND_STATUS[word]
-        if word and word.isdigit() and 400 <= int(word) < 600:
+        if word and _ERROR_STATUS.fullmatch(word):
             return int(word)
     return 502
 
@@ -150,7 +155,7 @@ def _read_body(body: bytes) -> _Said | None:
 
 def _said_of(error: object) -> _Said | None:
     if isinstance(error, str) and error:
-        return _Said(error)
+        return _Said(join_halves(error))
     if not isinstance(error, dict):
         return None
     message = _text(error, "message") or _text(error, "detail") or _text(error, "msg")
@@ -160,7 +165,7 @@ def _said_of(error: object) -> _Said | None:
             error = inner[0]
             message = _text(error, "message") or _text(error, "detail") or _text(error, "msg")
     given, kind = error.get("code"), _text(error, "type")
-    code = str(given) if isinstance(given, str | int) else None
+    code = _code(given)
     if not message and not (code or kind):
         return None
     return _Said(message or f"the provider reported {code or kind}", kind, code, _text(error, "param") or None)
@@ -181,4 +186,10 @@ def _shown(message: str) -> str:
 
 def _text(document: Mapping[str, Any], key: str) -> str:
     value = document.get(key)
-    return value if isinstance(value, str) else ""
+    return join_halves(value) if isinstance(value, str) else ""
+
+
+def _code(given: object) -> str | None:
+    if isinstance(given, str):
+        return join_halves(given)
+    return str(given) if isinstance(given, int) and abs(given) < _LARGEST_CODE else None

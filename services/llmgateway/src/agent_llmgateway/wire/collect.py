@@ -13,6 +13,7 @@ from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.wire.answerstream import EventTranslator
 from agent_llmgateway.wire.lenient import (
     Document,
+    encode,
     index_at,
     is_empty,
     keep_fields,
@@ -101,7 +102,7 @@ class ChatCollector:
             message["tool_calls"] = calls
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reader.finish}
         document = {**self._head, "object": "chat.completion", "choices": [choice]}
-        return msgspec.json.encode({**document, "usage": self._usage} if self._usage else document)
+        return encode({**document, "usage": self._usage} if self._usage else document)
 
     def _add(self, pieces: list[Piece]) -> None:
         for piece in pieces:
@@ -151,7 +152,7 @@ class MessageCollector:
                 if not cut:  # else what the block began with stays: there is no field for half an object
                     raise MalformedEventError(f"`content[{index}].input` is not valid JSON") from error
         content = list(self._blocks.values()) or list_at(self._message.get("content"), "content")
-        return msgspec.json.encode({**self._message, "content": content})
+        return encode({**self._message, "content": content})
 
     def _add(self, index: int, delta: Document) -> None:
         block = self._blocks.get(index)
@@ -194,7 +195,7 @@ class ResponseCollector:
         """See `EventTranslator`."""
         if is_empty(self._response.get("output")) and self._items:
             self._response = {**self._response, "output": list(self._items.values())}
-        return msgspec.json.encode(self._response)
+        return encode(self._response)
 
 
 def _place(event: Document, name: str) -> int:

@@ -9,9 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
-from agent_llmgateway.wire.lenient import read_json, word_at
+from agent_llmgateway.wire.lenient import encode, read_json, word_at
 from agent_llmgateway.wire.translate.answers.items import MARK
 from agent_llmgateway.wire.translate.base import Target, refuse
 from agent_llmgateway.wire.translate.requests.chatlimits import lead_with_instructions
@@ -39,7 +37,7 @@ def clean_request(dialect: str, body: bytes, target: Target) -> bytes:
         return body
     document = read_json(body)
     found[1](document, target)
-    return msgspec.json.encode(document)
+    return encode(document)
 
 
 # Chat completions

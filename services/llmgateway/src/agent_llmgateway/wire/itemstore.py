@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
-from agent_llmgateway.wire.lenient import read_document
+from agent_llmgateway.wire.lenient import encode, read_document
 
 Document = dict[str, Any]
 MOST_ITEMS: Final = 4096
@@ -28,7 +28,7 @@ class ItemStore:
     def keep(self, items: list[Document]) -> None:
         """Remember `items` by their ids."""
         for item in items:
-            encoded = msgspec.json.encode(item)
+            encoded = encode(item)
             if len(encoded) > MOST_BYTES:
                 continue
             self._bytes += len(encoded) - len(self._items.pop(item["id"], b""))

@@ -55,6 +55,25 @@ def read_json(data: bytes) -> Any:  # noqa: ANN401 - JSON
         raise MalformedEventError(f"not valid JSON: {error}") from error
 
 
+def encode(document: object) -> bytes:
+    """JSON of what a provider made, in which halves of surrogate pairs may stand. Raises MalformedEventError."""
+    try:
+        return msgspec.json.encode(document)
+    except (UnicodeEncodeError, OverflowError, RecursionError):
+        pass
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_decode_raw)
+    except (ValueError, RecursionError) as error:
+        raise MalformedEventError(f"it cannot be written as JSON: {error}") from error
+    return join_halves(text).encode()
+
+
+def _decode_raw(value: object) -> Any:  # noqa: ANN401 - JSON
+    if not isinstance(value, msgspec.Raw):
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    return read_json(bytes(value))
+
+
 def read_document(data: bytes) -> Document:
     """A JSON object. Raises MalformedEventError."""
     document = read_json(data)

@@ -7,13 +7,19 @@ it as the events that its API would have sent.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-import msgspec
-
 from agent_llmgateway.errors import MalformedEventError
 from agent_llmgateway.wire.answerstream import ChunkSource
-from agent_llmgateway.wire.lenient import Document, is_empty, list_at, object_at, read_document, said_in, word_at
+from agent_llmgateway.wire.lenient import (
+    Document,
+    encode,
+    is_empty,
+    list_at,
+    object_at,
+    read_document,
+    said_in,
+    word_at,
+)
 
-_encode: Final = msgspec.json.encode
 _SAID: Final = frozenset({"message", "delta", "text", "finish_reason", "index"})
 _GROWING: Final = {"text": "text_delta", "thinking": "thinking_delta"}
 
@@ -83,7 +89,7 @@ def _opened(block: Document) -> tuple[Document, list[Document]]:
     """A block as it begins, and what comes behind it."""
     kind = word_at(block.get("type"))
     if kind == "tool_use":
-        text = _encode(object_at(block.get("input"), "input")).decode()
+        text = encode(object_at(block.get("input"), "input")).decode()
         return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": text}]
     if kind not in _GROWING:
         return block, []
@@ -94,7 +100,7 @@ def _opened(block: Document) -> tuple[Document, list[Document]]:
 
 
 def _data(document: Mapping[str, Any]) -> bytes:
-    return b"data: " + _encode(document) + b"\n\n"
+    return b"data: " + encode(document) + b"\n\n"
 
 
 def _event(document: Mapping[str, Any]) -> bytes:

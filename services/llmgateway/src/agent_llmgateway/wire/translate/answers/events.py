@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import msgspec
+from agent_llmgateway.wire.lenient import encode
 
 Document = dict[str, Any]
 
 
 def named_event(name: str, document: Document) -> bytes:
     """An event with a name, which is also its `type`."""
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode({"type": name, **document}))
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), encode({"type": name, **document}))
 
 
 def data_event(document: Document) -> bytes:
     """An event without a name."""
-    return b"data: " + msgspec.json.encode(document) + b"\n\n"
+    return b"data: " + encode(document) + b"\n\n"

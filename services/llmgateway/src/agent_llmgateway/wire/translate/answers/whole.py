@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.wire.lenient import encode
 from agent_llmgateway.wire.translate.answers.blocks import Block, BlockSequence, check_arguments
 from agent_llmgateway.wire.translate.answers.chatreader import ChatReader, Piece
 from agent_llmgateway.wire.translate.answers.items import new_answer_id, response_document
@@ -41,7 +42,7 @@ def message_to_chat(body: bytes, now_epoch_s: Now, model: str) -> bytes:
     }
     if reader.usage is not None:
         document["usage"] = chat_usage(reader.usage)
-    return msgspec.json.encode(document)
+    return encode(document)
 
 
 def chat_to_message(body: bytes, model: str) -> bytes:
@@ -60,7 +61,7 @@ def chat_to_message(body: bytes, model: str) -> bytes:
         "stop_sequence": None,
         "usage": message_usage(reader.usage) if reader.usage else {"input_tokens": 0, "output_tokens": 0},
     }
-    return msgspec.json.encode(document)
+    return encode(document)
 
 
 def chat_to_response(body: bytes, now_epoch_s: Now, target: Target) -> bytes:
@@ -72,7 +73,7 @@ def chat_to_response(body: bytes, now_epoch_s: Now, target: Target) -> bytes:
     target.items.keep(items)
     usage = response_usage(reader.usage) if reader.usage else None
     model, finish = reader.model or target.model, reader.finish or "stop"
-    return msgspec.json.encode(response_document(answer_id, model, now_epoch_s(), items, finish=finish, usage=usage))
+    return encode(response_document(answer_id, model, now_epoch_s(), items, finish=finish, usage=usage))
 
 
 def _blocks(pieces: list[Piece], *, cut: bool) -> list[Block]:
