@@ -6,7 +6,7 @@ ends with an error event in the client's dialect, and with a connection that is 
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from math import inf
 from typing import Final
@@ -43,13 +43,24 @@ SLICE_BYTES: Final = 1 << 16
 UNREAD_BYTES: Final = 1 << 16
 """Less than that the transport takes at once, whether or not the client reads."""
 UNREAD_S: Final = 60.0
-"""How long a client may leave a stream unread."""
+"""How long a client may leave an answer unread."""
 
 
 def number_headers(state: GatewayState, attempts: int, overhead_s: float) -> dict[str, str]:
     """The headers that count, and the metric that goes with them."""
     state.metrics.note_overhead(overhead_s)
     return {ATTEMPTS: str(attempts), OVERHEAD: f"{max(0.0, overhead_s) * 1000:.3f}"}
+
+
+async def within_unread(transport: asyncio.Transport | None, writing: Awaitable[None]) -> None:
+    """Write. Raises ConnectionResetError for a client that does not read, whose connection ends here."""
+    try:
+        async with asyncio.timeout(UNREAD_S):
+            await writing
+    except TimeoutError:
+        if transport is not None:
+            transport.abort()
+        raise ConnectionResetError("the client does not read") from None
 
 
 class Delivery:
@@ -72,7 +83,7 @@ class Delivery:
             routed.answer.held.clear()
             try:
                 await self._relay(routed, stream, response)
-                await response.write_eof()
+                await within_unread(self._request.transport, response.write_eof())
             except AttemptError as error:
                 failure = error.failure
                 await self._break_off(response, problem_of(failure, self._state.redactor.redact))
@@ -100,7 +111,7 @@ class Delivery:
             run = tasks.create_task(_hold_error(failover), name="whole answer")
             while not (await asyncio.wait({run}, timeout=KEEP_ALIVE_S))[0]:
                 response = response or await self._open({})
-                await response.write(KEEP_ALIVE)
+                await within_unread(self._request.transport, response.write(KEEP_ALIVE))
         outcome = run.result()
         if isinstance(outcome, GatewayError):
             if response is None:
@@ -123,7 +134,7 @@ class Delivery:
             for piece in routed.answer.held:
                 for at in range(0, len(piece), SLICE_BYTES):
                     await self._write(response, piece[at : at + SLICE_BYTES])
-            await response.write_eof()
+            await within_unread(self._request.transport, response.write_eof())
             gone = False
             return response
         finally:
@@ -134,15 +145,13 @@ class Delivery:
         """Raises ConnectionResetError for a client that does not read."""
         self._account.note_piece(piece)
         transport = self._request.transport
-        if transport is None or transport.get_write_buffer_size() + len(piece) < UNREAD_BYTES:
+        if transport is None or (
+            len(piece) < UNREAD_BYTES // 2
+            and transport.get_write_buffer_size() <= transport.get_write_buffer_limits()[0]
+        ):  # below its lower limit a transport has not been paused
             await response.write(piece)
-            return
-        try:
-            async with asyncio.timeout(UNREAD_S):
-                await response.write(piece)
-        except TimeoutError:
-            transport.abort()
-            raise ConnectionResetError("the client does not read") from None
+        else:
+            await within_unread(transport, response.write(piece))
 
     async def _open(self, headers: Mapping[str, str]) -> web.StreamResponse:
         response = web.StreamResponse(
@@ -180,7 +189,8 @@ class Delivery:
 
     async def _break_off(self, response: web.StreamResponse, problem: Problem) -> None:
         """The error event, then the end of the connection without the end of the body."""
-        await response.write(self._call.dialect.error_event(problem))
+        with suppress(ConnectionError):
+            await within_unread(self._request.transport, response.write(self._call.dialect.error_event(problem)))
         response.force_close()
         if self._request.transport is not None:
             self._request.transport.close()

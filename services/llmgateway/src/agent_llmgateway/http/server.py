@@ -33,6 +33,7 @@ from agent_llmgateway.http.account import KEPT_BYTES, OPERATIONS
 from agent_llmgateway.http.bodies import read_ready, receive_body
 from agent_llmgateway.http.callrecord import content_text
 from agent_llmgateway.http.completion import CompletionHandler
+from agent_llmgateway.http.delivery import UNREAD_BYTES, within_unread
 from agent_llmgateway.http.prepare import select_headers
 from agent_llmgateway.http.problems import DELIVERY, Answered, answer_error
 from agent_llmgateway.http.spans import request_attributes
@@ -171,8 +172,11 @@ class GatewayServer:
                 if call.stream:
                     await lease.reserve(lease.size + STREAM_BYTES - LEAST_BYTES)
                 if not state.telemetry.enabled:  # the W3C headers are among those that are passed on
-                    return await CompletionHandler(state, provider_set, call, SILENT_SPAN).run(request)
-                return await self._trace(request, provider_set, call)
+                    response = await CompletionHandler(state, provider_set, call, SILENT_SPAN).run(request)
+                else:
+                    response = await self._trace(request, provider_set, call)
+                await _send_large(request, response)
+                return response
             finally:
                 provider_set.leave()
         finally:
@@ -234,6 +238,14 @@ class GatewayServer:
             return _json(_model_document(wanted, as_anthropic=as_anthropic))
         except RefusalError as refusal:
             return _respond(answer_error(dialect, refusal, self._state.redactor))
+
+
+async def _send_large(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Send a whole answer that the transport does not take at once while its memory is held."""
+    body = response.body if isinstance(response, web.Response) else None
+    if isinstance(body, bytes) and len(body) > UNREAD_BYTES:
+        await response.prepare(request)
+        await within_unread(request.transport, response.write_eof())
 
 
 def _model_document(name: str, *, as_anthropic: bool) -> dict[str, Any]:
