@@ -11,11 +11,12 @@ from agent_api.gatewayconfig import GatewayLimits
 from agent_llmgateway.errors import AttemptError, MalformedEventError
 from agent_llmgateway.failover.deadlines import AttemptDeadlines, Held, HoldBack
 from agent_llmgateway.providererrors.classify import broken_failure, read_failure
+from agent_llmgateway.surrogates import join_halves
 from agent_llmgateway.upstream.connections import UpstreamResponse
 from agent_llmgateway.wire.answerstream import AnswerStream, ChunkSource
 from agent_llmgateway.wire.call import Call, WireRequest
 from agent_llmgateway.wire.collect import STREAMED, as_stream_request, open_collector
-from agent_llmgateway.wire.lenient import BOM, join_halves
+from agent_llmgateway.wire.lenient import BOM
 from agent_llmgateway.wire.usage import Usage
 from agent_llmgateway.wire.wholestream import WholeSource, events_of
 

@@ -111,7 +111,7 @@ class Delivery:
             run = tasks.create_task(_hold_error(failover), name="whole answer")
             while not (await asyncio.wait({run}, timeout=KEEP_ALIVE_S))[0]:
                 response = response or await self._open({})
-                await within_unread(self._request.transport, response.write(KEEP_ALIVE))
+                await response.write(KEEP_ALIVE)
         outcome = run.result()
         if isinstance(outcome, GatewayError):
             if response is None:

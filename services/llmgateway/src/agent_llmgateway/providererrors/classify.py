@@ -14,7 +14,7 @@ import msgspec
 from agent_llmgateway.providererrors.causes import Cause
 from agent_llmgateway.providererrors.retry_after import read_retry_after
 from agent_llmgateway.providererrors.subjects import SUBJECTS
-from agent_llmgateway.wire.lenient import join_halves
+from agent_llmgateway.surrogates import join_halves
 
 
 @dataclass(frozen=True, slots=True)

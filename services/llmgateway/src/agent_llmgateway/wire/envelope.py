@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.errors import BadRequestError, MalformedEventError
-from agent_llmgateway.wire.lenient import ALWAYS_LIGHT, check_weight, has_unicode_escape, join_halves, read_json
+from agent_llmgateway.surrogates import join_halves
+from agent_llmgateway.wire.lenient import ALWAYS_LIGHT, check_weight, has_unicode_escape, read_json
 
 
 class StreamOptions(msgspec.Struct):

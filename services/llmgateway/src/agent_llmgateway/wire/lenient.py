@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.surrogates import join_halves
 
 Document = dict[str, Any]
 MOST_DECODED: Final = 96 << 20
@@ -191,25 +192,6 @@ def keep_fields(kept: Document, given: Document, known: frozenset[str]) -> None:
             before.extend(value)
         else:
             kept[name] = value
-
-
-def has_halves(text: str) -> bool:
-    """Whether `text` holds half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def join_halves(text: str) -> str:
-    """Halves that stand together made one character; one that stands alone is U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if has_halves(text) else text
-
-
-def is_high_half(character: str) -> bool:
-    """Whether the other half is still to come."""
-    return "\ud800" <= character <= "\udbff"
 
 
 class JsonEnd:

@@ -9,9 +9,10 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 import msgspec
 
 from agent_llmgateway.errors import MalformedEventError, NotCarriedError
+from agent_llmgateway.surrogates import join_halves
 from agent_llmgateway.wire.answerstream import EventTranslator
 from agent_llmgateway.wire.itemstore import ItemStore
-from agent_llmgateway.wire.lenient import join_halves, read_json
+from agent_llmgateway.wire.lenient import read_json
 from agent_llmgateway.wire.models import LimitField, ModelFacts, facts_of, limit_field
 
 T = TypeVar("T")

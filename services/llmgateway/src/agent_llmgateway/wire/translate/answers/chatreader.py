@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.surrogates import is_high_half, join_halves
 from agent_llmgateway.wire.lenient import (
     Document,
     JsonEnd,
     arguments_at,
     index_at,
     is_empty,
-    is_high_half,
-    join_halves,
     keep_fields,
     list_at,
     object_at,

@@ -6,12 +6,12 @@ from typing import Any, Final
 import msgspec
 
 from agent_llmgateway.errors import MalformedEventError
+from agent_llmgateway.surrogates import join_halves
 from agent_llmgateway.wire.lenient import (
     Document,
     arguments_at,
     index_at,
     is_empty,
-    join_halves,
     list_at,
     object_at,
     read_document,
