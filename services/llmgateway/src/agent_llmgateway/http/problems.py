@@ -1,12 +1,11 @@
 """How errors are told to the client: one description for whole answers and streams, in all dialects."""
 
+import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
-
-import msgspec
+from typing import Any, Final
 
 from agent_base.redaction import Redactor
 from agent_llmgateway.errors import (
@@ -128,13 +127,22 @@ def _describe_all_failed(failed: AllRoutesError, redact: Redact) -> DescribedErr
 
 def _redact_body(body: bytes, redactor: Redactor) -> bytes:
     """A provider's error document: its own bytes, unless a string in it, however spelt, holds a secret."""
+    is_single = True
+
+    def read_object(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal is_single
+        document = dict(fields)
+        is_single = is_single and len(document) == len(fields)
+        return document
+
     try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = json.loads(body, object_pairs_hook=read_object)
+        redacted = redactor.redact_document(document)
+        is_shown = is_single and redacted == document  # of a field that stands twice only one was looked at
+        return body if is_shown else json.dumps(redacted).encode()
+    except (ValueError, RecursionError):
         text = body.decode("utf-8", "replace").replace("\0", "")  # in UTF-16 they stand between the letters of a key
         return redactor.redact(text).encode()
-    redacted = redactor.redact_document(document)
-    return body if redacted == document else msgspec.json.encode(redacted)
 
 
 def _wait_headers(wait_s: float) -> dict[str, str]:
