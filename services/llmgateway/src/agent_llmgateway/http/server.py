@@ -170,7 +170,7 @@ class GatewayServer:
             provider_set.enter()
             try:
                 if call.stream:
-                    await lease.reserve(lease.size + STREAM_BYTES - LEAST_BYTES)
+                    await lease.extend(STREAM_BYTES - LEAST_BYTES)
                 if not state.telemetry.enabled:  # the W3C headers are among those that are passed on
                     response = await CompletionHandler(state, provider_set, call, SILENT_SPAN).run(request)
                 else:

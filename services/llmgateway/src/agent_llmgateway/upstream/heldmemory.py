@@ -18,17 +18,25 @@ STREAM_BYTES: Final = 384 << 10
 """The same of a stream whose client does not read: what was read of it at once, and what came meanwhile."""
 COPIES: Final = 3
 """Of a body: as it came in pieces, in one piece, and as it goes out."""
+SPARE_BYTES: Final = 4 << 20
+"""Of all, for requests that hold their body already: they end and give back what others wait for."""
 WAIT_S: Final = 10.0
+_Queue = deque[tuple[int, asyncio.Future[None]]]
 
 
 class HeldMemory:
-    """All that is held. Those that wait are served in their order, so that a large one is not passed by for ever."""
+    """All that is held. Those that wait are served in their order, so that a large one is not passed by for ever.
 
-    def __init__(self, most_bytes: int = MOST_BYTES, wait_s: float = WAIT_S) -> None:
+    Those that hold some already are served before the others, who cannot take the last `spare_bytes`.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES, wait_s: float = WAIT_S, *, spare_bytes: int = SPARE_BYTES) -> None:
         self._most = most_bytes
+        self._most_new = most_bytes - spare_bytes
         self._wait_s = wait_s
         self.held_bytes = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._holding: _Queue = deque()
+        self._waiting: _Queue = deque()
 
     def try_take(self, size: int) -> bool:
         """Take `size` bytes at once, if they are there."""
@@ -39,19 +47,28 @@ class HeldMemory:
 
     def take_in_turn(self, size: int) -> bool:
         """Take `size` bytes at once, if they are there and nobody waits for some."""
-        if self._waiting or self.held_bytes + size > self._most:
+        if self._holding or self._waiting or self.held_bytes + size > self._most_new:
             return False
         self.held_bytes += size
         return True
 
     async def take(self, size: int) -> None:
         """Take `size` bytes. Raises TooLargeError for more than there ever are, BusyError after a wait in vain."""
+        if size > self._most_new:
+            raise TooLargeError(self._most_new // COPIES)
+        if not self.take_in_turn(size):
+            await self._wait(self._waiting, size)
+
+    async def take_more(self, size: int) -> None:
+        """As `take`, for a request that holds some already."""
         if size > self._most:
             raise TooLargeError(self._most // COPIES)
-        if self.take_in_turn(size):
-            return
+        if self._holding or not self.try_take(size):
+            await self._wait(self._holding, size)
+
+    async def _wait(self, queue: _Queue, size: int) -> None:
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, turn))
+        queue.append((size, turn))
         try:
             async with asyncio.timeout(self._wait_s):
                 await turn
@@ -67,18 +84,24 @@ class HeldMemory:
     def give(self, size: int) -> None:
         """Give `size` bytes back."""
         self.held_bytes -= size
-        if self._waiting:
+        if self._holding or self._waiting:
             self._serve()
 
     def _serve(self) -> None:
-        while self._waiting:
-            size, turn = self._waiting[0]
+        if self._serve_queue(self._holding, self._most):
+            self._serve_queue(self._waiting, self._most_new)
+
+    def _serve_queue(self, queue: _Queue, most: int) -> bool:
+        """Whether nobody is left in it."""
+        while queue:
+            size, turn = queue[0]
             if not turn.done():
-                if self.held_bytes + size > self._most:
-                    return
+                if self.held_bytes + size > most:
+                    return False
                 self.held_bytes += size
                 turn.set_result(None)
-            self._waiting.popleft()
+            queue.popleft()
+        return True
 
 
 class Lease:
@@ -95,6 +118,11 @@ class Lease:
         if size > self.size and not self.reserve_now(size):
             await self._memory.take(size - self.size)
             self.size = size
+
+    async def extend(self, size: int) -> None:
+        """Hold `size` bytes more, before those that hold none yet. Raises TooLargeError and BusyError."""
+        await self._memory.take_more(size)
+        self.size += size
 
     def reserve_now(self, size: int) -> bool:
         """As `reserve`, if nothing has to be waited for."""
