@@ -81,3 +81,11 @@ def test_what_has_no_events_is_refused(dialect: str, body: bytes) -> None:
 def test_half_of_a_character_is_replaced(dialect: str) -> None:
     answer = {"choices": [{"message": {"content": "a \ud83d"}}], "content": [{"type": "text", "text": "a \ud83d"}]}
     assert "a \ufffd" in events_of(dialect, json.dumps(answer).encode()).decode()
+
+
+def test_a_head_that_each_of_many_choices_would_repeat_is_refused() -> None:
+    answer = {"pad": "x" * 10_000, "choices": [{}] * 1000}
+    with pytest.raises(MalformedEventError, match="times as long"):
+        events_of("chat", json.dumps(answer).encode())
+    answer = {"pad": "x" * 10_000, "choices": [{"message": {"content": "hi"}}] * 8}
+    assert events_of("chat", json.dumps(answer).encode()).count(b'"hi"') == 8

@@ -32,6 +32,7 @@ STREAM_BEGINNINGS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 HELD_COPIES: Final = 2
 """Of what is held back: as it came, and as it is sent."""
+NO_MEMORY: Final = "the answer is larger than the memory that is left for answers"
 _GOES_ON: Final = frozenset({"queued", "in_progress"})
 """Of a response: it is made in the background, and nobody will say what it took."""
 
@@ -208,7 +209,10 @@ class Attempts:
         try:
             if (failure := wire.dialect.read_answer(body).failure) is not None:
                 raise AttemptError(failure)
-            return WholeSource(response, events_of(wire.dialect.name, body))
+            events = events_of(wire.dialect.name, body)
+            if not call.hold(len(events)):
+                raise AttemptError(broken_failure(NO_MEMORY))
+            return WholeSource(response, events)
         except MalformedEventError as error:
             words = f"the provider answered a request for a stream without one: {error}"
             raise AttemptError(broken_failure(words)) from error
@@ -239,5 +243,5 @@ async def _hold_back(call: Call, held: HoldBack) -> None:
     size = 0
     while await held.next() is Held.NOTHING:
         if held.size > size and not call.hold((held.size - size) * HELD_COPIES):
-            raise AttemptError(broken_failure("the answer is larger than the memory that is left for answers"))
+            raise AttemptError(broken_failure(NO_MEMORY))
         size = held.size

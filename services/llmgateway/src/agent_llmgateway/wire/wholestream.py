@@ -20,6 +20,9 @@ from agent_llmgateway.wire.lenient import (
     word_at,
 )
 
+MOST_TIMES: Final = 4
+"""As long as the answer, and `SMALL_BYTES` besides, may its events be: each of them repeats its head."""
+SMALL_BYTES: Final = 1 << 20
 _SAID: Final = frozenset({"message", "delta", "text", "finish_reason", "index"})
 _GROWING: Final = {"text": "text_delta", "thinking": "thinking_delta"}
 
@@ -29,7 +32,14 @@ def events_of(dialect: str, body: bytes) -> bytes:
     make = _MAKERS.get(dialect)
     if make is None:
         raise MalformedEventError("it is no stream")
-    return b"".join(make(read_document(body)))
+    most, size = MOST_TIMES * len(body) + SMALL_BYTES, 0
+    events: list[bytes] = []
+    for event in make(read_document(body)):
+        size += len(event)
+        if size > most:
+            raise MalformedEventError(f"its events would be more than {MOST_TIMES} times as long")
+        events.append(event)
+    return b"".join(events)
 
 
 class WholeSource:
