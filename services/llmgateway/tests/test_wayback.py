@@ -21,6 +21,7 @@ from agent_llmgateway.wire.foreignitems import clean_request
 from agent_llmgateway.wire.itemstore import ItemStore
 from agent_llmgateway.wire.translate import TRANSLATIONS, Target
 from agent_llmgateway.wire.translate.answers.items import MARK
+from agent_llmgateway.wire.translate.toolids import CallIds
 from agent_llmgateway.wire.translate.words import UNSIGNED
 
 Document = dict[str, Any]
@@ -225,3 +226,14 @@ def test_fields_of_another_type_are_left_to_the_provider(odd: Any) -> None:
     clean("messages", {"thinking": thinking, "context_management": management, "messages": [use, result]}, anthropic)
     items = [{"call_id": odd, "type": "function_call"}, {"type": "x", "id": "_" + MARK}, odd]
     assert clean("responses", {"input": items}, vendor)["input"] == [items[0], {"type": "x"}, odd]
+
+
+@pytest.mark.parametrize("call_id", ["", "call_0", ODD_ID])
+def test_results_of_calls_with_one_id_belong_to_them_in_order(call_id: str) -> None:
+    ids = CallIds()
+    calls = [ids.of_call(call_id), ids.of_call(call_id)]
+    assert len(set(calls)) == 2
+    assert [ids.of_result(call_id), ids.of_result(call_id)] == calls
+    third = ids.of_call(call_id)
+    assert third not in calls
+    assert [ids.of_result(call_id), ids.of_result(call_id)] == [third, third]

@@ -8,6 +8,7 @@ results stay together without anything being remembered.
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -49,16 +50,22 @@ class CallIds:
 
     def __init__(self) -> None:
         self._uses: dict[str, int] = {}
+        self._open: dict[str, deque[int]] = {}
 
     def of_call(self, call_id: str) -> str:
         """For the next call that has this id."""
-        self._uses[call_id] = self._uses.get(call_id, 0) + 1
-        return self.of_result(call_id)
+        use = self._uses[call_id] = self._uses.get(call_id, 0) + 1
+        self._open.setdefault(call_id, deque()).append(use)
+        return _id_of_use(call_id, use)
 
     def of_result(self, call_id: str) -> str:
-        """For a result, which belongs to the last call that had this id."""
-        uses = self._uses.get(call_id, 1)
-        return portable_id(call_id if uses == 1 else f"{call_id}.{uses}")
+        """For a result, which belongs to the first call with this id that has none yet, else to the last one."""
+        waiting = self._open.get(call_id)
+        return _id_of_use(call_id, waiting.popleft() if waiting else self._uses.get(call_id, 1))
+
+
+def _id_of_use(call_id: str, use: int) -> str:
+    return portable_id(call_id if use == 1 else f"{call_id}.{use}")
 
 
 def is_portable(call_id: str) -> bool:
