@@ -130,7 +130,7 @@ def test_a_call_that_the_limit_cut_is_in_the_message() -> None:
 def test_an_emoji_in_two_deltas_is_one_and_half_of_one_is_replaced() -> None:
     halves = ["\ud83d", "\ude00", " \ud83d"]
     texts = [{"type": "text_delta", "text": half} for half in halves]
-    message = [
+    message: list[Document] = [
         {"type": "message_start", "message": {"id": "m"}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         *({"type": "content_block_delta", "index": 0, "delta": text} for text in texts),
