@@ -1,6 +1,6 @@
 """The revisions of an agent's spec that the operator has kept, and the way back to one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ def read_history(kubectl: Kubectl, name: str) -> History:
     """Raises CommandError with kubectl's own words, such as that there is no such AgentType."""
     agent = kubectl.get("agenttype", name)
     found = kubectl.select("controllerrevisions.apps", "--selector", f"{_LABEL}={name}")
-    return History(agent, tuple(_revisions(agent, found)))
+    return History(agent, revisions_of(agent, found))
 
 
 def return_to(kubectl: Kubectl, history: History, revision: Revision, *, dry_run: bool) -> None:
@@ -85,13 +85,16 @@ def return_to(kubectl: Kubectl, history: History, revision: Revision, *, dry_run
     kubectl.ask("replace", "--filename", "-", "--field-manager", "agentberth-rollback", *flags, documents=[document])
 
 
-def _revisions(agent: Plain, found: Sequence[Plain]) -> list[Revision]:
-    """Those of this very AgentType: not of an earlier one of its name, and not those of its memory's StatefulSet."""
+def revisions_of(agent: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> tuple[Revision, ...]:
+    """The newest first; not of an earlier AgentType of its name, and not those of its memory's StatefulSet."""
+    return tuple(sorted(_own(agent, found), key=lambda each: -each.number))
+
+
+def _own(agent: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> Iterator[Revision]:
     uid = agent["metadata"]["uid"]
-    own = [
-        Revision(int(each["revision"]), str(each["metadata"]["creationTimestamp"]), each["data"]["spec"])
-        for each in found
-        if REVISION_LABEL in (each["metadata"].get("labels") or {})
-        and any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences", ()))
-    ]
-    return sorted(own, key=lambda each: -each.number)
+    for each in found:
+        number = (each["metadata"].get("labels") or {}).get(REVISION_LABEL, "")
+        owners = each["metadata"].get("ownerReferences") or ()
+        spec = (each.get("data") or {}).get("spec")
+        if number.isdecimal() and isinstance(spec, dict) and any(owner.get("uid") == uid for owner in owners):
+            yield Revision(int(number), each["metadata"].get("creationTimestamp", ""), lasting(spec))

@@ -2,10 +2,10 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from agent_api.agenttype.revisions import REVISION_LABEL, differing, lasting
+from agent_api.agenttype.revisions import differing, lasting
+from agentberth.cluster.rollback import Revision, revisions_of
 from agentberth.console.view import RevisionsView, RevisionView
 from agentberth.yamlout import dump
 
@@ -15,19 +15,12 @@ _LONGEST_LINE_CHARS: Final = 400
 _MOST_PATHS: Final = 20
 
 
-@dataclass(frozen=True)
-class _Kept:
-    number: int
-    at: str
-    spec: Mapping[str, Any]
-
-
 def revisions_view(
     agent: Mapping[str, Any], objects: Sequence[Mapping[str, Any]], older: str, newer: str, notes: Sequence[str]
 ) -> RevisionsView:
     """`older` and `newer` are numbers, or PRESENT; what is empty or not there is chosen: the last that differs."""
     spec = lasting(agent["spec"])
-    kept = sorted(_read(agent, objects), key=lambda each: each.number, reverse=True)
+    kept = revisions_of(agent, objects)
     specs = {PRESENT: spec, **{str(each.number): each.spec for each in kept}}
     differ = [str(each.number) for each in kept if each.spec != spec]
     chosen_newer = newer if newer in specs else PRESENT
@@ -41,20 +34,9 @@ def revisions_view(
     )
 
 
-def _read(agent: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> Iterator[_Kept]:
-    """Those of this very agent: one of its name may have been there before."""
-    uid = agent["metadata"]["uid"]
-    for each in objects:
-        number = each["metadata"].get("labels", {}).get(REVISION_LABEL, "")
-        owners = each["metadata"].get("ownerReferences") or ()
-        spec = (each.get("data") or {}).get("spec")
-        if number.isdecimal() and isinstance(spec, dict) and any(owner.get("uid") == uid for owner in owners):
-            yield _Kept(int(number), each["metadata"].get("creationTimestamp", ""), lasting(spec))
-
-
-def _view(kept: _Kept, spec: Mapping[str, Any]) -> RevisionView:
+def _view(kept: Revision, spec: Mapping[str, Any]) -> RevisionView:
     paths = differing(spec, kept.spec)
-    return RevisionView(str(kept.number), kept.at, paths[:_MOST_PATHS], len(paths) > _MOST_PATHS)
+    return RevisionView(str(kept.number), kept.kept_at, paths[:_MOST_PATHS], len(paths) > _MOST_PATHS)
 
 
 def _lines(older: Mapping[str, Any], newer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
